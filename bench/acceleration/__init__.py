@@ -1,0 +1,1 @@
+"""Accelerated diffusion pipelines: task files, isolated arms, configuration, timing and judging."""

@@ -1,0 +1,101 @@
+"""One arm: the process that loads one pipeline file and generates when it is asked to.
+
+Runs in a process forked by :mod:`bench.acceleration.forkserver`. It answers one request at a time:
+``load``, ``generate``, and for the trusted scoring process ``embed_images`` and ``embed_texts``. It owns
+no clock: the evaluator measures from its own side of the channel.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import traceback
+from typing import Any
+
+from bench.acceleration import sandbox, wire
+
+Answer = tuple[dict, bytes]
+
+
+def main(specification: dict, channel_descriptor: int, log_descriptor: int) -> None:
+    """Enter the sandbox and serve requests until the evaluator closes the channel."""
+    channel = socket.socket(fileno=channel_descriptor)
+    sandbox.enter(specification, log_descriptor)
+    if specification["kind"] == "scorer":
+        from bench.acceleration.scorer import Scorer
+
+        servant: Any = Scorer()
+    else:
+        servant = Arm()
+    wire.send(channel, {"hello": True})
+    while True:
+        try:
+            request, payload = wire.receive(channel)
+        except (EOFError, ConnectionError):
+            return
+        try:
+            header, answer_bytes = servant.answer(request, payload)
+            header["ok"] = True
+        except BaseException as error:  # noqa: BLE001 - sys.exit in a stranger's file must be reported too
+            header, answer_bytes = describe_error(error), b""
+        header["nonce"] = request.get("nonce")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        wire.send(channel, header, answer_bytes)
+
+
+def describe_error(error: BaseException) -> dict:
+    """Return an exception as a plain header: type, message, and the traceback without our own frames."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("bench."):
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    return {
+        "ok": False,
+        "error": {
+            "type": type(error).__name__,
+            "message": str(error)[:4000],
+            "traceback": text[-8000:],
+            "is_exit": isinstance(error, SystemExit),
+            "is_usage": type(error).__module__ == "bench.errors",
+        },
+    }
+
+
+class Arm:
+    """Serves one pipeline file."""
+
+    def __init__(self) -> None:
+        self._pipeline: Any = None
+        self._counters: Any = None
+
+    def answer(self, request: dict, payload: bytes) -> Answer:
+        """Dispatch one request."""
+        if request["op"] == "load":
+            return self._load(request), b""
+        if request["op"] == "generate":
+            return self._generate(request)
+        raise ValueError(f"unknown request {request['op']!r}")
+
+    def _load(self, request: dict) -> dict:
+        from bench.acceleration.detection import describe
+        from bench.acceleration.loading import load
+        from bench.acceleration.observation import Counters
+
+        self._pipeline = load(request["file"], prefer=request["prefer"], device=request["device"])
+        self._counters = Counters(self._pipeline.pipe)
+        return {"configuration": describe(self._pipeline)}
+
+    def _generate(self, request: dict) -> Answer:
+        from bench.acceleration.detection import describe
+        from bench.acceleration.images import pack
+
+        observe = bool(request.get("observe"))
+        with self._counters.counting(layers=observe):
+            images = self._pipeline.generate(request["prompts"], request["seeds"])
+        header, pixels = pack(images)
+        header["observed"] = self._counters.report(image_count=len(request["prompts"]))
+        if observe:
+            # Read again: some methods put themselves in place only when they first run.
+            header["configuration"] = describe(self._pipeline)
+        return header, pixels

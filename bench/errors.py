@@ -1,0 +1,88 @@
+"""Every error that Modelgate raises on purpose, and the closed list of reason codes.
+
+::
+
+    ModelgateError
+    ├── UsageProblem            an option, prompts file or CLIP name that no run can start with
+    ├── TaskProblem             one entry of a task file that cannot become a case
+    │   └── RequirementProblem  a speedup in prose that names none or several numbers
+    ├── SourceProblem           a pipeline file whose text cannot be read as a pipeline file
+    └── ArmProblem              what ended a pipeline's process; carries the arm and its last output
+
+An error message says what was found, what was expected and what to do, in that order.
+"""
+
+from __future__ import annotations
+
+REASON_CODES: dict[str, str] = {
+    # pass
+    "passed": "every gate holds by its interval",
+    "rejected_as_expected": "a control was rejected for the very reason it was written for",
+    # fail
+    "config_mismatch": "the candidate's configuration differs from the target's",
+    "quality_lost": "the quality loss is above the allowance, its whole interval included",
+    "degenerate_output": "images that are constant, duplicates, NaN, too few or of another size",
+    "latency_missed": "the latency is above the limit, its whole interval included",
+    "speedup_missed": "the speedup is under the requirement, its whole interval included",
+    "not_rejected": "a control was not rejected, or for another reason than the one it was written for",
+    # inconclusive
+    "quality_undecided": "the interval of the quality loss contains the allowance",
+    "latency_undecided": "the interval of the latency contains the limit",
+    "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
+    # error: the candidate's process
+    "load_failed": "the candidate's file could not be loaded into a pipeline",
+    "generation_failed": "the candidate raised while generating",
+    "crashed": "the candidate's process ended by itself or by a signal",
+    "out_of_memory": "the candidate asked for more memory than its limit",
+    "timed_out": "the candidate did not load or generate within its time limit",
+    "output_flood": "the candidate printed more than the limit",
+    # error: everything else
+    "task_invalid": "the task entry cannot be evaluated as written",
+    "reference_failed": "the target or the baseline, not the candidate, could not be loaded or run",
+    "scoring_failed": "the images could not be scored",
+    "worker_died": "the worker process died while it ran the case",
+    "not_run": "the run ended before the case was run",
+    "internal_error": "an unexpected exception in the suite itself; please report it",
+    # skip
+    "requirement_absent": "the machine lacks what the task says it needs",
+    "skipped": "skipped by a marker, an option or a plugin",
+}
+
+
+class ModelgateError(Exception):
+    """Base class of the errors that Modelgate raises on purpose."""
+
+
+class UsageProblem(ModelgateError):
+    """An option or an input of the whole run that cannot be used."""
+
+
+class TaskProblem(ModelgateError):
+    """One entry of a task file that cannot become a case. The message names the entry."""
+
+
+class RequirementProblem(TaskProblem):
+    """A text that names no single required speedup although it speaks of one."""
+
+
+class SourceProblem(ModelgateError):
+    """A pipeline file whose source cannot be read: missing, a syntax error, nothing to call."""
+
+
+class ArmProblem(ModelgateError):
+    """What ended the process of a target, baseline or candidate.
+
+    Args:
+        reason_code: one of :data:`REASON_CODES`.
+        message: one sentence: what happened, what was expected, what to do.
+        role: ``target``, ``baseline`` or ``candidate``.
+        output_tail: the last lines that the process printed, at most a few kilobytes.
+    """
+
+    def __init__(self, reason_code: str, message: str, *, role: str, output_tail: str = "") -> None:
+        if reason_code not in REASON_CODES:
+            raise ValueError(f"unknown reason code {reason_code!r}")
+        super().__init__(message)
+        self.reason_code = reason_code
+        self.role = role
+        self.output_tail = output_tail

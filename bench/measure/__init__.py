@@ -1,0 +1,1 @@
+"""Measuring: paired statistics, device leases, memory and environment; nothing here knows pytest."""

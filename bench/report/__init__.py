@@ -1,0 +1,1 @@
+"""What a finished run shows: JSON, terminal tables and Markdown."""

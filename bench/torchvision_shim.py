@@ -1,0 +1,74 @@
+"""Lets torchvision import beside a torch build that its compiled part does not fit.
+
+torchvision consists of a compiled part (`_C.so`, which registers operators such as `nms`) and of pure Python,
+and open_clip, transformers and through it diffusers need the Python part only: image transforms. The wheel
+of the package registry is compiled against the CUDA build of torch. Beside the much smaller CPU build its
+compiled part cannot be loaded; torchvision swallows that, then attaches fake kernels to operators that
+were never registered, and `import torchvision` dies with "operator torchvision::nms does not exist".
+
+Declaring the schemas of those operators first is all that the Python part needs. Nobody can *run* the
+declared operators: a call to `torchvision.ops.nms` still raises, as it should.
+"""
+
+import functools
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+
+# The operators to which torchvision attaches fake kernels by a decorator that insists on a schema.
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+# torch.library drops a library's definitions when the object is collected, so it must outlive the call.
+_kept_libraries: list[object] = []
+
+
+@functools.cache
+def ensure_torchvision() -> bool:
+    """Make `import torchvision` work; call it before anything that imports torchvision.
+
+    Idempotent, and without effect where torch and torchvision match, where torchvision is already imported
+    and where there is none. torch is imported on the first call, not with this module.
+
+    Returns
+    -------
+        True if schemas had to be declared, False if nothing was needed.
+    """
+    if "torchvision" in sys.modules:
+        return False
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return False
+
+    import torch  # noqa: PLC0415 - collecting cases must not pay for torch
+
+    if _compiled_part_loads(Path(spec.origin).parent, torch):
+        return False
+    missing = [schema for schema in SCHEMAS if not _is_declared(schema, torch)]
+    if not missing:
+        return False
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for schema in missing:
+        library.define(schema)
+    _kept_libraries.append(library)
+    return True
+
+
+def _compiled_part_loads(package: Path, torch) -> bool:  # type: ignore[no-untyped-def]
+    """Load the operators as torchvision itself would; False where their file is absent or does not fit."""
+    suffixes = importlib.machinery.EXTENSION_SUFFIXES
+    for library_file in (package / f"_C{suffix}" for suffix in suffixes):
+        if library_file.is_file():
+            try:
+                torch.ops.load_library(str(library_file))
+            except (ImportError, OSError):
+                return False
+            return True
+    return False
+
+
+def _is_declared(schema: str, torch) -> bool:  # type: ignore[no-untyped-def]
+    return hasattr(torch.ops.torchvision, schema.split("(", 1)[0])
