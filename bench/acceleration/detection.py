@@ -33,7 +33,16 @@ _DIFFUSERS_HOOKS = {
     "layer_skip_hook": ("layer_skip", ()),
 }  # fmt: skip
 # Code below these packages is the pipeline's own machinery, not a patch.
-_KNOWN_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "bench", "DeepCache", "tomesd", "tgate")
+_KNOWN_PACKAGES = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "bench",
+    "DeepCache",
+    "tomesd",
+    "tgate",
+)
 
 
 def detector(name: str) -> Callable[[Detector], Detector]:

@@ -109,7 +109,8 @@ class Counters:
         return [
             module.register_forward_hook(self._count_layer)
             for module in denoiser.modules()
-            if next(module.children(), None) is None and next(module.parameters(recurse=False), None) is not None
+            if next(module.children(), None) is None
+            and next(module.parameters(recurse=False), None) is not None
         ]
 
     def _count_layer(self, *_: Any) -> None:

@@ -1,0 +1,85 @@
+"""What a run computes once and shares between its workers: arrays by the hash of what made them."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ContentCache:
+    """A directory of array files, each named by the hash of everything that determines its content.
+
+    Entries appear atomically, so a reader needs no lock; :meth:`locked` is for those who would
+    otherwise compute the same thing twice.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    @staticmethod
+    def key(*parts: Any) -> str:
+        """Return the hash of the parts, which must be plain builtins or bytes."""
+        text = json.dumps(parts, default=lambda value: hashlib.sha256(value).hexdigest(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def load(self, key: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays stored under a key, or None."""
+        import numpy as np  # noqa: PLC0415
+
+        try:
+            with np.load(self._directory / f"{key}.npz", allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except FileNotFoundError:
+            return None
+
+    def store(self, key: str, **arrays: np.ndarray) -> None:
+        """Store arrays under a key; storing it twice is harmless."""
+        import numpy as np  # noqa: PLC0415
+
+        temporary = self._directory / f".{key}.{os.getpid()}.npz"
+        with open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        temporary.replace(self._directory / f"{key}.npz")
+
+    def load_json(self, key: str) -> Any:
+        """Return the plain value stored under a key, or None."""
+        try:
+            return json.loads((self._directory / f"{key}.json").read_text())
+        except FileNotFoundError:
+            return None
+
+    def store_json(self, key: str, value: Any) -> None:
+        """Store a plain value under a key."""
+        temporary = self._directory / f".{key}.{os.getpid()}.json"
+        temporary.write_text(json.dumps(value))
+        temporary.replace(self._directory / f"{key}.json")
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold the key's lock; the kernel frees it when its holder dies."""
+        with open(self._directory / f"{key}.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def directory_fingerprint(name: str | None) -> list[list[Any]]:
+    """Return names, sizes and times of the files of a local model directory; empty for a hub name.
+
+    Hashing gigabytes of weights in every case would cost more than it guards against within one run.
+    """
+    if not name or not Path(name).is_dir():
+        return []
+    files = sorted(path for path in Path(name).rglob("*") if path.is_file())
+    return [
+        [str(path.relative_to(name)), path.stat().st_size, path.stat().st_mtime_ns] for path in files[:1000]
+    ]

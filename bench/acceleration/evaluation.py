@@ -1,0 +1,429 @@
+"""One acceleration case from its files to its record: configuration, rounds, scores, gates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.acceleration import judge
+from bench.acceleration.cache import ContentCache, directory_fingerprint
+from bench.acceleration.configuration import Configuration, mismatches, missing_methods
+from bench.acceleration.gallery import Gallery, Scoring
+from bench.acceleration.pipeline_arm import Batch, PipelineArm
+from bench.acceleration.prompts import Sample, generator_seed
+from bench.acceleration.space import ArmFactory
+from bench.acceleration.timing import PairedTimer, TimingPlan
+from bench.case import AccelerationCase
+from bench.errors import ArmProblem, TaskProblem
+from bench.measure.statistics import SequentialTest, latency_interval, precise_enough, quality_loss_interval
+from bench.metrics.image_fidelity import psnr, ssim
+from bench.record import Verdict, apply_verdict, blank_record, worst
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# A speedup that no gate asks for is measured until its interval is this narrow, or this many rounds.
+UNGATED_HALF_WIDTH = 0.05
+UNGATED_MAX_ROUNDS = 13
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What all cases of a run share.
+
+    Attributes:
+        samples: prompts and seeds of the quality samples.
+        seed: the run's seed; also seeds the bootstrap.
+        cache: what the run computes once.
+        scoring: CLIP scores.
+        plan: sizes and limits of the timing.
+        clip: name of the CLIP model.
+    """
+
+    samples: list[Sample]
+    seed: int
+    cache: ContentCache
+    scoring: Scoring
+    plan: TimingPlan
+    clip: str
+
+
+@dataclass
+class Measured:
+    """The gates of a measured pair. ``reason`` and ``verdict`` are those of the gate that decides."""
+
+    images: Verdict
+    quality: Verdict
+    latency: Verdict
+    speedup: Verdict
+    steady: Verdict = field(default_factory=lambda: Verdict("pass", "passed", ""))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that decides the case."""
+        return worst([self.steady, self.images, self.quality, self.latency, self.speedup])
+
+    @property
+    def reason(self) -> str:
+        """Why the case ends as it does."""
+        return self.verdict.reason
+
+
+class PairEvaluation:
+    """Evaluates one case; a context manager that ends every process it started.
+
+    Args:
+        case: the case.
+        arms: starts arms on the leased cores or device.
+        inputs: what all cases share.
+
+    Attributes:
+        record: the case's record, complete at every moment as far as things went.
+        samples_log: one plain row per quality sample, for ``predictions/``.
+    """
+
+    def __init__(self, case: AccelerationCase, arms: ArmFactory, inputs: Inputs) -> None:
+        self.case, self._arms, self._inputs = case, arms, inputs
+        self.record = blank_record(case)
+        self.samples_log: list[dict[str, Any]] = []
+        self._test = SequentialTest()
+        self._processes = ExitStack()
+        self._galleries = {"baseline": Gallery("baseline"), "candidate": Gallery("candidate")}
+        self._candidate: PipelineArm | None = None
+        self._drift: list[dict] = []
+        self._started = time.monotonic()
+
+    def __enter__(self) -> PairEvaluation:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all processes of the pair."""
+        self._processes.close()
+
+    def check_configuration(self) -> Verdict:
+        """Compare the candidate's configuration with the target's; nothing is timed before.
+
+        Raises:
+            TaskProblem: when the entry itself cannot be evaluated.
+            ArmProblem: when the target or the candidate cannot be loaded or run.
+        """
+        if self.case.problem is not None:
+            raise TaskProblem(self.case.problem)
+        target = self._target_configuration()
+        self.record["config"]["target"] = target
+        candidate = self._load("candidate", self.case.candidate_file)
+        self._candidate = candidate
+        batch = candidate.first_call(self._first_samples())
+        self._keep("candidate", self._first_indices(), batch)
+        candidate.process.pause()
+        assert candidate.configuration is not None
+        self.record["config"]["candidate"] = candidate.configuration.to_record()
+        found = mismatches(Configuration(**target), candidate.configuration)
+        found += missing_methods(self.case.required_methods, candidate.configuration)
+        self.record["config"]["mismatches"] = found
+        verdict = judge.judge_configuration(found)
+        return verdict if verdict.holds else self._settle(verdict)
+
+    def measure(self) -> Measured:
+        """Time the pair, score its images, and judge all gates.
+
+        Raises:
+            ArmProblem: when the baseline or the candidate fails.
+        """
+        assert self._candidate is not None, "check_configuration() comes first"
+        candidate = self._candidate
+        with self._reference("baseline"):
+            baseline = self._load("baseline", self.case.baseline_file)
+            batch = baseline.first_call(self._first_samples())
+        baseline.process.pause()
+        assert baseline.configuration is not None
+        self.record["config"]["baseline"] = baseline.configuration.to_record()
+        self._keep("baseline", self._first_indices(), batch)
+        early = self._image_verdict()
+        if not early.holds:
+            return self._conclude(Measured(early, *[Verdict("pass", "passed", "")] * 3))
+
+        timer = self._time(baseline, candidate)
+        self._complete(baseline, candidate, timer.calls)
+        self._record_times(timer, baseline, candidate)
+        images = self._image_verdict()
+        quality = self._quality(images)
+        latency, speedup = self._judge_times(timer)
+        steady = judge.judge_configuration(self._drift[:1])
+        return self._conclude(Measured(images, quality, latency, speedup, steady))
+
+    def verdict(self) -> Verdict:
+        """Evaluate the whole case without raising for what its arms do; for controls."""
+        try:
+            configuration = self.check_configuration()
+            return configuration if not configuration.holds else self.measure().verdict
+        except ArmProblem as problem:
+            return self.fail(problem)
+
+    def fail(self, error: BaseException) -> Verdict:
+        """Write an exception into the record and return its verdict."""
+        if isinstance(error, ArmProblem):
+            verdict = Verdict("error", error.reason_code, _one_line(error))
+            self.record["output_tail"] = error.output_tail
+        elif isinstance(error, TaskProblem):
+            verdict = Verdict("error", "task_invalid", _one_line(error))
+        else:
+            verdict = Verdict("error", "internal_error", f"{type(error).__name__}: {_one_line(error)}")
+        return self._settle(verdict)
+
+    # -- arms ------------------------------------------------------------------------------------
+
+    def _load(self, role: str, file: Path | None) -> PipelineArm:
+        assert file is not None
+        process = self._processes.enter_context(self._arms.start(role, self.case.id))
+        arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
+        arm.load()
+        return arm
+
+    def _target_configuration(self) -> dict[str, Any]:
+        """Return the target's configuration, made once per run for the same text in the same folder."""
+        file = self.case.target_file
+        assert file is not None
+        cache = self._inputs.cache
+        with self._reference("target"):
+            key = cache.key("configuration", self._file_identity(file))
+            stored = cache.load_json(key)
+            if stored is not None:
+                return dict(stored)
+            with cache.locked(key):
+                stored = cache.load_json(key)
+                if stored is None:
+                    with self._arms.start("target", self.case.id) as process:
+                        arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
+                        arm.load()
+                        arm.first_call(self._first_samples()[:1])
+                    assert arm.configuration is not None
+                    stored = arm.configuration.to_record()
+                    cache.store_json(key, stored)
+        return dict(stored)
+
+    def _file_identity(self, file: Path) -> list[Any]:
+        # The folder belongs to it: the same text elsewhere may import other neighbours.
+        try:
+            return [file.read_bytes(), str(file.resolve().parent), self._arms.device]
+        except OSError as error:
+            raise TaskProblem(f"{file}: cannot be read ({error}); check the path and its permissions") from error
+
+    @contextmanager
+    def _reference(self, role: str) -> Iterator[None]:
+        """Turn a failure of the target or baseline into ``reference_failed``: it says nothing of the candidate."""
+        try:
+            yield
+        except ArmProblem as problem:
+            raise ArmProblem(
+                "reference_failed",
+                f"{problem}; the candidate was not judged, mend the {role}",
+                role=role,
+                output_tail=problem.output_tail,
+            ) from problem
+
+    # -- samples ---------------------------------------------------------------------------------
+
+    def _sample_at(self, index: int) -> Sample:
+        samples = self._inputs.samples
+        if index < len(samples):
+            return samples[index]
+        return Sample(samples[index % len(samples)].prompt, generator_seed(self._inputs.seed, index))
+
+    def _first_indices(self) -> list[int]:
+        return list(range(self._inputs.plan.batch_size))
+
+    def _first_samples(self) -> list[Sample]:
+        return [self._sample_at(index) for index in self._first_indices()]
+
+    def _keep(self, role: str, indices: list[int], batch: Batch) -> None:
+        gallery = self._galleries[role]
+        if not gallery.add(indices, batch):
+            return
+        for index in [index for index in indices if index >= len(self._inputs.samples)]:
+            del gallery.images[index]  # such samples only serve the clock
+        if role == "candidate" and self._candidate is not None and self._candidate.configuration is not None:
+            for name in ("num_inference_steps", "scheduler_steps"):
+                first, now = getattr(self._candidate.configuration, name), batch.observed.get(name)
+                if (now or None) != first:
+                    self._drift.append({"field": f"{name} while timed", "target": first, "candidate": now})
+
+    def _complete(self, baseline: PipelineArm, candidate: PipelineArm, calls: int) -> None:
+        """Make the quality samples that the timed rounds did not: the baseline's once per run."""
+        count, size = len(self._inputs.samples), self._inputs.plan.batch_size
+        missing = range(min(calls * size, count), count)
+        chunks = [list(missing[start : start + size]) for start in range(0, len(missing), size)]
+        baseline.process.pause()
+        for indices in chunks:
+            self._keep("candidate", indices, candidate.generate([self._sample_at(i) for i in indices]))
+        candidate.process.pause()
+        with self._reference("baseline"):
+            for indices in chunks:
+                self._complete_baseline(baseline, indices)
+        baseline.process.pause()
+
+    def _complete_baseline(self, baseline: PipelineArm, indices: list[int]) -> None:
+        cache, gallery = self._inputs.cache, self._galleries["baseline"]
+        samples = [self._sample_at(index) for index in indices]
+        key = cache.key("images", self._baseline_identity(baseline), [asdict(sample) for sample in samples])
+        stored = cache.load(key)
+        if stored is None:
+            with cache.locked(key):
+                stored = cache.load(key)
+                if stored is None:
+                    batch = baseline.generate(samples)
+                    self._keep("baseline", indices, batch)
+                    if not gallery.problems:
+                        cache.store(key, **{str(i): image for i, image in zip(indices, batch.images, strict=True)})
+                    return
+        gallery.images.update({index: stored[str(index)] for index in indices})
+
+    def _baseline_identity(self, baseline: PipelineArm) -> list[Any]:
+        assert baseline.configuration is not None
+        model_id = baseline.configuration.model_id
+        return [*self._file_identity(baseline.file), model_id, directory_fingerprint(model_id)]
+
+    # -- gates -----------------------------------------------------------------------------------
+
+    def _time(self, baseline: PipelineArm, candidate: PipelineArm) -> PairedTimer:
+        timer = PairedTimer(
+            baseline, candidate, sample_at=self._sample_at, keep=self._keep, plan=self._inputs.plan
+        )
+        timer.warm_up()
+        look = self._test.next_look(0)
+        while look is not None:
+            rounds = timer.run_until(look)
+            if rounds < look or self._galleries["candidate"].problems or self._decided(timer):
+                break
+            look = self._test.next_look(rounds)
+        return timer
+
+    def _decided(self, timer: PairedTimer) -> bool:
+        latency, speedup = self._judge_times(timer)
+        if latency.verdict == "inconclusive" or speedup.verdict == "inconclusive":
+            return False
+        if self.case.required_speedup is not None or self.case.max_latency_s is not None:
+            return True
+        rounds = len(timer.times.rounds)
+        return rounds >= UNGATED_MAX_ROUNDS or precise_enough(self._speedup(timer), UNGATED_HALF_WIDTH)
+
+    def _speedup(self, timer: PairedTimer) -> Any:
+        times = timer.times
+        return self._test.interval(
+            times.per_image_s("baseline"), times.per_image_s("candidate"), seed=self._inputs.seed
+        )
+
+    def _judge_times(self, timer: PairedTimer) -> tuple[Verdict, Verdict]:
+        rounds = len(timer.times.rounds)
+        speedup = self._speedup(timer)
+        self.record["speedup"].update(
+            value=speedup.value, low=speedup.low, high=speedup.high, rounds=rounds
+        )
+        latency = latency_interval(timer.times.per_image_s("candidate"), seed=self._inputs.seed)
+        self.record["latency"].update(value=latency.value, low=latency.low, high=latency.high)
+        return (
+            judge.judge_latency(latency, self.case.max_latency_s, rounds),
+            judge.judge_speedup(speedup, self.case.required_speedup, rounds),
+        )
+
+    def _image_verdict(self) -> Verdict:
+        reference = self._galleries["baseline"].check()
+        if reference:
+            raise ArmProblem("reference_failed", f"{reference[0]}; mend the baseline", role="baseline")
+        return judge.judge_images(self._galleries["candidate"].check(self._galleries["baseline"]))
+
+    def _quality(self, images: Verdict) -> Verdict:
+        baseline, candidate = self._galleries["baseline"].images, self._galleries["candidate"].images
+        indices = sorted(baseline.keys() & candidate.keys())
+        if len(indices) < len(self._inputs.samples):
+            return Verdict("pass", "passed", "")  # the images' own verdict says what is wrong
+        samples = [self._sample_at(index) for index in indices]
+        base_scores, base_rows = self._inputs.scoring.scores(samples, [baseline[i] for i in indices])
+        cand_scores, cand_rows = self._inputs.scoring.scores(samples, [candidate[i] for i in indices])
+        loss = quality_loss_interval(base_scores, cand_scores, seed=self._inputs.seed)
+        self.record["quality"].update(
+            baseline=float(base_scores.mean()),
+            candidate=float(cand_scores.mean()),
+            loss=loss.value,
+            low=loss.low,
+            high=loss.high,
+        )
+        self._record_fidelity(indices, base_scores, cand_scores, (base_rows * cand_rows).sum(axis=1))
+        return judge.judge_quality(loss, self.case.max_quality_loss)
+
+    # -- record ----------------------------------------------------------------------------------
+
+    def _record_fidelity(
+        self, indices: list[int], base_scores: np.ndarray, cand_scores: np.ndarray, cosines: np.ndarray
+    ) -> None:
+        for row, index in enumerate(indices):
+            image, reference = (self._galleries[role].images[index] for role in ("candidate", "baseline"))
+            comparable = image.shape == reference.shape
+            self.samples_log.append(
+                {
+                    "sample": index,
+                    **asdict(self._sample_at(index)),
+                    "baseline_clip_score": float(base_scores[row]),
+                    "candidate_clip_score": float(cand_scores[row]),
+                    "clip_image_cosine": float(cosines[row]),
+                    "ssim": ssim(image, reference) if comparable else None,
+                    "psnr_db": psnr(image, reference) if comparable else None,
+                }
+            )
+        self.record["fidelity"] = {
+            name: _mean([row[name] for row in self.samples_log])
+            for name in ("ssim", "psnr_db", "clip_image_cosine")
+        }
+        self.record["fidelity"]["identical_images"] = sum(row["psnr_db"] is None for row in self.samples_log)
+
+    def _record_times(self, timer: PairedTimer, baseline: PipelineArm, candidate: PipelineArm) -> None:
+        self.record["times"] = timer.times.to_record()
+        self.record["memory"] = {
+            "baseline_peak_bytes": baseline.peak_bytes(),
+            "candidate_peak_bytes": candidate.peak_bytes(),
+        }
+
+    def _conclude(self, measured: Measured) -> Measured:
+        record, case = self.record, self.case
+        value = record["speedup"]["value"]
+        if value is not None and value > judge.SUSPICIOUS_SPEEDUP:
+            record["warnings"].append(
+                f"a speedup of {value:.1f}x is rarely real; look at the images and at the denoiser calls"
+            )
+        disagreements = (record["config"]["candidate"] or {}).get("disagreements") or []
+        record["warnings"] += [f"source and object disagree on {entry['field']}" for entry in disagreements]
+        gates_hold = measured.images.holds and measured.quality.holds and measured.steady.holds
+        record["achievement_rate"], record["achievement_ratio"] = judge.achievement(case, gates_hold, value)
+        record["point_estimate"] = judge.point_estimate(
+            case, value, record["quality"]["loss"], record["latency"]["value"]
+        )
+        self._settle(measured.verdict)
+        return measured
+
+    def _settle(self, verdict: Verdict) -> Verdict:
+        record = self.record
+        if verdict.verdict != "pass" and record["achievement_rate"] is None:
+            record["achievement_rate"], record["achievement_ratio"] = judge.achievement(self.case, False, None)
+        if self.case.is_control:
+            record["control"].update(
+                verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason
+            )
+            apply_verdict(record, judge.judge_control(self.case.expect or "", verdict))
+        else:
+            apply_verdict(record, verdict)
+        record["duration_s"] = time.monotonic() - self._started
+        return verdict
+
+
+def _mean(values: list[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,126 @@
+"""Prompts of a run: a column of a dataset, local or from the hub, and the samples drawn from it."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageProblem
+
+COLUMNS = ("caption", "captions", "prompt", "text")
+_LOADERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image to make: the prompt and the seed of its generator."""
+
+    prompt: str
+    seed: int
+
+
+def load_prompts(source: str, *, split: str | None = None, column: str | None = None) -> list[str]:
+    """Return the prompts of a dataset, one per row; of a row with several captions the first.
+
+    Args:
+        source: a jsonl, json, csv or parquet file, a directory that ``datasets`` saved or can load, or
+            a hub name.
+        split: which split; without it the only one, else ``test``, ``validation`` or ``train``.
+        column: which column; without it the first of :data:`COLUMNS` that exists.
+
+    Raises:
+        UsageProblem: when nothing can be loaded, or there is no such split, column or prompt.
+    """
+    rows = _rows(source, split)
+    if column is None:
+        column = next((name for name in COLUMNS if name in rows.column_names), None)
+    if column not in rows.column_names:
+        raise UsageProblem(
+            f"--prompts {source}: found the columns {', '.join(rows.column_names) or 'none'}, expected "
+            f"{column or ' or '.join(COLUMNS)}; name one with --prompts-column"
+        )
+    prompts = [_first_caption(value) for value in rows[column]]
+    bad = next((index for index, prompt in enumerate(prompts) if not prompt), None)
+    if bad is not None:
+        raise UsageProblem(
+            f"--prompts {source}: row {bad} has no text in column {column!r} (found {rows[column][bad]!r}); "
+            "remove it or choose another column"
+        )
+    if not prompts:
+        raise UsageProblem(f"--prompts {source}: it has no rows; expected at least one prompt")
+    return prompts
+
+
+def draw_samples(prompts: Sequence[str], count: int, seed: int) -> list[Sample]:
+    """Draw prompts without replacement in a seeded order, each with a generator seed of its own.
+
+    Raises:
+        UsageProblem: when there are fewer prompts than samples.
+    """
+    if count > len(prompts):
+        raise UsageProblem(
+            f"--num-samples {count}: the prompts have only {len(prompts)} rows; "
+            f"lower it to {len(prompts)} or less, or give more prompts"
+        )
+    order = random.Random(seed).sample(range(len(prompts)), count)
+    return [Sample(prompts[row], generator_seed(seed, index)) for index, row in enumerate(order)]
+
+
+def generator_seed(run_seed: int, index: int) -> int:
+    """Return the seed of the generator of the sample at an index, in [0, 2**31)."""
+    digest = hashlib.sha256(f"{run_seed}:{index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _rows(source: str, split: str | None) -> Any:
+    path = Path(source)
+    local = path.exists()
+    if local and path.is_file() and path.stat().st_size == 0:
+        raise UsageProblem(f"--prompts {source}: the file is empty; expected one JSON object a line")
+    looks_local = path.suffix in _LOADERS or source.startswith((".", "/", "~"))
+    if not local and looks_local:
+        raise UsageProblem(f"--prompts {source}: no such file or directory; give a path or a hub name")
+    import datasets  # noqa: PLC0415 - slow to import, and only a run that generates needs it
+
+    datasets.disable_progress_bars()
+    try:
+        if local and path.is_dir() and any(path.glob("**/state.json")):
+            loaded = datasets.load_from_disk(str(path))
+        elif local and path.is_file():
+            loader = _LOADERS.get(path.suffix)
+            if loader is None:
+                raise UsageProblem(
+                    f"--prompts {source}: found a {path.suffix or 'nameless'} file, expected {', '.join(_LOADERS)}"
+                )
+            loaded = datasets.load_dataset(loader, data_files=str(path))
+        else:
+            loaded = datasets.load_dataset(source)
+    except UsageProblem:
+        raise
+    except Exception as error:  # datasets raises whatever its readers and the hub raise
+        raise UsageProblem(
+            f"--prompts {source}: datasets could not load it ({type(error).__name__}: {str(error)[:300]}); "
+            'expected rows such as {"caption": "a red circle"}'
+        ) from error
+    if not hasattr(loaded, "keys"):
+        return loaded
+    if split is None:
+        split = next(
+            (name for name in ("test", "validation", "train") if name in loaded), next(iter(loaded), None)
+        )
+    if split not in loaded:
+        raise UsageProblem(
+            f"--prompts {source}: found the splits {', '.join(loaded) or 'none'}, expected {split!r}; "
+            "name one with --prompts-split"
+        )
+    return loaded[split]
+
+
+def _first_caption(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        value = value[0] if value else ""
+    return value.strip() if isinstance(value, str) else ""

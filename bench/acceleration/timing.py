@@ -1,0 +1,141 @@
+"""Timed rounds of a pair: alternating, paired, one arm awake at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.acceleration.pipeline_arm import Batch, PipelineArm
+from bench.acceleration.prompts import Sample
+
+
+@dataclass(frozen=True)
+class TimingPlan:
+    """How long to time.
+
+    Attributes:
+        batch_size: images of one call.
+        warmup_rounds: untimed calls of each arm before the first timed round, the first call included.
+        max_rounds: timed rounds at most.
+        time_budget_s: seconds of timed rounds after which no further round is begun.
+    """
+
+    batch_size: int = 4
+    warmup_rounds: int = 2
+    max_rounds: int = 40
+    time_budget_s: float = 240.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """One timed round: both arms made the same samples, one right after the other.
+
+    Attributes:
+        first: the arm that began, ``baseline`` or ``candidate``.
+        baseline_s, candidate_s: seconds for the whole batch.
+        images: images in the batch.
+    """
+
+    first: str
+    baseline_s: float
+    candidate_s: float
+    images: int
+
+
+@dataclass
+class Times:
+    """Everything that was timed in a pair, raw.
+
+    Attributes:
+        load_s, first_call_s: seconds by arm; the first call holds compiling and warming up.
+        warmup_s: seconds of the untimed calls after the first, by arm.
+        rounds: the timed rounds in their order.
+    """
+
+    load_s: dict[str, float | None] = field(default_factory=dict)
+    first_call_s: dict[str, float | None] = field(default_factory=dict)
+    warmup_s: dict[str, list[float]] = field(default_factory=lambda: {"baseline": [], "candidate": []})
+    rounds: list[Round] = field(default_factory=list)
+
+    def per_image_s(self, arm: str) -> list[float]:
+        """Return the seconds per image of an arm in each timed round."""
+        return [getattr(entry, f"{arm}_s") / entry.images for entry in self.rounds]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything as plain builtins."""
+        return asdict(self)
+
+
+class PairedTimer:
+    """Runs rounds of a baseline and a candidate.
+
+    Args:
+        baseline, candidate: loaded arms that have made their first call.
+        sample_at: gives the sample of any index; indices never repeat, so no image can be replayed.
+        keep: called with the arm's role, the sample indices and the batch of every call.
+        plan: sizes and limits.
+    """
+
+    def __init__(
+        self,
+        baseline: PipelineArm,
+        candidate: PipelineArm,
+        *,
+        sample_at: Callable[[int], Sample],
+        keep: Callable[[str, list[int], Batch], None],
+        plan: TimingPlan,
+    ) -> None:
+        self._arms = {"baseline": baseline, "candidate": candidate}
+        self._sample_at, self._keep, self._plan = sample_at, keep, plan
+        self.calls = 1  # the first call of both arms made the samples of the first batch
+        self.times = Times(
+            load_s={role: arm.load_s for role, arm in self._arms.items()},
+            first_call_s={role: arm.first_call_s for role, arm in self._arms.items()},
+        )
+        self._deadline = time.monotonic() + plan.time_budget_s
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether no further round may begin."""
+        return len(self.times.rounds) >= self._plan.max_rounds or time.monotonic() >= self._deadline
+
+    def warm_up(self) -> None:
+        """Make the untimed calls that follow the first one."""
+        for _ in range(self._plan.warmup_rounds - 1):
+            for role, seconds in self._call_both(("baseline", "candidate")).items():
+                self.times.warmup_s[role].append(seconds)
+
+    def run_until(self, count: int) -> int:
+        """Add timed rounds until there are so many or the budget is spent; return how many there are."""
+        while len(self.times.rounds) < count and not self.budget_spent:
+            # Alternating cancels drift of the machine, and whatever the first arm does to caches.
+            even = len(self.times.rounds) % 2 == 0
+            order = ("baseline", "candidate") if even else ("candidate", "baseline")
+            seconds = self._call_both(order)
+            self.times.rounds.append(
+                Round(
+                    first=order[0],
+                    baseline_s=seconds["baseline"],
+                    candidate_s=seconds["candidate"],
+                    images=self._plan.batch_size,
+                )
+            )
+        return len(self.times.rounds)
+
+    def _call_both(self, order: Sequence[str]) -> dict[str, float]:
+        indices = list(range(self.calls * self._plan.batch_size, (self.calls + 1) * self._plan.batch_size))
+        samples = [self._sample_at(index) for index in indices]
+        self.calls += 1
+        batches = {}
+        for role in order:
+            for other, arm in self._arms.items():
+                if other != role:
+                    arm.process.pause()
+            batches[role] = self._arms[role].generate(samples)
+            self._arms[role].process.pause()
+        # Kept after both were timed, so that keeping costs neither of them a cold cache.
+        for role, batch in batches.items():
+            self._keep(role, indices, batch)
+        return {role: batch.seconds for role, batch in batches.items()}

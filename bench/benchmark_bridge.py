@@ -1,0 +1,46 @@
+"""pytest-benchmark's table, JSON, storage and comparison, fed with our times, with and without xdist.
+
+pytest-benchmark switches itself off under xdist, because a worker's timings are worth nothing when the
+workers share cores. Ours are taken on leased cores. So the times travel in the records, and the process
+that owns the run hands them to pytest-benchmark's session as if its own fixture had taken them. This is
+the only module that touches its semi-private names; pyproject.toml pins the range they were tried with.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+def add(config: pytest.Config, nodeid: str, record: dict[str, Any]) -> None:
+    """Add two benchmarks, the candidate and its baseline, in seconds per image."""
+    session = getattr(config, "_benchmarksession", None)
+    times = record.get("times")
+    if session is None or not times or session.skip or config.getoption("benchmark_disable", False):
+        return
+    for arm in ("baseline", "candidate"):
+        seconds = [entry[f"{arm}_s"] / entry["images"] for entry in times["rounds"]]
+        if seconds:
+            session.benchmarks.append(_benchmark(nodeid, record, arm, seconds))
+
+
+def _benchmark(nodeid: str, record: dict[str, Any], arm: str, seconds: list[float]) -> Any:
+    from pytest_benchmark.stats import Metadata  # noqa: PLC0415 - absent when the plugin is blocked
+
+    name = f"{record['id']}:{arm}"
+    fixture = SimpleNamespace(
+        name=name,
+        fullname=f"{nodeid}:{arm}",
+        group=None,
+        param=record["id"],
+        params={"id": record["id"], "arm": arm},
+        extra_info={"unit": "seconds per image", "speedup": record["speedup"]["value"]},
+        cprofile_stats=None,
+        has_error=False,
+    )
+    benchmark = Metadata(fixture, iterations=1, options={"timer": "perf_counter"})
+    for value in seconds:
+        benchmark.update(value)
+    return benchmark

@@ -1,0 +1,105 @@
+"""CLIP models by name or local directory, and their embeddings. Needs torch and open_clip."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UsageProblem
+
+_CONFIG_FILE = "open_clip_config.json"
+
+
+class ClipModel:
+    """An open_clip model with its preprocessing and tokenizer, in evaluation mode.
+
+    Args:
+        name: ``MODEL:PRETRAINED`` as open_clip lists them (``ViT-B-32:laion2b_s34b_b79k``), a hub
+            name (``hf-hub:...``), or a local directory with ``open_clip_config.json`` and the weights.
+        device: where to compute.
+
+    Raises:
+        UsageProblem: when the name is unknown or the directory is none that open_clip can load.
+    """
+
+    def __init__(self, name: str, device: str = "cpu") -> None:
+        from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+
+        ensure_torchvision()
+        import open_clip  # noqa: PLC0415
+
+        architecture, pretrained = resolve(name, open_clip)
+        try:
+            model, _, preprocess = open_clip.create_model_and_transforms(
+                architecture, pretrained=pretrained, device=device
+            )
+            self._tokenizer = open_clip.get_tokenizer(architecture)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise UsageProblem(
+                f"--clip {name}: open_clip could not load it ({type(error).__name__}: {error}); "
+                "give MODEL:PRETRAINED with weights at hand, or a local directory"
+            ) from error
+        self.name, self.device = name, device
+        self._model, self._preprocess = model.eval(), preprocess
+
+    def embed_images(self, images: Sequence[np.ndarray], batch_size: int = 32) -> np.ndarray:
+        """Embed 8-bit RGB images of shape [height, width, 3]; returns unit vectors [n, width], float32."""
+        import PIL.Image  # noqa: PLC0415
+        import torch  # noqa: PLC0415
+
+        def encode(chunk: Sequence[np.ndarray]) -> Any:
+            pixels = [self._preprocess(PIL.Image.fromarray(image)) for image in chunk]
+            return self._model.encode_image(torch.stack(pixels).to(self.device), normalize=True)
+
+        return self._embed(images, batch_size, encode)
+
+    def embed_texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+        """Embed texts; returns unit vectors [n, width], float32."""
+        return self._embed(
+            texts,
+            batch_size,
+            lambda chunk: self._model.encode_text(
+                self._tokenizer(list(chunk)).to(self.device), normalize=True
+            ),
+        )
+
+    def _embed(self, items: Sequence[Any], batch_size: int, encode: Any) -> np.ndarray:
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            chunks = [
+                encode(items[start : start + batch_size]).float().cpu().numpy()
+                for start in range(0, len(items), batch_size)
+            ]
+        return np.concatenate(chunks).astype(np.float32)
+
+
+def resolve(name: str, open_clip: Any) -> tuple[str, str | None]:
+    """Return open_clip's own ``(architecture, pretrained)`` for a name of ``--clip``."""
+    directory = Path(name)
+    if directory.is_dir():
+        if not (directory / _CONFIG_FILE).is_file():
+            raise UsageProblem(
+                f"--clip {name}: the directory has no {_CONFIG_FILE}; expected a model directory as open_clip saves it"
+            )
+        return f"local-dir:{directory.resolve()}", None
+    if name.startswith(("hf-hub:", "local-dir:")):
+        return name, None
+    architecture, _, pretrained = name.partition(":")
+    known = open_clip.list_models()
+    if architecture not in known:
+        near = difflib.get_close_matches(architecture, known, n=3, cutoff=0.4)
+        raise UsageProblem(
+            f"--clip {name}: {architecture!r} is neither a directory nor a model of open_clip; "
+            f"nearest names: {', '.join(near) or 'none'}; give MODEL:PRETRAINED or a local directory"
+        )
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if pretrained not in tags and not Path(pretrained).is_file():
+        raise UsageProblem(
+            f"--clip {name}: {architecture} has no weights {pretrained!r}; give one of {', '.join(tags) or 'a file'}"
+        )
+    return architecture, pretrained

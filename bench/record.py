@@ -1,0 +1,110 @@
+"""Verdicts and records: what was decided about one case, as plain builtins that any process can send on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.case import AccelerationCase
+from bench.errors import REASON_CODES
+
+VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision with its reason.
+
+    Attributes:
+        verdict: one of :data:`VERDICTS`.
+        reason_code: one of :data:`bench.errors.REASON_CODES`.
+        reason: one line that names the number, the limit and, unless it passed, the next thing to do.
+    """
+
+    verdict: str
+    reason_code: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        """Refuse words outside the closed lists."""
+        if self.verdict not in VERDICTS or self.reason_code not in REASON_CODES:
+            raise ValueError(f"unknown verdict {self.verdict!r} or reason code {self.reason_code!r}")
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is a pass."""
+        return self.verdict == "pass"
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Return the verdict that decides: an error, else the first fail, else the first inconclusive, else a pass.
+
+    A fail beats an inconclusive one before it: no further measuring could turn the whole into a pass.
+    """
+    for kind in ("error", "fail", "inconclusive", "skip"):
+        for verdict in verdicts:
+            if verdict.verdict == kind:
+                return verdict
+    reasons = "; ".join(verdict.reason for verdict in verdicts if verdict.reason)
+    return Verdict("pass", "passed", reasons or "nothing to object to")
+
+
+def blank_record(case: AccelerationCase) -> dict[str, Any]:
+    """Return the record of a case of which nothing is known yet: every key, missing values as None."""
+    return {
+        "id": case.id,
+        "order": case.order,
+        "prompt_id": case.prompt_id,
+        "kind": case.kind,
+        "verdict": "error",
+        "reason_code": "not_run",
+        "reason": "the run ended before this case was run",
+        "difficulty": case.difficulty,
+        "level": case.level,
+        "duration_s": None,
+        "control": {"expected": case.expect, "verdict": None, "reason_code": None, "reason": None}
+        if case.is_control
+        else None,
+        "config": {"target": None, "baseline": None, "candidate": None, "mismatches": None},
+        "speedup": {"value": None, "low": None, "high": None, "required": case.required_speedup, "rounds": 0},
+        "latency": {"value": None, "low": None, "high": None, "allowed": case.max_latency_s},
+        "quality": {
+            "metric": "clip_score",
+            "baseline": None,
+            "candidate": None,
+            "loss": None,
+            "low": None,
+            "high": None,
+            "allowed": case.max_quality_loss,
+        },
+        "fidelity": None,
+        "achievement_rate": None,
+        "achievement_ratio": None,
+        "point_estimate": None,
+        "times": None,
+        "warnings": [],
+    }
+
+
+def apply_verdict(record: dict[str, Any], verdict: Verdict) -> None:
+    """Write a verdict into a record."""
+    record.update(verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason)
+
+
+def plain_problems(value: Any, path: str = "record") -> list[str]:
+    """Return the places in a record that hold anything but plain builtins.
+
+    A NumPy scalar in a report aborts a whole distributed run, so it is looked for where it arises.
+    """
+    if value is None or type(value) in (bool, int, float, str):
+        return []
+    if type(value) is list:
+        return [problem for index, item in enumerate(value) for problem in plain_problems(item, f"{path}[{index}]")]
+    if type(value) is dict:
+        return [
+            problem
+            for key, item in value.items()
+            for problem in ([] if type(key) is str else [f"{path}: key {key!r}"]) + plain_problems(item, f"{path}.{key}")
+        ]
+    return [f"{path}: {type(value).__module__}.{type(value).__qualname__}"]

@@ -1,0 +1,39 @@
+"""A Markdown summary, for a CI page or a comment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.report.results import ResultsFile, summarize
+from bench.report.tables import CASE_HEADER, GROUP_HEADER, case_row, control_line, group_rows
+
+
+def markdown(results: ResultsFile) -> str:
+    """Return the groups, the controls and one row per case that did not pass."""
+    records = results.ordered()
+    parts = ["## Modelgate", table(GROUP_HEADER, group_rows(records))]
+    controls = control_line(summarize(records))
+    if controls:
+        parts.append(controls)
+    rejected = [case_row(record) for record in records if record["verdict"] not in ("pass", "skip")]
+    if rejected:
+        parts += ["### Not passed", table(CASE_HEADER, rejected)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table; a bar inside a cell is escaped."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def write_step_summary(results: ResultsFile, environment: Mapping[str, str] = os.environ) -> None:
+    """Append the summary to the file that ``$GITHUB_STEP_SUMMARY`` names, and write it beside the results."""
+    text = markdown(results)
+    results.path.with_name("summary.md").write_text(text)
+    destination = environment.get("GITHUB_STEP_SUMMARY")
+    if destination:
+        with open(Path(destination), "a") as summary:
+            summary.write(text)

@@ -1,0 +1,44 @@
+"""What the terminal shows after a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.report.results import ResultsFile, summarize
+from bench.report.tables import GROUP_HEADER, control_line, group_rows
+
+
+def write_summary(terminal: pytest.TerminalReporter, results: ResultsFile) -> None:
+    """Write the table per difficulty and level, the controls, and where the JSON is."""
+    records = results.ordered()
+    terminal.section("modelgate")
+    for line in aligned([GROUP_HEADER, *group_rows(records)]):
+        terminal.write_line(line)
+    controls = control_line(summarize(records))
+    if controls:
+        terminal.write_line(controls)
+    unrun = sum(record["reason_code"] == "not_run" for record in records)
+    if unrun:
+        terminal.write_line(f"{unrun} collected cases were not run; they are errors of the results", red=True)
+    for warning in warnings(records):
+        terminal.write_line(f"warning: {warning}", yellow=True)
+    terminal.write_line(f"results: {results.path}")
+
+
+def warnings(records: list[dict[str, Any]]) -> list[str]:
+    """Return the warnings of the records, each with its case."""
+    return [f"{record['id']}: {text}" for record in records for text in record["warnings"]]
+
+
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows as lines: the first column to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

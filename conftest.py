@@ -1,0 +1,3 @@
+"""Names the plugin modules, nothing else."""
+
+pytest_plugins = ("bench.plugin", "fixtures.acceleration")
