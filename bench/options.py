@@ -19,18 +19,46 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("modelgate", "Modelgate")
     add = group.addoption
     add("--tasks", nargs="+", action="extend", metavar="FILE", help="annotation lists (default: what ships)")
-    add("--candidates", nargs="+", action="extend", metavar="FILE", help="generation lists, joined on prompt_id")
+    add(
+        "--candidates",
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="generation lists, joined on prompt_id",
+    )
     add("--work-dir", metavar="DIR", default="outputs/default", help="where runs are written")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="device of all pipelines")
-    add("--seed", default="0", metavar="N", help="seed of samples and statistics; `random` draws and records one")
-    add("--inconclusive", default="fail", choices=("fail", "skip"), help="what an inconclusive case is to pytest")
+    add(
+        "--seed",
+        default="0",
+        metavar="N",
+        help="seed of samples and statistics; `random` draws and records one",
+    )
+    add(
+        "--inconclusive",
+        default="fail",
+        choices=("fail", "skip"),
+        help="what an inconclusive case is to pytest",
+    )
 
     quality = parser.getgroup("modelgate-quality", "Modelgate: quality")
     add = quality.addoption
-    add("--clip", metavar="MODEL:PRETRAINED|DIR", help="open_clip model of the CLIP score (default: tiny-clip)")
-    add("--prompts", metavar="FILE|DIR|NAME", help="dataset of prompts: jsonl, parquet, csv, directory or hub name")
+    add(
+        "--clip",
+        metavar="MODEL:PRETRAINED|DIR",
+        help="open_clip model of the CLIP score (default: tiny-clip)",
+    )
+    add(
+        "--prompts",
+        metavar="FILE|DIR|NAME",
+        help="dataset of prompts: jsonl, parquet, csv, directory or hub name",
+    )
     add("--prompts-split", metavar="SPLIT", help="split of the prompts")
-    add("--prompts-column", metavar="COLUMN", help="column of the prompts (default: caption, captions, prompt or text)")
+    add(
+        "--prompts-column",
+        metavar="COLUMN",
+        help="column of the prompts (default: caption, captions, prompt or text)",
+    )
     add("--num-samples", type=int, default=32, metavar="N", help="images scored per arm")
     add("--batch-size", type=int, default=4, metavar="N", help="images per call of a pipeline")
     add(
@@ -43,12 +71,35 @@ def add_options(parser: pytest.Parser) -> None:
     add("--exclusive", action="store_true", help="time one pair at a time, on all cores")
     add("--time-budget", type=float, default=240.0, metavar="S", help="seconds of timed rounds per pair")
     add("--max-rounds", type=int, default=40, metavar="N", help="timed rounds per pair at most")
-    add("--warmup-rounds", type=int, default=2, metavar="N", help="untimed calls first, the first call included")
-    add("--load-timeout", type=float, default=300.0, metavar="S", help="limit for loading, and for the first call")
+    add(
+        "--warmup-rounds",
+        type=int,
+        default=2,
+        metavar="N",
+        help="untimed calls first, the first call included",
+    )
+    add(
+        "--load-timeout",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="limit for loading, and for the first call",
+    )
     add("--round-timeout", type=float, default=300.0, metavar="S", help="limit for one batch")
-    add("--memory-limit", type=float, metavar="GB", help="address space of one arm (default: from the machine's)")
+    add(
+        "--memory-limit",
+        type=float,
+        metavar="GB",
+        help="address space of one arm (default: from the machine's)",
+    )
     add("--output-limit", type=float, default=8.0, metavar="MB", help="what one arm may print")
-    add("--pass-env", nargs="+", action="extend", metavar="NAME", help="environment variables that arms may see")
+    add(
+        "--pass-env",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="environment variables that arms may see",
+    )
 
     parser.addini("modelgate_tasks", "annotation lists when --tasks is not given", type="paths")
     parser.addini("modelgate_candidates", "generation lists when --candidates is not given", type="paths")

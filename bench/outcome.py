@@ -45,8 +45,10 @@ def attach_record(
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         code = "requirement_absent" if reason.startswith("Skipped: needs ") else "skipped"
         apply_verdict(record, Verdict("skip", code, reason.removeprefix("Skipped: ")))
-    elif report.when == "teardown" or record["verdict"] == "pass" and report.failed:
-        apply_verdict(record, Verdict("error", "internal_error", f"{report.when}: {type(error).__name__}: {error}"))
+    elif report.when == "teardown" or (record["verdict"] == "pass" and report.failed):
+        apply_verdict(
+            record, Verdict("error", "internal_error", f"{report.when}: {type(error).__name__}: {error}")
+        )
     elif report.failed and record["reason_code"] == "not_run":
         apply_verdict(record, _verdict_of(error))
     problems = plain_problems(record)
@@ -74,7 +76,11 @@ def crash_record(blank: dict[str, Any], report: pytest.TestReport) -> dict[str, 
     said = " ".join(str(report.longrepr).split())
     apply_verdict(
         record,
-        Verdict("error", "worker_died", f"{said}; the other cases went on, run this one alone with -n 0 to see why"),
+        Verdict(
+            "error",
+            "worker_died",
+            f"{said}; the other cases went on, run this one alone with -n 0 to see why",
+        ),
     )
     return record
 

@@ -100,11 +100,16 @@ def plain_problems(value: Any, path: str = "record") -> list[str]:
     if value is None or type(value) in (bool, int, float, str):
         return []
     if type(value) is list:
-        return [problem for index, item in enumerate(value) for problem in plain_problems(item, f"{path}[{index}]")]
+        return [
+            problem
+            for index, item in enumerate(value)
+            for problem in plain_problems(item, f"{path}[{index}]")
+        ]
     if type(value) is dict:
         return [
             problem
             for key, item in value.items()
-            for problem in ([] if type(key) is str else [f"{path}: key {key!r}"]) + plain_problems(item, f"{path}.{key}")
+            for problem in ([] if type(key) is str else [f"{path}: key {key!r}"])
+            + plain_problems(item, f"{path}.{key}")
         ]
     return [f"{path}: {type(value).__module__}.{type(value).__qualname__}"]

@@ -186,7 +186,9 @@ class Run:
                     directory = self._work_dir / f"{stamp}_{number}"
             for name in ("configs", "logs", "predictions", "results"):
                 (directory / name).mkdir()
-            (directory / "configs" / "options.json").write_text(json.dumps(self._options, indent=1, default=str))
+            (directory / "configs" / "options.json").write_text(
+                json.dumps(self._options, indent=1, default=str)
+            )
             _point(self._work_dir / "latest", directory.name)
             self._directory = directory.resolve()
         return str(self._directory)
@@ -197,7 +199,11 @@ class Run:
             log = Path(self._make_directory()) / "logs" / "forkserver.log"
             environment = scrubbed_environment(dict(os.environ), self._pass_env)
             # Without a pool in the server there is nothing that a fork could tear apart.
-            environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+            environment |= {
+                "OPENBLAS_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1",
+                "TOKENIZERS_PARALLELISM": "false",
+            }
             with open(log, "wb") as errors:
                 self._fork_server = subprocess.Popen(
                     [sys.executable, "-m", "bench.acceleration.forkserver", address],

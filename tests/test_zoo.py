@@ -93,7 +93,7 @@ def test_drawings_depend_on_the_seed_alone():
 
     scenes = shapes.held_out_scenes()[:6]
     first, again, other = (shapes.draw_many(scenes, seed) for seed in (1, 1, 2))
-    assert first.shape == (6, 64, 64, 3)
+    assert first.shape == (6, 32, 32, 3)
     assert first.dtype == np.uint8
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -211,7 +211,7 @@ def test_pipeline_training_writes_what_diffusers_loads(one_thread, tmp_path):
     for name in ("normal", "small"):
         pipeline = scoring.load_pipeline(tmp_path / name)
         (image,) = scoring.generate(pipeline, ["a large blue ring in the middle of a red background"], 2)
-        assert image.size == (64, 64)
+        assert image.size == (32, 32)
 
 
 def test_training_can_be_asked_for_its_options(monkeypatch, capsys, one_thread):

@@ -7,24 +7,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.acceleration import judge
 from bench.acceleration.cache import ContentCache, directory_fingerprint
 from bench.acceleration.configuration import Configuration, mismatches, missing_methods
-from bench.acceleration.gallery import Gallery, Scoring
+from bench.acceleration.gallery import Gallery
 from bench.acceleration.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample, generator_seed
+from bench.acceleration.quality import Scoring
 from bench.acceleration.space import ArmFactory
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.case import AccelerationCase
 from bench.errors import ArmProblem, TaskProblem
-from bench.measure.statistics import SequentialTest, latency_interval, precise_enough, quality_loss_interval
-from bench.metrics.image_fidelity import psnr, ssim
+from bench.measure.statistics import SequentialTest, precise_enough
 from bench.record import Verdict, apply_verdict, blank_record, worst
-
-if TYPE_CHECKING:
-    import numpy as np
 
 # A speedup that no gate asks for is measured until its interval is this narrow, or this many rounds.
 UNGATED_HALF_WIDTH = 0.05
@@ -112,6 +109,36 @@ class PairEvaluation:
             TaskProblem: when the entry itself cannot be evaluated.
             ArmProblem: when the target or the candidate cannot be loaded or run.
         """
+        with self._recording():
+            return self._check_configuration()
+
+    def measure(self) -> Measured:
+        """Time the pair, score its images, and judge all gates.
+
+        Raises:
+            ArmProblem: when the baseline or the candidate fails.
+        """
+        with self._recording():
+            return self._measure()
+
+    def verdict(self) -> Verdict:
+        """Evaluate the whole case without raising for what its arms do; for controls."""
+        try:
+            configuration = self.check_configuration()
+            return configuration if not configuration.holds else self.measure().verdict
+        except ArmProblem as problem:
+            return Verdict("error", problem.reason_code, _one_line(problem))
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Write whatever is raised into the record, on its way to pytest."""
+        try:
+            yield
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def _check_configuration(self) -> Verdict:
         if self.case.problem is not None:
             raise TaskProblem(self.case.problem)
         target = self._target_configuration()
@@ -129,12 +156,7 @@ class PairEvaluation:
         verdict = judge.judge_configuration(found)
         return verdict if verdict.holds else self._settle(verdict)
 
-    def measure(self) -> Measured:
-        """Time the pair, score its images, and judge all gates.
-
-        Raises:
-            ArmProblem: when the baseline or the candidate fails.
-        """
+    def _measure(self) -> Measured:
         assert self._candidate is not None, "check_configuration() comes first"
         candidate = self._candidate
         with self._reference("baseline"):
@@ -152,21 +174,12 @@ class PairEvaluation:
         self._complete(baseline, candidate, timer.calls)
         self._record_times(timer, baseline, candidate)
         images = self._image_verdict()
-        quality = self._quality(images)
+        quality = self._quality(baseline)
         latency, speedup = self._judge_times(timer)
         steady = judge.judge_configuration(self._drift[:1])
         return self._conclude(Measured(images, quality, latency, speedup, steady))
 
-    def verdict(self) -> Verdict:
-        """Evaluate the whole case without raising for what its arms do; for controls."""
-        try:
-            configuration = self.check_configuration()
-            return configuration if not configuration.holds else self.measure().verdict
-        except ArmProblem as problem:
-            return self.fail(problem)
-
-    def fail(self, error: BaseException) -> Verdict:
-        """Write an exception into the record and return its verdict."""
+    def _fail(self, error: Exception) -> None:
         if isinstance(error, ArmProblem):
             verdict = Verdict("error", error.reason_code, _one_line(error))
             self.record["output_tail"] = error.output_tail
@@ -174,7 +187,7 @@ class PairEvaluation:
             verdict = Verdict("error", "task_invalid", _one_line(error))
         else:
             verdict = Verdict("error", "internal_error", f"{type(error).__name__}: {_one_line(error)}")
-        return self._settle(verdict)
+        self._settle(verdict)
 
     # -- arms ------------------------------------------------------------------------------------
 
@@ -212,7 +225,9 @@ class PairEvaluation:
         try:
             return [file.read_bytes(), str(file.resolve().parent), self._arms.device]
         except OSError as error:
-            raise TaskProblem(f"{file}: cannot be read ({error}); check the path and its permissions") from error
+            raise TaskProblem(
+                f"{file}: cannot be read ({error}); check the path and its permissions"
+            ) from error
 
     @contextmanager
     def _reference(self, role: str) -> Iterator[None]:
@@ -279,7 +294,9 @@ class PairEvaluation:
                     batch = baseline.generate(samples)
                     self._keep("baseline", indices, batch)
                     if not gallery.problems:
-                        cache.store(key, **{str(i): image for i, image in zip(indices, batch.images, strict=True)})
+                        cache.store(
+                            key, **{str(i): image for i, image in zip(indices, batch.images, strict=True)}
+                        )
                     return
         gallery.images.update({index: stored[str(index)] for index in indices})
 
@@ -321,10 +338,8 @@ class PairEvaluation:
     def _judge_times(self, timer: PairedTimer) -> tuple[Verdict, Verdict]:
         rounds = len(timer.times.rounds)
         speedup = self._speedup(timer)
-        self.record["speedup"].update(
-            value=speedup.value, low=speedup.low, high=speedup.high, rounds=rounds
-        )
-        latency = latency_interval(timer.times.per_image_s("candidate"), seed=self._inputs.seed)
+        self.record["speedup"].update(value=speedup.value, low=speedup.low, high=speedup.high, rounds=rounds)
+        latency = self._test.latency_interval(timer.times.per_image_s("candidate"), seed=self._inputs.seed)
         self.record["latency"].update(value=latency.value, low=latency.low, high=latency.high)
         return (
             judge.judge_latency(latency, self.case.max_latency_s, rounds),
@@ -337,49 +352,31 @@ class PairEvaluation:
             raise ArmProblem("reference_failed", f"{reference[0]}; mend the baseline", role="baseline")
         return judge.judge_images(self._galleries["candidate"].check(self._galleries["baseline"]))
 
-    def _quality(self, images: Verdict) -> Verdict:
-        baseline, candidate = self._galleries["baseline"].images, self._galleries["candidate"].images
-        indices = sorted(baseline.keys() & candidate.keys())
-        if len(indices) < len(self._inputs.samples):
+    def _quality(self, baseline: PipelineArm) -> Verdict:
+        images = {role: gallery.images for role, gallery in self._galleries.items()}
+        indices = list(range(len(self._inputs.samples)))
+        if any(len(found) < len(indices) for found in images.values()):
             return Verdict("pass", "passed", "")  # the images' own verdict says what is wrong
-        samples = [self._sample_at(index) for index in indices]
-        base_scores, base_rows = self._inputs.scoring.scores(samples, [baseline[i] for i in indices])
-        cand_scores, cand_rows = self._inputs.scoring.scores(samples, [candidate[i] for i in indices])
-        loss = quality_loss_interval(base_scores, cand_scores, seed=self._inputs.seed)
+        quality = self._inputs.scoring.compare(
+            [self._sample_at(index) for index in indices],
+            [images["baseline"][index] for index in indices],
+            [images["candidate"][index] for index in indices],
+            baseline_identity=self._baseline_identity(baseline),
+            seed=self._inputs.seed,
+        )
+        loss = quality.loss
         self.record["quality"].update(
-            baseline=float(base_scores.mean()),
-            candidate=float(cand_scores.mean()),
+            baseline=quality.baseline,
+            candidate=quality.candidate,
             loss=loss.value,
             low=loss.low,
             high=loss.high,
         )
-        self._record_fidelity(indices, base_scores, cand_scores, (base_rows * cand_rows).sum(axis=1))
+        self.record["fidelity"] = quality.fidelity()
+        self.samples_log = quality.rows
         return judge.judge_quality(loss, self.case.max_quality_loss)
 
     # -- record ----------------------------------------------------------------------------------
-
-    def _record_fidelity(
-        self, indices: list[int], base_scores: np.ndarray, cand_scores: np.ndarray, cosines: np.ndarray
-    ) -> None:
-        for row, index in enumerate(indices):
-            image, reference = (self._galleries[role].images[index] for role in ("candidate", "baseline"))
-            comparable = image.shape == reference.shape
-            self.samples_log.append(
-                {
-                    "sample": index,
-                    **asdict(self._sample_at(index)),
-                    "baseline_clip_score": float(base_scores[row]),
-                    "candidate_clip_score": float(cand_scores[row]),
-                    "clip_image_cosine": float(cosines[row]),
-                    "ssim": ssim(image, reference) if comparable else None,
-                    "psnr_db": psnr(image, reference) if comparable else None,
-                }
-            )
-        self.record["fidelity"] = {
-            name: _mean([row[name] for row in self.samples_log])
-            for name in ("ssim", "psnr_db", "clip_image_cosine")
-        }
-        self.record["fidelity"]["identical_images"] = sum(row["psnr_db"] is None for row in self.samples_log)
 
     def _record_times(self, timer: PairedTimer, baseline: PipelineArm, candidate: PipelineArm) -> None:
         self.record["times"] = timer.times.to_record()
@@ -408,7 +405,9 @@ class PairEvaluation:
     def _settle(self, verdict: Verdict) -> Verdict:
         record = self.record
         if verdict.verdict != "pass" and record["achievement_rate"] is None:
-            record["achievement_rate"], record["achievement_ratio"] = judge.achievement(self.case, False, None)
+            record["achievement_rate"], record["achievement_ratio"] = judge.achievement(
+                self.case, False, None
+            )
         if self.case.is_control:
             record["control"].update(
                 verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason
@@ -418,11 +417,6 @@ class PairEvaluation:
             apply_verdict(record, verdict)
         record["duration_s"] = time.monotonic() - self._started
         return verdict
-
-
-def _mean(values: list[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return sum(present) / len(present) if present else None
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,14 +1,11 @@
-"""The images of an arm by sample, what is wrong with them, and their scores."""
+"""The images of an arm by sample, and what is wrong with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.acceleration.cache import ContentCache
 from bench.acceleration.pipeline_arm import Batch
-from bench.acceleration.process import ArmProcess
-from bench.acceleration.prompts import Sample
 from bench.metrics.image_fidelity import constant_images, duplicate_images
 
 if TYPE_CHECKING:
@@ -71,50 +68,6 @@ class Gallery:
                     f"the {reference.role}'s is {expected[1]} x {expected[0]}"
                 ]
         return []
-
-
-class Scoring:
-    """CLIP embeddings of images and prompts, shared through the run's cache.
-
-    Args:
-        scorer: the trusted scoring process, with its model loaded.
-        clip: name of the model, part of every key.
-        cache: the run's cache.
-    """
-
-    def __init__(self, scorer: ArmProcess, clip: str, cache: ContentCache) -> None:
-        self._scorer, self._clip, self._cache = scorer, clip, cache
-
-    def scores(self, samples: list[Sample], images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(scores, image embeddings)``: 100 times the cosine, [n] float64, and unit rows [n, width]."""
-        from bench.metrics.clip_score import clip_score  # noqa: PLC0415
-
-        texts = self._embed_prompts([sample.prompt for sample in samples])
-        embeddings = self._embed_images(images)
-        return clip_score(embeddings, texts), embeddings
-
-    def _embed_prompts(self, prompts: list[str]) -> np.ndarray:
-        import numpy as np  # noqa: PLC0415
-
-        key = self._cache.key("texts", self._clip, prompts)
-        stored = self._cache.load(key)
-        if stored is None:
-            with self._cache.locked(key):
-                stored = self._cache.load(key)
-                if stored is None:
-                    header, payload, _ = self._scorer.ask({"op": "embed_texts", "texts": prompts})
-                    rows = np.frombuffer(payload, dtype=np.float32).reshape(header["shape"])
-                    self._cache.store(key, rows=rows)
-                    return rows
-        return stored["rows"]
-
-    def _embed_images(self, images: list[np.ndarray]) -> np.ndarray:
-        import numpy as np  # noqa: PLC0415
-
-        shapes = [list(image.shape[:2]) for image in images]
-        pixels = b"".join(image.tobytes() for image in images)
-        header, payload, _ = self._scorer.ask({"op": "embed_images", "shapes": shapes}, pixels)
-        return np.frombuffer(payload, dtype=np.float32).reshape(header["shape"])
 
 
 def _some(indices: list[int]) -> str:

@@ -7,31 +7,30 @@ leaves the number out of a sentence made for one, is a problem of the task, neve
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
-from bench.acceleration.requirement_patterns import (
-    DENIED_BEFORE,
+from bench.acceleration.requirement_patterns import PATTERNS, Pattern, number, plain
+from bench.acceleration.requirement_words import (
     DENIED_FOLLOWING,
-    DENIED_UNITS,
     GARBLED,
     LOWER_BOUND_BEFORE,
     NEGATED_BEFORE,
-    PATTERNS,
     RESOLUTION,
+    SENTENCE_END,
     SPEED,
     UPPER_BOUND_AFTER,
     UPPER_BOUND_BEFORE,
-    Pattern,
-    number,
-    plain,
 )
 from bench.errors import RequirementProblem
 
 MAX_SPEEDUP = 1_000.0
-LOOK_BACK = 80  # characters before a number that can change its meaning
+MAX_QUOTED = 4
 MASK = "¤"
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n\s*\n")
+# Characters around a number that can change its meaning. The bounds keep long texts fast.
+NEAR = 100
+SENTENCE = 400
 
 
 def required_speedup(text: str) -> float | None:
@@ -41,48 +40,46 @@ def required_speedup(text: str) -> float | None:
     the time`` (2) and their like. Other numbers are left alone: resolutions, steps, scales, losses.
 
     Returns:
-        The requirement, above 0 and at most 1000; None where the text names none, ``as fast as possible``
-        included.
+        The requirement, above 0 and at most 1000; None where the text names none, as in ``as fast as
+        possible``.
 
     Raises:
         RequirementProblem: the text names several speedups, a range, an impossible one, or asks for a
             number that is not there.
     """
-    readable = _mask(RESOLUTION, plain(text))
+    readable = plain(text)
+    left = _masked(RESOLUTION, readable)
     found: list[tuple[float, str]] = []
     for pattern in PATTERNS:
-        readable = _read_pattern(pattern, readable, text, found)
-    garbled = GARBLED.search(readable)
+        if any(cue in left for cue in pattern.cues):
+            left = pattern.regex.sub(functools.partial(_take, pattern, found), left)
+    garbled = GARBLED.search(left)
     if garbled is not None:
         raise RequirementProblem(
-            f"the text asks for a speedup without a readable number ({_quote(text, garbled)}); expected one "
+            f"the text asks for a speedup without a readable number ({_quote(garbled.group())}); expected one "
             "number, such as 'at least 2x'; write it out, or give the field required_speedup"
         )
     return _the_one(found)
 
 
-def _read_pattern(pattern: Pattern, readable: str, text: str, found: list[tuple[float, str]]) -> str:
-    """Add what a pattern finds, and return the text in which it cannot be found a second time."""
-    for match in pattern.regex.finditer(readable):
-        if pattern.needs_speed_word and not _speaks_of_speed(readable, match):
-            continue
-        taken = not _is_denied(pattern, match, readable)
-        readable = readable[: match.start()] + MASK * (match.end() - match.start()) + readable[match.end() :]
-        if not taken:
-            continue
-        for group in ("n", "m"):
-            written = match.groupdict().get(group)
-            if written is not None or group not in match.groupdict() and group == "n":
-                speedup = pattern.speedup(number(written) if written is not None else math.nan, match)
-                found.append((speedup, _quote(text, match)))
-    return readable
+def _take(pattern: Pattern, found: list[tuple[float, str]], match: re.Match[str]) -> str:
+    """Note the speedups of a match unless its surroundings deny it; return what stays to be searched."""
+    if pattern.needs_speed_word and not _speaks_of_speed(match):
+        return match.group()
+    if not _is_denied(pattern, match):
+        groups = match.groupdict()
+        written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
+        found.extend(
+            (pattern.speedup(value, match), _quote(match.group())) for value in written or [math.nan]
+        )
+    return MASK * len(match.group())
 
 
-def _is_denied(pattern: Pattern, match: re.Match[str], readable: str) -> bool:
+def _is_denied(pattern: Pattern, match: re.Match[str]) -> bool:
     """Whether the words around a number make it something else than a speedup that is asked for."""
     start = match.start("n") if "n" in match.groupdict() else match.start()
-    before = _SENTENCE_END.split(readable[max(0, start - LOOK_BACK) : start])[-1]
-    after = readable[match.end() : match.end() + LOOK_BACK]
+    before = SENTENCE_END.split(match.string[max(0, start - NEAR) : start])[-1]
+    after = match.string[match.end() : match.end() + NEAR]
     at_least = LOWER_BOUND_BEFORE.search(before) is not None
     if pattern.is_share:  # "in at most 60 % of the time" asks for speed, "at least" would forbid it
         return at_least
@@ -90,44 +87,43 @@ def _is_denied(pattern: Pattern, match: re.Match[str], readable: str) -> bool:
         return True
     if UPPER_BOUND_AFTER.match(after):
         return True
-    if not pattern.is_bare:
+    if pattern.denied_before is None:
         return False
-    return DENIED_FOLLOWING.match(after) is not None or DENIED_UNITS.match(after) is not None or (
-        not at_least and DENIED_BEFORE.search(before) is not None
-    )
+    if DENIED_FOLLOWING.match(after):
+        return True
+    return not at_least and pattern.denied_before.search(before) is not None
 
 
-def _speaks_of_speed(readable: str, match: re.Match[str]) -> bool:
+def _speaks_of_speed(match: re.Match[str]) -> bool:
     """Whether a word of speed stands in the sentence, or the sentence is nothing but the number."""
-    start = max((end.end() for end in _SENTENCE_END.finditer(readable, 0, match.start())), default=0)
-    end = _SENTENCE_END.search(readable, match.end())
-    sentence = readable[start : end.start() if end else len(readable)]
-    return SPEED.search(sentence) is not None or not re.search(r"\w", sentence.replace(match.group(), "", 1))
+    before = SENTENCE_END.split(match.string[max(0, match.start() - SENTENCE) : match.start()])[-1]
+    after = SENTENCE_END.split(match.string[match.end() : match.end() + SENTENCE])[0]
+    return SPEED.search(before + match.group() + after) is not None or not re.search(r"\w", before + after)
 
 
 def _the_one(found: list[tuple[float, str]]) -> float | None:
     for speedup, fragment in found:
         if not (math.isfinite(speedup) and 0 < speedup <= MAX_SPEEDUP):
             raise RequirementProblem(
-                f"the text asks for a speedup that cannot be ({fragment}); expected one above 0 and at most "
-                f"{MAX_SPEEDUP:.0f}; correct the number"
+                f"the text asks for a speedup that cannot be ({fragment}); expected one number above 0 and at "
+                f"most {MAX_SPEEDUP:.0f}; correct it, or give the field required_speedup"
             )
     if not found:
         return None
     first = found[0][0]
     if all(math.isclose(first, speedup, rel_tol=1e-9) for speedup, _ in found):
         return first
-    fragments = " and ".join(dict.fromkeys(fragment for _, fragment in found))
-    values = " and ".join(dict.fromkeys(f"{speedup:g}" for speedup, _ in found))
+    fragments = ", ".join(list(dict.fromkeys(fragment for _, fragment in found))[:MAX_QUOTED])
+    values = " and ".join(list(dict.fromkeys(f"{speedup:g}" for speedup, _ in found))[:MAX_QUOTED])
     raise RequirementProblem(
         f"the text names several speedups ({fragments}: {values}); expected exactly one; leave one of them, "
         "or give the field required_speedup"
     )
 
 
-def _mask(pattern: re.Pattern[str], text: str) -> str:
+def _masked(pattern: re.Pattern[str], text: str) -> str:
     return pattern.sub(lambda match: MASK * len(match.group()), text)
 
 
-def _quote(text: str, match: re.Match[str]) -> str:
-    return repr(" ".join(text[match.start() : match.end()].split())[:60])
+def _quote(fragment: str) -> str:
+    return repr(fragment.strip()[:60])

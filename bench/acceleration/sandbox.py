@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.acceleration.forkserver import PR_SET_PDEATHSIG, set_process_option
 
+
 def enter(specification: dict, log: int) -> None:
     """Confine this process as the specification says; called once, right after the fork.
 

@@ -43,7 +43,9 @@ class ScoringProcess:
         """
         process = self._processes.get(arms.gpu)
         if process is None or not process.is_alive():
-            process = self._stack.enter_context(arms.start("scorer", f"gpu{arms.gpu}" if arms.gpu is not None else "cpu"))
+            process = self._stack.enter_context(
+                arms.start("scorer", f"gpu{arms.gpu}" if arms.gpu is not None else "cpu")
+            )
             try:
                 process.ask(
                     {"op": "load", "clip": self._clip, "device": arms.device},

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.acceleration.source_names import Frame, dotted, source_text
 from bench.acceleration.source_methods import (
     DEEPCACHE_PARAMETERS,
     FULL_PRECISIONS,
@@ -23,8 +22,10 @@ from bench.acceleration.source_methods import (
     TGATE_PARAMETERS,
     TOME_PARAMETERS,
 )
+from bench.acceleration.source_names import Frame, dotted, source_text
 from bench.acceleration.source_origin import Resolver
 from bench.acceleration.source_values import UNKNOWN
+
 
 @dataclass(slots=True)
 class CallSite:

@@ -87,5 +87,3 @@ DEEPCACHE_PARAMETERS = ("cache_interval", "cache_branch_id", "skip_mode")
 TGATE_PARAMETERS = ("gate_step", "sp_interval", "fi_interval", "warm_up")
 PRECISIONS = {"half": "float16", "float16": "float16", "fp16": "float16", "bfloat16": "bfloat16"}
 FULL_PRECISIONS = frozenset({"float", "float32", "double", "float64", "auto"})
-
-

@@ -47,7 +47,7 @@ class Located:
     at: int
 
 
-class Unresolved(Exception):  # noqa: N818 - control flow between these modules, never an error of the user
+class Unresolved(Exception):
     """The source does not say, or finding out costs too much."""
 
 

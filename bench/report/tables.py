@@ -7,7 +7,17 @@ from typing import Any
 from bench.case import DIFFICULTIES, LEVELS
 from bench.report.results import count_verdicts, mean_achievement
 
-GROUP_HEADER = ("group", "total", "passed", "pass rate", "failed", "inconclusive", "errors", "skipped", "achievement")
+GROUP_HEADER = (
+    "group",
+    "total",
+    "passed",
+    "pass rate",
+    "failed",
+    "inconclusive",
+    "errors",
+    "skipped",
+    "achievement",
+)
 
 
 def group_rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -50,7 +60,9 @@ def case_row(record: dict[str, Any]) -> tuple[str, ...]:
     return (
         record["id"],
         record["verdict"],
-        "-" if speedup["value"] is None else f"{speedup['value']:.2f}x [{speedup['low']:.2f}, {speedup['high']:.2f}]",
+        "-"
+        if speedup["value"] is None
+        else f"{speedup['value']:.2f}x [{speedup['low']:.2f}, {speedup['high']:.2f}]",
         "-" if speedup["required"] is None else f"{speedup['required']:g}x",
         "-" if quality["loss"] is None else f"{100 * quality['loss']:.1f} %",
         record["reason"],

@@ -1,0 +1,29 @@
+# The whole vocabulary: bench, test, lint, zoo. Everything runs in .venv, which is made when missing.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.modelgate-ready
+ARGS ?=
+
+.PHONY: bench test lint zoo setup
+
+bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
+	$(BIN)/pytest cases/ -n 4 $(ARGS)
+
+test: setup  ## the suite's own tests
+	$(BIN)/pytest tests/ -n 2 $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+zoo: setup  ## train all shipped models anew
+	$(BIN)/python -m fixtures.zoo.train_all $(ARGS)
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
