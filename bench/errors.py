@@ -6,6 +6,7 @@
     ├── UsageProblem            an option, prompts file or CLIP name that no run can start with
     ├── TaskProblem             one entry of a task file that cannot become a case
     │   └── RequirementProblem  a speedup in prose that names none or several numbers
+    ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── SourceProblem           a pipeline file whose text cannot be read as a pipeline file
     └── ArmProblem              what ended a pipeline's process; carries the arm and its last output
 
@@ -63,6 +64,10 @@ class TaskProblem(ModelgateError):
 
 class RequirementProblem(TaskProblem):
     """A text that names no single required speedup although it speaks of one."""
+
+
+class ScoringProblem(ModelgateError):
+    """Images or scores from which no quality loss can be computed."""
 
 
 class SourceProblem(ModelgateError):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
-from bench.errors import ArmProblem, ModelgateError, UsageProblem
-from bench.record import Verdict, apply_verdict, blank_record, plain_problems
+from bench.errors import ModelgateError
+from bench.record import Verdict, apply_verdict, blank_record, plain_problems, verdict_of
 
 # What JUnit shows as properties of a case; a few scalars, the rest is in the JSON.
 _PROPERTIES = (
@@ -50,7 +50,7 @@ def attach_record(
             record, Verdict("error", "internal_error", f"{report.when}: {type(error).__name__}: {error}")
         )
     elif report.failed and record["reason_code"] == "not_run":
-        apply_verdict(record, _verdict_of(error))
+        apply_verdict(record, verdict_of(error))
     problems = plain_problems(record)
     if problems:
         record = blank_record(case)
@@ -106,17 +106,6 @@ def figures(record: dict[str, Any]) -> str:
     if record["reason_code"] != "passed":
         parts.append((record["control"] or {}).get("reason_code") or record["reason_code"])
     return ", ".join(parts)
-
-
-def _verdict_of(error: BaseException | None) -> Verdict:
-    reason = " ".join(str(error).split())
-    if isinstance(error, ArmProblem):
-        return Verdict("error", error.reason_code, reason)
-    if isinstance(error, UsageProblem):
-        return Verdict("error", "scoring_failed", reason)
-    if isinstance(error, ModelgateError):
-        return Verdict("error", "task_invalid", reason)
-    return Verdict("error", "internal_error", f"{type(error).__name__}: {reason}")
 
 
 def _dig(record: dict[str, Any], path: tuple[str, ...]) -> Any:

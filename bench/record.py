@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from bench.case import AccelerationCase
-from bench.errors import REASON_CODES
+from bench.errors import REASON_CODES, ArmProblem, ModelgateError, ScoringProblem, UsageProblem
 
 VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
 SCHEMA_VERSION = 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,18 @@ class Verdict:
     def holds(self) -> bool:
         """Whether it is a pass."""
         return self.verdict == "pass"
+
+
+def verdict_of(error: BaseException | None) -> Verdict:
+    """Return the verdict that an exception means: an error, with its one-line reason."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, ArmProblem):
+        return Verdict("error", error.reason_code, reason)
+    if isinstance(error, ScoringProblem | UsageProblem):
+        return Verdict("error", "scoring_failed", reason)
+    if isinstance(error, ModelgateError):
+        return Verdict("error", "task_invalid", reason)
+    return Verdict("error", "internal_error", f"{type(error).__name__}: {reason}")
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
@@ -88,17 +103,30 @@ def blank_record(case: AccelerationCase) -> dict[str, Any]:
 
 
 def apply_verdict(record: dict[str, Any], verdict: Verdict) -> None:
-    """Write a verdict into a record."""
+    """Write a verdict into a record.
+
+    A hard task with a requirement that was not met for any reason but a skip has achieved nothing, unless
+    its evaluation measured what it achieved.
+    """
+    gated = record["difficulty"] == "hard" and record["speedup"]["required"] is not None
+    not_met = verdict.verdict in ("fail", "inconclusive", "error")
+    if gated and not_met and record["control"] is None and record["achievement_rate"] is None:
+        record["achievement_rate"] = 0.0
     record.update(verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason)
 
 
 def plain_problems(value: Any, path: str = "record") -> list[str]:
-    """Return the places in a record that hold anything but plain builtins.
+    """Return the places in a record that hold anything but plain builtins that JSON can hold.
 
-    A NumPy scalar in a report aborts a whole distributed run, so it is looked for where it arises.
+    A NumPy scalar in a report aborts a whole distributed run, and NaN or half a character the writing of
+    its results, so they are looked for where they arise.
     """
-    if value is None or type(value) in (bool, int, float, str):
+    if value is None or type(value) in (bool, int):
         return []
+    if type(value) is float:
+        return [] if math.isfinite(value) else [f"{path}: {value}"]
+    if type(value) is str:
+        return [f"{path}: {value!a} is no valid text"] if _SURROGATE.search(value) else []
     if type(value) is list:
         return [
             problem
@@ -109,7 +137,9 @@ def plain_problems(value: Any, path: str = "record") -> list[str]:
         return [
             problem
             for key, item in value.items()
-            for problem in ([] if type(key) is str else [f"{path}: key {key!r}"])
+            for problem in (
+                plain_problems(key, f"{path}: key") if type(key) is str else [f"{path}: key {key!r}"]
+            )
             + plain_problems(item, f"{path}.{key}")
         ]
     return [f"{path}: {type(value).__module__}.{type(value).__qualname__}"]

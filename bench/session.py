@@ -215,7 +215,8 @@ class Run:
         return self._fork_server_address
 
     def _await_ready(self, log: Path) -> None:
-        assert self._fork_server is not None and self._fork_server.stdout is not None
+        assert self._fork_server is not None
+        assert self._fork_server.stdout is not None
         began = time.monotonic()
         line = self._fork_server.stdout.readline()
         if line.strip() != b"ready":

@@ -93,6 +93,8 @@ NAMED = {
 }  # fmt: skip
 
 IN_A_TASK = {
+    "A 2-fold speedup over 50 DDIM steps, whatever the method, with DPM-Solver++ in 20 steps.": 2.0,
+    "UniPC in 20 steps on merged tokens: a speedup of 1.4 over 50 DDIM steps.": 1.4,
     "Use SD 1.5 with DeepCache (interval 3, branch 0) and ToMe (ratio 0.5) for 512x512 images; be at least "
     "1.8x faster than the 50-step baseline, quality loss within 5%.": 1.8,
     "Accelerate the 4x upscaler by at least 2x.": 2.0,

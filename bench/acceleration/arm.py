@@ -10,17 +10,25 @@ from __future__ import annotations
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from bench.acceleration import sandbox, wire
 
+# Exit status of an arm that finds its channel closed from inside.
+CHANNEL_LOST = 97
+
 Answer = tuple[dict, bytes]
 
 
-def main(specification: dict, channel_descriptor: int, log_descriptor: int) -> None:
-    """Enter the sandbox and serve requests until the evaluator closes the channel."""
+def main(specification: dict, channel_descriptor: int, output_descriptor: int) -> None:
+    """Enter the sandbox and serve requests until the evaluator closes the channel.
+
+    Raises:
+        SystemExit: with CHANNEL_LOST, when the channel is gone while the evaluator waits.
+    """
     channel = socket.socket(fileno=channel_descriptor)
-    sandbox.enter(specification, log_descriptor)
+    sandbox.enter(specification, channel_descriptor, output_descriptor)
     if specification["kind"] == "scorer":
         from bench.acceleration.scorer import Scorer
 
@@ -28,33 +36,51 @@ def main(specification: dict, channel_descriptor: int, log_descriptor: int) -> N
     else:
         servant = Arm()
     wire.send(channel, {"hello": True})
+    try:
+        serve(servant, channel)
+    except OSError as error:
+        raise SystemExit(CHANNEL_LOST) from error
+
+
+def serve(servant: Any, channel: socket.socket) -> None:
+    """Answer requests until the evaluator closes the channel; a request that fails is answered too."""
     while True:
         try:
             request, payload = wire.receive(channel)
-        except (EOFError, ConnectionError):
+        except EOFError:
             return
+        number = {"nonce": request.get("nonce")}
         try:
             header, answer_bytes = servant.answer(request, payload)
             header["ok"] = True
         except BaseException as error:
             header, answer_bytes = describe_error(error), b""
-        header["nonce"] = request.get("nonce")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        wire.send(channel, header, answer_bytes)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # the file may have closed it, or put anything in its place
+                stream.flush()
+        try:
+            wire.send(channel, header | number, answer_bytes)
+        except (TypeError, ValueError) as error:  # what the file's objects say of themselves is no JSON
+            wire.send(channel, describe_error(error) | number)
 
 
 def describe_error(error: BaseException) -> dict:
     """Return an exception as a plain header: type, message, and the traceback without our own frames."""
     trace = error.__traceback__
+    if isinstance(error, MemoryError):
+        traceback.clear_frames(trace)  # what they hold is what is missing now
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("bench."):
         trace = trace.tb_next
     text = "".join(traceback.format_exception(type(error), error, trace))
+    try:
+        message = str(error)
+    except Exception:
+        message = "an exception whose text raises another one"
     return {
         "ok": False,
         "error": {
             "type": type(error).__name__,
-            "message": str(error)[:4000],
+            "message": message[:4000],
             "traceback": text[-8000:],
             "is_exit": isinstance(error, SystemExit),
             "is_usage": type(error).__module__ == "bench.errors",
@@ -82,6 +108,7 @@ class Arm:
         from bench.acceleration.loading import load
         from bench.acceleration.observation import Counters
 
+        sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
         self._pipeline = load(request["file"], prefer=request["prefer"], device=request["device"])
         self._counters = Counters(self._pipeline.pipe)
         return {"configuration": describe(self._pipeline)}

@@ -8,6 +8,7 @@ method is not there. Registering one is all that a new method needs. Names are t
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ _DIFFUSERS_HOOKS = {
     "pyramid_attention_broadcast": ("pab", ("block_skip_range", "timestep_skip_range")),
     "faster_cache_denoiser": ("faster_cache", ("unconditional_batch_skip_range",)),
     "faster_cache_block": ("faster_cache", ("block_skip_range",)),
-    "layer_skip_hook": ("layer_skip", ()),
+    "layer_skip_hook": ("layer_skip", ("dropout",)),
+    "layerwise_casting": ("layerwise_casting", ("storage_dtype", "compute_dtype")),
+    "sea_cache_root": ("sea_cache", ("threshold", "residual_order", "max_consecutive_cached")),
+    "text_kv_cache_transformer": ("text_kv_cache", ()),
 }  # fmt: skip
 # Code below these packages is the pipeline's own machinery, not a patch.
 _KNOWN_PACKAGES = (
@@ -63,17 +67,20 @@ def describe(loaded: LoadedPipeline) -> dict[str, Any]:
     Keys: ``pipeline_class``, ``model_id``, ``scheduler_class``, ``entry_point``, ``methods`` (name to
     parameters), ``dtypes`` (component to parameter dtype).
     """
-    methods = {}
+    methods, scheduler = {}, getattr(loaded.pipe, "scheduler", None)
     for name, detect in DETECTORS.items():
         found = detect(loaded)
         if found is not None:
             methods[name] = {key: plain(value) for key, value in found.items()}
+    magcache_script = _script_cache(loaded, "magcache_forward", ("magcache_thresh", "K", "retention_ratio"))
+    if magcache_script is not None:
+        methods["mag_cache"] = {key: plain(value) for key, value in magcache_script.items()}
     for name, found in diffusers_hooks(loaded.pipe).items():
         methods.setdefault(name, found)
     return {
         "pipeline_class": type(loaded.pipe).__name__,
         "model_id": model_id(loaded.pipe),
-        "scheduler_class": type(getattr(loaded.pipe, "scheduler", None)).__name__,
+        "scheduler_class": None if scheduler is None else type(scheduler).__name__,
         "entry_point": loaded.entry,
         "methods": methods,
         "dtypes": {name: str(dtype).removeprefix("torch.") for name, dtype in dtypes(loaded.pipe).items()},
@@ -107,7 +114,9 @@ def dtypes(pipe: Any) -> dict[str, Any]:
 
 @detector("deepcache")
 def _deepcache(loaded: LoadedPipeline) -> dict[str, Any] | None:
-    forward = vars(getattr(loaded.pipe, "unet", None) or object).get("forward")
+    unet = getattr(loaded.pipe, "unet", None)
+    # A compiled wrapper has no truth value, and hides the attributes of what it wraps.
+    forward = vars(getattr(unet, "_orig_mod", object if unet is None else unet)).get("forward")
     if "DeepCacheSDHelper" not in getattr(forward, "__qualname__", ""):
         return None  # disable() leaves an instance attribute too, but the original function in it
     helper = inspect.getclosurevars(forward).nonlocals.get("self")
@@ -134,10 +143,23 @@ def _tgate(loaded: LoadedPipeline) -> dict[str, Any] | None:
     entry = vars(loaded.pipe).get("tgate")
     if entry is None or not getattr(entry, "__module__", "").startswith("tgate"):
         return None
-    if loaded.entry != "tgate" and loaded.source.entry is not None:
+    if loaded.entry == "tgate":
+        given = loaded.arguments
+    elif loaded.entry == "generate" and _ran_tgate(loaded):
+        given = loaded.source.methods.get("tgate", {})
+    else:
         return None  # the loader adds pipe.tgate(); pipe(...) itself stays as it was
     defaults = tgate_defaults(entry)
-    return defaults | {key: value for key, value in loaded.arguments.items() if key in defaults}
+    return defaults | {key: value for key, value in given.items() if key in defaults}
+
+
+def _ran_tgate(loaded: LoadedPipeline) -> bool:
+    # pipe.tgate() replaces the forward of attention layers at every step, and leaves it replaced.
+    return any(
+        getattr(vars(module).get("forward"), "__module__", "").startswith("tgate")
+        for _, component in modules(loaded.pipe)
+        for module in component.modules()
+    )
 
 
 @detector("torch_compile")
@@ -156,12 +178,31 @@ def _precision(loaded: LoadedPipeline) -> dict[str, Any] | None:
 
 @detector("attention_slicing")
 def _attention_slicing(loaded: LoadedPipeline) -> dict[str, Any] | None:
+    for processor in _processors(loaded):
+        if "Sliced" in type(processor).__name__:
+            return {"slice_size": getattr(processor, "slice_size", None)}
+    return None
+
+
+def _processors(loaded: LoadedPipeline) -> Iterator[Any]:
     for _, component in modules(loaded.pipe):
         for module in component.modules():
-            processor = getattr(module, "processor", None)
-            if "Sliced" in type(processor).__name__:
-                return {"slice_size": getattr(processor, "slice_size", None)}
-    return None
+            yield getattr(module, "processor", None)
+
+
+@detector("xformers")
+def _xformers(loaded: LoadedPipeline) -> dict[str, Any] | None:
+    return {} if any("XFormers" in type(processor).__name__ for processor in _processors(loaded)) else None
+
+
+@detector("fused_qkv")
+def _fused_qkv(loaded: LoadedPipeline) -> dict[str, Any] | None:
+    fused = sorted(
+        name
+        for name, component in modules(loaded.pipe)
+        if any(getattr(module, "fused_projections", False) is True for module in component.modules())
+    )
+    return {"components": fused} if fused else None
 
 
 @detector("vae_tiling")
@@ -172,6 +213,19 @@ def _vae_tiling(loaded: LoadedPipeline) -> dict[str, Any] | None:
 @detector("vae_slicing")
 def _vae_slicing(loaded: LoadedPipeline) -> dict[str, Any] | None:
     return {} if getattr(getattr(loaded.pipe, "vae", None), "use_slicing", False) else None
+
+
+@detector("teacache")
+def _teacache(loaded: LoadedPipeline) -> dict[str, Any] | None:
+    return _script_cache(loaded, "teacache_forward", ("rel_l1_thresh", "num_steps", "enable_teacache"))
+
+
+def _script_cache(loaded: LoadedPipeline, function: str, parameters: tuple[str, ...]) -> dict[str, Any] | None:
+    # Published as scripts that replace the forward of the transformer's class and keep settings there.
+    transformer = getattr(loaded.pipe, "transformer", None)
+    if getattr(type(transformer).forward if transformer is not None else None, "__name__", "") != function:
+        return None
+    return {name: getattr(transformer, name) for name in parameters if hasattr(transformer, name)}
 
 
 @detector("quantized")
@@ -252,8 +306,10 @@ def diffusers_hooks(pipe: Any) -> dict[str, dict[str, Any]]:
 
 def plain(value: Any) -> Any:
     """Return a value as something JSON can hold; what it cannot is given as its text."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or type(value) in (bool, int, str):
         return value
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, (list, tuple, set)):
         return [plain(item) for item in value]
     if isinstance(value, dict):

@@ -5,23 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.acceleration import judge
-from bench.acceleration.cache import ContentCache, directory_fingerprint
-from bench.acceleration.configuration import Configuration, mismatches, missing_methods
+from bench.acceleration.cache import ContentCache
+from bench.acceleration.configuration import mismatches, missing_methods
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample, generator_seed
 from bench.acceleration.quality import Scoring
+from bench.acceleration.references import References, blame
 from bench.acceleration.space import ArmFactory
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.case import AccelerationCase
-from bench.errors import ArmProblem, TaskProblem
-from bench.measure.statistics import SequentialTest, precise_enough
-from bench.record import Verdict, apply_verdict, blank_record, worst
+from bench.errors import ArmProblem
+from bench.measure.statistics import MIN_ROUNDS, SequentialTest, precise_enough
+from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # A speedup that no gate asks for is measured until its interval is this narrow, or this many rounds.
 UNGATED_HALF_WIDTH = 0.05
@@ -87,6 +91,7 @@ class PairEvaluation:
         self.case, self._arms, self._inputs = case, arms, inputs
         self.record = blank_record(case)
         self.samples_log: list[dict[str, Any]] = []
+        self._references = References(inputs.cache, arms)
         self._test = SequentialTest()
         self._processes = ExitStack()
         self._galleries = {"baseline": Gallery("baseline"), "candidate": Gallery("candidate")}
@@ -106,7 +111,7 @@ class PairEvaluation:
         """Compare the candidate's configuration with the target's; nothing is timed before.
 
         Raises:
-            TaskProblem: when the entry itself cannot be evaluated.
+            TaskProblem: when the target cannot be read.
             ArmProblem: when the target or the candidate cannot be loaded or run.
         """
         with self._recording():
@@ -127,7 +132,7 @@ class PairEvaluation:
             configuration = self.check_configuration()
             return configuration if not configuration.holds else self.measure().verdict
         except ArmProblem as problem:
-            return Verdict("error", problem.reason_code, _one_line(problem))
+            return verdict_of(problem)
 
     @contextmanager
     def _recording(self) -> Iterator[None]:
@@ -139,10 +144,12 @@ class PairEvaluation:
             raise
 
     def _check_configuration(self) -> Verdict:
-        if self.case.problem is not None:
-            raise TaskProblem(self.case.problem)
-        target = self._target_configuration()
-        self.record["config"]["target"] = target
+        assert self.case.target_file is not None
+        with blame("target"):
+            target = self._references.target_configuration(
+                self.case.target_file, self._sample_at(0), self.case.id
+            )
+        self.record["config"]["target"] = target.to_record()
         candidate = self._load("candidate", self.case.candidate_file)
         self._candidate = candidate
         batch = candidate.first_call(self._first_samples())
@@ -150,7 +157,7 @@ class PairEvaluation:
         candidate.process.pause()
         assert candidate.configuration is not None
         self.record["config"]["candidate"] = candidate.configuration.to_record()
-        found = mismatches(Configuration(**target), candidate.configuration)
+        found = mismatches(target, candidate.configuration)
         found += missing_methods(self.case.required_methods, candidate.configuration)
         self.record["config"]["mismatches"] = found
         verdict = judge.judge_configuration(found)
@@ -159,7 +166,7 @@ class PairEvaluation:
     def _measure(self) -> Measured:
         assert self._candidate is not None, "check_configuration() comes first"
         candidate = self._candidate
-        with self._reference("baseline"):
+        with blame("baseline"):
             baseline = self._load("baseline", self.case.baseline_file)
             batch = baseline.first_call(self._first_samples())
         baseline.process.pause()
@@ -180,14 +187,8 @@ class PairEvaluation:
         return self._conclude(Measured(images, quality, latency, speedup, steady))
 
     def _fail(self, error: Exception) -> None:
-        if isinstance(error, ArmProblem):
-            verdict = Verdict("error", error.reason_code, _one_line(error))
-            self.record["output_tail"] = error.output_tail
-        elif isinstance(error, TaskProblem):
-            verdict = Verdict("error", "task_invalid", _one_line(error))
-        else:
-            verdict = Verdict("error", "internal_error", f"{type(error).__name__}: {_one_line(error)}")
-        self._settle(verdict)
+        self.record["output_tail"] = getattr(error, "output_tail", None)
+        self._settle(verdict_of(error))
 
     # -- arms ------------------------------------------------------------------------------------
 
@@ -197,50 +198,6 @@ class PairEvaluation:
         arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
         arm.load()
         return arm
-
-    def _target_configuration(self) -> dict[str, Any]:
-        """Return the target's configuration, made once per run for the same text in the same folder."""
-        file = self.case.target_file
-        assert file is not None
-        cache = self._inputs.cache
-        with self._reference("target"):
-            key = cache.key("configuration", self._file_identity(file))
-            stored = cache.load_json(key)
-            if stored is not None:
-                return dict(stored)
-            with cache.locked(key):
-                stored = cache.load_json(key)
-                if stored is None:
-                    with self._arms.start("target", self.case.id) as process:
-                        arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
-                        arm.load()
-                        arm.first_call(self._first_samples()[:1])
-                    assert arm.configuration is not None
-                    stored = arm.configuration.to_record()
-                    cache.store_json(key, stored)
-        return dict(stored)
-
-    def _file_identity(self, file: Path) -> list[Any]:
-        # The folder belongs to it: the same text elsewhere may import other neighbours.
-        try:
-            return [file.read_bytes(), str(file.resolve().parent), self._arms.device]
-        except OSError as error:
-            raise TaskProblem(
-                f"{file}: cannot be read ({error}); check the path and its permissions"
-            ) from error
-
-    @contextmanager
-    def _reference(self, role: str) -> Iterator[None]:
-        """Turn a failure of the target or baseline into ``reference_failed``: it says nothing of the candidate."""
-        try:
-            yield
-        except ArmProblem as problem:
-            raise ArmProblem(
-                "reference_failed",
-                f"{problem}; the candidate was not judged, mend the {role}",
-                role=role,
-                output_tail=problem.output_tail,
-            ) from problem
 
     # -- samples ---------------------------------------------------------------------------------
 
@@ -277,33 +234,26 @@ class PairEvaluation:
         for indices in chunks:
             self._keep("candidate", indices, candidate.generate([self._sample_at(i) for i in indices]))
         candidate.process.pause()
-        with self._reference("baseline"):
+        with blame("baseline"):
             for indices in chunks:
                 self._complete_baseline(baseline, indices)
         baseline.process.pause()
 
     def _complete_baseline(self, baseline: PipelineArm, indices: list[int]) -> None:
-        cache, gallery = self._inputs.cache, self._galleries["baseline"]
-        samples = [self._sample_at(index) for index in indices]
-        key = cache.key("images", self._baseline_identity(baseline), [asdict(sample) for sample in samples])
-        stored = cache.load(key)
-        if stored is None:
-            with cache.locked(key):
-                stored = cache.load(key)
-                if stored is None:
-                    batch = baseline.generate(samples)
-                    self._keep("baseline", indices, batch)
-                    if not gallery.problems:
-                        cache.store(
-                            key, **{str(i): image for i, image in zip(indices, batch.images, strict=True)}
-                        )
-                    return
-        gallery.images.update({index: stored[str(index)] for index in indices})
+        gallery, samples = self._galleries["baseline"], [self._sample_at(index) for index in indices]
 
-    def _baseline_identity(self, baseline: PipelineArm) -> list[Any]:
-        assert baseline.configuration is not None
-        model_id = baseline.configuration.model_id
-        return [*self._file_identity(baseline.file), model_id, directory_fingerprint(model_id)]
+        def generate() -> list[np.ndarray]:
+            self._keep("baseline", indices, baseline.generate(samples))
+            self._require_sound_baseline()
+            return [gallery.images[index] for index in indices]
+
+        images = self._references.baseline_images(baseline, samples, generate)
+        gallery.images.update(zip(indices, images, strict=True))
+
+    def _require_sound_baseline(self) -> None:
+        problems = self._galleries["baseline"].check()
+        if problems:
+            raise ArmProblem("reference_failed", f"{problems[0]}; mend the baseline", role="baseline")
 
     # -- gates -----------------------------------------------------------------------------------
 
@@ -337,6 +287,9 @@ class PairEvaluation:
 
     def _judge_times(self, timer: PairedTimer) -> tuple[Verdict, Verdict]:
         rounds = len(timer.times.rounds)
+        self.record["speedup"]["rounds"] = rounds
+        if rounds < MIN_ROUNDS:
+            return judge.judge_too_few_rounds(self.case, rounds, MIN_ROUNDS)
         speedup = self._speedup(timer)
         self.record["speedup"].update(value=speedup.value, low=speedup.low, high=speedup.high, rounds=rounds)
         latency = self._test.latency_interval(timer.times.per_image_s("candidate"), seed=self._inputs.seed)
@@ -347,9 +300,7 @@ class PairEvaluation:
         )
 
     def _image_verdict(self) -> Verdict:
-        reference = self._galleries["baseline"].check()
-        if reference:
-            raise ArmProblem("reference_failed", f"{reference[0]}; mend the baseline", role="baseline")
+        self._require_sound_baseline()
         return judge.judge_images(self._galleries["candidate"].check(self._galleries["baseline"]))
 
     def _quality(self, baseline: PipelineArm) -> Verdict:
@@ -361,7 +312,7 @@ class PairEvaluation:
             [self._sample_at(index) for index in indices],
             [images["baseline"][index] for index in indices],
             [images["candidate"][index] for index in indices],
-            baseline_identity=self._baseline_identity(baseline),
+            baseline_identity=self._references.baseline_identity(baseline),
             seed=self._inputs.seed,
         )
         loss = quality.loss
@@ -417,7 +368,3 @@ class PairEvaluation:
             apply_verdict(record, verdict)
         record["duration_s"] = time.monotonic() - self._started
         return verdict
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -3,11 +3,13 @@
 Started as ``python -m bench.acceleration.forkserver SOCKET``. multiprocessing's fork server belongs to
 one parent; this one is shared by all workers of a run, so that the slow imports (about 8 s and half a
 gigabyte) are paid once. It also owns what an arm leaves behind: it is the reaper of every descendant,
-reports how each arm ended, and kills an arm's whole session when the arm or its evaluator is gone.
+reports how each arm ended, and kills an arm with all it started when the arm or its evaluator is gone.
 
-One connection is one arm. The evaluator sends the specification as JSON together with two file
-descriptors, the arm's channel and its log; the server answers ``{"pid": ...}`` and, when the process
-has ended, ``{"status": ...}`` as ``os.waitpid`` gives it.
+One connection is one arm. The evaluator sends the specification as one line of JSON together with two
+file descriptors, the arm's channel and its output; the server answers ``{"pid": ...}`` or
+``{"error": ...}`` and, when the process has ended, ``{"status": ...}`` as ``os.waitpid`` gives it. The
+evaluator shuts down its side to have the arm killed; the server closes when nothing of it is left.
+Evaluators are the suite's own processes; yet no client can stop the server from serving the others.
 """
 
 from __future__ import annotations
@@ -20,14 +22,24 @@ import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
+import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NoReturn
+
+from bench.acceleration.descendants import children, kill_tree, tree
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 READY = "ready"
+MAX_SPECIFICATION_BYTES = 2**20
+# How often the server looks for what no signal tells: a parent that died, a stray that became its child.
+_LOOK_S = 1.0
+_END_S = 5.0
+_UCRED = struct.Struct("3i")
 
 
 def preload() -> None:
@@ -61,81 +73,166 @@ def set_process_option(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-@dataclass
+@dataclass(eq=False)
+class Client:
+    """One connection: an evaluator, and the one arm that it asked for.
+
+    Attributes:
+        received: what has arrived of the specification.
+        descriptors: the arm's channel and output, until it is forked.
+        pid: of the arm, once it is forked.
+    """
+
+    connection: socket.socket
+    received: bytes = b""
+    descriptors: list[int] = field(default_factory=list)
+    pid: int | None = None
+
+    def tell(self, message: dict) -> None:
+        """Send a message; a client that is gone does not matter."""
+        with suppress(OSError):
+            self.connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def drop_descriptors(self) -> None:
+        """Close what only the arm needs."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
 class ForkServer:
     """Accepts specifications, forks arms, reports their ends.
 
-    Attributes:
-        arms: connection of each running arm by its process id.
+    Args:
+        listener: bound and listening.
+        parent: process id of the run's owner; the server ends with it.
     """
 
-    listener: socket.socket
-    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    arms: dict[int, socket.socket] = field(default_factory=dict)
+    def __init__(self, listener: socket.socket, parent: int) -> None:
+        self._listener = listener
+        self._parent = parent
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._arms: dict[int, Client] = {}
+        self._leaving: set[Client] = set()
+        self._stopping = False
 
     def serve(self) -> None:
-        """Serve until the parent process dies or the server gets SIGTERM."""
-        wake_read, wake_write = socket.socketpair()
-        wake_write.setblocking(False)
-        signal.set_wakeup_fd(wake_write.fileno())
+        """Serve until the parent process dies or the server gets SIGTERM; nothing is left then."""
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._listener.setblocking(False)
+        signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._stop)
-        self.selector.register(self.listener, selectors.EVENT_READ)
-        self.selector.register(wake_read, selectors.EVENT_READ)
-        while True:
-            for key, _ in self.selector.select():
-                if key.fileobj is self.listener:
-                    connection, _ = self.listener.accept()
-                    self.selector.register(connection, selectors.EVENT_READ)
-                elif key.fileobj is wake_read:
-                    wake_read.recv(4096)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        while not self._stopping and os.getppid() == self._parent:
+            for key, _ in self._selector.select(_LOOK_S):
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj is self._wake_read:
+                    with suppress(BlockingIOError):
+                        self._wake_read.recv(4096)
                 else:
-                    self._receive(key.fileobj)  # type: ignore[arg-type]
+                    self._receive(key.data)
             self._reap()
+        self._end()
 
-    def _receive(self, connection: socket.socket) -> None:
+    def _accept(self) -> None:
         try:
-            text, descriptors, _, _ = socket.recv_fds(connection, 65536, 2)
+            connection, _ = self._listener.accept()
+        except OSError:
+            time.sleep(0.1)  # out of descriptors: they come back when an arm ends, a busy loop brings none
+            return
+        connection.setblocking(False)
+        client = Client(connection)
+        peer, _, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        if peer in tree(os.getpid()):
+            # What an arm had forked here would run beside its lease and its limits.
+            client.tell({"error": "an arm may not ask for another one"})
+            connection.close()
+            return
+        self._selector.register(connection, selectors.EVENT_READ, client)
+
+    def _receive(self, client: Client) -> None:
+        try:
+            text, descriptors, _, _ = socket.recv_fds(client.connection, 65536, 2)
+        except BlockingIOError:
+            return
         except OSError:
             text, descriptors = b"", []
+        client.received += text
+        client.descriptors += descriptors
         if not text:  # the evaluator has closed, or died
-            for pid in [pid for pid, owner in self.arms.items() if owner is connection]:
-                kill_session(pid)
-            self._forget(connection)
-            return
-        pid = self._fork(json.loads(text), descriptors)
-        self.arms[pid] = connection
-        for descriptor in descriptors:
-            os.close(descriptor)
-        self._tell(connection, {"pid": pid})
+            self._dismiss(client)
+        elif client.pid is not None or len(client.received) > MAX_SPECIFICATION_BYTES:
+            self._refuse(client, "expected one specification, of at most a megabyte, per connection")
+        elif client.received.endswith(b"\n"):
+            self._start(client)
 
-    def _fork(self, specification: dict, descriptors: list[int]) -> int:
-        pid = os.fork()
-        if pid:
-            return pid
+    def _start(self, client: Client) -> None:
+        try:
+            specification = json.loads(client.received)
+            channel, output = client.descriptors
+            if not isinstance(specification, dict):
+                raise ValueError("not an object")
+        except (ValueError, RecursionError) as error:
+            self._refuse(client, f"expected a JSON object and two descriptors: {error}")
+            return
+        try:
+            client.pid = os.fork()
+        except OSError as error:
+            self._refuse(client, f"the process could not be forked: {error}")
+            return
+        if not client.pid:
+            self._become_arm(specification, channel, output)
+        self._arms[client.pid] = client
+        client.received = b""
+        client.drop_descriptors()
+        client.tell({"pid": client.pid})
+
+    def _refuse(self, client: Client, reason: str) -> None:
+        client.tell({"error": reason})
+        self._dismiss(client)
+
+    def _dismiss(self, client: Client) -> None:
+        self._selector.unregister(client.connection)
+        client.drop_descriptors()
+        if client.pid in self._arms:
+            kill_tree(client.pid)
+        self._leaving.add(client)
+
+    def _become_arm(self, specification: dict, channel: int, output: int) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            self._close_inherited()
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._close_sockets()
             from bench.acceleration import arm  # noqa: PLC0415
 
-            arm.main(specification, *descriptors)
+            arm.main(specification, channel, output)
             status = 0
         except SystemExit as ending:
-            status = ending.code if isinstance(ending.code, int) else 1
+            status = int(ending.code or 0)
+        except BaseException:
+            # Only the suite's own errors arrive here, and what no memory was left to answer.
+            with suppress(BaseException):
+                traceback.print_exc()
         finally:
-            with suppress(Exception):
+            with suppress(BaseException):
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
 
-    def _close_inherited(self) -> None:
-        self.selector.close()
-        self.listener.close()
-        for connection in set(self.arms.values()):
-            connection.close()
+    def _close_sockets(self) -> None:
+        clients = [key.data for key in self._selector.get_map().values() if key.data is not None]
+        for client in {*clients, *self._leaving}:
+            client.connection.close()
+        for opened in (self._selector, self._listener, self._wake_read, self._wake_write):
+            opened.close()
 
     def _reap(self) -> None:
         while True:
@@ -145,51 +242,37 @@ class ForkServer:
                 break
             if not pid:
                 break
-            connection = self.arms.pop(pid, None)
-            if connection is not None:
-                kill_session(pid)
-                self._tell(connection, {"status": status})
-        # Whatever an arm daemonised has become our child: it belongs to no arm and must not compute on.
-        for stray in children(os.getpid()) - self.arms.keys():
-            with suppress(ProcessLookupError):
-                os.kill(stray, signal.SIGKILL)
-
-    def _tell(self, connection: socket.socket, message: dict) -> None:
-        with suppress(OSError):
-            connection.sendall(json.dumps(message).encode() + b"\n")
-
-    def _forget(self, connection: socket.socket) -> None:
-        self.selector.unregister(connection)
-        connection.close()
+            client = self._arms.pop(pid, None)
+            if client is not None:
+                client.tell({"status": status})
+        # What an arm left behind has become our child: it belongs to no arm and must not compute on.
+        strays = children(os.getpid()) - self._arms.keys()
+        for stray in strays:
+            kill_tree(stray)
+        if not strays:
+            for client in [client for client in self._leaving if client.pid not in self._arms]:
+                self._leaving.remove(client)
+                client.connection.close()
 
     def _stop(self, *_: object) -> None:
-        for pid in self.arms:
-            kill_session(pid)
-        os._exit(0)
+        self._stopping = True
 
-
-def kill_session(pid: int) -> None:
-    """Kill a process and all of its process group; both may be gone already."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def children(pid: int) -> set[int]:
-    """Return the process ids of all direct children, from ``/proc``."""
-    found: set[int] = set()
-    with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found.update(int(child) for child in (task / "children").read_text().split())
-    return found
+    def _end(self) -> None:
+        for pid in self._arms:
+            kill_tree(pid)
+        deadline = time.monotonic() + _END_S
+        while children(os.getpid()) and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.01)
 
 
 def main(address: str) -> None:
     """Bind, preload, say that all is ready, serve."""
-    set_process_option(PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = os.getppid()
+    # Ctrl-C reaches the whole terminal; the run decides when the server ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_core_dumps()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(address)
     listener.listen(128)
@@ -198,7 +281,15 @@ def main(address: str) -> None:
     gc.collect()
     gc.freeze()
     print(READY, flush=True)
-    ForkServer(listener).serve()
+    ForkServer(listener, parent).serve()
+    os._exit(0)  # tearing torch down takes a second and frees nothing that the kernel does not
+
+
+def forbid_core_dumps() -> None:
+    """Keep crashes from being dumped; the limit of one byte also stops the kernel from piping them away."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    limit = 0 if hard == 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_SIDE = 16384
+_EXPECTED = "return PIL images, or arrays [height, width, 3] of floats in [0, 1] or of 8-bit integers"
 
 
 def pack(images: Any) -> tuple[dict, bytes]:
@@ -44,9 +45,9 @@ def unpack(shapes: Sequence[Sequence[int]], payload: bytes) -> list[np.ndarray]:
 
     images, offset = [], 0
     for shape in shapes:
-        height, width = (int(side) for side in shape)
-        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
-            raise ValueError(f"an image of {height} x {width} pixels was announced")
+        if not _is_size(shape):
+            raise ValueError(f"an image of {str(shape)[:100]} pixels was announced, not of [height, width]")
+        height, width = shape
         size = height * width * 3
         pixels = np.frombuffer(payload, dtype=np.uint8, count=size, offset=offset)
         images.append(pixels.reshape(height, width, 3))
@@ -56,6 +57,15 @@ def unpack(shapes: Sequence[Sequence[int]], payload: bytes) -> list[np.ndarray]:
     return images
 
 
+def _is_size(shape: Any) -> bool:
+    # JSON of a stranger: also text, fractions and Infinity can stand where a number of pixels should.
+    return (
+        isinstance(shape, list | tuple)
+        and len(shape) == 2
+        and all(type(side) is int and 0 < side <= MAX_SIDE for side in shape)
+    )
+
+
 def _to_rgb(image: Any) -> tuple[np.ndarray, bool]:
     import numpy as np  # noqa: PLC0415
     import PIL.Image  # noqa: PLC0415
@@ -63,15 +73,18 @@ def _to_rgb(image: Any) -> tuple[np.ndarray, bool]:
     if isinstance(image, PIL.Image.Image):
         return np.asarray(image.convert("RGB"), dtype=np.uint8), True
     if hasattr(image, "detach"):
-        image = image.detach().float().cpu().numpy()
+        image = image.detach()
+        # NumPy has no bfloat16; integers stay as they are.
+        image = (image.float() if image.is_floating_point() else image).cpu().numpy()
         if image.ndim == 3 and image.shape[0] in (1, 3):
             image = image.transpose(1, 2, 0)
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] not in (1, 3):
         raise TypeError(
-            f"the pipeline returned a {type(image).__name__} where an image was expected; "
-            "return PIL images, or arrays [height, width, 3] of floats in [0, 1]"
+            f"the pipeline returned a {type(image).__name__} where an image was expected; {_EXPECTED}"
         )
     finite = bool(np.isfinite(image).all())
     if np.issubdtype(image.dtype, np.floating):
         image = (np.nan_to_num(image).clip(0, 1) * 255).round()
+    elif image.dtype != np.uint8:
+        raise TypeError(f"the pipeline returned an array of {image.dtype}; {_EXPECTED}")
     return np.ascontiguousarray(np.broadcast_to(image.astype(np.uint8), (*image.shape[:2], 3))), finite

@@ -91,6 +91,19 @@ def judge_latency(latency: Interval | None, allowed_s: float | None, rounds: int
     )
 
 
+def judge_too_few_rounds(case: AccelerationCase, rounds: int, least: int) -> tuple[Verdict, Verdict]:
+    """Return the verdicts on latency and speedup when the budget left too few rounds for an interval."""
+    reason = (
+        f"inconclusive: only {rounds} timed rounds fitted into the budget, at least {least} are needed; "
+        "raise --time-budget and --max-rounds"
+    )
+    unmeasured = Verdict("pass", "passed", "")
+    return (
+        unmeasured if case.max_latency_s is None else Verdict("inconclusive", "latency_undecided", reason),
+        unmeasured if case.required_speedup is None else Verdict("inconclusive", "speedup_undecided", reason),
+    )
+
+
 def judge_control(expected: str, found: Verdict) -> Verdict:
     """Pass when a control was rejected for the very reason it was written for."""
     if found.verdict in ("fail", "error") and found.reason_code == expected:
@@ -138,5 +151,5 @@ def point_estimate(
 
 
 def percent(fraction: float) -> str:
-    """Format a fraction as percent with one decimal: 0.0123 is ``1.2 %``."""
-    return f"{100 * fraction:.1f} %"
+    """Format a fraction as percent with one decimal: 0.0123 is ``1.2 %``, and never ``-0.0 %``."""
+    return f"{100 * fraction:z.1f} %"

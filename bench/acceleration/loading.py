@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.source import SourceReading, read_source
+from bench.acceleration.source import EntryCall, SourceReading, read_source
 from bench.errors import SourceProblem
 
 MODULE_NAME = "modelgate_pipeline_file"
@@ -27,6 +27,8 @@ class LoadedPipeline:
         source: what the file's text says.
         entry: name of the entry point: ``__call__``, ``tgate``, ... or ``generate`` for the file's own.
         arguments: keyword arguments of that call, evaluated; empty for the file's own ``generate``.
+        positional: its positional arguments but the prompt, evaluated.
+        prompt_by_keyword: whether the prompt is handed over as ``prompt=``.
     """
 
     pipe: Any
@@ -35,6 +37,7 @@ class LoadedPipeline:
     arguments: dict[str, Any]
     positional: tuple[Any, ...]
     _own_generate: Any = None
+    prompt_by_keyword: bool = False
 
     def generate(self, prompts: list[str], seeds: list[int]) -> list[Any]:
         """Generate one image per prompt, each from its own seed, and return the images."""
@@ -49,7 +52,10 @@ class LoadedPipeline:
         # diffusers wants the negative prompt in the form of the prompt: a list beside a list.
         if isinstance(arguments.get("negative_prompt"), str):
             arguments["negative_prompt"] = [arguments["negative_prompt"]] * len(prompts)
-        result = call(prompts, *self.positional, generator=generators, **arguments)
+        if self.prompt_by_keyword:
+            arguments["prompt"] = prompts
+        first = () if self.prompt_by_keyword else (prompts,)
+        result = call(*first, *self.positional, generator=generators, **arguments)
         images = getattr(result, "images", result)
         if images is None or isinstance(images, (str, bytes)):
             raise TypeError(f"the pipeline returned a {type(result).__name__} without images")
@@ -70,7 +76,7 @@ def load(file: str, *, prefer: str, device: str) -> LoadedPipeline:
         SourceProblem: when the file defines neither, or what it defines is no pipeline.
     """
     path = Path(file)
-    source = read_source(path)
+    source = read_source(path, prefer_load_pipe=prefer == "load_pipe")
     namespace = _run(path)
     pipe = _find_pipe(namespace, path, prefer)
     _move(pipe, device)
@@ -88,17 +94,23 @@ def load(file: str, *, prefer: str, device: str) -> LoadedPipeline:
             f"{path.name}, line {entry.line}: calls pipe.{attribute}(...), which the pipeline does not "
             "have; apply the method that adds it before the pipeline is returned"
         )
-    by_keyword = any(name == "prompt" for name, _ in entry.keywords)
+    arguments = _keywords(entry, namespace, path)
+    by_keyword = not entry.positional or "prompt" in arguments
     # The first positional argument is the file's own prompt, which the suite replaces.
     positional = tuple(
         _evaluate(text, namespace, path, entry.line) for text in entry.positional[0 if by_keyword else 1 :]
     )
-    arguments = {
-        name: _evaluate(text, namespace, path, entry.line)
-        for name, text in entry.keywords
-        if name not in REPLACED
-    }
-    return LoadedPipeline(pipe, source, attribute, arguments, positional)
+    kept = {name: value for name, value in arguments.items() if name not in REPLACED}
+    return LoadedPipeline(pipe, source, attribute, kept, positional, prompt_by_keyword=by_keyword)
+
+
+def _keywords(entry: EntryCall, namespace: dict[str, Any], path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, text in entry.keywords:
+        # A replaced argument may stand on names that only exist where the file itself generates.
+        value = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
+        found |= value if name == "**" else {name: value}
+    return found
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -107,7 +119,8 @@ def _run(path: Path) -> dict[str, Any]:
     # Pickles, dataclasses and torch.compile look classes and globals up through sys.modules.
     sys.modules[MODULE_NAME] = module
     sys.path.insert(0, str(path.parent))
-    code = compile(path.read_bytes(), str(path), "exec")
+    # This module's own __future__ imports are no part of the file.
+    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     exec(code, module.__dict__)
     return module.__dict__
 

@@ -94,7 +94,7 @@ class Counters:
 
     def _count_denoiser(self, _module: Any, args: tuple, kwargs: dict) -> None:
         self.denoiser_calls += 1
-        sample = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
+        sample: Any = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
         self.denoiser_samples += int(sample.shape[0]) if hasattr(sample, "shape") else 1
 
     def _check_decoded(self, _module: Any, _args: tuple, output: Any) -> None:

@@ -63,7 +63,7 @@ class PipelineArm:
         # A candidate is what its loader returns; a target's `pipe` is the object its author looked at.
         prefer = "load_pipe" if self.process.role == "candidate" else "pipe"
         try:
-            self._source = read_source(self.file)
+            self._source = read_source(self.file, prefer_load_pipe=prefer == "load_pipe")
         except SourceProblem as problem:
             raise ArmProblem(
                 "load_failed", f"the {self.process.role} {problem}", role=self.process.role

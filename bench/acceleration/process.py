@@ -1,11 +1,9 @@
-"""The evaluator's side of an arm: start it, ask it, time it, stop it, and say why it died."""
+"""The evaluator's side of an arm: start it, ask it, time it, pause it, and end it with all it started."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import select
 import signal
 import socket
 import time
@@ -14,20 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bench.acceleration import wire
-from bench.acceleration.forkserver import kill_session
+from bench.acceleration import deaths, wire
+from bench.acceleration.channel import Channel, Supervision
+from bench.acceleration.deaths import Failure
+from bench.acceleration.descendants import kill_tree, resume_tree, stop_tree
+from bench.acceleration.output import OutputLog
 from bench.errors import ArmProblem
 
-TAIL_LINES = 15
-TAIL_BYTES = 4000
-_POLL_S = 0.25
-_END_S = 10.0
 _START_S = 120.0
-
-_OUT_OF_MEMORY_SIGNS = (
-    "MemoryError", "bad_alloc", "can't allocate memory", "Cannot allocate memory", "not enough memory",
-    "OutOfMemoryError", "out of memory",
-)  # fmt: skip
+_END_S = 10.0
+# From a closed channel to the word of the server that the process has ended; only a process that closed
+# it and lives on makes us wait as long as this.
+_LAST_WORD_S = 2.0
+_POLL_S = 0.25
+# A flood is read faster, so that its limit is reached soon.
+_FLOOD_POLL_S = 0.01
+_FLOOD_BYTES = 64 * 2**10
+# faulthandler writes the stack of a process that hangs within this.
+_ABORT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,13 @@ class ArmProcess:
 
     def __init__(self, server: str, *, role: str, space: ArmSpace, limits: ArmLimits) -> None:
         self.role = role
-        self._log = space.log
+        self.pid = 0
         self._limits = limits
         self._stopped = False
-        self._control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._control.connect(server)
-        self._channel, theirs = socket.socketpair()
+        self._output = OutputLog(space.log, limits.output_bytes)
+        self._supervision = Supervision()
+        ours, theirs = socket.socketpair()
+        self._channel = Channel(fileno=ours.detach())
         specification = {
             "kind": "scorer" if role == "scorer" else "arm",
             "directory": str(space.directory),
@@ -95,22 +98,18 @@ class ArmProcess:
             "threads": space.threads,
             "memory_bytes": limits.memory_bytes,
         }
-        log = os.open(space.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            socket.send_fds(self._control, [json.dumps(specification).encode()], [theirs.fileno(), log])
-        finally:
-            theirs.close()
-            os.close(log)
-        self._answers = b""
-        started = self._control_message(_START_S)
-        if started is None:
-            raise ArmProblem(
-                "internal_error",
-                f"the fork server did not start the {role}; see logs/forkserver.log",
-                role=role,
-            )
-        self.pid = int(started["pid"])
-        self._receive("start", _START_S)
+            with theirs:
+                descriptors = [theirs.fileno(), self._output.write_end]
+                self.pid = self._supervision.request(server, specification, descriptors, _START_S)
+            self._output.hand_over()
+            self._receive("start", _START_S, "--load-timeout")
+        except OSError as error:
+            self.close()
+            raise self._problem(deaths.not_started(error)) from error
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> ArmProcess:
         """Return itself."""
@@ -126,34 +125,37 @@ class ArmProcess:
         self.close()
 
     def close(self) -> None:
-        """Kill the process group; safe to call twice."""
-        kill_session(self.pid)
+        """Kill the process and everything it started, and wait until all of it is gone; safe to call twice."""
+        self._supervision.end(_END_S)
+        if self.pid and self._supervision.status is None:
+            # The server is dead, or waits for a process that the kernel does not let go.
+            kill_tree(self.pid)
+            self.pid = 0
         self._channel.close()
-        self._control.close()
+        self._output.close()
 
     def is_alive(self) -> bool:
-        """Whether the process still exists and has not been closed from here."""
-        return self._channel.fileno() >= 0 and Path(f"/proc/{self.pid}/stat").exists()
+        """Whether the process still runs and has not been closed from here."""
+        return self.pid > 0 and not self._supervision.wait(0)
 
     def pause(self) -> None:
-        """Stop the whole process group, so that nothing of it computes while another arm is timed."""
-        if not self._stopped:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGSTOP)
+        """Stop the process and all it started, so that none of it computes while another arm is timed."""
+        if not self._stopped and self.is_alive():
+            stop_tree(self.pid)
             self._stopped = True
 
     def resume(self) -> None:
-        """Let the process group run again."""
-        if self._stopped:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGCONT)
-            self._stopped = False
+        """Let the process and all it started run again."""
+        if self._stopped and self.is_alive():
+            resume_tree(self.pid)
+        self._stopped = False
 
     def place(self, cpus: tuple[int, ...]) -> None:
         """Move a process of the suite's own (the scorer) to other cores."""
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            with suppress(OSError):
-                os.sched_setaffinity(int(task.name), cpus)
+        with suppress(OSError):
+            for task in Path(f"/proc/{self.pid}/task").iterdir():
+                with suppress(OSError):
+                    os.sched_setaffinity(int(task.name), cpus)
 
     def ask(
         self, request: dict, payload: bytes = b"", *, timeout_s: float | None = None
@@ -167,118 +169,82 @@ class ArmProcess:
         Raises:
             ArmProblem: when the arm raised, died, hung, or flooded its output.
         """
-        limit = timeout_s if timeout_s is not None else self._limits.round_timeout_s
+        operation = request["op"]
+        limit_s, option = self._limits.round_timeout_s, "--round-timeout"
+        if timeout_s is not None:
+            limit_s, option = timeout_s, "--load-timeout"
         nonce = secrets.token_hex(8)
         self.resume()
+        self._channel.deadline = time.monotonic() + limit_s
         start = time.perf_counter()
         try:
             wire.send(self._channel, {**request, "nonce": nonce}, payload)
+        except TimeoutError:
+            raise self._fail(deaths.timed_out(operation, limit_s, option)) from None
         except OSError:
-            raise self._death(request["op"]) from None
-        header, answer = self._receive(request["op"], limit)
+            raise self._death(operation) from None
+        header, answer = self._receive(operation, limit_s, option)
         seconds = time.perf_counter() - start
+        self._check_output(operation)
         if header.get("nonce") != nonce:
-            raise self._problem(
-                "crashed", "sent an answer that belongs to no request; it tampers with the channel"
-            )
+            raise self._fail(deaths.broken_answer(operation, "an answer without the request's number"))
         if not header.get("ok"):
-            raise self._raised(request["op"], header.get("error") or {})
+            failure = deaths.raised(operation, header.get("error"), self._limits.memory_bytes)
+            raise self._problem(failure)
         return header, answer, seconds
 
-    def _receive(self, operation: str, limit_s: float) -> tuple[dict, bytes]:
-        deadline = time.monotonic() + limit_s
-        poller = select.poll()
-        poller.register(self._channel, select.POLLIN | select.POLLHUP)
-        while not poller.poll(1000 * max(0.0, min(_POLL_S, deadline - time.monotonic()))):
-            if self._log.stat().st_size > self._limits.output_bytes:
-                self.close()
-                raise self._problem(
-                    "output_flood",
-                    f"printed more than {self._limits.output_bytes / 2**20:.0f} MB during {operation}; "
-                    "print less, or raise --output-limit",
-                )
+    def _receive(self, operation: str, limit_s: float, option: str) -> tuple[dict, bytes]:
+        self._channel.deadline = deadline = time.monotonic() + limit_s
+        pause_s = _POLL_S
+        while not self._channel.is_ready(min(pause_s, deadline - time.monotonic())):
+            pause_s = _FLOOD_POLL_S if self._check_output(operation) >= _FLOOD_BYTES else _POLL_S
             if time.monotonic() >= deadline:
-                self.close()
-                raise self._timed_out(operation, limit_s)
-        self._channel.settimeout(max(1.0, deadline - time.monotonic()))
+                raise self._hang(deaths.timed_out(operation, limit_s, option))
         try:
             return wire.receive(self._channel)
         except TimeoutError:
-            self.close()
-            raise self._timed_out(operation, limit_s) from None
-        except (EOFError, OSError, wire.WireError):
+            raise self._hang(deaths.timed_out(operation, limit_s, option)) from None
+        except wire.WireError as error:
+            if self._channel.is_hung_up():  # half a message is what a process leaves that dies while it sends
+                raise self._death(operation) from None
+            raise self._fail(deaths.broken_answer(operation, error)) from None
+        except (EOFError, OSError):
             raise self._death(operation) from None
 
-    def _timed_out(self, operation: str, limit_s: float) -> ArmProblem:
-        option = "--round-timeout" if operation == "generate" else "--load-timeout"
-        return self._problem(
-            "timed_out",
-            f"did not finish {operation} within {limit_s:g} s and was killed; make it faster or raise {option}",
-        )
+    def _check_output(self, operation: str) -> int:
+        taken = self._output.drain()
+        if self._output.is_flooded:
+            raise self._fail(deaths.flooded(operation, self._limits.output_bytes))
+        return taken
 
-    def _raised(self, operation: str, error: dict) -> ArmProblem:
-        message = f"{error.get('type')}: {error.get('message')}".strip()
-        if error.get("is_exit"):
-            return self._problem("crashed", f"called sys.exit({error.get('message')}) during {operation}")
-        if any(sign in message for sign in _OUT_OF_MEMORY_SIGNS):
-            return self._problem("out_of_memory", f"{self._memory_limit()} during {operation} ({message})")
-        code = "load_failed" if operation == "load" else "generation_failed"
-        if error.get("is_usage"):
-            return self._problem(code, str(error.get("message")))
-        return self._problem(code, f"raised during {operation}: {message}", extra=error.get("traceback", ""))
+    def _hang(self, failure: Failure) -> ArmProblem:
+        # The interpreter writes the stack of a process that aborts into the log: the line that hangs.
+        if self.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGABRT)
+            self._supervision.wait(_ABORT_S)
+        return self._fail(failure)
 
     def _death(self, operation: str) -> ArmProblem:
-        # A closed channel does not yet mean a dead process: a file may close descriptors it does not own.
-        status = self._status(1.0)
-        kill_session(self.pid)
-        if status is None:
-            status = self._status(_END_S)
-            self.close()
-            if status is not None:
-                return self._problem("crashed", f"closed its channel to the evaluator during {operation}")
-        tail = self._tail()
-        if any(sign in tail for sign in _OUT_OF_MEMORY_SIGNS):
-            return self._problem("out_of_memory", f"{self._memory_limit()} during {operation}")
-        if status is None:
-            how = "ended in an unknown way; the fork server that would know is gone"
-        elif os.WIFSIGNALED(status):
-            name = signal.Signals(os.WTERMSIG(status)).name
-            how = f"was ended by signal {os.WTERMSIG(status)} ({name})"
-            if name == "SIGKILL":
-                how += ", perhaps by the kernel because the machine is out of memory"
-        else:
-            how = f"ended by itself with exit code {os.WEXITSTATUS(status)}"
-        return self._problem("crashed", f"{how} during {operation}")
+        # A closed channel does not mean a dead process: a file may close descriptors that it did not open.
+        was_alive = not self._supervision.wait(_LAST_WORD_S)
+        self.close()
+        status = self._supervision.status
+        if (
+            was_alive
+            and status is not None
+            and os.WIFSIGNALED(status)
+            and os.WTERMSIG(status) == signal.SIGKILL
+        ):
+            return self._problem(deaths.closed_channel(operation))
+        return self._problem(deaths.ended(operation, status, self._output.text(), self._limits.memory_bytes))
 
-    def _status(self, timeout_s: float) -> int | None:
-        message = self._control_message(timeout_s)
-        return None if message is None else int(message["status"])
+    def _fail(self, failure: Failure) -> ArmProblem:
+        self.close()
+        return self._problem(failure)
 
-    def _control_message(self, timeout_s: float) -> dict | None:
-        self._control.settimeout(timeout_s)
-        with suppress(OSError):
-            while b"\n" not in self._answers:
-                received = self._control.recv(4096)
-                if not received:
-                    return None
-                self._answers += received
-            line, _, self._answers = self._answers.partition(b"\n")
-            message: dict = json.loads(line)
-            return message
-        return None
-
-    def _memory_limit(self) -> str:
-        limit = self._limits.memory_bytes
-        allowed = f"its limit of {limit / 2**30:.1f} GB" if limit else "the memory of the device"
-        return f"asked for more than {allowed}; raise --memory-limit if the pipeline needs it,"
-
-    def _problem(self, code: str, message: str, *, extra: str = "") -> ArmProblem:
-        tail = "\n".join(part for part in (extra.strip(), self._tail()) if part)
-        return ArmProblem(code, f"the {self.role} {message}", role=self.role, output_tail=tail)
-
-    def _tail(self) -> str:
-        with suppress(OSError), open(self._log, "rb") as log:
-            log.seek(max(0, self._log.stat().st_size - TAIL_BYTES))
-            text = log.read().decode("utf-8", "replace")
-            return "\n".join(text.replace("\r", "\n").splitlines()[-TAIL_LINES:])
-        return ""
+    def _problem(self, failure: Failure) -> ArmProblem:
+        tail = "\n".join(part for part in (failure.traceback, self._output.tail()) if part)
+        return ArmProblem(
+            failure.reason_code, f"the {self.role} {failure.message}", role=self.role, output_tail=tail
+        )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.process import ArmProcess
 from bench.acceleration.prompts import Sample
+from bench.errors import ScoringProblem
 from bench.measure.statistics import Interval, quality_loss_interval
 from bench.metrics.clip_score import clip_score
-from bench.metrics.image_fidelity import psnr, ssim
+from bench.metrics.image_fidelity import IMAGE_METRICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,11 +34,9 @@ class Quality:
 
     def fidelity(self) -> dict[str, Any]:
         """Return the mean similarity to the baseline's own images; identical ones have no PSNR."""
-        return {
-            "ssim": _mean(row["ssim"] for row in self.rows),
-            "psnr_db": _mean(row["psnr_db"] for row in self.rows),
-            "clip_image_cosine": _mean(row["clip_image_cosine"] for row in self.rows),
-            "identical_images": sum(row["identical"] for row in self.rows),
+        names = ("clip_image_cosine", *IMAGE_METRICS)
+        return {name: _mean(row[name] for row in self.rows) for name in names} | {
+            "identical_images": sum(row["identical"] for row in self.rows)
         }
 
 
@@ -69,6 +68,9 @@ class Scoring:
             baseline, candidate: uint8 images [height, width, 3], n each.
             baseline_identity: what determines the baseline's images besides the samples.
             seed: seed of the bootstrap.
+
+        Raises:
+            ScoringProblem: when the baseline's scores are not positive in sum, so that nothing can be lost.
         """
         plain_samples = [asdict(sample) for sample in samples]
         texts = self._once(["texts", plain_samples], lambda: self._embed_texts(samples))
@@ -88,8 +90,12 @@ class Scoring:
             }
             for index in range(len(samples))
         ]
+        try:
+            loss = quality_loss_interval(base_scores, cand_scores, seed=seed)
+        except ValueError as error:
+            raise ScoringProblem(f"no quality loss can be computed: {error}") from error
         return Quality(
-            quality_loss_interval(base_scores, cand_scores, seed=seed),
+            loss,
             float(base_scores.mean()),
             float(cand_scores.mean()),
             rows,
@@ -122,10 +128,11 @@ class Scoring:
 
 
 def _closeness(image: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
-    if image.shape != reference.shape:
-        return {"ssim": None, "psnr_db": None, "identical": False}
-    decibel = psnr(image, reference)
-    return {"ssim": ssim(image, reference), "psnr_db": decibel, "identical": decibel is None}
+    comparable = image.shape == reference.shape
+    values = {
+        name: measure(image, reference) if comparable else None for name, measure in IMAGE_METRICS.items()
+    }
+    return {**values, "identical": comparable and bool((image == reference).all())}
 
 
 def _mean(values: Any) -> float | None:

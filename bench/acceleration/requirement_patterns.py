@@ -104,7 +104,7 @@ _LEAST = (
     r"about|around|approximately|roughly|exactly|of|an?\b|>=?|=|~))*[\s(]*"
 )
 _CONNECTED = (
-    r"(?:[\s(]*(?:at least|a minimum of|minimum of|no less than|not less than|more than|over|above|about|around|"
+    r"(?:[\s(]*(?:at least|a minimum of|minimum of|no less than|not less than|more than|about|around|"
     r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must be|should be|has to be|reaches|equals?))+[\s(]*"
 )
 _TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall-clock)\b"
@@ -118,8 +118,8 @@ _CUT = (
 _SAVING = r"(?:reduction|decrease|cut|savings?|drop)\b"
 _LESS = r"(?:less|lower|shorter|smaller|reduced)\b"
 _NO_OTHER_UNIT = (
-    r"(?!\s?(?:%|per ?cent|pct|s\b|sec\w*|ms\b|milli\w*|min\w*|steps?\b|images?\b|prompts?\b|px\b|pixels?\b|"
-    r"samples?\b|gpus?\b|points?\b))(?![\w.,]*[0-9])"
+    r"(?! ?(?:%|per ?cent|pct|s\b|sec\w*|ms\b|milli\w*|min\w*|px\b|pixels?\b|points?\b)|"
+    r" (?:[^\s.,;:]{1,30} )?(?:steps?|images?|prompts?|samples?|gpus?|pipelines?)\b)(?![\w.,]*[0-9])"
 )
 _SHARE = "|".join(sorted(SHARES, key=len, reverse=True))
 _MULTIPLY = "doubl|tripl|quadrupl"

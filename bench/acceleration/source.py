@@ -109,9 +109,10 @@ class _Reading:
             site.live = site.live and self._is_reached(scope, reached)
             site.at_load = not self._is_inside_generate(scope)
         self.reached = reached
+        self.pipeline = self.pipeline_origin()
 
     def result(self) -> SourceReading:
-        pipeline = self.pipeline_origin()
+        pipeline = self.pipeline
         site, entry = self.entry()
         methods = MethodReader(self.resolver, self.is_pipeline)
         for assigned in self.found.attributes:
@@ -243,7 +244,11 @@ class _Reading:
         if scope.name == "generate" and given and name == given[0]:
             return True
         origin = self.resolver.origin(node, frame, at)
-        return origin is not None and "Pipeline" in origin.class_name
+        if origin is None:
+            return False
+        return "Pipeline" in origin.class_name or (
+            self.pipeline is not None and origin.call is self.pipeline.call
+        )
 
     @staticmethod
     def _is_reached(scope: Scope, reached: set[str]) -> bool:

@@ -167,7 +167,7 @@ class MethodReader:
 
     def read_tgate_loader(self, site: CallSite, name: str) -> None:
         """``TgateSDLoader(pipe, ...)``; the loaders with DeepCache in their name switch that on too."""
-        given = self.parameters(site.node, site, ("pipe",))
+        given = self.parameters(site.node, site, ("",))
         if "DeepCache" in name:
             self.applied["deepcache"] = {key: given[key] for key in DEEPCACHE_PARAMETERS if key in given}
         self.applied["tgate"] = {key: given[key] for key in TGATE_PARAMETERS if key in given}

@@ -81,7 +81,8 @@ HOOK_FUNCTIONS: dict[str, str] = {
     "apply_taylorseer_cache": "taylorseer",
     "apply_text_kv_cache": "text_kv_cache",
 }
-TOME_PARAMETERS = ("model", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge_attn",
+# An empty name is an argument that is no parameter of the method: the module that it is applied to.
+TOME_PARAMETERS = ("", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge_attn",
                    "merge_crossattn", "merge_mlp")  # fmt: skip
 DEEPCACHE_PARAMETERS = ("cache_interval", "cache_branch_id", "skip_mode")
 TGATE_PARAMETERS = ("gate_step", "sp_interval", "fi_interval", "warm_up")

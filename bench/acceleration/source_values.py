@@ -131,15 +131,19 @@ def _call(names: Constants, node: Any, place: Located, depth: int) -> Any:
     name = names.real_name(node.func, place.frame, place.at)
     if name in ("os.environ.get", "os.getenv") and len(node.args) == 2:
         return names.evaluate(node.args[1], place, depth)  # what holds where nobody sets the variable
-    arguments = [names.evaluate(argument, place, depth) for argument in node.args]
-    if name in PATH_FUNCTIONS:
-        if any(keyword.arg is None for keyword in node.keywords):
+    function = node.func
+    owner: Path | None = None
+    if name not in PATH_FUNCTIONS:
+        if not isinstance(function, ast.Attribute) or function.attr not in PATH_METHODS:
             raise Unresolved
-        named = {keyword.arg: names.evaluate(keyword.value, place, depth) for keyword in node.keywords}
-        return PATH_FUNCTIONS[name](*arguments, **named)
-    if isinstance(node.func, ast.Attribute) and node.func.attr in PATH_METHODS:
-        return getattr(_path(names.evaluate(node.func.value, place, depth)), node.func.attr)(*arguments)
-    raise Unresolved
+        owner = _path(names.evaluate(function.value, place, depth))
+    if any(keyword.arg is None for keyword in node.keywords):
+        raise Unresolved
+    arguments = [names.evaluate(argument, place, depth) for argument in node.args]
+    if owner is not None:
+        return getattr(owner, function.attr)(*arguments)
+    named = {keyword.arg: names.evaluate(keyword.value, place, depth) for keyword in node.keywords}
+    return PATH_FUNCTIONS[str(name)](*arguments, **named)
 
 
 def _path(value: Any) -> Path:

@@ -83,20 +83,18 @@ class Collector:
         self._frame = self.resolver.module
 
     def walk(self, node: ast.AST) -> None:
-        handler = _HANDLERS.get(type(node))
-        if handler is not None:
-            handler(self, node)
-        else:
-            self.walk_children(node)
+        _HANDLERS.get(type(node), Collector.walk_children)(self, node)
 
     def walk_children(self, node: ast.AST) -> None:
+        # ast.iter_child_nodes() would visit the leaves, too, which are most of a tree and hold nothing.
         for name in node._fields:
-            value = getattr(node, name, None)
-            if isinstance(value, list):
+            value: Any = getattr(node, name, None)
+            kind = type(value)
+            if kind is list:
                 for item in value:
-                    if isinstance(item, ast.AST) and type(item) not in _LEAVES:
+                    if type(item) not in _LEAVES:
                         self.walk(item)
-            elif isinstance(value, ast.AST) and type(value) not in _LEAVES:
+            elif kind not in _LEAVES:
                 self.walk(value)
 
     def bind(self, target: ast.expr, value: ast.expr | None) -> None:
@@ -213,10 +211,12 @@ class Collector:
         self.scope.declared_global.update(node.names)
 
     def on_nothing(self, node: ast.AST) -> None:
-        """Coroutines are no entry points here, and leaves hold nothing."""
+        """Skip coroutines: they are no entry points here."""
 
 
-_LEAVES = (ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del)
+_LEAVES = frozenset(
+    {ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass, str, int, type(None), bool}
+)
 _HANDLERS: dict[type, Any] = {
     ast.Assign: Collector.on_assign,
     ast.AnnAssign: Collector.on_annotated,
@@ -232,7 +232,6 @@ _HANDLERS: dict[type, Any] = {
     ast.Import: Collector.on_import,
     ast.ImportFrom: Collector.on_import,
     ast.Global: Collector.on_global,
-    **dict.fromkeys(_LEAVES, Collector.on_nothing),
 }
 
 

@@ -12,7 +12,6 @@ others: a run with a mistake in it still judges everything else, and says so in 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from bench.acceleration.caseid import CaseIds
 from bench.acceleration.cost import Costs
 from bench.acceleration.entry import ANNOTATION, GENERATION, Entry, EntryKind, read_entry
 from bench.acceleration.requirement import required_speedup
+from bench.acceleration.taskfile import read_items
 from bench.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.errors import RequirementProblem, TaskProblem
 
@@ -39,7 +39,7 @@ class _Side:
         # A file named twice is one file, not a list of duplicates.
         for file in dict.fromkeys(Path(file).absolute() for file in files):
             try:
-                items = _read_items(file)
+                items = read_items(file)
             except TaskProblem as problem:
                 self.broken.append((file, str(problem)))
                 continue
@@ -96,8 +96,10 @@ def load_cases(
         chosen = (
             partners[position:] if last and len(partners) > position else partners[position : position + 1]
         )
-        for partner in chosen or partners[-1:] or [None]:
+        for partner in chosen or partners[-1:]:
             builder.add(entry, partner, problems)
+        if not partners:
+            builder.add(entry, None, problems)
     for file, problem in generations.broken:
         builder.add_file("candidates", file, problem)
     for entry in generations.entries:
@@ -185,21 +187,3 @@ class _Builder:
                 cost=0.0 if problems else self.costs.of(values.get("baseline_file"), candidate, expect),
             )
         )
-
-
-class _Repeating(dict[str, Any]):
-    """A JSON object in which keys occur twice, which JSON readers pass over in silence."""
-
-    repeated: tuple[str, ...] = ()
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(made := dict(pairs)) == len(pairs):
-        return made
-    names = [name for name, _ in pairs]
-    marked = _Repeating(made)
-    marked.repeated = tuple(dict.fromkeys(name for name in names if names.count(name) > 1))
-    return marked
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)

@@ -7,10 +7,12 @@ the evaluator. Lengths are checked before anything is allocated.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 
 _LENGTHS = struct.Struct("!IQ")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_PAYLOAD_BYTES = 2 * 2**30
 
@@ -41,9 +43,13 @@ def receive(channel: socket.socket) -> tuple[dict, bytes]:
     header_bytes, payload_bytes = _LENGTHS.unpack(first + _exactly(channel, _LENGTHS.size - 1))
     if header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
         raise WireError(f"a message of {header_bytes} + {payload_bytes} bytes is over the limit")
+    text = _exactly(channel, header_bytes)
     try:
-        header = json.loads(_exactly(channel, header_bytes))
-    except ValueError as error:
+        header = json.loads(text)
+        if _SURROGATE.search(text):
+            # Half a character in a stranger's message would break every report that it gets into.
+            header = json.loads(json.dumps(header, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
         raise WireError(f"the header of a message is no JSON: {error}") from error
     if not isinstance(header, dict):
         raise WireError(f"the header of a message is a {type(header).__name__}, not an object")

@@ -71,5 +71,5 @@ def gpu_count() -> int:
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() and name.strip() != "-1"])
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) or len(
-        [path for path in Path("/dev").glob("nvidia[0-9]*")]
+        list(Path("/dev").glob("nvidia[0-9]*"))
     )

@@ -20,6 +20,8 @@ from types import TracebackType
 
 Service = Callable[[], str]
 
+_ENDED = "the run that grants leases has ended; nothing can be measured any more"
+
 
 @dataclass
 class LeaseQueue:
@@ -106,8 +108,10 @@ class LeaseServer:
                     self._accept()
                 else:
                     self._receive(key.fd)
-            for holder, resources in self._queue.grant():
-                self._answer(holder, {"resources": list(resources)})
+            # Again until nothing is left to grant: a holder that has just died frees what it was given.
+            while granted := self._queue.grant():
+                for holder, resources in granted:
+                    self._answer(holder, {"resources": list(resources)})
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -171,8 +175,13 @@ class Lease:
         Raises:
             ConnectionError: when the run that grants leases has ended.
         """
-        self._socket = _connect(self._address)
-        answer = _ask(self._socket, {"lease": self._count})
+        connection = _connect(self._address)
+        try:
+            answer = _ask(connection, {"lease": self._count})
+        except BaseException:  # who gives up waiting must not stay in the queue
+            connection.close()
+            raise
+        self._socket = connection
         self.resources = tuple(answer["resources"])
         return self
 
@@ -196,7 +205,11 @@ def service_address(address: str | Path, service: str) -> str:
 
 def _connect(address: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.connect(address)
+    try:
+        connection.connect(address)
+    except OSError as error:
+        connection.close()
+        raise ConnectionError(f"{_ENDED} ({error})") from error
     return connection
 
 
@@ -205,7 +218,7 @@ def _ask(connection: socket.socket, request: dict[str, object]) -> dict:
     with connection.makefile("rb") as answers:
         line = answers.readline()
     if not line:
-        raise ConnectionError("the run that grants leases has ended; nothing can be measured any more")
+        raise ConnectionError(_ENDED)
     answer: dict = json.loads(line)
     if "error" in answer:
         raise RuntimeError(f"the run refused {request}: {answer['error']}")

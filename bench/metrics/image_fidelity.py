@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from bench.registry import Registry
+
+ImageMetric = Callable[[np.ndarray, np.ndarray], float | None]
+IMAGE_METRICS: Registry[ImageMetric] = Registry("image metric")
+"""Similarity of an image to its reference, higher is closer; every registered metric is in every record."""
 
 # Below this standard deviation of 8-bit values an image is one flat colour but for rounding.
 CONSTANT_STD = 1.0
@@ -13,6 +19,7 @@ CONSTANT_STD = 1.0
 _SSIM_WINDOW = 7
 
 
+@IMAGE_METRICS.register("ssim")
 def ssim(image: np.ndarray, reference: np.ndarray) -> float:
     """Return the mean structural similarity in [-1, 1], higher is closer.
 
@@ -28,6 +35,7 @@ def ssim(image: np.ndarray, reference: np.ndarray) -> float:
     return float(structural_similarity(image, reference, channel_axis=2, win_size=window, data_range=255))
 
 
+@IMAGE_METRICS.register("psnr_db")
 def psnr(image: np.ndarray, reference: np.ndarray) -> float | None:
     """Return the peak signal-to-noise ratio in dB, or None for identical images, where it is infinite."""
     error = np.mean((image.astype(np.float64) - reference.astype(np.float64)) ** 2)

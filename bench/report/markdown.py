@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,16 +25,20 @@ def markdown(results: ResultsFile) -> str:
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table; a bar inside a cell is escaped."""
+    """Return a Markdown table; what would end a cell or begin an HTML tag is escaped."""
     lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([\\|<])", r"\\\1", " ".join(text.split()))
 
 
 def write_step_summary(results: ResultsFile, environment: Mapping[str, str] = os.environ) -> None:
     """Append the summary to the file that ``$GITHUB_STEP_SUMMARY`` names, and write it beside the results."""
     text = markdown(results)
-    results.path.with_name("summary.md").write_text(text)
+    results.path.with_name("summary.md").write_text(text, encoding="utf-8")
     destination = environment.get("GITHUB_STEP_SUMMARY")
     if destination:
-        with open(Path(destination), "a") as summary:
+        with open(Path(destination), "a", encoding="utf-8") as summary:
             summary.write(text)

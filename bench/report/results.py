@@ -29,8 +29,8 @@ class ResultsFile:
 
     def add(self, nodeid: str, record: dict[str, Any]) -> None:
         """Add or replace a case's record and write the file."""
-        self.records[nodeid] = record
-        self._texts[nodeid] = json.dumps(record, indent=1, allow_nan=False)
+        text = json.dumps(record, indent=1, allow_nan=False)  # what cannot be written must not be kept
+        self.records[nodeid], self._texts[nodeid] = record, text
         self.write()
 
     def ordered(self) -> list[dict[str, Any]]:

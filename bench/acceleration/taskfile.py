@@ -1,0 +1,119 @@
+"""The items of one task file, whatever they are: JSON, or JSON lines where the suffix is ``.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bench.errors import TaskProblem
+
+MAX_FILE_BYTES = 200_000_000
+
+
+class RepeatingObject(dict[str, Any]):
+    """A JSON object in which keys occur more than once, which JSON readers pass over in silence."""
+
+    repeated: tuple[str, ...] = ()
+
+
+class Unreadable(str):
+    """What is wrong with one line of a JSON lines file, in the place of its value."""
+
+
+def read_items(file: Path) -> list[tuple[str, Any]]:
+    """Each item of a file with its place: ``entry [0]`` of a list, ``line 1`` of JSON lines.
+
+    Raises:
+        TaskProblem: the file cannot be read, is not UTF-8, not JSON, no list, or empty.
+    """
+    text = _read_text(file)
+    items = _read_lines(text) if file.suffix.lower() == ".jsonl" else _read_list(file, text)
+    if not items:
+        raise TaskProblem(f"{file} holds no entries; expected a list of at least one object; add the tasks")
+    return items
+
+
+def _read_text(file: Path) -> str:
+    try:
+        status = file.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise TaskProblem(f"{file} is a directory; expected a JSON file; name the file in it")
+        # A pipe or a device would block or never end.
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+            raise TaskProblem(
+                f"{file} is no regular file of at most {MAX_FILE_BYTES:,} bytes; expected a JSON file; correct the path"
+            )
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise TaskProblem(f"{file} does not exist; expected a JSON file; correct the path") from error
+    except UnicodeDecodeError as error:
+        raise TaskProblem(
+            f"{file} is not UTF-8 (byte {error.object[error.start]:#04x} at offset {error.start}); expected JSON in "
+            "UTF-8; save it in that encoding"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TaskProblem(
+            f"{file} cannot be read ({reason}); expected a JSON file; correct the path"
+        ) from error
+    if not text.strip():
+        raise TaskProblem(f"{file} is empty; expected a JSON list of objects; add the tasks")
+    return text
+
+
+def _read_list(file: Path, text: str) -> list[tuple[str, Any]]:
+    try:
+        value = _decode(text)
+    except ValueError as error:
+        raise TaskProblem(
+            f"{file} is not JSON ({error}); expected a JSON list of objects; correct it there"
+        ) from error
+    if not isinstance(value, list):
+        raise TaskProblem(
+            f"{file} holds {describe(value)}; expected a JSON list of objects; put the entries in [ ]"
+        )
+    return [(f"entry [{index}]", item) for index, item in enumerate(value)]
+
+
+def _read_lines(text: str) -> list[tuple[str, Any]]:
+    items: list[tuple[str, Any]] = []
+    # Not splitlines(): JSON texts may hold U+2028 as it is.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                items.append((f"line {number}", _decode(line)))
+            except ValueError as error:
+                items.append((f"line {number}", Unreadable(error)))
+    return items
+
+
+def _decode(text: str) -> Any:
+    """Parse JSON; a ValueError says where it ends to be JSON."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    marked = RepeatingObject(made)
+    marked.repeated = tuple(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+    return marked
+
+
+def describe(value: Any) -> str:
+    """A value in words and as JSON, cut to what fits a message."""
+    kinds = {dict: "an object", list: "a list", str: "the text", bool: "the boolean", type(None): "null"}
+    kind = next((name for cls, name in kinds.items() if isinstance(value, cls)), "the number")
+    if value is None:
+        return kind
+    shown = json.dumps(value, ensure_ascii=False)
+    return f"{kind} {shown[:60]}{'...' if len(shown) > 60 else ''}"

@@ -1,0 +1,24 @@
+"""Fixtures that several test files share."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import arms
+import pytest
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[str]:
+    """The address of a fork server with torch and diffusers imported; it takes seconds to start."""
+    # The path of a Unix socket is limited to about 108 bytes, and pytest's own directories are long.
+    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
+        address = Path(directory) / "fork"
+        with arms.fork_server(address):
+            yield str(address)
+
+
+@pytest.fixture
+def arm_starter(fork_server: str, tmp_path: Path) -> arms.ArmStarter:
+    """Starts arms on the session's fork server."""
+    return arms.ArmStarter(fork_server, tmp_path)
