@@ -71,9 +71,9 @@ class RunView:
             tuple(tuple(core) for core in data["cores"]),
         )
 
-    @cached_property
+    @property
     def fork_server(self) -> str:
-        """Address of the fork server, started by the first who asks."""
+        """Address of the fork server, started by the first who asks, and again should it have died."""
         return service_address(self.address, "fork_server")
 
     @cached_property
@@ -122,7 +122,8 @@ class Run:
         ).start()
         self.view = RunView(self.scratch, str(self._leases.address), seed, workers, cores)
         self._fork_server: subprocess.Popen | None = None
-        self._fork_server_address: str | None = None
+        self._fork_server_address = ""
+        self._fork_servers = 0
         self._directory: Path | None = None
         self.results: ResultsFile | None = None
         self._began = datetime.now(UTC)
@@ -194,8 +195,9 @@ class Run:
         return str(self._directory)
 
     def _start_fork_server(self) -> str:
-        if self._fork_server_address is None:
-            address = str(self.scratch / "fork")
+        if self._fork_server is None or self._fork_server.poll() is not None:
+            self._fork_servers += 1
+            address = str(self.scratch / f"fork{self._fork_servers}")
             log = Path(self._make_directory()) / "logs" / "forkserver.log"
             environment = scrubbed_environment(dict(os.environ), self._pass_env)
             # Without a pool in the server there is nothing that a fork could tear apart.
@@ -204,7 +206,7 @@ class Run:
                 "OMP_NUM_THREADS": "1",
                 "TOKENIZERS_PARALLELISM": "false",
             }
-            with open(log, "wb") as errors:
+            with open(log, "ab") as errors:
                 self._fork_server = subprocess.Popen(
                     [sys.executable, "-m", "bench.acceleration.forkserver", address],
                     cwd=Path(__file__).resolve().parents[1],

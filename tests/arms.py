@@ -6,17 +6,21 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+
+import pytest
 
 from bench.acceleration.forkserver import READY
 from bench.acceleration.pipeline_arm import PipelineArm
 from bench.acceleration.process import ArmLimits
 from bench.acceleration.prompts import Sample
 from bench.acceleration.space import ArmFactory
+from bench.errors import ArmProblem
 from bench.measure.cores import usable_cores
 from bench.measure.scrub import scrubbed_environment
 
@@ -75,17 +79,16 @@ def fork_server(address: Path, command: list[str] = SERVER) -> Iterator[subproce
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    server = subprocess.Popen(
+    with subprocess.Popen(
         [*command, str(address)], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert server.stdout is not None
-        assert server.stdout.readline().strip() == READY
-        yield server
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
+    ) as server:  # fmt: skip
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline().strip() == READY
+            yield server
+        finally:
+            server.terminate()
 
 
 @dataclass
@@ -145,3 +148,43 @@ class ArmStarter:
     def log(self, arm: PipelineArm) -> str:
         """Return what an arm has printed."""
         return (self.logs / f"{arm.file.parent.name}.{arm.process.role}.log").read_text()
+
+
+def load_in_vain(arm: PipelineArm) -> ArmProblem:
+    """Load a file that defines no pipeline; its arm lives on."""
+    with pytest.raises(ArmProblem) as caught:
+        arm.load()
+    return caught.value
+
+
+def assert_works(starter: ArmStarter) -> None:
+    """The next arm of the same server loads and generates."""
+    with starter.start() as arm:
+        arm.load()
+        assert len(arm.generate(SAMPLES).images) == len(SAMPLES)
+
+
+def load_and_generate(arm: PipelineArm) -> None:
+    arm.load()
+    arm.generate(SAMPLES)
+
+
+def assert_explains(problem: ArmProblem, reason_code: str, message: list[str], output: str) -> None:
+    assert problem.reason_code == reason_code, problem
+    for part in message:
+        assert part in str(problem)
+    assert output in problem.output_tail
+    assert "/bench/" not in problem.output_tail  # the file's frames, not the suite's
+    f"{problem} {problem.output_tail}".encode()  # no half characters
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for what happens soon; the limit only ends a test that would otherwise hang."""
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,3 +23,19 @@ def fork_server() -> Iterator[str]:
 def arm_starter(fork_server: str, tmp_path: Path) -> arms.ArmStarter:
     """Starts arms on the session's fork server."""
     return arms.ArmStarter(fork_server, tmp_path)
+
+
+@pytest.fixture
+def bare_server() -> Iterator[subprocess.Popen]:
+    """A fork server of the test's own, without the imports that make one slow: for files that never reach torch."""
+    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
+        address = Path(directory) / "fork"
+        with arms.fork_server(address, arms.SERVER_WITHOUT_IMPORTS) as server:
+            server.address = str(address)
+            yield server
+
+
+@pytest.fixture
+def bare_starter(bare_server: subprocess.Popen, tmp_path: Path) -> arms.ArmStarter:
+    """Starts arms on a fork server without imports."""
+    return arms.ArmStarter(bare_server.address, tmp_path)

@@ -72,7 +72,7 @@ def decisions_at_the_limit(test, noise, trials):
 
 @pytest.mark.parametrize("noise", [normal, student_t3, stalls_in_one_arm, autocorrelated])
 def test_candidate_exactly_at_the_limit_is_decided_wrongly_in_at_most_five_percent(noise):
-    decisions = decisions_at_the_limit(QUICK, noise, trials=200)
+    decisions = decisions_at_the_limit(QUICK, noise, trials=150)
     assert decisions.count("pass") <= 0.05 * len(decisions)
     assert decisions.count("fail") <= 0.05 * len(decisions)
 
@@ -80,14 +80,14 @@ def test_candidate_exactly_at_the_limit_is_decided_wrongly_in_at_most_five_perce
 def test_looking_often_at_plain_95_percent_intervals_would_break_the_promise():
     """The gate above can fail: without Pocock's constant and the allowance, it does."""
     peeking = replace(QUICK, look_alpha=0.05, widen=1.0)
-    decisions = decisions_at_the_limit(peeking, autocorrelated, trials=200)
+    decisions = decisions_at_the_limit(peeking, autocorrelated, trials=150)
     assert decisions.count("pass") > 0.1 * len(decisions)
     assert decisions.count("fail") > 0.1 * len(decisions)
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1.2 * REQUIRED, "pass"), (0.8 * REQUIRED, "fail")])
 def test_clear_case_is_decided_rightly_and_at_the_first_look(ratio, expected):
-    outcomes = [run_to_decision(QUICK, *draw_pair(normal, ratio, seed)) for seed in range(150)]
+    outcomes = [run_to_decision(QUICK, *draw_pair(normal, ratio, seed)) for seed in range(100)]
     assert {decision for decision, _ in outcomes} == {expected}
     assert np.mean([rounds == QUICK.looks[0] for _, rounds in outcomes]) > 0.8
     assert np.mean([rounds <= QUICK.looks[1] for _, rounds in outcomes]) > 0.98
@@ -172,10 +172,11 @@ def test_far_stall_leaves_the_estimate_where_the_other_rounds_put_it():
 def test_few_rounds_still_cover_the_truth(rounds):
     trials = 600
     intervals = [
-        ratio_interval(*draw_pair(normal, 1.5, seed, rounds), resamples=1000) for seed in range(trials)
+        ratio_interval(*draw_pair(normal, 1.5, seed, rounds), seed=seed, resamples=1000)
+        for seed in range(trials)
     ]
     covered = np.mean([interval.low <= 1.5 <= interval.high for interval in intervals])
-    assert 0.925 <= covered <= 0.98
+    assert 0.93 <= covered <= 0.975
 
 
 def test_latency_interval_is_that_of_the_times_themselves():
@@ -303,7 +304,9 @@ def test_quality_interval_agrees_with_a_plain_loop(samples):
 @pytest.mark.parametrize("samples", [6, 30])
 def test_quality_interval_covers_the_loss(samples):
     trials = 600
-    intervals = [quality_loss_interval(*_scores(samples, seed), resamples=1000) for seed in range(trials)]
+    intervals = [
+        quality_loss_interval(*_scores(samples, seed), seed=seed, resamples=1000) for seed in range(trials)
+    ]
     assert 0.92 <= np.mean([i.low <= 0.04 <= i.high for i in intervals]) <= 0.98
 
 

@@ -128,7 +128,7 @@ def test_a_task_has_all_that_its_entries_say(folder: Folder) -> None:
         required_methods=("deepcache", "tome"),
         requires=("cuda", "compiler"),
         order=0,
-        cost=0.8,
+        cost=3.8,  # a compiler on top
     )
 
 

@@ -120,7 +120,7 @@ def test_header_that_is_no_json_is_refused(text):
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_header_nested_past_the_recursion_limit_is_refused(opening):
     with pytest.raises(wire.WireError, match="is no JSON"):
-        received(message(opening * 100_000))
+        received(message(opening * 20_000))
 
 
 @pytest.mark.parametrize(("text", "kind"), [(b"[]", "list"), (b"7", "int"), (b"null", "NoneType")])
@@ -193,7 +193,8 @@ def test_grey_arrays_become_rgb():
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "bfloat16", "float16", "float64"])
 @pytest.mark.parametrize("channels_first", [True, False])
 def test_tensors_of_every_kind_become_the_same_pixels(dtype, channels_first):
-    torch = pytest.importorskip("torch")
+    import torch
+
     expected = np.array([[[0, 255, 0], [255, 0, 0]], [[255, 255, 255], [0, 0, 255]]] * 2, dtype=np.uint8)
     tensor = torch.from_numpy(expected)
     tensor = tensor if dtype == "uint8" else (tensor / 255).to(getattr(torch, dtype)).requires_grad_()
@@ -234,7 +235,7 @@ def test_what_is_no_image_is_named(thing, named):
 def test_wrong_number_of_bytes_is_refused(missing):
     shapes, pixels = [[2, 2], [2, 2]], bytes(24)
     assert len(unpack(shapes, pixels)) == 2
-    with pytest.raises(ValueError, match="announced|buffer"):
+    with pytest.raises(ValueError, match=r"announced|buffer"):
         unpack(shapes, pixels[:-missing] if missing > 0 else pixels + b"x")
 
 

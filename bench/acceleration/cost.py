@@ -18,6 +18,8 @@ REJECTED_EARLY = frozenset(
      "output_flood"}
 )  # fmt: skip
 EARLY_SHARE = 0.1
+# A compiler takes a minute on one core, whatever is generated with its result.
+COMPILING = 3.0
 _STEPS = re.compile(r"num_inference_steps[\"']?\s{0,9}[=:]\s{0,9}(\w{1,60})")
 
 
@@ -27,9 +29,11 @@ class Costs:
     def __init__(self) -> None:
         self._steps: dict[Path | None, int] = {None: DEFAULT_STEPS}
 
-    def of(self, baseline: Path | None, candidate: Path | None, expect: str | None) -> float:
-        """The cost of a case from the steps of both files and the reason that a control waits for."""
-        cost = (self.steps(baseline) + self.steps(candidate)) / (2 * DEFAULT_STEPS)
+    def of(
+        self, baseline: Path | None, candidate: Path | None, expect: str | None, *, compiles: bool = False
+    ) -> float:
+        """The cost of a case from the steps of both files, a compiler, and the reason that a control waits for."""
+        cost = (self.steps(baseline) + self.steps(candidate)) / (2 * DEFAULT_STEPS) + COMPILING * compiles
         return cost * EARLY_SHARE if expect in REJECTED_EARLY else cost
 
     def steps(self, file: Path | None) -> int:

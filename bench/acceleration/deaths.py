@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,8 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
     text = plain(str(error.get("message", "")))[:MESSAGE_LENGTH].strip()
     kind = plain(str(error.get("type", "an unnamed exception")))[:MESSAGE_LENGTH]
     trace = plain(str(error.get("traceback", "")))[-TRACEBACK_LENGTH:].strip()
-    failed = "load_failed" if operation == "load" else "generation_failed"
     if error.get("is_usage"):
-        return Failure(failed, text)
+        return Failure(_failed(operation), text)
     if error.get("is_exit"):
         return Failure(
             "crashed",
@@ -63,7 +63,7 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
     if any(sign in exception for sign in _OUT_OF_MEMORY_SIGNS):
         return Failure("out_of_memory", f"{_over_memory(operation, memory_bytes)} ({exception})", trace)
     advice = "expected it to return; see the traceback in its last output"
-    return Failure(failed, f"raised during {operation}: {exception}; {advice}", trace)
+    return Failure(_failed(operation), f"raised during {operation}: {exception}; {advice}", trace)
 
 
 def ended(operation: str, status: int | None, output: str, memory_bytes: int | None) -> Failure:
@@ -102,6 +102,15 @@ def timed_out(operation: str, limit_s: float, option: str) -> Failure:
     )
 
 
+def left_its_processors(operation: str, elsewhere: Iterable[int], leased: Iterable[int]) -> Failure:
+    """Explain a process that computes where it was not put, beside its lease and perhaps on another's."""
+    return Failure(
+        _failed(operation),
+        f"allowed itself processors {_numbers(elsewhere)} during {operation}; expected it to stay on "
+        f"{_numbers(leased)}, which it has leased; remove os.sched_setaffinity() from the file",
+    )
+
+
 def flooded(operation: str, limit_bytes: int) -> Failure:
     """Explain a process that was killed because it printed too much."""
     return Failure(
@@ -109,6 +118,14 @@ def flooded(operation: str, limit_bytes: int) -> Failure:
         f"printed more than {limit_bytes / 2**20:g} MB during {operation} and was killed; print less or "
         "raise --output-limit",
     )
+
+
+def _failed(operation: str) -> str:
+    return "load_failed" if operation == "load" else "generation_failed"
+
+
+def _numbers(processors: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in sorted(processors))
 
 
 def _over_memory(operation: str, memory_bytes: int | None) -> str:

@@ -49,6 +49,17 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def allowed_processors(pid: int) -> set[int]:
+    """Return the logical processors that some thread of the tree may run on."""
+    found: set[int] = set()
+    for member in tree(pid):
+        with suppress(OSError):
+            for task in os.listdir(f"/proc/{member}/task"):
+                with suppress(OSError):
+                    found |= os.sched_getaffinity(int(task))
+    return found
+
+
 def children(pid: int) -> set[int]:
     """Return the ids of all direct children, zombies included."""
     if not _LISTS_CHILDREN:

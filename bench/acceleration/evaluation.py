@@ -14,7 +14,7 @@ from bench.acceleration.cache import ContentCache
 from bench.acceleration.configuration import mismatches, missing_methods
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.pipeline_arm import Batch, PipelineArm
-from bench.acceleration.prompts import Sample, generator_seed
+from bench.acceleration.prompts import SampleStream
 from bench.acceleration.quality import Scoring
 from bench.acceleration.references import References, blame
 from bench.acceleration.space import ArmFactory
@@ -37,16 +37,14 @@ class Inputs:
     """What all cases of a run share.
 
     Attributes:
-        samples: prompts and seeds of the quality samples.
-        seed: the run's seed; also seeds the bootstrap.
+        samples: prompts and seeds; the run's seed in it also seeds the bootstrap.
         cache: what the run computes once.
         scoring: CLIP scores.
         plan: sizes and limits of the timing.
         clip: name of the CLIP model.
     """
 
-    samples: list[Sample]
-    seed: int
+    samples: SampleStream
     cache: ContentCache
     scoring: Scoring
     plan: TimingPlan
@@ -91,6 +89,7 @@ class PairEvaluation:
         self.case, self._arms, self._inputs = case, arms, inputs
         self.record = blank_record(case)
         self.samples_log: list[dict[str, Any]] = []
+        self._first = list(range(inputs.plan.batch_size))  # samples of the first call
         self._references = References(inputs.cache, arms)
         self._test = SequentialTest()
         self._processes = ExitStack()
@@ -147,13 +146,13 @@ class PairEvaluation:
         assert self.case.target_file is not None
         with blame("target"):
             target = self._references.target_configuration(
-                self.case.target_file, self._sample_at(0), self.case.id
+                self.case.target_file, self._inputs.samples.at(0), self.case.id
             )
         self.record["config"]["target"] = target.to_record()
         candidate = self._load("candidate", self.case.candidate_file)
         self._candidate = candidate
-        batch = candidate.first_call(self._first_samples())
-        self._keep("candidate", self._first_indices(), batch)
+        batch = candidate.first_call(self._inputs.samples.take(self._first))
+        self._keep("candidate", self._first, batch)
         candidate.process.pause()
         assert candidate.configuration is not None
         self.record["config"]["candidate"] = candidate.configuration.to_record()
@@ -168,11 +167,11 @@ class PairEvaluation:
         candidate = self._candidate
         with blame("baseline"):
             baseline = self._load("baseline", self.case.baseline_file)
-            batch = baseline.first_call(self._first_samples())
+            batch = baseline.first_call(self._inputs.samples.take(self._first))
         baseline.process.pause()
         assert baseline.configuration is not None
         self.record["config"]["baseline"] = baseline.configuration.to_record()
-        self._keep("baseline", self._first_indices(), batch)
+        self._keep("baseline", self._first, batch)
         early = self._image_verdict()
         if not early.holds:
             return self._conclude(Measured(early, *[Verdict("pass", "passed", "")] * 3))
@@ -201,18 +200,6 @@ class PairEvaluation:
 
     # -- samples ---------------------------------------------------------------------------------
 
-    def _sample_at(self, index: int) -> Sample:
-        samples = self._inputs.samples
-        if index < len(samples):
-            return samples[index]
-        return Sample(samples[index % len(samples)].prompt, generator_seed(self._inputs.seed, index))
-
-    def _first_indices(self) -> list[int]:
-        return list(range(self._inputs.plan.batch_size))
-
-    def _first_samples(self) -> list[Sample]:
-        return [self._sample_at(index) for index in self._first_indices()]
-
     def _keep(self, role: str, indices: list[int], batch: Batch) -> None:
         gallery = self._galleries[role]
         if not gallery.add(indices, batch):
@@ -232,7 +219,7 @@ class PairEvaluation:
         chunks = [list(missing[start : start + size]) for start in range(0, len(missing), size)]
         baseline.process.pause()
         for indices in chunks:
-            self._keep("candidate", indices, candidate.generate([self._sample_at(i) for i in indices]))
+            self._keep("candidate", indices, candidate.generate(self._inputs.samples.take(indices)))
         candidate.process.pause()
         with blame("baseline"):
             for indices in chunks:
@@ -240,7 +227,7 @@ class PairEvaluation:
         baseline.process.pause()
 
     def _complete_baseline(self, baseline: PipelineArm, indices: list[int]) -> None:
-        gallery, samples = self._galleries["baseline"], [self._sample_at(index) for index in indices]
+        gallery, samples = self._galleries["baseline"], self._inputs.samples.take(indices)
 
         def generate() -> list[np.ndarray]:
             self._keep("baseline", indices, baseline.generate(samples))
@@ -259,7 +246,7 @@ class PairEvaluation:
 
     def _time(self, baseline: PipelineArm, candidate: PipelineArm) -> PairedTimer:
         timer = PairedTimer(
-            baseline, candidate, sample_at=self._sample_at, keep=self._keep, plan=self._inputs.plan
+            baseline, candidate, sample_at=self._inputs.samples.at, keep=self._keep, plan=self._inputs.plan
         )
         timer.warm_up()
         look = self._test.next_look(0)
@@ -282,7 +269,7 @@ class PairEvaluation:
     def _speedup(self, timer: PairedTimer) -> Any:
         times = timer.times
         return self._test.interval(
-            times.per_image_s("baseline"), times.per_image_s("candidate"), seed=self._inputs.seed
+            times.per_image_s("baseline"), times.per_image_s("candidate"), seed=self._inputs.samples.run_seed
         )
 
     def _judge_times(self, timer: PairedTimer) -> tuple[Verdict, Verdict]:
@@ -292,7 +279,9 @@ class PairEvaluation:
             return judge.judge_too_few_rounds(self.case, rounds, MIN_ROUNDS)
         speedup = self._speedup(timer)
         self.record["speedup"].update(value=speedup.value, low=speedup.low, high=speedup.high, rounds=rounds)
-        latency = self._test.latency_interval(timer.times.per_image_s("candidate"), seed=self._inputs.seed)
+        latency = self._test.latency_interval(
+            timer.times.per_image_s("candidate"), seed=self._inputs.samples.run_seed
+        )
         self.record["latency"].update(value=latency.value, low=latency.low, high=latency.high)
         return (
             judge.judge_latency(latency, self.case.max_latency_s, rounds),
@@ -309,11 +298,11 @@ class PairEvaluation:
         if any(len(found) < len(indices) for found in images.values()):
             return Verdict("pass", "passed", "")  # the images' own verdict says what is wrong
         quality = self._inputs.scoring.compare(
-            [self._sample_at(index) for index in indices],
+            self._inputs.samples.take(indices),
             [images["baseline"][index] for index in indices],
             [images["candidate"][index] for index in indices],
             baseline_identity=self._references.baseline_identity(baseline),
-            seed=self._inputs.seed,
+            seed=self._inputs.samples.run_seed,
         )
         loss = quality.loss
         self.record["quality"].update(

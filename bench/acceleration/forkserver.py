@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from bench.acceleration.descendants import children, kill_tree, tree
+from bench.acceleration.preload import preload
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -40,31 +41,6 @@ MAX_SPECIFICATION_BYTES = 2**20
 _LOOK_S = 1.0
 _END_S = 5.0
 _UCRED = struct.Struct("3i")
-
-
-def preload() -> None:
-    """Import what arms and scorers need; heavy on purpose, and without starting a thread pool."""
-    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
-
-    ensure_torchvision()
-    import diffusers  # noqa: PLC0415
-    import numpy  # noqa: F401, PLC0415
-    import open_clip  # noqa: F401, PLC0415
-    import PIL.Image  # noqa: F401, PLC0415
-    import transformers  # noqa: F401, PLC0415
-    from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401, PLC0415
-
-    # diffusers imports lazily; naming a class imports its module.
-    for name in (
-        "AutoencoderKL",
-        "StableDiffusionPipeline",
-        "UNet2DConditionModel",
-        "DDIMScheduler",
-        "DPMSolverMultistepScheduler",
-        "PNDMScheduler",
-        "UniPCMultistepScheduler",
-    ):
-        getattr(diffusers, name)
 
 
 def set_process_option(option: int, value: int) -> None:
@@ -123,8 +99,9 @@ class ForkServer:
         self._listener.setblocking(False)
         signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(signal.SIGHUP, self._stop)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while not self._stopping and os.getppid() == self._parent:

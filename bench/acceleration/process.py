@@ -15,7 +15,7 @@ from types import TracebackType
 from bench.acceleration import deaths, wire
 from bench.acceleration.channel import Channel, Supervision
 from bench.acceleration.deaths import Failure
-from bench.acceleration.descendants import kill_tree, resume_tree, stop_tree
+from bench.acceleration.descendants import allowed_processors, kill_tree, resume_tree, stop_tree
 from bench.acceleration.output import OutputLog
 from bench.errors import ArmProblem
 
@@ -85,6 +85,7 @@ class ArmProcess:
         self.role = role
         self.pid = 0
         self._limits = limits
+        self._cpus = space.cpus
         self._stopped = False
         self._output = OutputLog(space.log, limits.output_bytes)
         self._supervision = Supervision()
@@ -152,6 +153,7 @@ class ArmProcess:
 
     def place(self, cpus: tuple[int, ...]) -> None:
         """Move a process of the suite's own (the scorer) to other cores."""
+        self._cpus = cpus
         with suppress(OSError):
             for task in Path(f"/proc/{self.pid}/task").iterdir():
                 with suppress(OSError):
@@ -191,6 +193,9 @@ class ArmProcess:
         if not header.get("ok"):
             failure = deaths.raised(operation, header.get("error"), self._limits.memory_bytes)
             raise self._problem(failure)
+        elsewhere = allowed_processors(self.pid) - set(self._cpus)
+        if elsewhere:
+            raise self._fail(deaths.left_its_processors(operation, elsewhere, self._cpus))
         return header, answer, seconds
 
     def _receive(self, operation: str, limit_s: float, option: str) -> tuple[dict, bytes]:

@@ -23,6 +23,35 @@ class Sample:
     seed: int
 
 
+@dataclass(frozen=True)
+class SampleStream:
+    """The samples of a run, without end: the drawn ones decide on quality, all further ones serve the clock.
+
+    A further sample repeats a prompt with a new seed, so that no timed round ever repeats an image.
+
+    Attributes:
+        drawn: the samples on which quality is decided.
+        run_seed: seed of the run.
+    """
+
+    drawn: tuple[Sample, ...]
+    run_seed: int
+
+    def __len__(self) -> int:
+        """Return the number of samples on which quality is decided."""
+        return len(self.drawn)
+
+    def at(self, index: int) -> Sample:
+        """Return the sample of any index from 0."""
+        if index < len(self.drawn):
+            return self.drawn[index]
+        return Sample(self.drawn[index % len(self.drawn)].prompt, generator_seed(self.run_seed, index))
+
+    def take(self, indices: Sequence[int]) -> list[Sample]:
+        """Return the samples of these indices."""
+        return [self.at(index) for index in indices]
+
+
 def load_prompts(source: str, *, split: str | None = None, column: str | None = None) -> list[str]:
     """Return the prompts of a dataset, one per row; of a row with several captions the first.
 
@@ -102,11 +131,17 @@ def _rows(source: str, split: str | None) -> Any:
     except UsageProblem:
         raise
     except Exception as error:  # datasets raises whatever its readers and the hub raise
+        cause = error.__cause__ or error  # "while generating the dataset" says nothing by itself
         raise UsageProblem(
-            f"--prompts {source}: datasets could not load it ({type(error).__name__}: {str(error)[:300]}); "
+            f"--prompts {source}: datasets could not load it ({type(cause).__name__}: {str(cause)[:300]}); "
             'expected rows such as {"caption": "a red circle"}'
         ) from error
     if not hasattr(loaded, "keys"):
+        if split not in (None, str(loaded.split)):
+            raise UsageProblem(
+                f"--prompts {source}: found one dataset without splits, expected {split!r}; "
+                "leave out --prompts-split"
+            )
         return loaded
     if split is None:
         split = next(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.process import ArmProcess
 from bench.acceleration.prompts import Sample
-from bench.errors import ScoringProblem
+from bench.errors import ArmProblem, ScoringProblem
 from bench.measure.statistics import Interval, quality_loss_interval
 from bench.metrics.clip_score import clip_score
 from bench.metrics.image_fidelity import IMAGE_METRICS
@@ -123,7 +123,10 @@ class Scoring:
     def _rows(self, request: dict, payload: bytes = b"") -> np.ndarray:
         import numpy as np  # noqa: PLC0415
 
-        header, answer, _ = self._scorer.ask(request, payload)
+        try:
+            header, answer, _ = self._scorer.ask(request, payload)
+        except ArmProblem as problem:  # it says nothing of the candidate
+            raise ScoringProblem(f"{problem}; see the scorer's log in the run's logs/") from problem
         return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
 
 

@@ -184,6 +184,13 @@ class _Builder:
                 requires=values.get("requires", ()),
                 problem="; also: ".join(problems) or None,
                 order=len(self.cases),
-                cost=0.0 if problems else self.costs.of(values.get("baseline_file"), candidate, expect),
+                cost=0.0
+                if problems
+                else self.costs.of(
+                    values.get("baseline_file"),
+                    candidate,
+                    expect,
+                    compiles="compiler" in values.get("requires", ()),
+                ),
             )
         )

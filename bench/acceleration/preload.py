@@ -1,0 +1,28 @@
+"""The slow imports that the fork server makes once for all arms."""
+
+from __future__ import annotations
+
+
+def preload() -> None:
+    """Import what arms and scorers need; heavy on purpose, and without starting a thread pool."""
+    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+
+    ensure_torchvision()
+    import diffusers  # noqa: PLC0415
+    import numpy  # noqa: F401, PLC0415
+    import open_clip  # noqa: F401, PLC0415
+    import PIL.Image  # noqa: F401, PLC0415
+    import transformers  # noqa: F401, PLC0415
+    from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401, PLC0415
+
+    # diffusers imports lazily; naming a class imports its module.
+    for name in (
+        "AutoencoderKL",
+        "StableDiffusionPipeline",
+        "UNet2DConditionModel",
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler",
+        "PNDMScheduler",
+        "UniPCMultistepScheduler",
+    ):
+        getattr(diffusers, name)
