@@ -5,8 +5,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import arms
 import pytest
+
+pytest.register_assert_rewrite("arms")
+
+import arms  # noqa: E402
 
 
 @pytest.fixture(scope="session")

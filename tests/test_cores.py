@@ -52,7 +52,7 @@ def test_quota_of_the_container_lowers_the_number_of_cores(machine, quota, expec
 def test_hardware_threads_of_one_core_are_one_core(machine):
     found = machine(range(8))
     assert found == [(0, 4), (1, 5), (2, 6), (3, 7)]
-    assert cores.threads_for(found) == 4
+    assert [cores.threads_for(found), cores.threads_for(found[:1]), cores.threads_for([])] == [4, 1, 1]
     assert cores.logical(found[:2]) == {0, 1, 4, 5}
 
 

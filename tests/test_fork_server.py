@@ -175,6 +175,11 @@ def test_the_fork_server_outlives_misbehaving_clients(bare_server, bare_starter)
         client.settimeout(LIMIT_S)
         return client
 
+    def start_one() -> None:
+        with bare_starter.start("1 / 0") as arm:
+            assert_explains(load_in_vain(arm), "load_failed", ["ZeroDivisionError"], "1 / 0")
+
+    start_one()
     opened = set(os.listdir(f"/proc/{bare_server.pid}/fd"))
     with connect() as silent, connect() as slow:
         slow.sendall(b'{"kind":')
@@ -185,11 +190,9 @@ def test_the_fork_server_outlives_misbehaving_clients(bare_server, bare_starter)
         with connect() as client:
             client.sendall(b"{}")
         # An arm beside them starts as ever, although the silent one was there first.
-        with bare_starter.start("1 / 0") as arm:
-            assert_explains(load_in_vain(arm), "load_failed", ["ZeroDivisionError"], "1 / 0")
+        start_one()
         assert silent.fileno() >= 0
-    with bare_starter.start("1 / 0") as arm:
-        load_in_vain(arm)
+    start_one()
     wait_until(lambda: set(os.listdir(f"/proc/{bare_server.pid}/fd")) == opened)
 
 

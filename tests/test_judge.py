@@ -119,6 +119,22 @@ def test_speed_that_nobody_asks_for_is_reported_and_not_gated():
     assert judge.judge_latency(None, 0.5, 0) == PASSED
 
 
+@pytest.mark.parametrize("gated", [set(), {"latency"}, {"speedup"}, {"latency", "speedup"}])
+def test_budget_too_small_for_an_interval_leaves_exactly_the_gates_that_were_asked_for_undecided(gated):
+    asked = task(
+        max_latency_s=0.5 if "latency" in gated else None,
+        required_speedup=2.0 if "speedup" in gated else None,
+    )
+    found = dict(zip(("latency", "speedup"), judge.judge_too_few_rounds(asked, 3, 5), strict=True))
+    for name, verdict in found.items():
+        if name in gated:
+            check(verdict, "inconclusive", f"{name}_undecided")
+            assert "only 3 timed rounds" in verdict.reason
+            assert "at least 5 are needed; raise --time-budget" in verdict.reason
+        else:
+            assert verdict == PASSED
+
+
 ENDS = st.floats(0.01, 100)
 
 

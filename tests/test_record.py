@@ -46,6 +46,32 @@ def test_blank_record_is_plain_and_says_that_the_case_was_not_run():
     assert blank_record(task(expect="crashed"))["control"]["expected"] == "crashed"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "fields", "before", "after"),
+    [
+        ("fail", {}, None, 0.0),
+        ("inconclusive", {}, None, 0.0),
+        ("error", {}, None, 0.0),
+        ("pass", {}, None, None),
+        ("skip", {}, None, None),
+        ("fail", {}, 0.7, 0.7),
+        ("fail", {"difficulty": "easy"}, None, None),
+        ("fail", {"required_speedup": None}, None, None),
+        ("fail", {"expect": "crashed"}, None, None),
+    ],
+)
+def test_hard_task_that_ends_without_a_measurement_has_achieved_nothing(verdict, fields, before, after):
+    record = blank_record(task(**{"required_speedup": 2.0, **fields})) | {"achievement_rate": before}
+    apply_verdict(record, Verdict(verdict, "crashed", "why"))
+    assert record["achievement_rate"] == after
+
+
+def test_verdict_holds_when_it_is_a_pass_and_cannot_be_changed():
+    assert [kind for kind in VERDICTS if Verdict(kind, "passed", "").holds] == ["pass"]
+    with pytest.raises(AttributeError):
+        Verdict("fail", "crashed", "").verdict = "pass"
+
+
 class Text(str):
     """A subclass looks like a builtin until another process has to rebuild it."""
 

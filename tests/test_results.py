@@ -123,6 +123,13 @@ def test_later_record_of_a_case_takes_the_place_of_the_earlier(results):
     assert [entry["verdict"] for entry in written(results)["records"]] == ["fail"]
 
 
+def test_run_that_json_cannot_hold_is_refused(results):
+    results.run["load"] = float("inf")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        results.write()
+    assert not results.path.exists()
+
+
 def test_missing_is_null(results):
     results.add("case", record("error"))
     (entry,) = written(results)["records"]

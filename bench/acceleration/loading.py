@@ -108,7 +108,7 @@ def _keywords(entry: EntryCall, namespace: dict[str, Any], path: Path) -> dict[s
     found: dict[str, Any] = {}
     for name, text in entry.keywords:
         # A replaced argument may stand on names that only exist where the file itself generates.
-        value = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
+        value: Any = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
         found |= value if name == "**" else {name: value}
     return found
 
@@ -126,7 +126,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 def _find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> Any:
-    load_pipe = namespace.get("load_pipe")
+    load_pipe: Any = namespace.get("load_pipe")
     has_loader = callable(load_pipe)
     if "pipe" not in namespace and not has_loader:
         raise SourceProblem(

@@ -23,7 +23,7 @@ class Counters:
 
     def __init__(self, pipe: Any) -> None:
         self._pipe = pipe
-        self._scheduler: Any = None
+        self._watched: list[Any] = []
         self.requested_steps: int | None = None
         self.scheduler_steps = 0
         self.denoiser_calls = 0
@@ -72,9 +72,9 @@ class Counters:
     def _watch_scheduler(self) -> None:
         # The file may have replaced the scheduler since the last call; each instance is wrapped once.
         scheduler = getattr(self._pipe, "scheduler", None)
-        if scheduler is None or scheduler is self._scheduler:
+        if scheduler is None or any(scheduler is known for known in self._watched):
             return
-        self._scheduler = scheduler
+        self._watched.append(scheduler)
         step, set_timesteps = scheduler.step, scheduler.set_timesteps
 
         def counted_step(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,9 @@
-"""What a forked arm gives up before it runs a stranger's file: output, environment, cores, memory, memory dumps."""
+"""What a forked arm gives up before it runs a stranger's file: output, environment, cores, memory, memory dumps.
+
+This keeps an arm's accidents to itself, and evaluations fair. It is no jail: an arm runs as the same user,
+so it can use the network, read and write that user's files, a token in the model cache among them, and
+signal that user's processes. A file from somebody hostile belongs into a container, with the whole run.
+"""
 
 from __future__ import annotations
 

@@ -34,15 +34,22 @@ class ClipModel:
 
         architecture, pretrained = resolve(name, open_clip)
         try:
-            model, _, preprocess = open_clip.create_model_and_transforms(
+            # Unlike create_model_and_transforms() it refuses to go on with random weights.
+            model, preprocess = open_clip.create_model_from_pretrained(
                 architecture, pretrained=pretrained, device=device
             )
             self._tokenizer = open_clip.get_tokenizer(architecture)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # open_clip raises whatever transformers, safetensors and the hub raise
             raise UsageProblem(
                 f"--clip {name}: open_clip could not load it ({type(error).__name__}: {error}); "
                 "give MODEL:PRETRAINED with weights at hand, or a local directory"
             ) from error
+        one, other = self._tokenizer(["a red circle", "two blue squares"]).tolist()
+        if one == other:  # what transformers makes of a tokenizer whose vocabulary is missing
+            raise UsageProblem(
+                f"--clip {name}: its tokenizer gives every text the same tokens; "
+                "a directory needs the tokenizer's files (tokenizer.json) beside the weights"
+            )
         self.name, self.device = name, device
         self._model, self._preprocess = model.eval(), preprocess
 

@@ -1,0 +1,253 @@
+"""What a pipeline really does while it generates is counted on the objects themselves, and changes nothing."""
+
+import copy
+import types
+
+import numpy as np
+import pytest
+import tiny_pipeline
+from tiny_pipeline import PROMPT, STEPS
+
+from bench.acceleration.observation import Counters, find_denoiser, is_compiled
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def pipe(model):
+    return tiny_pipeline.load_pipeline(model)
+
+
+def count(pipe, counters=None, *, prompts=(PROMPT,), layers=True, call=None, **options):
+    """Generate with counters and return their report."""
+    counters = counters or Counters(pipe)
+    with counters.counting(layers=layers):
+        (call or pipe)(list(prompts), **{"num_inference_steps": STEPS, **options})
+    return counters.report(image_count=len(prompts))
+
+
+def test_steps_and_denoiser_calls_are_counted(pipe):
+    found = count(pipe)
+    assert found.pop("denoiser_layer_calls") > 100 * STEPS
+    assert found == {
+        "num_inference_steps": STEPS,
+        "scheduler_steps": STEPS,
+        "denoiser_calls": STEPS,
+        "denoiser_calls_per_image": 2 * STEPS,  # guidance: a sample with and one without the prompt
+        "not_finite": False,
+    }
+
+
+@pytest.mark.parametrize(("prompts", "guidance_scale", "per_image"), [(3, 7.5, 2), (3, 1.0, 1), (1, 1.0, 1)])
+def test_denoiser_calls_per_image_do_not_depend_on_the_batch(pipe, prompts, guidance_scale, per_image):
+    found = count(pipe, prompts=[PROMPT] * prompts, guidance_scale=guidance_scale)
+    assert found["denoiser_calls"] == STEPS
+    assert found["denoiser_calls_per_image"] == per_image * STEPS
+
+
+def test_every_call_is_counted_afresh(pipe):
+    counters = Counters(pipe)
+    first = count(pipe, counters)
+    assert count(pipe, counters) == first
+    assert count(pipe, counters, num_inference_steps=2)["scheduler_steps"] == 2
+    with counters.counting(layers=False):
+        pass
+    assert counters.report(image_count=1) == {
+        "num_inference_steps": None, "scheduler_steps": 0, "denoiser_calls": 0, "denoiser_calls_per_image": 0,
+        "denoiser_layer_calls": None, "not_finite": False,
+    }  # fmt: skip
+
+
+def test_layers_are_only_counted_on_request_and_their_hooks_are_taken_off(pipe):
+    counters = Counters(pipe)
+    assert count(pipe, counters, layers=False)["denoiser_layer_calls"] is None
+    with pytest.raises(RuntimeError), counters.counting(layers=True):
+        raise RuntimeError
+    assert not any(module._forward_hooks for module in pipe.unet.modules())
+
+
+def test_two_steps_of_a_multi_step_start_are_counted_as_the_scheduler_takes_them(pipe):
+    from diffusers import PNDMScheduler
+
+    pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
+    found = count(pipe)
+    assert (found["num_inference_steps"], found["scheduler_steps"]) == (STEPS, STEPS + 1)
+
+
+def test_scheduler_that_is_replaced_later_is_watched_too(pipe):
+    from diffusers import EulerDiscreteScheduler
+
+    counters = Counters(pipe)
+    count(pipe, counters)
+    first = pipe.scheduler
+    pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+    for scheduler in (pipe.scheduler, first, pipe.scheduler, first):
+        pipe.scheduler = scheduler
+        assert count(pipe, counters)["scheduler_steps"] == STEPS
+
+
+def test_custom_timesteps_are_counted_where_no_number_of_steps_is_given(pipe):
+    from diffusers import EulerDiscreteScheduler
+
+    pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+    found = count(pipe, timesteps=[900, 500, 100], num_inference_steps=None)
+    assert (found["num_inference_steps"], found["scheduler_steps"]) == (3, 3)
+
+
+def test_counting_does_not_change_the_image(pipe):
+    import torch
+
+    def draw(**options):
+        generator = torch.Generator().manual_seed(7)
+        (image,) = pipe(PROMPT, num_inference_steps=STEPS, generator=generator, eta=0.5, **options).images
+        return np.asarray(image)
+
+    plain = draw()
+    counters = Counters(pipe)
+    with counters.counting(layers=True):
+        np.testing.assert_array_equal(draw(), plain)
+    np.testing.assert_array_equal(draw(), plain)
+
+
+# What methods change
+
+
+def test_deepcache_runs_fewer_layers_in_as_many_calls(pipe):
+    from DeepCache import DeepCacheSDHelper
+
+    plain = count(pipe)
+    helper = DeepCacheSDHelper(pipe=pipe)
+    helper.set_params(cache_interval=2, cache_branch_id=0)
+    helper.enable()
+    cached = count(pipe)
+    assert cached["denoiser_layer_calls"] < 0.8 * plain["denoiser_layer_calls"]
+    for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls"):
+        assert cached[name] == plain[name]
+    helper.disable()
+    assert count(pipe)["denoiser_layer_calls"] == plain["denoiser_layer_calls"]
+
+
+def test_deepcache_that_never_skips_runs_all_layers(pipe):
+    from DeepCache import DeepCacheSDHelper
+
+    plain = count(pipe)
+    helper = DeepCacheSDHelper(pipe=pipe)
+    helper.set_params(cache_interval=1, cache_branch_id=0)
+    helper.enable()
+    assert count(pipe)["denoiser_layer_calls"] == plain["denoiser_layer_calls"]
+
+
+def test_tgate_needs_fewer_denoiser_samples_behind_its_gate(pipe):
+    from tgate import TgateSDLoader
+
+    TgateSDLoader(pipe, gate_step=2, num_inference_steps=STEPS)
+    found = count(pipe, call=pipe.tgate, gate_step=2, sp_interval=1, fi_interval=1, warm_up=1)
+    assert found["scheduler_steps"] == STEPS
+    assert found["denoiser_calls_per_image"] == 2 * 2 + (STEPS - 2)
+
+
+def test_layers_are_the_innermost_modules_with_weights():
+    import torch
+
+    class Denoiser(torch.nn.Sequential):
+        own_weight = torch.nn.Parameter(torch.zeros(1))  # does not make the whole a layer
+
+    block = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2, bias=False))
+    pipe = types.SimpleNamespace(unet=Denoiser(block, torch.nn.Dropout(), block))
+    counters = Counters(pipe)
+    with counters.counting(layers=True):
+        pipe.unet(torch.zeros(1, 2))
+        pipe.unet(torch.zeros(1, 2))
+    assert counters.report(image_count=1)["denoiser_layer_calls"] == 2 * 2 * 2
+
+
+# Numbers that are none
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_number_that_is_none_is_seen_in_the_decoder_where_the_image_hides_it(pipe, bad):
+    import torch
+
+    counters, weight = Counters(pipe), pipe.vae.decoder.conv_out.weight
+    whole = weight.detach().clone()
+    with torch.no_grad():
+        weight[0, 0, 0, 0] = bad
+    assert count(pipe, counters)["not_finite"] is True
+    with torch.no_grad():
+        weight.copy_(whole)
+    assert count(pipe, counters)["not_finite"] is False
+
+
+def test_number_that_is_none_is_seen_through_tiles(pipe):
+    import torch
+
+    pipe.vae.enable_tiling()
+    pipe.vae.tile_latent_min_size = 4
+    with torch.no_grad():
+        pipe.vae.decoder.conv_out.bias[1] = float("nan")
+    assert count(pipe)["not_finite"] is True
+
+
+# Pipelines of other kinds
+
+
+def test_compiled_denoiser_is_counted_but_not_its_layers(pipe):
+    import torch
+
+    assert not is_compiled(pipe.unet)
+    wrapped = torch.compile(pipe.unet, backend="eager")
+    assert is_compiled(wrapped)
+    pipe.unet.compile(backend="eager")
+    assert is_compiled(pipe.unet)
+    counters = Counters(pipe)
+    pipe.unet._compiled_call_impl = (
+        pipe.unet._call_impl
+    )  # as if compiled: what counts is that it is not opened up
+    found = count(pipe, counters)
+    assert found["denoiser_layer_calls"] is None
+    assert found["denoiser_calls"] == STEPS
+
+
+def test_pipeline_without_scheduler_denoiser_or_decoder_has_nothing_to_count():
+    counters = Counters(types.SimpleNamespace())
+    with counters.counting(layers=True):
+        pass
+    found = counters.report(image_count=2)
+    assert found["num_inference_steps"] is None
+    assert found["denoiser_layer_calls"] is None
+    assert found["denoiser_calls_per_image"] == 0
+
+
+@pytest.mark.parametrize("name", ["unet", "transformer", "prior", "decoder"])
+def test_denoiser_is_found_by_its_usual_names_and_its_samples_are_counted(name):
+    import torch
+
+    class Denoiser(torch.nn.Module):
+        def forward(self, sample=None, hidden_states=None, note=None):
+            return sample
+
+    module = Denoiser()
+    pipe = types.SimpleNamespace(**{name: module, "vae": None})
+    assert find_denoiser(pipe) is module
+    counters = Counters(pipe)
+    batch = torch.zeros(6, 4)
+    with counters.counting(layers=False):
+        module(batch)
+        module(sample=batch)
+        module(hidden_states=batch)
+        module(note="no tensor")
+    found = counters.report(image_count=3)
+    assert (found["denoiser_calls"], found["denoiser_calls_per_image"]) == (4, 19 / 3)
+    assert find_denoiser(types.SimpleNamespace(unet="a name")) is None
+
+
+def test_report_is_plain_and_copies_nothing_that_changes(pipe):
+    counters = Counters(pipe)
+    found = count(pipe, counters)
+    kept = copy.deepcopy(found)
+    count(pipe, counters, num_inference_steps=2)
+    assert found == kept
+    assert {type(value) for value in found.values()} <= {int, float, bool, type(None)}
