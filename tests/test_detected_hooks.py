@@ -155,6 +155,12 @@ def partial(forward):
     return functools.partial(replaced(forward))
 
 
+def decorated(forward):
+    import torch
+
+    return torch.no_grad()(replaced(forward))
+
+
 class Callable:
     def __init__(self, forward):
         self.forward = forward
@@ -163,7 +169,9 @@ class Callable:
         return self.forward(*args, **kwargs)
 
 
-@pytest.mark.parametrize("patch", [replaced, wrapped, partial, Callable], ids=lambda patch: patch.__name__)
+@pytest.mark.parametrize(
+    "patch", [replaced, wrapped, partial, decorated, Callable], ids=lambda patch: patch.__name__
+)
 def test_forward_from_elsewhere_is_noticed_however_it_is_dressed(pipe, patch):
     block = pipe.unet.mid_block
     block.forward = patch(block.forward)

@@ -1,10 +1,12 @@
 """Acceleration methods are found on a pipeline when they are in place, and not when they were taken back."""
 
+from types import SimpleNamespace
+
 import pytest
 import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
-from bench.acceleration.detection import describe
+from bench.acceleration.detection import describe, model_id
 from bench.acceleration.source import SourceReading
 
 
@@ -27,6 +29,14 @@ def test_plain_pipeline_is_described_and_has_no_methods(pipe, model):
         "methods": {},
         "dtypes": {"vae": "float32", "text_encoder": "float32", "unet": "float32"},
     }
+
+
+def test_model_is_named_by_its_resolved_directory_or_its_name_on_the_hub(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert model_id(SimpleNamespace(name_or_path=str(tmp_path / "link"))) == str(tmp_path.resolve())
+    assert model_id(SimpleNamespace(name_or_path="someone/model")) == "someone/model"
+    assert model_id(SimpleNamespace(config={"_name_or_path": "someone/model"})) == "someone/model"
+    assert model_id(SimpleNamespace()) is None
 
 
 # Each method applied, found with its parameters, and taken back
@@ -178,6 +188,8 @@ def test_tgate_does_not_count_when_the_pipeline_itself_is_called(tgate_pipe):
 
 
 def test_tgate_does_not_count_without_its_loader(pipe):
+    assert methods(pipe, "tgate") == {}
+    pipe.tgate = print  # its name alone is not enough
     assert methods(pipe, "tgate") == {}
 
 

@@ -22,10 +22,10 @@ def model(tmp_path_factory):
 def loads(model, tmp_path, monkeypatch):
     """Write a pipeline file that begins with a loaded ``base`` pipeline, and load it as an arm does."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    yield lambda text, prefer="pipe", head="": load(
+    yield lambda text, prefer="pipe", head="", device="cpu": load(
         write(tmp_path / "candidate.py", f"{head}\n{HEAD.format(model=str(model))}\n{textwrap.dedent(text)}"),
         prefer=prefer,
-        device="cpu",
+        device=device,
     )
     sys.modules.pop(MODULE_NAME, None)
 
@@ -292,9 +292,12 @@ def test_result_without_images_is_refused(loads, result):
         loaded.generate(PROMPTS, SEEDS)
 
 
-def test_pipeline_is_moved_and_silent_unless_it_is_offloaded(loads):
-    import torch
+@pytest.mark.parametrize(("offloaded", "expected"), [(False, "meta"), (True, "cpu")])
+def test_pipeline_is_moved_unless_an_offloading_hook_places_its_parts(loads, offloaded, expected):
+    hook = "pipe.unet._hf_hook = object()" if offloaded else ""
+    loaded = loads(f"pipe = fresh()\n{hook}", device="meta")
+    assert loaded.pipe.unet.device.type == expected
 
-    loaded = loads("pipe = fresh()\npipe.to('meta')\npipe.unet._hf_hook = object()")
-    assert loaded.pipe.unet.device == torch.device("meta"), "an offloading hook places the parts itself"
-    assert loaded.pipe._progress_bar_config == {"disable": True}
+
+def test_pipeline_shows_no_progress_bar(loads):
+    assert loads("pipe = Bare()").pipe._progress_bar_config == {"disable": True}

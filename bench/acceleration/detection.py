@@ -164,8 +164,13 @@ def _ran_tgate(loaded: LoadedPipeline) -> bool:
 
 @detector("torch_compile")
 def _torch_compile(loaded: LoadedPipeline) -> dict[str, Any] | None:
-    compiled = sorted(name for name, part in modules(loaded.pipe) if is_compiled(part))
-    return {"components": compiled} if compiled else None
+    compiled = [
+        f"{component}.{name}".rstrip(".")
+        for component, part in modules(loaded.pipe)
+        for name, module in part.named_modules()
+        if is_compiled(module)
+    ]
+    return {"modules": compiled} if compiled else None
 
 
 @detector("precision")

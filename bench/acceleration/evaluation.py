@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 # A speedup that no gate asks for is measured until its interval is this narrow, or this many rounds.
-UNGATED_HALF_WIDTH = 0.05
-UNGATED_MAX_ROUNDS = 13
+UNGATED_HALF_WIDTH = 0.1
+UNGATED_MAX_ROUNDS = 14
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Measured:
     @property
     def verdict(self) -> Verdict:
         """The verdict that decides the case."""
-        return worst([self.steady, self.images, self.quality, self.latency, self.speedup])
+        return worst([self.images, self.steady, self.quality, self.latency, self.speedup])
 
     @property
     def reason(self) -> str:
