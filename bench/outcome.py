@@ -59,7 +59,8 @@ def attach_record(
     if record["duration_s"] is None:
         record["duration_s"] = call.duration
     report.modelgate_record = record  # type: ignore[attr-defined]
-    report.user_properties += [
+    # On the item: JUnit takes them from the report of the teardown, which copies them from there.
+    item.user_properties += [
         (name, value) for name, path in _PROPERTIES if (value := _dig(record, path)) is not None
     ]
     if report.failed and (isinstance(error, AssertionError | ModelgateError)) and report.when != "teardown":

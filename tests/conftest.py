@@ -1,11 +1,16 @@
 """Fixtures that several test files share."""
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Several workers with a pool of threads each are many times slower than with one thread each. Set before
+# anything imports torch, and inherited by what the tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest.register_assert_rewrite("arms")
 

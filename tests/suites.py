@@ -120,6 +120,7 @@ class Suite:
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of a run of this suite."""
         return [
+            "taskset", "--cpu-list", own_cores(arguments),
             sys.executable, "-m", "pytest", str(ROOT / "cases/test_acceleration.py"), "-p", "no:cacheprovider",
             "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"), *self.options(), *QUICK,
             "--work-dir", str(self.directory / "out"), *arguments,
@@ -140,6 +141,18 @@ class Suite:
         return Finished(
             code, output, json.loads(results.read_text()) if results.is_file() else None, directory
         )
+
+
+def own_cores(arguments: tuple[str, ...]) -> str:
+    """Return as many cores as the run has workers, so that each arm has one thread.
+
+    An arm of several threads waits for its slowest one at every layer, and beside other tests one of them
+    is always slow. Workers of the outer run take different cores.
+    """
+    count = int(arguments[arguments.index("-n") + 1]) if "-n" in arguments else 1
+    cores = sorted(os.sched_getaffinity(0))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return ",".join({str(cores[(worker * count + index) % len(cores)]) for index in range(count)})
 
 
 def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:

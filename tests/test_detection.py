@@ -127,8 +127,8 @@ FOUND = {
     half_of_the_parts: {"precision": {"dtype": "float16"}},
     fused_qkv: {"fused_qkv": {"components": ["unet"]}},
     layer_skip: {"layer_skip": {"dropout": 1.0}},
-    compiled_by_wrapping: {"torch_compile": {"components": ["unet"]}},
-    compiled_in_place: {"torch_compile": {"components": ["vae"]}},
+    compiled_by_wrapping: {"torch_compile": {"modules": ["unet"]}},
+    compiled_in_place: {"torch_compile": {"modules": ["vae"]}},
 }  # fmt: skip
 METHODS = pytest.mark.parametrize("apply", FOUND, ids=lambda apply: apply.__name__)
 

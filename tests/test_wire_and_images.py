@@ -199,7 +199,7 @@ def test_grey_arrays_and_tensors_become_rgb():
 def test_tensors_of_every_kind_become_the_same_pixels(dtype, channels_first):
     import torch
 
-    expected = np.array([[[0, 255, 0], [255, 0, 0]], [[255, 255, 255], [0, 0, 255]]] * 2, dtype=np.uint8)
+    expected = np.array([[[0, 255, 51], [102, 0, 0]], [[204, 255, 1], [0, 0, 255]]] * 2, dtype=np.uint8)
     tensor = torch.from_numpy(expected)
     tensor = tensor if dtype == "uint8" else (tensor / 255).to(getattr(torch, dtype)).requires_grad_()
     batch = torch.stack([tensor, tensor])
