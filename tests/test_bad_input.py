@@ -117,11 +117,11 @@ def test_the_good_case_among_them_passes(hostile: Finished) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "no such file"),
+        (None, "does not exist"),
         ("", "empty"),
         ("{not json", "JSON"),
         ('{"prompt_id": 1}', "list"),
-        ("[]", "empty"),
+        ("[]", "no entries"),
     ],
 )
 def test_a_bad_task_file_is_a_failing_case_that_names_the_file(
