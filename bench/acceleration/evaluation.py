@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # A speedup that no gate asks for is measured until its interval is this narrow, or this many rounds.
-UNGATED_HALF_WIDTH = 0.1
+UNGATED_HALF_WIDTH = 0.15
 UNGATED_MAX_ROUNDS = 14
 
 
