@@ -6,13 +6,15 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
+
+T = TypeVar("T")
 
 
 class ContentCache:
@@ -63,6 +65,27 @@ class ContentCache:
         temporary = self._directory / f".{key}.{os.getpid()}.json"
         temporary.write_text(json.dumps(value))
         temporary.replace(self._directory / f"{key}.json")
+
+    def once(self, key: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return the arrays of a key, made by whichever worker is first; what ``make`` raises stores nothing."""
+        return self._once(key, self.load, lambda made: self.store(key, **made), make)
+
+    def once_json(self, key: str, make: Callable[[], Any]) -> Any:
+        """Return the plain value of a key, made by whichever worker is first."""
+        return self._once(key, self.load_json, lambda made: self.store_json(key, made), make)
+
+    def _once(
+        self, key: str, load: Callable[[str], T | None], store: Callable[[T], None], make: Callable[[], T]
+    ) -> T:
+        found = load(key)
+        if found is not None:
+            return found
+        with self.locked(key):
+            found = load(key)
+            if found is None:
+                found = make()
+                store(found)
+            return found
 
     @contextmanager
     def locked(self, key: str) -> Iterator[None]:

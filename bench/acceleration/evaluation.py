@@ -41,14 +41,12 @@ class Inputs:
         cache: what the run computes once.
         scoring: CLIP scores.
         plan: sizes and limits of the timing.
-        clip: name of the CLIP model.
     """
 
     samples: SampleStream
     cache: ContentCache
     scoring: Scoring
     plan: TimingPlan
-    clip: str
 
 
 @dataclass

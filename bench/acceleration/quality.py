@@ -103,14 +103,7 @@ class Scoring:
 
     def _once(self, parts: list[Any], embed: Any) -> np.ndarray:
         key = self._cache.key("embeddings", self._clip, *parts)
-        stored = self._cache.load(key)
-        if stored is None:
-            with self._cache.locked(key):
-                stored = self._cache.load(key)
-                if stored is None:
-                    stored = {"rows": embed()}
-                    self._cache.store(key, **stored)
-        return stored["rows"]
+        return self._cache.once(key, lambda: {"rows": embed()})["rows"]
 
     def _embed_texts(self, samples: list[Sample]) -> np.ndarray:
         return self._rows({"op": "embed_texts", "texts": [sample.prompt for sample in samples]})

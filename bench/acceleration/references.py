@@ -42,14 +42,7 @@ class References:
             return arm.configuration.to_record()
 
         key = self._cache.key("configuration", self.file_identity(file))
-        stored = self._cache.load_json(key)
-        if stored is None:
-            with self._cache.locked(key):
-                stored = self._cache.load_json(key)
-                if stored is None:
-                    stored = observe()
-                    self._cache.store_json(key, stored)
-        return Configuration(**stored)
+        return Configuration(**self._cache.once_json(key, observe))
 
     def baseline_images(
         self, baseline: PipelineArm, samples: list[Sample], generate: Callable[[], list[np.ndarray]]
@@ -64,14 +57,7 @@ class References:
         key = self._cache.key(
             "images", self.baseline_identity(baseline), [asdict(sample) for sample in samples]
         )
-        stored = self._cache.load(key)
-        if stored is None:
-            with self._cache.locked(key):
-                stored = self._cache.load(key)
-                if stored is None:
-                    images = generate()
-                    self._cache.store(key, **{str(index): image for index, image in enumerate(images)})
-                    return images
+        stored = self._cache.once(key, lambda: {str(index): image for index, image in enumerate(generate())})
         return [stored[str(index)] for index in range(len(samples))]
 
     def baseline_identity(self, baseline: PipelineArm) -> list[Any]:
