@@ -72,6 +72,14 @@ def add_options(parser: pytest.Parser) -> None:
     add("--time-budget", type=float, default=240.0, metavar="S", help="seconds of timed rounds per pair")
     add("--max-rounds", type=int, default=40, metavar="N", help="timed rounds per pair at most")
     add(
+        "--ungated-rounds", type=int, default=20, metavar="N",
+        help="timed rounds at most where no gate asks for the speedup",
+    )  # fmt: skip
+    add(
+        "--ungated-precision", type=float, default=0.1, metavar="FRACTION",
+        help="and how precisely it is to be known then, as half the width of its interval",
+    )  # fmt: skip
+    add(
         "--warmup-rounds",
         type=int,
         default=2,
@@ -127,6 +135,8 @@ class Options:
     exclusive: bool
     time_budget_s: float
     max_rounds: int
+    ungated_rounds: int
+    ungated_precision: float
     warmup_rounds: int
     load_timeout_s: float
     round_timeout_s: float
@@ -143,7 +153,7 @@ def resolve_options(config: pytest.Config) -> Options:
     """
     get = config.getoption
     for name, least in (
-        ("num_samples", 2), ("batch_size", 1), ("max_rounds", 6), ("warmup_rounds", 1), ("time_budget", 0),
+        ("num_samples", 2), ("batch_size", 1), ("max_rounds", 6), ("ungated_rounds", 6), ("ungated_precision", 0), ("warmup_rounds", 1), ("time_budget", 0),
         ("load_timeout", 0.1), ("round_timeout", 0.1), ("output_limit", 0), ("max_quality_loss", 0),
     ):  # fmt: skip
         if not get(name) >= least:
@@ -170,6 +180,8 @@ def resolve_options(config: pytest.Config) -> Options:
         exclusive=get("exclusive"),
         time_budget_s=get("time_budget"),
         max_rounds=get("max_rounds"),
+        ungated_rounds=get("ungated_rounds"),
+        ungated_precision=get("ungated_precision"),
         warmup_rounds=get("warmup_rounds"),
         load_timeout_s=get("load_timeout"),
         round_timeout_s=get("round_timeout"),

@@ -27,10 +27,6 @@ from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
 if TYPE_CHECKING:
     import numpy as np
 
-# A speedup that no gate asks for is measured until its interval is this narrow, or this many rounds.
-UNGATED_HALF_WIDTH = 0.10
-UNGATED_MAX_ROUNDS = 20
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -262,8 +258,10 @@ class PairEvaluation:
         gated = self.case.required_speedup is not None or self.case.max_latency_s is not None
         if gated or self.case.is_control:  # nobody reads how fast a control is
             return True
-        rounds = len(timer.times.rounds)
-        return rounds >= UNGATED_MAX_ROUNDS or precise_enough(self._speedup(timer), UNGATED_HALF_WIDTH)
+        plan = self._inputs.plan
+        return len(timer.times.rounds) >= plan.ungated_rounds or precise_enough(
+            self._speedup(timer), plan.ungated_precision
+        )
 
     def _speedup(self, timer: PairedTimer) -> Any:
         times = timer.times

@@ -19,12 +19,16 @@ class TimingPlan:
         batch_size: images of one call.
         warmup_rounds: untimed calls of each arm before the first timed round, the first call included.
         max_rounds: timed rounds at most.
+        ungated_rounds: the same for a speedup that no gate asks for,
+        ungated_precision: and how precisely that is to be known, as half the width of its interval.
         time_budget_s: seconds of timed rounds after which no further round is begun.
     """
 
     batch_size: int = 4
     warmup_rounds: int = 2
     max_rounds: int = 40
+    ungated_rounds: int = 20
+    ungated_precision: float = 0.1
     time_budget_s: float = 240.0
 
 
