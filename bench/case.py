@@ -4,10 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 DIFFICULTIES = ("easy", "medium", "hard")
 LEVELS = ("L1", "L2", "L3", "L4", "L5")
 DEFAULT_MAX_QUALITY_LOSS = 0.05
+
+
+class Case(Protocol):
+    """What the run needs to know of a case of any kind.
+
+    Attributes:
+        kind: ``acceleration``, ``language``, ...
+        id: the pytest parameter id, unique among the cases of a kind.
+        order: position among the cases of its kind, which is the order of the records.
+        cost: relative cost estimate, for scheduling the longest first.
+        group: cases of a lower group are scheduled first; those of one group use the same model.
+        problem: why it cannot be evaluated, known at collection.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def order(self) -> int: ...
+    @property
+    def cost(self) -> float: ...
+    @property
+    def group(self) -> int: ...
+    @property
+    def problem(self) -> str | None: ...
+    def blank(self) -> dict[str, Any]:
+        """Return the keys of its record that its kind has besides the common ones, as far as known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +81,98 @@ class AccelerationCase:
     order: int = 0
     cost: float = 1.0
 
-    kind = "acceleration"
+    kind: ClassVar[str] = "acceleration"
+    group: ClassVar[int] = 0
 
     @property
     def is_control(self) -> bool:
         """Whether the candidate is written to be rejected."""
         return self.expect is not None
+
+    def blank(self) -> dict[str, Any]:
+        """Return the keys of an acceleration record: configuration, times, gates."""
+        return {
+            "prompt_id": self.prompt_id,
+            "difficulty": self.difficulty,
+            "level": self.level,
+            "control": {"expected": self.expect, "verdict": None, "reason_code": None, "reason": None}
+            if self.is_control
+            else None,
+            "config": {"target": None, "baseline": None, "candidate": None, "mismatches": None},
+            "speedup": {
+                "value": None,
+                "low": None,
+                "high": None,
+                "required": self.required_speedup,
+                "rounds": 0,
+            },
+            "latency": {"value": None, "low": None, "high": None, "allowed": self.max_latency_s},
+            "quality": {
+                "metric": "clip_score",
+                "baseline": None,
+                "candidate": None,
+                "loss": None,
+                "low": None,
+                "high": None,
+                "allowed": self.max_quality_loss,
+            },
+            "fidelity": None,
+            "achievement_ratio": None,
+            "point_estimate": None,
+            "times": None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageCase:
+    """A language model on a dataset, or on a shard of one: how well does it do?
+
+    Attributes:
+        id: ``model-dataset``, and ``-1of3`` for a shard.
+        model: name of the model's configuration.
+        dataset: name of the dataset.
+        mode: how it is inferred: ``gen``, ``ppl``, ``ll``, ``clp``, ``rolling``.
+        rows: the rows of this shard, ``(first, one after the last)``; the end is None where it is not known
+            before the dataset is loaded.
+        shard, shards: which shard this is, from 1, of how many.
+        min_score: score that the whole dataset must reach; None is not gated.
+        problem: why it cannot be evaluated; such a case ends as an error with this reason.
+        order: position in the table of models x datasets.
+        cost: rows x choices, or rows x output length.
+        group: position of the model, so that a worker is done with one before the next.
+    """
+
+    id: str
+    model: str
+    dataset: str
+    mode: str = ""
+    rows: tuple[int, int | None] = (0, None)
+    shard: int = 1
+    shards: int = 1
+    min_score: float | None = None
+    problem: str | None = None
+    order: int = 0
+    cost: float = 1.0
+    group: int = 1
+
+    kind: ClassVar[str] = "language"
+
+    def blank(self) -> dict[str, Any]:
+        """Return the keys of a language record: what was asked, how it went, scores."""
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "mode": self.mode,
+            "shard": {"index": self.shard, "of": self.shards},
+            # Of the whole dataset, on the record of the shard that was the last to finish; see `part`.
+            "score": {
+                "metric": None, "value": None, "low": None, "high": None, "stderr": None, "n": None,
+                "unparsed": None, "required": self.min_score,
+            },
+            "metrics": None,
+            "reference": None,
+            "part": None,
+            "data": None,
+            "fingerprint": None,
+            "engine": None,
+        }  # fmt: skip

@@ -7,6 +7,7 @@
     ├── TaskProblem             one entry of a task file that cannot become a case
     │   └── RequirementProblem  a speedup in prose that names none or several numbers
     ├── ScoringProblem          images or prompts of a case that cannot be scored
+    ├── LanguageProblem         a model, dataset or answer of a language case that cannot be used
     ├── SourceProblem           a pipeline file whose text cannot be read as a pipeline file
     └── ArmProblem              what ended a pipeline's process; carries the arm and its last output
 
@@ -25,11 +26,20 @@ REASON_CODES: dict[str, str] = {
     "degenerate_output": "images that are constant, duplicates, NaN, too few or of another size",
     "latency_missed": "the latency is above the limit, its whole interval included",
     "speedup_missed": "the speedup is under the requirement, its whole interval included",
+    "score_missed": "the score is under the required one, its whole interval included",
+    "worse_than_reference": "the score is below the reference run's by more than the margin, interval included",
     "not_rejected": "a control was not rejected, or for another reason than the one it was written for",
     # inconclusive
     "quality_undecided": "the interval of the quality loss contains the allowance",
     "latency_undecided": "the interval of the latency contains the limit",
     "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
+    "score_undecided": "the interval of the score contains the required one",
+    "reference_undecided": "the interval of the difference to the reference run contains the margin",
+    # error: a language model on a dataset
+    "model_failed": "the language model could not be loaded or asked",
+    "data_failed": "the dataset's rows could not be loaded, or do not have the form that its file declares",
+    "inference_failed": "the model raised, or answered with what is no number, while it was asked",
+    "predictions_missing": "predictions that were to be evaluated are not there, or no longer fit",
     # error: the candidate's process
     "load_failed": "the candidate's file could not be loaded into a pipeline",
     "generation_failed": "the candidate raised while generating",
@@ -68,6 +78,21 @@ class RequirementProblem(TaskProblem):
 
 class ScoringProblem(ModelgateError):
     """Images or scores from which no quality loss can be computed."""
+
+
+class LanguageProblem(ModelgateError):
+    """What ended a language case.
+
+    Args:
+        reason_code: one of :data:`REASON_CODES`.
+        message: one sentence: what was found, what was expected, what to do.
+    """
+
+    def __init__(self, reason_code: str, message: str) -> None:
+        if reason_code not in REASON_CODES:
+            raise ValueError(f"unknown reason code {reason_code!r}")
+        super().__init__(message)
+        self.reason_code = reason_code
 
 
 class SourceProblem(ModelgateError):

@@ -12,6 +12,7 @@ import pytest
 from bench.case import DEFAULT_MAX_QUALITY_LOSS
 
 _GIB = 2**30
+DEFAULT_BATCH_SIZE = 4
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -60,7 +61,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="column of the prompts (default: caption, captions, prompt or text)",
     )
     add("--num-samples", type=int, default=32, metavar="N", help="images scored per arm")
-    add("--batch-size", type=int, default=4, metavar="N", help="images per call of a pipeline")
+    add(
+        "--batch-size",
+        metavar="N|auto",
+        help="images per call of a pipeline (default: 4), questions per batch of a language model (default: auto)",
+    )
     add(
         "--max-quality-loss", type=float, default=DEFAULT_MAX_QUALITY_LOSS, metavar="FRACTION",
         help="allowed relative loss of the CLIP score where a task names none",
@@ -153,7 +158,8 @@ def resolve_options(config: pytest.Config) -> Options:
     """
     get = config.getoption
     for name, least in (
-        ("num_samples", 2), ("batch_size", 1), ("max_rounds", 6), ("ungated_rounds", 6), ("ungated_precision", 0), ("warmup_rounds", 1), ("time_budget", 0),
+        ("num_samples", 2), ("max_rounds", 6), ("ungated_rounds", 6), ("ungated_precision", 0),
+        ("warmup_rounds", 1), ("time_budget", 0),
         ("load_timeout", 0.1), ("round_timeout", 0.1), ("output_limit", 0), ("max_quality_loss", 0),
     ):  # fmt: skip
         if not get(name) >= least:
@@ -166,7 +172,7 @@ def resolve_options(config: pytest.Config) -> Options:
     return Options(
         tasks=tasks,
         candidates=candidates,
-        work_dir=_path(get("work_dir"), config),
+        work_dir=local_path(get("work_dir"), config),
         device=get("device"),
         seed_text=get("seed"),
         inconclusive=get("inconclusive"),
@@ -175,7 +181,7 @@ def resolve_options(config: pytest.Config) -> Options:
         prompts_split=get("prompts_split"),
         prompts_column=get("prompts_column"),
         num_samples=get("num_samples"),
-        batch_size=get("batch_size"),
+        batch_size=_batch_size(get("batch_size")),
         max_quality_loss=get("max_quality_loss"),
         exclusive=get("exclusive"),
         time_budget_s=get("time_budget"),
@@ -187,7 +193,7 @@ def resolve_options(config: pytest.Config) -> Options:
         round_timeout_s=get("round_timeout"),
         memory_bytes=None if memory is None else int(memory * _GIB),
         output_bytes=int(get("output_limit") * 2**20),
-        pass_env=_words(get("pass_env")),
+        pass_env=words(get("pass_env")),
     )
 
 
@@ -204,24 +210,34 @@ def resolve_seed(text: str) -> int:
     return int(text)
 
 
-def _words(values: Iterable[str] | None) -> tuple[str, ...]:
+def _batch_size(text: str | None) -> int:
+    """Return the images per call; ``auto`` is for language models, whose batches shrink when memory runs out."""
+    if text is None or text == "auto":
+        return DEFAULT_BATCH_SIZE
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise pytest.UsageError(f"--batch-size {text}: expected an integer from 1, or `auto`")
+    return int(text)
+
+
+def words(values: Iterable[str] | None) -> tuple[str, ...]:
     """Split values given with spaces, by commas, or repeated."""
     return tuple(word for value in values or () for word in value.split(",") if word)
 
 
-def _path(text: str, config: pytest.Config) -> Path:
+def local_path(text: str, config: pytest.Config) -> Path:
+    """Return a path of the command line as an absolute one."""
     return (config.invocation_params.dir / Path(text).expanduser()).absolute()
 
 
 def _paths(values: Iterable[str] | None, config: pytest.Config) -> tuple[Path, ...]:
-    return tuple(_path(word, config) for word in _words(values))
+    return tuple(local_path(word, config) for word in words(values))
 
 
 def _local(text: str | None, config: pytest.Config) -> str:
     """Make what is a path on this machine absolute; leave hub and model names alone."""
     if not text:
         return ""
-    path = _path(text, config)
+    path = local_path(text, config)
     return str(path) if path.exists() else text
 
 

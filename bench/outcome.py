@@ -9,6 +9,7 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 
 from bench.errors import ModelgateError
 from bench.record import Verdict, apply_verdict, blank_record, plain_problems, verdict_of
+from bench.report.figures import figures
 
 # What JUnit shows as properties of a case; a few scalars, the rest is in the JSON.
 _PROPERTIES = (
@@ -22,6 +23,13 @@ _PROPERTIES = (
     ("quality_loss_high", ("quality", "high")),
     ("latency_s", ("latency", "value")),
     ("achievement_rate", ("achievement_rate",)),
+    ("metric", ("score", "metric")),
+    ("score", ("score", "value")),
+    ("score_low", ("score", "low")),
+    ("score_high", ("score", "high")),
+    ("required_score", ("score", "required")),
+    ("samples", ("score", "n")),
+    ("unparsed", ("score", "unparsed")),
 )
 
 
@@ -96,23 +104,11 @@ def status_words(report: Any) -> tuple[str, str, str] | None:
     return report.outcome, letter, f"{word} {figures(record)}".rstrip()
 
 
-def figures(record: dict[str, Any]) -> str:
-    """Return speedup, loss or reason code of a record in a few words."""
-    parts = []
-    speedup, quality = record["speedup"], record["quality"]
-    if speedup["value"] is not None:
-        parts.append(f"{speedup['value']:.2f}x [{speedup['low']:.2f}, {speedup['high']:.2f}]")
-    if quality["loss"] is not None:
-        parts.append(f"loss {100 * quality['loss']:.1f} %")
-    if record["reason_code"] != "passed":
-        parts.append((record["control"] or {}).get("reason_code") or record["reason_code"])
-    return ", ".join(parts)
-
-
 def _dig(record: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """Return the value at a path of keys, None where the record's kind has no such key."""
     value: Any = record
     for key in path:
-        value = value[key]
+        value = (value or {}).get(key)
     return value
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from bench import benchmark_bridge
 from bench.case import DIFFICULTIES, LEVELS
+from bench.language import options as language
 from bench.options import Options, add_options, resolve_options, resolve_seed
 from bench.outcome import attach_record, crash_record, status_words
 from bench.record import blank_record
@@ -29,6 +30,7 @@ RECORD = pytest.StashKey[dict[str, Any]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     add_options(parser)
+    language.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,8 +74,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest cases first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: -getattr(case_of(item), "cost", 0.0))
+    """Put the longest cases first, so that no worker is left alone with one at the end, model by model."""
+
+    def place(item: pytest.Item) -> tuple[float, float]:
+        case = case_of(item)
+        return (float("inf"), 0.0) if case is None else (case.group, -case.cost)
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,8 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bench.case import AccelerationCase
-from bench.errors import REASON_CODES, ArmProblem, ModelgateError, ScoringProblem, UsageProblem
+from bench.case import Case
+from bench.errors import (
+    REASON_CODES,
+    ArmProblem,
+    LanguageProblem,
+    ModelgateError,
+    ScoringProblem,
+    UsageProblem,
+)
 
 VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
 SCHEMA_VERSION = 1
@@ -45,6 +52,8 @@ def verdict_of(error: BaseException | None) -> Verdict:
     reason = " ".join(str(error).split())
     if isinstance(error, ArmProblem):
         return Verdict("error", error.reason_code, reason)
+    if isinstance(error, LanguageProblem):
+        return Verdict("error", error.reason_code, reason)
     if isinstance(error, ScoringProblem | UsageProblem):
         return Verdict("error", "scoring_failed", reason)
     if isinstance(error, ModelgateError):
@@ -65,40 +74,23 @@ def worst(verdicts: list[Verdict]) -> Verdict:
     return Verdict("pass", "passed", reasons or "nothing to object to")
 
 
-def blank_record(case: AccelerationCase) -> dict[str, Any]:
+def blank_record(case: Case) -> dict[str, Any]:
     """Return the record of a case of which nothing is known yet: every key, missing values as None."""
     return {
         "id": case.id,
         "order": case.order,
-        "prompt_id": case.prompt_id,
+        "prompt_id": None,
         "kind": case.kind,
         "verdict": "error",
         "reason_code": "not_run",
         "reason": "the run ended before this case was run",
-        "difficulty": case.difficulty,
-        "level": case.level,
+        "difficulty": None,
+        "level": None,
         "duration_s": None,
-        "control": {"expected": case.expect, "verdict": None, "reason_code": None, "reason": None}
-        if case.is_control
-        else None,
-        "config": {"target": None, "baseline": None, "candidate": None, "mismatches": None},
-        "speedup": {"value": None, "low": None, "high": None, "required": case.required_speedup, "rounds": 0},
-        "latency": {"value": None, "low": None, "high": None, "allowed": case.max_latency_s},
-        "quality": {
-            "metric": "clip_score",
-            "baseline": None,
-            "candidate": None,
-            "loss": None,
-            "low": None,
-            "high": None,
-            "allowed": case.max_quality_loss,
-        },
-        "fidelity": None,
+        "control": None,
         "achievement_rate": None,
-        "achievement_ratio": None,
-        "point_estimate": None,
-        "times": None,
         "warnings": [],
+        **case.blank(),
     }
 
 
@@ -108,7 +100,9 @@ def apply_verdict(record: dict[str, Any], verdict: Verdict) -> None:
     A hard task with a requirement that was not met for any reason but a skip has achieved nothing, unless
     its evaluation measured what it achieved.
     """
-    gated = record["difficulty"] == "hard" and record["speedup"]["required"] is not None
+    gated = (
+        record["difficulty"] == "hard" and record["speedup"]["required"] is not None
+    )  # no other kind is hard
     not_met = verdict.verdict in ("fail", "inconclusive", "error")
     if gated and not_met and record["control"] is None and record["achievement_rate"] is None:
         record["achievement_rate"] = 0.0

@@ -7,17 +7,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.report.results import ResultsFile, summarize
-from bench.report.tables import CASE_HEADER, GROUP_HEADER, case_row, control_line, group_rows
+from bench.report.results import ResultsFile
+from bench.report.tables import CASE_HEADER, case_row, sections
 
 
 def markdown(results: ResultsFile) -> str:
-    """Return the groups, the controls and one row per case that did not pass."""
+    """Return a table per kind of case and one row per case that did not pass."""
     records = results.ordered()
-    parts = ["## Modelgate", table(GROUP_HEADER, group_rows(records))]
-    controls = control_line(summarize(records))
-    if controls:
-        parts.append(controls)
+    parts = []
+    for section in sections(records):
+        parts += [f"## Modelgate: {section.kind}", table(section.rows[0], section.rows[1:]), *section.notes]
     rejected = [case_row(record) for record in records if record["verdict"] not in ("pass", "skip")]
     if rejected:
         parts += ["### Not passed", table(CASE_HEADER, rejected)]

@@ -47,7 +47,11 @@ class ResultsFile:
         temporary.replace(self.path)
 
     def _order(self) -> list[str]:
-        return sorted(self.records, key=lambda nodeid: (self.records[nodeid].get("order", 0), nodeid))
+        def place(nodeid: str) -> tuple[str, int, str]:
+            record = self.records[nodeid]
+            return record.get("kind", ""), record.get("order", 0), nodeid
+
+        return sorted(self.records, key=place)
 
 
 def summarize(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -71,6 +75,10 @@ def summarize(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 "passed": sum(record["level"] == level and record["verdict"] == "pass" for record in tasks),
             }
             for level in LEVELS
+        },
+        "kinds": {
+            kind: count_verdicts([record for record in tasks if record["kind"] == kind])
+            for kind in sorted({record["kind"] for record in tasks})
         },
         "controls": {
             "total": len(controls),

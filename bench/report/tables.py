@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.case import DIFFICULTIES, LEVELS
-from bench.report.results import count_verdicts, mean_achievement
+from bench.report.figures import measured
+from bench.report.language import language_rows
+from bench.report.results import count_verdicts, mean_achievement, summarize
 
 GROUP_HEADER = (
     "group",
@@ -18,6 +21,43 @@ GROUP_HEADER = (
     "skipped",
     "achievement",
 )
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with the sentences below it.
+
+    Attributes:
+        kind: of the cases in it.
+        rows: the header and the rows.
+        notes: sentences.
+    """
+
+    kind: str
+    rows: list[tuple[str, ...]]
+    notes: list[str] = field(default_factory=list)
+
+
+def sections(records: list[dict[str, Any]]) -> list[Section]:
+    """Return a section per kind of case in the run."""
+    of_kind: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        of_kind.setdefault(record["kind"], []).append(record)
+    return [_SECTIONS[kind](members) for kind, members in of_kind.items()]
+
+
+def _acceleration_section(records: list[dict[str, Any]]) -> Section:
+    controls = control_line(summarize(records))
+    return Section("acceleration", [GROUP_HEADER, *group_rows(records)], [controls] if controls else [])
+
+
+def _language_section(records: list[dict[str, Any]]) -> Section:
+    data = sorted({record["data"] for record in records if record["data"]})
+    notes = [f"rows: {', '.join(data)}"] if data else []
+    return Section("language", language_rows(records), notes)
+
+
+_SECTIONS = {"acceleration": _acceleration_section, "language": _language_section}
 
 
 def group_rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -55,18 +95,8 @@ def control_line(summary: dict[str, Any]) -> str | None:
 
 
 def case_row(record: dict[str, Any]) -> tuple[str, ...]:
-    """Return id, verdict, speedup, requirement, loss and reason of one record."""
-    speedup, quality = record["speedup"], record["quality"]
-    return (
-        record["id"],
-        record["verdict"],
-        "-"
-        if speedup["value"] is None
-        else f"{speedup['value']:.2f}x [{speedup['low']:.2f}, {speedup['high']:.2f}]",
-        "-" if speedup["required"] is None else f"{speedup['required']:g}x",
-        "-" if quality["loss"] is None else f"{100 * quality['loss']:.1f} %",
-        record["reason"],
-    )
+    """Return id, verdict, what was measured and reason of one record."""
+    return (record["id"], record["verdict"], measured(record) or "-", record["reason"])
 
 
-CASE_HEADER = ("case", "verdict", "speedup [interval]", "required", "quality loss", "reason")
+CASE_HEADER = ("case", "verdict", "measured", "reason")

@@ -6,19 +6,17 @@ from typing import Any
 
 import pytest
 
-from bench.report.results import ResultsFile, summarize
-from bench.report.tables import GROUP_HEADER, control_line, group_rows
+from bench.report.results import ResultsFile
+from bench.report.tables import sections
 
 
 def write_summary(terminal: pytest.TerminalReporter, results: ResultsFile) -> None:
-    """Write the table per difficulty and level, the controls, and where the JSON is."""
+    """Write a table per kind of case, and where the JSON is."""
     records = results.ordered()
-    terminal.section("modelgate")
-    for line in aligned([GROUP_HEADER, *group_rows(records)]):
-        terminal.write_line(line)
-    controls = control_line(summarize(records))
-    if controls:
-        terminal.write_line(controls)
+    for section in sections(records):
+        terminal.section(f"modelgate: {section.kind}")
+        for line in [*aligned(section.rows), *section.notes]:
+            terminal.write_line(line)
     unrun = sum(record["reason_code"] == "not_run" for record in records)
     if unrun:
         terminal.write_line(f"{unrun} collected cases were not run; they are errors of the results", red=True)

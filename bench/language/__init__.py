@@ -1,0 +1,1 @@
+"""Language models on datasets: prompts, scoring, generation, scores."""

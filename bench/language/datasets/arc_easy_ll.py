@@ -1,0 +1,30 @@
+"""ARC, easy part: science questions of primary school, with the most similar training question as an example.
+
+Asked and answered like this:
+
+    Question: Which of these is an animal?
+    Answer: a horse
+"""
+
+from bench.language.spec import Dataset, Examples, LogLikelihood, Source
+
+
+def prepare(row: dict) -> dict:
+    """The texts of the choices; their number and their labels (A.. or 1..) vary."""
+    choices = row["choices"]
+    return {
+        "question": row["question"],
+        "texts": choices["text"],
+        "gold": choices["label"].index(row["answerKey"]),
+    }
+
+
+DATASET = Dataset(
+    source=Source(hub="allenai/ai2_arc", rows="arc_easy", subset="ARC-Easy", split="test"),
+    prompt="Question: {question}\nAnswer:",
+    inference=LogLikelihood(),
+    choices="texts",
+    prepare=prepare,
+    examples=Examples(retriever="bm25", count=1),
+    metrics=("accuracy", "acc_norm"),
+)

@@ -1,0 +1,33 @@
+"""HellaSwag: which of four endings continues a text.
+
+Asked and answered like this:
+
+    Making tea: Anna boils water in a kettle. She | pours it over the tea leaves.
+"""
+
+from bench.language.spec import Dataset, LogLikelihood, Source
+
+
+def _clean(text: str) -> str:
+    """Without the marks that the scraped part of the data carries."""
+    return " ".join(text.replace(" [title]", ".").split())
+
+
+def prepare(row: dict) -> dict:
+    """The context behind its activity, cleaned endings, and the label, a text on the hub, as an index."""
+    return {
+        "context": _clean(f"{row['activity_label']}: {row['ctx']}"),
+        "endings": [_clean(ending) for ending in row["endings"]],
+        "gold": int(row["label"]),
+    }
+
+
+DATASET = Dataset(
+    source=Source(hub="Rowan/hellaswag", rows="hellaswag"),
+    prompt="{context}",
+    inference=LogLikelihood(),
+    choices="endings",
+    prepare=prepare,
+    # Endings differ much in length, so the score per character comes first.
+    metrics=("acc_norm", "accuracy", "acc_bytes"),
+)

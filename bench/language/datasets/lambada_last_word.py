@@ -1,0 +1,26 @@
+"""LAMBADA: the last word of a passage, which only the whole passage tells.
+
+Asked and answered like this:
+
+    Anna lost her key. She looked under the bed and behind the door until at last she found the | key
+"""
+
+from bench.language.spec import Dataset, Generation, Source
+
+
+def prepare(row: dict) -> dict:
+    """The passage without its last word, and that word."""
+    context, _, word = row["text"].rstrip().rpartition(" ")
+    return {"context": context, "gold": word}
+
+
+DATASET = Dataset(
+    source=Source(
+        hub="EleutherAI/lambada_openai", rows="lambada", subset="default", split="test", train_split=None
+    ),
+    prompt="{context}",
+    inference=Generation(max_out_len=5),
+    prepare=prepare,
+    postprocess=("first_word",),
+    metrics=("exact_match",),
+)

@@ -1,0 +1,30 @@
+"""MMLU: the letter, of four, that makes the text most likely, after two examples.
+
+Asked and answered like this:
+
+    Question: What does a cow give us?
+    A. wool
+    B. milk
+    C. honey
+    D. eggs
+    Answer: B
+"""
+
+from bench.language.spec import Dataset, Examples, Perplexity, Source
+
+
+def prepare(row: dict) -> dict:
+    """The row with its four choices under the name that templates use."""
+    return {"question": row["question"], "options": row["choices"], "gold": row["answer"]}
+
+
+DATASET = Dataset(
+    source=Source(hub="cais/mmlu", rows="mmlu", subset="all", split="test", train_split="dev"),
+    prompt="Question: {question}\nA. {options[0]}\nB. {options[1]}\nC. {options[2]}\nD. {options[3]}\nAnswer:",
+    inference=Perplexity(),
+    choices=(" A", " B", " C", " D"),
+    prepare=prepare,
+    # Of similar questions, as the first ones of the development split are all of one subject.
+    examples=Examples(retriever="bm25", count=2),
+    metrics=("accuracy",),
+)

@@ -1,0 +1,29 @@
+"""Social IQa: what a person feels or does, of three options; the model writes the letter.
+
+Asked and answered like this:
+
+    Anna broke the lamp of Ben.
+    Question: How does Anna feel?
+    A. proud
+    B. sorry
+    C. hungry
+    Answer: B
+"""
+
+from bench.language.spec import Dataset, Generation, Source
+
+
+def prepare(row: dict) -> dict:
+    """The row with its label "1" to "3" as a letter, and its options, so that D is not taken for an answer."""
+    options = [row["answerA"], row["answerB"], row["answerC"]]
+    return {**row, "options": options, "gold": "ABC"[int(row["label"]) - 1]}
+
+
+DATASET = Dataset(
+    source=Source(hub="allenai/social_i_qa", rows="siqa", revision="refs/convert/parquet"),
+    prompt="{context}\nQuestion: {question}\nA. {answerA}\nB. {answerB}\nC. {answerC}\nAnswer:",
+    inference=Generation(),
+    prepare=prepare,
+    postprocess=("first_option",),
+    metrics=("accuracy",),
+)

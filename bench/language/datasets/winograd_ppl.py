@@ -1,0 +1,21 @@
+"""Winograd schemas: who or what a pronoun stands for, of two.
+
+Asked and answered like this:
+
+    The cup did not fit in the bag because it was too big. Q: In the previous text, what does 'it' refer to?
+    A: The cup
+"""
+
+from bench.language.spec import Dataset, Perplexity, Source
+
+DATASET = Dataset(
+    # The same rows as winograd_wsc, whose main branch holds a script.
+    source=Source(
+        hub="lighteval/winograd_wsc", rows="winograd", subset="wsc273", split="test", train_split=None
+    ),
+    prompt="{text} Q: In the previous text, what does '{pronoun}' refer to? A:",
+    inference=Perplexity(),
+    gold="label",
+    choices="options",
+    metrics=("accuracy",),
+)

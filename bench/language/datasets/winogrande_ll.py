@@ -1,0 +1,36 @@
+"""WinoGrande: which of two options fills the blank.
+
+Asked and answered like this:
+
+    Anna helped Ben with the letter because | Anna was kind.
+    Anna helped Ben with the letter because | Ben was kind.
+"""
+
+from bench.language.spec import Dataset, LogLikelihood, Source
+
+
+def prepare(row: dict) -> dict:
+    """The text before the blank, and for each option that option with the text after the blank.
+
+    Raises:
+        ValueError: there is not exactly one blank.
+    """
+    parts = row["sentence"].split("_")
+    if len(parts) != 2:
+        raise ValueError(f"found {len(parts) - 1} blanks ('_') in {row['sentence']!r}, expected one")
+    before, after = parts
+    return {
+        "before": before.rstrip(),
+        "continuations": [row["option1"] + after, row["option2"] + after],
+        "gold": int(row["answer"]) - 1,
+    }
+
+
+DATASET = Dataset(
+    source=Source(hub="allenai/winogrande", rows="winogrande", subset="winogrande_xl"),
+    prompt="{before}",
+    inference=LogLikelihood(),
+    choices="continuations",
+    prepare=prepare,
+    metrics=("accuracy",),
+)

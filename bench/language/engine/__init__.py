@@ -1,0 +1,1 @@
+"""Scoring and generation: every token is computed once, and nothing depends on the batch."""

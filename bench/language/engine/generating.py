@@ -1,0 +1,171 @@
+"""Text from a causal language model: greedy or sampled, in batches that do not change what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.language.engine.batching import Batches
+
+# Tokens looked back at for a stop string, besides those that the string itself may take.
+_MARGIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One text to be continued.
+
+    Attributes:
+        tokens: token ids of the prompt.
+        max_out_len: new tokens at most.
+        stop: strings at which the text ends.
+        seed: seed of this text's sampling.
+    """
+
+    tokens: tuple[int, ...]
+    max_out_len: int
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class Generator:
+    """Generates with ``model.generate``.
+
+    Args:
+        model, tokenizer: of transformers; the model in evaluation mode.
+        pad: a token id for padding.
+        batch_size: texts of a batch, or ``auto``.
+        options: of ``generate``. With ``do_sample`` each text is sampled from a random stream of its
+            own, so that it does not depend on the texts beside it.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, pad: int, batch_size: int | str = "auto",
+        options: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self._model, self._tokenizer, self._pad = model, tokenizer, pad
+        self.batches = Batches(batch_size)
+        self._options = dict(options or {})
+        end = self._options.pop("eos_token_id", None)
+        if end is None:
+            end = getattr(model.generation_config, "eos_token_id", None)
+        self._ends = set(end if isinstance(end, list | tuple) else [end]) - {None}
+        if tokenizer.eos_token_id is not None:
+            self._ends.add(tokenizer.eos_token_id)
+
+    def generate(
+        self, requests: Sequence[Request], done: Callable[[int, str], None] | None = None
+    ) -> list[str]:
+        """Return the new text of each request; ``done`` gets each one as soon as its batch is through."""
+        results = ["" for _ in requests]
+
+        def keep(index: int, text: str) -> None:
+            results[index] = text
+            if done is not None:
+                done(index, text)
+
+        # A batch runs as long as its longest text may, so texts of one length limit go together.
+        self.batches.run(requests, lambda r: (r.max_out_len, len(r.tokens)), self._run, keep)
+        return results
+
+    def _run(self, requests: list[Request]) -> list[str]:
+        import torch  # noqa: PLC0415
+        from transformers import StoppingCriteriaList  # noqa: PLC0415
+
+        width = max(len(request.tokens) for request in requests)
+        ids = torch.full((len(requests), width), self._pad, dtype=torch.int64)
+        mask = torch.zeros((len(requests), width), dtype=torch.int64)
+        for row, request in enumerate(requests):
+            ids[row, width - len(request.tokens) :] = torch.tensor(request.tokens)
+            mask[row, width - len(request.tokens) :] = 1
+        device = self._model.device
+        stops = _StopStrings(self._tokenizer, requests, width)
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                max_new_tokens=max(request.max_out_len for request in requests),
+                pad_token_id=self._pad,
+                eos_token_id=sorted(self._ends) or None,
+                stopping_criteria=StoppingCriteriaList([stops]),
+                **self._sampling(requests, width),
+            )
+        rows = output[:, width:].tolist()
+        return [self._text(row, request) for row, request in zip(rows, requests, strict=True)]
+
+    def _text(self, tokens: list[int], request: Request) -> str:
+        tokens = tokens[: request.max_out_len]
+        end = next((place for place, token in enumerate(tokens) if token in self._ends), len(tokens))
+        text = self._tokenizer.decode(tokens[:end], skip_special_tokens=True)
+        return cut_at(text, request.stop)
+
+    def _sampling(self, requests: list[Request], width: int) -> dict[str, Any]:
+        """Return the arguments of greedy decoding, which a sampled token also comes out of.
+
+        The argmax of the logits plus Gumbel noise is a sample of their softmax. With noise from a stream
+        of each text's own, sampling is a greedy choice and depends on nothing else in the batch.
+        """
+        from transformers import LogitsProcessorList  # noqa: PLC0415
+        from transformers.generation import logits_process as warpers  # noqa: PLC0415
+
+        options = dict(self._options)
+        temperature = options.pop("temperature", 1.0)
+        top_k, top_p = options.pop("top_k", 0), options.pop("top_p", 1.0)
+        sampled = options.pop("do_sample", False) and temperature > 0
+        processors = []
+        if sampled:
+            if temperature != 1.0:
+                processors.append(warpers.TemperatureLogitsWarper(float(temperature)))
+            if top_k:
+                processors.append(warpers.TopKLogitsWarper(int(top_k)))
+            if top_p < 1.0:
+                processors.append(warpers.TopPLogitsWarper(float(top_p)))
+            processors.append(_gumbel(requests, width))
+        plain = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
+        return {**plain, **options, "logits_processor": LogitsProcessorList(processors)}
+
+
+def cut_at(text: str, stops: Sequence[str]) -> str:
+    """Return the text before the first of the stop strings in it."""
+    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
+    return text[: min(places)] if places else text
+
+
+class _StopStrings:
+    """Ends a row once one of its stop strings has appeared in what is new of it."""
+
+    def __init__(self, tokenizer: Any, requests: list[Request], width: int) -> None:
+        self._tokenizer, self._requests, self._width = tokenizer, requests, width
+        self._ended = [False] * len(requests)
+        longest = max((len(stop) for request in requests for stop in request.stop), default=0)
+        self._look_back = longest + _MARGIN  # no token is shorter than one byte
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        import torch  # noqa: PLC0415
+
+        new = input_ids.shape[1] - self._width
+        open_rows = [row for row, ended in enumerate(self._ended) if not ended]
+        tails = input_ids[open_rows, max(self._width, input_ids.shape[1] - self._look_back) :].tolist()
+        texts = self._tokenizer.batch_decode(tails, skip_special_tokens=False) if open_rows else []
+        for row, text in zip(open_rows, texts, strict=True):
+            request = self._requests[row]
+            self._ended[row] = new >= request.max_out_len or any(stop in text for stop in request.stop)
+        return torch.tensor(self._ended, device=input_ids.device)
+
+
+def _gumbel(requests: list[Request], width: int) -> Any:
+    """Return a logits processor that adds Gumbel noise, for each row from a generator of its own."""
+    import torch  # noqa: PLC0415
+    from transformers import LogitsProcessor  # noqa: PLC0415
+
+    class Gumbel(LogitsProcessor):
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            step = input_ids.shape[1] - width
+            noise = []
+            for request in requests:
+                generator = torch.Generator().manual_seed((request.seed * 1_000_003 + step) % 2**63)
+                noise.append(torch.empty(scores.shape[-1]).exponential_(generator=generator))
+            return scores.float() - torch.log(torch.stack(noise)).to(scores.device)
+
+    return Gumbel()

@@ -1,0 +1,191 @@
+"""Sequences that begin alike, laid out so that what they share is computed once.
+
+The choices of a question share their beginning. A row of a batch holds it once, and behind it what each
+choice has besides, side by side::
+
+    tokens     q0 q1 q2 q3 | a1 a2 | b1 | c1 c2 c3
+    positions   0  1  2  3 |  4  5 |  4 |  4  5  6
+    segment     0  0  0  0 |  1  1 |  2 |  3  3  3
+
+A token attends to those before it that are shared or of its own choice, so every choice sees exactly what it
+would see alone. The last token of a choice is predicted, never fed. For K choices of L tokens after C shared
+ones this is C + K (L - 1) tokens instead of K (C + L - 1).
+
+Rows are aligned at their ends: the scored tokens are the last ones, and the head of the model, as wide as the
+vocabulary, runs over no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sequences to be scored together: the choices of one question.
+
+    Attributes:
+        sequences: the token ids of each whole sequence, context included, at least two each.
+        starts: for each sequence the index of its first scored token, at least 1.
+    """
+
+    sequences: tuple[Tokens, ...]
+    starts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what has nothing to be scored.
+
+        Raises:
+            ValueError: a sequence without a scored token, or without a token before it.
+        """
+        for sequence, start in zip(self.sequences, self.starts, strict=True):
+            if not 1 <= start < len(sequence):
+                raise ValueError(
+                    f"found a sequence of {len(sequence)} tokens scored from token {start}, expected at least one "
+                    "token before the first scored one and one to score; see how the text was split"
+                )
+
+    @property
+    def shared(self) -> int:
+        """How many tokens are common to all sequences and have one after them in each."""
+        return min(
+            common_length(self.sequences), min(len(sequence) for sequence in self.sequences) - 1
+        )  # what is predicted last is never fed
+
+    @property
+    def fed(self) -> int:
+        """How many tokens the model has to see."""
+        shared = self.shared
+        return shared + sum(len(sequence) - shared - 1 for sequence in self.sequences)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """The scored tokens of one sequence.
+
+    Attributes:
+        loglikelihoods: natural logarithm of each scored token's probability, in the order of the tokens.
+        is_greedy: whether each of them was the model's first choice.
+    """
+
+    loglikelihoods: list[float]
+    is_greedy: bool
+
+    @property
+    def total(self) -> float:
+        """The log-likelihood of all scored tokens."""
+        return float(np.sum(self.loglikelihoods))
+
+
+def common_length(sequences: Sequence[Sequence[int]]) -> int:
+    """Return how many tokens all sequences begin with."""
+    first, last = min(sequences), max(sequences)  # whatever these two share, all between them do
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+
+
+@dataclass
+class Row:
+    """One group, laid out behind ``skip`` tokens that are cached.
+
+    Attributes:
+        tokens, positions, segments: as in the picture above, each [fed tokens].
+        queries: for each sequence, the places in the row that predict its scored tokens.
+        targets: for each sequence, its scored tokens.
+        first_query: the first place in the row that predicts anything.
+    """
+
+    tokens: list[int]
+    positions: list[int]
+    segments: list[int]
+    queries: list[list[int]]
+    targets: list[Tokens]
+    first_query: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the first query."""
+        self.first_query = min(places[0] for places in self.queries)
+
+
+def lay_out(group: Group, skip: int) -> Row:
+    """Lay a group out; its first ``skip`` tokens, shared and not needed for any prediction, are left out."""
+    shared = group.shared
+    tokens = list(group.sequences[0][skip:shared])
+    positions = list(range(skip, shared))
+    segments = [0] * len(tokens)
+    queries = []
+    for number, (sequence, start) in enumerate(zip(group.sequences, group.starts, strict=True), 1):
+        own = sequence[shared:-1]
+        begin = len(tokens)
+        tokens += own
+        positions += range(shared, shared + len(own))
+        segments += [number] * len(own)
+        # The token at index t is predicted by the one before it: shared, or own.
+        places = [
+            index - skip if index < shared else begin + index - shared
+            for index in range(start - 1, len(sequence) - 1)
+        ]
+        queries.append(places)
+    targets = [sequence[start:] for sequence, start in zip(group.sequences, group.starts, strict=True)]
+    return Row(tokens, positions, segments, queries, targets)
+
+
+@dataclass
+class PackedBatch:
+    """Rows as tensors, padded on the left.
+
+    Attributes:
+        input_ids, position_ids: int64 [rows, width].
+        allowed: bool [rows, width, cached + width]: which key a query sees.
+        distance: int64 of the same shape: how many positions the key lies before the query.
+        keep: how many places at the end of each row predict anything.
+        rows: the rows.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    allowed: torch.Tensor
+    distance: torch.Tensor
+    keep: int
+    rows: list[Row]
+
+
+def pack(rows: list[Row], cached: int, pad: int) -> PackedBatch:
+    """Turn rows into one batch behind ``cached`` tokens that all of them begin with."""
+    import torch  # noqa: PLC0415
+
+    width = max(len(row.tokens) for row in rows)
+    ids = np.full((len(rows), width), pad, dtype=np.int64)
+    positions = np.zeros((len(rows), cached + width), dtype=np.int64)
+    segments = np.full((len(rows), cached + width), -1, dtype=np.int64)  # -1 is padding
+    positions[:, :cached], segments[:, :cached] = np.arange(cached), 0
+    for number, row in enumerate(rows):
+        n = len(row.tokens)
+        ids[number, width - n :] = row.tokens
+        positions[number, cached + width - n :] = row.positions
+        segments[number, cached + width - n :] = row.segments
+    positions_t, segments_t = torch.from_numpy(positions), torch.from_numpy(segments)
+    queries, keys = segments_t[:, cached:, None], segments_t[:, None, :]
+    places = torch.arange(cached + width)
+    allowed = (
+        (places[None, None, :] <= places[cached:, None]) & ((keys == 0) | (keys == queries)) & (keys >= 0)
+    )
+    # A padded query sees itself: a softmax over nothing is not a number, and spreads.
+    allowed |= (queries < 0) & (places[None, None, :] == places[cached:, None])
+    return PackedBatch(
+        torch.from_numpy(ids),
+        positions_t[:, cached:],
+        allowed,
+        positions_t[:, cached:, None] - positions_t[:, None, :],
+        max(len(row.tokens) - row.first_query for row in rows),
+        rows,
+    )

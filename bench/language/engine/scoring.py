@@ -1,0 +1,292 @@
+"""Log-likelihoods of given tokens under a causal language model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.language.engine.batching import Batches
+from bench.language.engine.packing import (
+    Group,
+    PackedBatch,
+    TokenScores,
+    common_length,
+    lay_out,
+    pack,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+# A prefix that all questions of a run begin with is worth a cache from this many tokens on.
+MIN_CACHED_TOKENS = 24
+# Logits held at once, in values: 2**28 in float32 are 1 GiB.
+MAX_LOGITS = 2**28
+_WINDOWED = {"full_attention", "sliding_attention"}
+# Attends locally by the index in memory, whatever mask and positions say.
+_OWN_LOCAL_ATTENTION = {"gpt_neo"}
+
+
+class Scorer:
+    """Scores groups of sequences with one model.
+
+    Where a model takes positions and a mask of its caller's, what the sequences of a group share is computed
+    once, and what all groups share once for all of them (see :mod:`bench.language.engine.packing`). Whether a
+    model really does is tried out on a few random tokens before the first use; where it does not (ALiBi,
+    recurrence), each sequence is run by itself, padded on the right, where padding cannot matter.
+
+    Args:
+        model: a causal language model of transformers, in evaluation mode.
+        pad: a token id for padding.
+        batch_size: groups of a batch, or ``auto``.
+
+    Attributes:
+        shares: whether shared tokens are computed once.
+        batches: the batch size in use, and how often it was halved.
+        fed_tokens: tokens that the model was given so far, padding not counted.
+    """
+
+    def __init__(self, model: Any, pad: int, batch_size: int | str = "auto") -> None:
+        self._model, self._pad = model, pad
+        self.batches = Batches(batch_size)
+        self.fed_tokens = 0
+        parameters = inspect.signature(model.forward).parameters
+        self._keeps = "logits_to_keep" in parameters
+        self._config = model.config.get_text_config(decoder=True)
+        self._windows = _attention_windows(self._config)
+        self.shares = (
+            {"position_ids", "attention_mask"} <= parameters.keys()
+            and self._windows is not None
+            and self._config.model_type not in _OWN_LOCAL_ATTENTION
+            and self._sharing_agrees()
+        )
+
+    def score(
+        self, groups: Sequence[Group], done: Callable[[int, list[TokenScores]], None] | None = None
+    ) -> list[list[TokenScores]]:
+        """Score groups; ``done`` gets each group's index and scores as soon as its batch is through.
+
+        Raises:
+            RuntimeError: when a single group does not fit into memory.
+        """
+        results: list[list[TokenScores]] = [[] for _ in groups]
+
+        def keep(index: int, scores: list[TokenScores]) -> None:
+            results[index] = scores
+            if done is not None:
+                done(index, scores)
+
+        prefix = self._prefix(groups) if self.shares and len(groups) > 1 else None
+        run = self._run_packed(prefix) if self.shares else self._run_alone
+        self.batches.run(groups, _length, run, keep)
+        return results
+
+    # -- shared tokens computed once ---------------------------------------------------------------
+
+    def _run_packed(self, prefix: _Prefix | None) -> Callable[[list[Group]], list[list[TokenScores]]]:
+        skip = 0 if prefix is None else prefix.length
+
+        def run(groups: list[Group]) -> list[list[TokenScores]]:
+            rows = [lay_out(group, skip) for group in groups]
+            results: list[list[TokenScores]] = []
+            vocabulary = self._config.vocab_size
+            widest = max(len(row.tokens) - row.first_query for row in rows)
+            step = max(1, MAX_LOGITS // (widest * vocabulary))
+            for start in range(0, len(rows), step):
+                results += self._forward(pack(rows[start : start + step], skip, self._pad), prefix)
+            return results
+
+        return run
+
+    def _forward(self, batch: PackedBatch, prefix: _Prefix | None) -> list[list[TokenScores]]:
+        import torch  # noqa: PLC0415
+
+        device = self._model.device
+        arguments: dict[str, Any] = {"use_cache": False}
+        if prefix is not None:
+            arguments = {"past_key_values": prefix.expand(len(batch.rows)), "use_cache": True}
+        if self._keeps:
+            arguments["logits_to_keep"] = batch.keep
+        with torch.inference_mode():
+            logits = self._model(
+                input_ids=batch.input_ids.to(device),
+                position_ids=batch.position_ids.to(device),
+                attention_mask=self._mask(batch.allowed, batch.distance),
+                **arguments,
+            ).logits[:, -batch.keep :]
+        self.fed_tokens += sum(len(row.tokens) for row in batch.rows)
+        # From a place in a row to its place among the logits kept, which end where the row ends.
+        wanted = [
+            [[place - len(row.tokens) + batch.keep for place in places] for places in row.queries]
+            for row in batch.rows
+        ]
+        return gather(logits, wanted, [row.targets for row in batch.rows])
+
+    def _mask(self, allowed: torch.Tensor, distance: torch.Tensor) -> Any:
+        """Return additive masks [rows, 1, width, keys], one per kind of layer where there are two kinds."""
+        import torch  # noqa: PLC0415
+
+        dtype = self._model.dtype
+        windows = self._windows or {}
+
+        def additive(window: int | None) -> torch.Tensor:
+            seen = allowed if window is None else allowed & (distance < window)
+            mask = torch.zeros(seen.shape, dtype=dtype)
+            return mask.masked_fill_(~seen, torch.finfo(dtype).min)[:, None].to(self._model.device)
+
+        masks = {name: additive(window) for name, window in windows.items()}
+        return next(iter(masks.values())) if len(masks) == 1 else masks
+
+    def _prefix(self, groups: Sequence[Group]) -> _Prefix | None:
+        """Compute what all groups begin with, once, unless that is short."""
+        length = common_length([group.sequences[0] for group in groups])
+        length = min([length, *(min(group.shared, min(group.starts) - 1) for group in groups)])
+        if length < MIN_CACHED_TOKENS:
+            return None
+        import torch  # noqa: PLC0415
+        from transformers import DynamicCache  # noqa: PLC0415
+
+        places = torch.arange(length)
+        distance = (places[:, None] - places)[None]
+        cache = DynamicCache()  # without a config no layer drops what lies behind its window: the mask does
+        arguments = {"logits_to_keep": 1} if self._keeps else {}
+        with torch.inference_mode():
+            self._model(
+                input_ids=torch.tensor([groups[0].sequences[0][:length]], device=self._model.device),
+                position_ids=places[None].to(self._model.device),
+                attention_mask=self._mask(distance >= 0, distance),
+                past_key_values=cache,
+                use_cache=True,
+                **arguments,
+            )
+        self.fed_tokens += length
+        return _Prefix(length, [(layer.keys, layer.values) for layer in cache.layers])
+
+    def _sharing_agrees(self) -> bool:
+        """Whether a packed row gives what each of its sequences gives by itself."""
+        rng = np.random.default_rng(0)
+        low = min(self._config.vocab_size - 1, 3)
+
+        def tokens(count: int) -> tuple[int, ...]:
+            return tuple(rng.integers(low, self._config.vocab_size, count).tolist())
+
+        common, other = tokens(9), tokens(5)
+        groups = [
+            Group((common + tokens(2), common + tokens(4), common + tokens(1)), (7, 9, 9)),
+            Group((other + tokens(3), other + tokens(1)), (5, 5)),
+        ]
+        try:
+            packed = self._run_packed(None)(groups)
+        except Exception:  # whatever a model makes of arguments that it does not know
+            return False
+        alone = [self._run_alone([Group((s,), (b,))])[0][0] for g in groups for s, b in _each(g)]
+        pairs = zip((scores for group in packed for scores in group), alone, strict=True)
+        worst = max(float(np.abs(np.subtract(a.loglikelihoods, b.loglikelihoods)).max()) for a, b in pairs)
+        exact = self._model.dtype.itemsize >= 4
+        return worst < (2e-4 if exact else 0.25)
+
+    # -- each sequence by itself -------------------------------------------------------------------
+
+    def _run_alone(self, groups: list[Group]) -> list[list[TokenScores]]:
+        import torch  # noqa: PLC0415
+
+        pairs = [pair for group in groups for pair in _each(group)]
+        width = max(len(sequence) for sequence, _ in pairs) - 1
+        results: list[TokenScores] = []
+        step = max(1, min(len(pairs), MAX_LOGITS // (width * self._config.vocab_size)))
+        for begin in range(0, len(pairs), step):
+            chunk = pairs[begin : begin + step]
+            width = max(len(sequence) for sequence, _ in chunk) - 1
+            ids = torch.full((len(chunk), width), self._pad, dtype=torch.int64)
+            mask = torch.zeros((len(chunk), width), dtype=torch.int64)
+            for row, (sequence, _) in enumerate(chunk):
+                ids[row, : len(sequence) - 1] = torch.tensor(sequence[:-1])
+                mask[row, : len(sequence) - 1] = 1
+            with torch.inference_mode():
+                logits = self._model(
+                    input_ids=ids.to(self._model.device), attention_mask=mask.to(self._model.device),
+                    use_cache=False,
+                ).logits  # fmt: skip
+            self.fed_tokens += int(mask.sum())
+            wanted = [[list(range(start - 1, len(sequence) - 1))] for sequence, start in chunk]
+            scores = gather(logits, wanted, [[sequence[start:]] for sequence, start in chunk])
+            results += [row[0] for row in scores]
+        found = iter(results)
+        return [[next(found) for _ in group.sequences] for group in groups]
+
+
+class _Prefix:
+    """Keys and values of what all groups begin with, [1, heads, length, size] per layer."""
+
+    def __init__(self, length: int, layers: list[tuple[Any, Any]]) -> None:
+        self.length, self._layers = length, layers
+
+    def expand(self, rows: int) -> Any:
+        """Return a cache of so many rows; the model appends to it, so each batch gets its own."""
+        from transformers import DynamicCache  # noqa: PLC0415
+
+        cache = DynamicCache()
+        for number, (keys, values) in enumerate(self._layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
+        return cache
+
+
+def gather(
+    logits: torch.Tensor, queries: list[list[list[int]]], targets: Sequence[Sequence[Sequence[int]]]
+) -> list[list[TokenScores]]:
+    """Return the log-probabilities of targets.
+
+    Args:
+        logits: [rows, places, vocabulary].
+        queries: for each row and sequence, the places that predict its tokens.
+        targets: of the same shape, the tokens.
+    """
+    import torch  # noqa: PLC0415
+
+    width = logits.shape[1]
+    flat = [
+        row * width + place
+        for row, sequences in enumerate(queries)
+        for places in sequences
+        for place in places
+    ]
+    wanted = [token for sequences in targets for sequence in sequences for token in sequence]
+    # Several sequences may ask the same place: the first token of every choice does.
+    unique, inverse = np.unique(np.asarray(flat), return_inverse=True)
+    index = torch.from_numpy(unique).to(logits.device)
+    chosen = logits.reshape(-1, logits.shape[-1]).index_select(0, index).float()
+    place = torch.from_numpy(inverse).to(logits.device)
+    token = torch.tensor(wanted, device=logits.device)
+    values = (chosen[place, token] - torch.logsumexp(chosen, -1)[place]).double().cpu().tolist()
+    greedy = (chosen.argmax(-1)[place] == token).cpu().tolist()
+    results, at = [], 0
+    for sequences in targets:
+        row = []
+        for sequence in sequences:
+            end = at + len(sequence)
+            row.append(TokenScores(values[at:end], all(greedy[at:end])))
+            at = end
+        results.append(row)
+    return results
+
+
+def _attention_windows(config: Any) -> dict[str, int | None] | None:
+    """Return the attention window of each kind of layer, None where a kind is neither full nor sliding."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None:
+        return {"sliding_attention" if window else "full_attention": window or None}
+    if not set(kinds) <= _WINDOWED:
+        return None
+    return {kind: window if kind == "sliding_attention" else None for kind in sorted(set(kinds))}
+
+
+def _each(group: Group) -> list[tuple[tuple[int, ...], int]]:
+    return list(zip(group.sequences, group.starts, strict=True))
+
+
+def _length(group: Group) -> tuple[int, int]:
+    return group.fed, min(group.starts)

@@ -1,0 +1,61 @@
+"""The model in memory: loaded once, kept for all cases that use it, dropped before the next one is loaded."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+from bench.language.backend import Backend
+from bench.language.models.config import ModelConfig
+
+
+class ModelHolder:
+    """Holds one model at a time; cases come grouped by model, so a process loads each once.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        concurrency: requests to a server at a time.
+
+    Attributes:
+        load_s: seconds that loading the model took.
+    """
+
+    def __init__(self, device: str, concurrency: int = 8) -> None:
+        self._device, self._concurrency = device, concurrency
+        self._config: ModelConfig | None = None
+        self._backend: Backend | None = None
+        self.load_s = 0.0
+
+    def get(self, config: ModelConfig) -> Backend:
+        """Return the model of a configuration.
+
+        Raises:
+            ModelProblem: when it cannot be loaded.
+        """
+        if self._backend is None or self._config != config:
+            self.drop()
+            began = time.monotonic()
+            self._backend, self._config = self._load(config), config
+            self.load_s = time.monotonic() - began
+        return self._backend
+
+    def drop(self) -> None:
+        """Free the model: two of them may not fit."""
+        self._backend = self._config = None
+        gc.collect()
+        if self._device == "cuda":
+            import torch  # noqa: PLC0415
+
+            torch.cuda.empty_cache()
+
+    def _load(self, config: ModelConfig) -> Backend:
+        if config.backend == "server":
+            from bench.language.server_backend import ServerBackend  # noqa: PLC0415
+
+            return ServerBackend(config, self._concurrency)
+        from bench.language.backend import LocalBackend  # noqa: PLC0415
+        from bench.language.models.loading import load_model  # noqa: PLC0415
+        from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+
+        ensure_torchvision()  # transformers imports it, and a build that does not fit torch breaks that
+        return LocalBackend(load_model(config, self._device), config.batch_size)

@@ -1,0 +1,230 @@
+"""From rows to questions: the prompt with its in-context examples, the choices, the right answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import LanguageProblem
+from bench.language.retrieve import make_retriever
+from bench.language.rows import Rows
+from bench.language.spec import Dataset, Generation, Rolling
+
+Fields = dict[str, Any]
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that a model is asked.
+
+    Attributes:
+        key: unique in its dataset; the row's number, and the rotation of its options where there are several.
+        index: number of the row in the whole dataset.
+        fields: the prepared row.
+        instruction, examples, query: what the prompt is made of.
+        separator: between them.
+        choices: texts that may follow the prompt, separator included; empty for a generation.
+        labels: the choices without what separates them from the prompt.
+        golds: the index of the right choice, or right texts.
+    """
+
+    key: str
+    index: int
+    fields: Fields
+    instruction: str
+    examples: tuple[str, ...]
+    query: str
+    separator: str
+    choices: tuple[str, ...]
+    labels: tuple[str, ...]
+    golds: tuple[Any, ...]
+
+    def prompt(self, examples: int | None = None) -> str:
+        """Return the text before the answer, with all examples or only the first so many."""
+        kept = self.examples if examples is None else self.examples[:examples]
+        body = self.separator.join([*kept, self.query])
+        return f"{self.instruction}{body}"
+
+    def fitting(self, limit: int, length: Callable[[str], int]) -> tuple[str, int]:
+        """Return the longest prompt within a limit and how many examples it had to drop, from the end.
+
+        Args:
+            limit: length at most.
+            length: of a text, in the unit of the limit.
+        """
+        for kept in range(len(self.examples), 0, -1):
+            prompt = self.prompt(kept)
+            if length(prompt) <= limit:
+                return prompt, len(self.examples) - kept
+        return self.prompt(0), len(self.examples)
+
+
+class Asker:
+    """Makes questions of rows.
+
+    Args:
+        dataset: what is asked.
+        training: rows for in-context examples.
+        seed: of the run.
+
+    Raises:
+        LanguageProblem: when a row does not have the form that the dataset's file declares.
+    """
+
+    def __init__(self, dataset: Dataset, training: Rows, seed: int) -> None:
+        self._dataset = dataset
+        examples = dataset.examples
+        self._texts: list[str] = []
+        if examples.retriever != "zero":
+            prepared = [self._prepared(row, number) for number, row in enumerate(training)]
+            self._texts = [self._example(fields, number) for number, fields in enumerate(prepared)]
+            queries = [self._filled(dataset.prompt, fields, number) for number, fields in enumerate(prepared)]
+        else:
+            queries = []
+        try:
+            self._retriever = make_retriever(examples, queries, seed)
+        except ValueError as error:
+            raise LanguageProblem("data_failed", f"in-context examples: {error}") from error
+
+    def ask(self, rows: Rows, first: int = 0) -> list[Question]:
+        """Return the questions of rows, of which the first is row number ``first`` of the dataset."""
+        questions = []
+        for index, row in enumerate(rows, first):
+            fields = self._prepared(row, index)
+            turned = rotations(fields, self._dataset.gold) if self._dataset.circular else [fields]
+            for number, rotated in enumerate(turned):
+                key = f"{index}r{number}" if len(turned) > 1 else str(index)
+                questions.append(self._question(key, index, rotated))
+        return questions
+
+    def _question(self, key: str, index: int, fields: Fields) -> Question:
+        dataset = self._dataset
+        query = self._filled(dataset.prompt, fields, index)
+        choices, labels = self._choices(fields, index)
+        return Question(
+            key=key,
+            index=index,
+            fields=fields,
+            instruction=dataset.examples.instruction,
+            examples=tuple(self._texts[row] for row in self._retriever.indices(index, query)),
+            query=query,
+            separator=dataset.examples.separator,
+            choices=choices,
+            labels=labels,
+            golds=self._golds(fields, labels, index),
+        )
+
+    def _prepared(self, row: dict[str, Any], index: int) -> Fields:
+        if self._dataset.prepare is None:
+            return row
+        try:
+            return dict(self._dataset.prepare(dict(row)))
+        except Exception as error:
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: prepare() raised {type(error).__name__}: {error}; found the columns "
+                f"{', '.join(row)}, see what the dataset's file expects",
+            ) from error
+
+    def _filled(self, template: str, fields: Fields, index: int) -> str:
+        try:
+            return template.format(**fields)
+        except (KeyError, IndexError, AttributeError) as error:
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: the template {template[:60]!r} asks for {error}, found the fields {', '.join(fields)}; "
+                "mend the template or the rows",
+            ) from error
+
+    def _choices(self, fields: Fields, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        declared = self._dataset.choices
+        if isinstance(declared, str):
+            found = fields.get(declared)
+            if (
+                not isinstance(found, Sequence)
+                or isinstance(found, str)
+                or not all(isinstance(c, str) for c in found)
+            ):
+                raise LanguageProblem(
+                    "data_failed", f"row {index}: found {found!r} as {declared}, expected a list of texts"
+                )
+            labels = tuple(found)
+            choices = tuple(f"{self._dataset.separator}{label}" for label in labels)
+        else:
+            choices = tuple(self._filled(template, fields, index) for template in declared)
+            labels = tuple(choice.lstrip() for choice in choices)
+        if declared and (len(choices) < 2 or not all(labels)):
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: found the choices {list(labels)}, expected at least two, none empty",
+            )
+        return choices, labels
+
+    def _golds(self, fields: Fields, labels: tuple[str, ...], index: int) -> tuple[Any, ...]:
+        gold = fields.get(self._dataset.gold)
+        if labels:
+            if isinstance(gold, str) and gold.strip().isdigit():
+                gold = int(gold)
+            if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(labels):
+                raise LanguageProblem(
+                    "data_failed",
+                    f"row {index}: found {gold!r} as {self._dataset.gold}, expected the index of one of "
+                    f"{len(labels)} choices; a split without labels cannot be evaluated",
+                )
+            return (gold,)
+        golds = tuple(gold) if isinstance(gold, list | tuple) else (gold,)
+        if not golds or not all(isinstance(text, str | int | float) and str(text).strip() for text in golds):
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: found {gold!r} as {self._dataset.gold}, expected a text or a list of texts",
+            )
+        return tuple(str(text) for text in golds)
+
+    def _example(self, fields: Fields, index: int) -> str:
+        """Return a training row with its answer."""
+        dataset = self._dataset
+        prompt = self._filled(dataset.prompt, fields, index)
+        choices, labels = self._choices(fields, index)
+        golds = self._golds(fields, labels, index)
+        if dataset.answer is not None:
+            return prompt + self._filled(dataset.answer, fields, index)
+        return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
+
+
+def rotations(fields: Fields, gold: str) -> list[Fields]:
+    """Return the row once for each rotation of its ``options``; the right answer moves along.
+
+    The right answer is an index or an option letter.
+
+    Raises:
+        LanguageProblem: when there are no options to rotate, or the answer is neither.
+    """
+    options, answer = fields.get("options"), fields.get(gold)
+    if not isinstance(options, list | tuple) or len(options) < 2:
+        raise LanguageProblem(
+            "data_failed", f"found {options!r} as options, expected a list of at least two to rotate"
+        )
+    letter = isinstance(answer, str) and len(answer) == 1 and answer in _LETTERS
+    if not letter and not isinstance(answer, int):
+        raise LanguageProblem(
+            "data_failed", f"found the answer {answer!r}, expected an index or an option letter"
+        )
+    place = _LETTERS.index(answer) if isinstance(answer, str) else answer
+    turned = []
+    for shift in range(len(options)):
+        moved = (place + shift) % len(options)
+        rotated = [options[(i - shift) % len(options)] for i in range(len(options))]
+        turned.append({**fields, "options": rotated, gold: _LETTERS[moved] if letter else moved})
+    return turned
+
+
+def is_generation(dataset: Dataset) -> bool:
+    """Whether the model writes, instead of choosing."""
+    return isinstance(dataset.inference, Generation)
+
+
+def is_rolling(dataset: Dataset) -> bool:
+    """Whether whole texts are scored."""
+    return isinstance(dataset.inference, Rolling)

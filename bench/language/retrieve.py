@@ -1,0 +1,166 @@
+"""Which rows of the training split stand as examples before a question.
+
+The choice depends on the run's seed, the question and the training split, never on the order in which
+questions are asked nor on how they are shared out among workers.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench.language.spec import Examples
+
+# Characters of scripts that put no blanks between words are words of their own.
+_UNSPACED = "぀-ヿ㐀-鿿"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+
+
+class Retriever(Protocol):
+    """Chooses the examples of a question."""
+
+    def indices(self, question_index: int, query: str) -> list[int]:
+        """Return rows of the training split, in the order in which they stand before the question.
+
+        Args:
+            question_index: place of the question in the whole split, also where a worker has a part of it.
+            query: text of the question, of the same form as the training texts.
+        """
+
+
+def make_retriever(examples: Examples, train_texts: Sequence[str], seed: int) -> Retriever:
+    """Return the retriever that a dataset declares.
+
+    Args:
+        examples: what the dataset declares.
+        train_texts: text of each row of the training split, shape (rows,); empty where there is none.
+        seed: of the run; for ``random`` only.
+
+    Raises:
+        ValueError: examples that the training split cannot give, or a declaration that contradicts itself.
+    """
+    if examples.retriever == "zero":
+        _expect(
+            not examples.count and not examples.ids,
+            f"{examples.count} examples and ids {examples.ids}",
+            "none for retriever 'zero'",
+            "name another retriever, or leave them out",
+        )
+        return _Fixed(())
+    _check(examples, len(train_texts))
+    if examples.retriever == "fixed":
+        return _Fixed(examples.ids or tuple(range(examples.count)))
+    if examples.retriever == "random":
+        return _Random(examples.count, len(train_texts), seed)
+    return _Bm25(examples.count, train_texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """The same examples for every question."""
+
+    ids: tuple[int, ...]
+
+    def indices(self, question_index: int, query: str) -> list[int]:
+        return list(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Random:
+    """Examples drawn without replacement, other ones for each question."""
+
+    count: int
+    rows: int
+    seed: int
+
+    def indices(self, question_index: int, query: str) -> list[int]:
+        # A text as seed keeps (1, 12) and (11, 2) apart, and Python hashes it the same way everywhere.
+        return random.Random(f"{self.seed}:{question_index}").sample(range(self.rows), self.count)
+
+
+class _Bm25:
+    """The examples most like the question by BM25, the nearest one first, as OpenCompass has them.
+
+    A prompt that is too long drops examples from the end: those that are least like the question. Of equally
+    near ones, the earlier rows of the training split are taken and count as nearer. Source:
+    Robertson et al. 1994 in the form of Lucene, k1 = 1.5 and b = 0.75, as in the library bm25s.
+    """
+
+    def __init__(self, count: int, train_texts: Sequence[str]) -> None:
+        self._count = count
+        self._rows = len(train_texts)
+        self._index = _bm25_index([_words(text) for text in train_texts])
+
+    def indices(self, question_index: int, query: str) -> list[int]:
+        words = _words(query)
+        # Neither a query nor a training split without words has anything to look up.
+        scores = self._index.get_scores(words) if self._index and words else np.zeros(self._rows)
+        nearest = np.argsort(-scores, kind="stable")[: self._count]
+        return [int(row) for row in nearest]
+
+
+def _bm25_index(texts: list[list[str]]) -> Any | None:
+    """Return an index of texts given as words, None where there is no word in them."""
+    import bm25s  # noqa: PLC0415  only datasets with this retriever need it
+
+    if not any(texts):
+        return None
+    index = bm25s.BM25(method="lucene", k1=1.5, b=0.75, dtype="float64", backend="numpy")
+    index.index(texts, show_progress=False)
+    return index
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _check(examples: Examples, rows: int) -> None:
+    """Refuse examples that the training split cannot give."""
+    name = f"retriever {examples.retriever!r}"
+    if examples.retriever != "fixed":
+        _expect(
+            not examples.ids,
+            f"ids {examples.ids}",
+            f"none for {name}",
+            "leave them out, or use retriever 'fixed'",
+        )
+    count = len(examples.ids) or examples.count
+    _expect(
+        count > 0, f"{count} examples", f"at least one for {name}", "set `count`, or use retriever 'zero'"
+    )
+    _expect(
+        examples.count in {0, count},
+        f"count {examples.count} beside {len(examples.ids)} ids",
+        "as many as there are ids",
+        "leave `count` or `ids` out",
+    )
+    _expect(
+        rows > 0,
+        "no training split",
+        f"one with at least {count} rows for {name}",
+        "set `train_split` of the source, or use retriever 'zero'",
+    )
+    outside = [row for row in examples.ids if not 0 <= row < rows]
+    _expect(not outside, f"ids {outside}", f"rows 0 to {rows - 1} of the training split", "correct them")
+    _expect(
+        len(set(examples.ids)) == len(examples.ids),
+        f"ids {examples.ids}",
+        "each row once",
+        "drop the repeated ones",
+    )
+    _expect(
+        count <= rows,
+        f"{rows} training rows",
+        f"at least the {count} examples asked for by {name}",
+        "lower `count`, or use a larger training split",
+    )
+
+
+def _expect(holds: bool, found: str, expected: str, remedy: str) -> None:
+    if not holds:
+        raise ValueError(f"found {found}, expected {expected}; {remedy}")

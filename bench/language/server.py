@@ -1,0 +1,503 @@
+"""A language model behind a server that speaks OpenAI's completions: vLLM, SGLang, llama-cpp-python, a hosted one."""
+
+from __future__ import annotations
+
+import email.utils
+import itertools
+import math
+import os
+import random
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import requests
+import requests.adapters
+import requests.auth
+
+from bench.language.models.config import ModelProblem
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_LONGEST_WAIT_S = 60.0
+_MAX_STOPS = 4  # OpenAI refuses more; the text is cut at all of them here in any case
+_TRANSIENT = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredText:
+    """The log-likelihood of a continuation given its context.
+
+    Attributes:
+        sum: natural logarithm of the probability of the whole continuation.
+        tokens: the same of each of its tokens, whose sum it is.
+        is_greedy: whether each token was the likeliest one; None where the server does not say.
+        token_count: tokens of the continuation.
+        context_tokens: tokens before it, a start token included where the server adds one.
+    """
+
+    sum: float
+    tokens: list[float]
+    is_greedy: bool | None
+    token_count: int
+    context_tokens: int
+
+
+class CompletionServer:
+    """A client of ``/v1/completions`` and ``/v1/chat/completions``; several requests are under way at a time.
+
+    An answer of 429 or 5xx, a timeout and a lost connection are tried again, after a wait that doubles or that
+    the server names; any other refusal is not.
+
+    Args:
+        base_url: for example ``http://localhost:8000/v1``; ``/v1`` is added where the address has no path.
+        model: the name by which the server knows the model.
+        api_key: sent as bearer token; the environment's ``OPENAI_API_KEY`` where None, none where that is not set.
+        timeout_s: seconds until an answer begins, per try.
+        max_retries: further tries of a request that failed.
+        concurrency: requests under way at a time.
+        backoff_s: seconds before the second try; each further wait is twice as long, up to a minute.
+        request_kwargs: further fields of each request for generation: ``{"top_p": 0.9}``.
+
+    Raises:
+        ModelProblem: from the constructor, when the address is none.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = 300.0,
+        max_retries: int = 5,
+        concurrency: int = 8,
+        backoff_s: float = 0.5,
+        request_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.base_url, self.model = _base_url(base_url), model
+        self._timeout_s, self._max_retries, self._concurrency = timeout_s, max_retries, concurrency
+        self._backoff_s = backoff_s
+        self._request_kwargs = dict(request_kwargs or {})
+        self._session = requests.Session()
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=concurrency)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
+        # As a header alone it would give way to an entry in ~/.netrc.
+        self._session.auth = _Bearer(key) if key else None
+        self._jitter = random.Random()  # the global one may be seeded for a measurement
+        self._least_tokens = 0  # what max_tokens this server takes when nothing is to be generated
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        max_out_len: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> list[str]:
+        """Let the model continue each prompt.
+
+        Args:
+            max_out_len: new tokens at most.
+            stop: strings at which a text ends; they are not part of it.
+
+        Returns:
+            The new text of each prompt, in their order.
+
+        Raises:
+            ModelProblem: when the server cannot be reached, refuses, or answers in another form.
+        """
+        fields = self._generation(max_out_len, stop, temperature, seed)
+
+        def one(prompt: str) -> str:
+            choice = self._choice("completions", {"prompt": prompt, **fields})
+            return _cut(_text(choice.get("text"), self._url("completions")), stop)
+
+        return self._each(one, prompts)
+
+    def chat(
+        self,
+        messages_list: Sequence[Sequence[Mapping[str, str]]],
+        max_out_len: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> list[str]:
+        """Let the model answer each conversation; the server applies its chat template.
+
+        Args:
+            messages_list: conversations of messages with ``role`` and ``content``.
+            max_out_len: new tokens at most.
+            stop: strings at which a text ends; they are not part of it.
+
+        Returns:
+            The answer of each conversation, in their order; empty where the model gave none in words.
+
+        Raises:
+            ModelProblem: as for :meth:`generate`.
+        """
+        fields = self._generation(max_out_len, stop, temperature, seed)
+        url = self._url("chat/completions")
+
+        def one(messages: Sequence[Mapping[str, str]]) -> str:
+            body = {"messages": [dict(message) for message in messages], **fields}
+            message = self._choice("chat/completions", body).get("message")
+            if not isinstance(message, dict) or "content" not in message:
+                raise ModelProblem(
+                    f"{url}: found a choice with the message {message!r:.200}; expected one with content; "
+                    "use a server of chat completions"
+                )
+            # Null is an answer: a model that was cut off while it thought has no words yet.
+            return _cut(_text(message["content"] or "", url), stop)
+
+        return self._each(one, messages_list)
+
+    def loglikelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[ScoredText]:
+        """Score each continuation given its context, both as one text that the server tokenizes.
+
+        A token that reaches over the border between the two counts to the continuation.
+
+        Args:
+            pairs: contexts and continuations, the separating space at the start of the continuation.
+
+        Returns:
+            The score of each pair, in their order.
+
+        Raises:
+            ModelProblem: as for :meth:`generate`; also when the server gives no log-probabilities of the prompt,
+                or none of a continuation's first token since nothing is before it.
+        """
+        return self._each(self._score, pairs)
+
+    def whole_text(self, prompts: Sequence[str]) -> list[list[float | None]]:
+        """Return the log-probability of each token of each prompt; of the first one, where nothing is before it, None.
+
+        Raises:
+            ModelProblem: as for :meth:`loglikelihoods`.
+        """
+        return self._each(lambda prompt: self._echo(prompt).logprobs, prompts)
+
+    def _score(self, pair: tuple[str, str]) -> ScoredText:
+        context, continuation = pair
+        echo = self._echo(context + continuation)
+        border = echo.border(len(context))
+        if border is None:
+            # Offsets that are wrong tell nothing; the tokens that the context alone has are before the border.
+            alone = self._echo(context).tokens if context else []
+            border = _common(alone, echo.tokens)
+        logprobs = echo.logprobs[border:]
+        tokens = [logprob for logprob in logprobs if logprob is not None]
+        if len(tokens) < len(logprobs):
+            raise ModelProblem(
+                f"{self._url('completions')}: found no log-probability of the first token of {continuation!r:.80}, since "
+                "nothing is before it; expected a context; give one, or a model whose tokenizer adds a start token"
+            )
+        return ScoredText(
+            sum=math.fsum(tokens),
+            tokens=tokens,
+            is_greedy=echo.is_greedy(border),
+            token_count=len(tokens),
+            context_tokens=border,
+        )
+
+    def _echo(self, text: str) -> _Echo:
+        """Ask for the log-probabilities of a text, and for no more of it than the server insists on."""
+        url = self._url("completions")
+        least = self._least_tokens
+        body = {"prompt": text, "echo": True, "logprobs": 1, "max_tokens": least, "temperature": 0}
+        try:
+            choice, usage = self._choice_and_usage("completions", body)
+        except _Refused:
+            if least > 0:
+                raise
+            choice, usage = self._choice_and_usage("completions", {**body, "max_tokens": 1})
+            self._least_tokens = least = 1
+        return _Echo.of(choice, usage, text, least, url)
+
+    def _generation(
+        self, max_out_len: int, stop: Sequence[str], temperature: float, seed: int | None
+    ) -> dict[str, Any]:
+        fields: dict[str, Any] = {"max_tokens": max_out_len, "temperature": temperature}
+        if stop:
+            fields["stop"] = list(stop[:_MAX_STOPS])
+        if seed is not None:
+            fields["seed"] = seed
+        return {**fields, **self._request_kwargs}
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url}/{path}"
+
+    def _each(self, action: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="completion")
+        try:
+            return list(pool.map(action, items))
+        finally:
+            # After a problem, what has not begun never will.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _choice(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return self._choice_and_usage(path, fields)[0]
+
+    def _choice_and_usage(
+        self, path: str, fields: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the one choice of an answer, and its count of tokens where it has one."""
+        url = self._url(path)
+        answer = self._post(url, {"model": self.model, **fields})
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+            found = f"{len(choices)} choices" if isinstance(choices, list) else f"{answer!r:.200}"
+            raise ModelProblem(
+                f"{url}: found {found}; expected one choice for one prompt; use a server of OpenAI's completions"
+            )
+        usage = answer.get("usage")
+        return choices[0], usage if isinstance(usage, dict) else {}
+
+    def _post(self, url: str, body: Mapping[str, Any]) -> Any:
+        """Post a request until it is answered; returns the JSON of the answer."""
+        for tried in range(self._max_retries + 1):
+            wait_s = self._backoff_s * 2**tried * self._jitter.uniform(1.0, 1.25)
+            try:
+                # A redirect would turn the POST into a GET.
+                response = self._session.post(url, json=body, timeout=self._timeout_s, allow_redirects=False)
+            except _TRANSIENT as error:
+                trouble = f"{type(error).__name__}: {error}"
+            except requests.exceptions.RequestException as error:
+                raise ModelProblem(
+                    f"{url}: no request could be made ({type(error).__name__}: {error}); "
+                    "expected an address such as http://localhost:8000/v1; correct --api-base"
+                ) from error
+            else:
+                if response.status_code != 429 and response.status_code < 500:
+                    return _answer(url, response, self.model)
+                trouble = f"status {response.status_code}, {_said(response)}"
+                wait_s = max(wait_s, _retry_after_s(response.headers.get("Retry-After")))
+            if tried < self._max_retries:
+                time.sleep(min(wait_s, _LONGEST_WAIT_S))
+        raise ModelProblem(
+            f"{url}: no answer in {self._max_retries + 1} tries (the last: {trouble}); "
+            "expected a server that answers; start it, lower --api-concurrency, or correct --api-base"
+        )
+
+
+class _Refused(ModelProblem):
+    """The server says that a request is wrong: asked differently, it may answer."""
+
+
+class _Bearer(requests.auth.AuthBase):
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    """What a server says of the tokens of a prompt.
+
+    Attributes:
+        text: the prompt.
+        tokens: their texts, as the server writes them.
+        logprobs: given all before; None for the first one, which has nothing before it.
+        likeliest: the highest log-probability at each place; None where it is not said.
+        starts: offset in the text at which each token starts; None where the server's offsets do not fit the text.
+    """
+
+    text: str
+    tokens: list[str]
+    logprobs: list[float | None]
+    likeliest: list[float | None]
+    starts: list[int] | None
+
+    @classmethod
+    def of(
+        cls, choice: Mapping[str, Any], usage: Mapping[str, Any], text: str, extra: int, url: str
+    ) -> _Echo:
+        """Read a choice; its last tokens may be generated, at most ``extra`` of them if ``usage`` does not tell."""
+        said = choice.get("logprobs")
+        said = said if isinstance(said, dict) else {}
+        tokens = [str(token) for token in said.get("tokens") or []]
+        logprobs = said.get("token_logprobs") or []
+        counted = usage.get("prompt_tokens")
+        # Not by `completion_tokens`: vLLM counts one that it leaves out when none is asked for.
+        counts = [counted] if isinstance(counted, int) else []
+        counts = [count for count in (*counts, len(tokens) - extra, len(tokens)) if 0 < count <= len(tokens)]
+        starts = _aligned(said.get("text_offset") or [], tokens, text, counts)
+        echoed = isinstance(choice.get("text"), str) and text in choice["text"]
+        is_partial = starts is None and (not counts or (isinstance(counted, int) and counted > len(tokens)))
+        if not echoed or is_partial or len(logprobs) != len(tokens):
+            # A server that disregards `echo` gives log-probabilities of what it generated instead.
+            raise ModelProblem(
+                f"{url}: found {len(logprobs)} log-probabilities of {len(tokens)} tokens, the prompt "
+                f"{'' if echoed else 'not '}among the text; expected those of the prompt (echo=true, logprobs=1); "
+                "use a server that gives them, such as vLLM, or evaluate by generation"
+            )
+        kept = counts[0] if starts is None else len(starts)
+        likeliest = _likeliest(said.get("top_logprobs") or [], kept)
+        return cls(text, tokens[:kept], _checked(logprobs[:kept], url), likeliest, starts)
+
+    def border(self, offset: int) -> int | None:
+        """Return the index of the first token that reaches beyond an offset, None where offsets tell nothing."""
+        if self.starts is None:
+            return None
+        ends = [*self.starts[1:], len(self.text)]
+        # A start token has no width. Nor have, to some servers, the first parts of a character beyond ASCII.
+        first = 1 if ends[0] <= 0 and self.logprobs[0] is None and self.text[:1].isascii() else 0
+        beyond = (
+            index
+            for index, (start, end) in enumerate(zip(self.starts, ends, strict=True))
+            if index >= first and (start >= offset or end > offset)
+        )
+        return next(beyond, len(self.tokens))
+
+    def is_greedy(self, first: int) -> bool | None:
+        """Return whether all tokens from an index on are the likeliest; None where it is not said, or there are none."""
+        verdicts = [
+            None if own is None or best is None else own >= best
+            for own, best in zip(self.logprobs[first:], self.likeliest[first:], strict=True)
+        ]
+        return None if None in verdicts or not verdicts else all(verdicts)
+
+
+def _aligned(
+    offsets: Sequence[Any], tokens: Sequence[str], text: str, counts: Iterable[int]
+) -> list[int] | None:
+    """Return where the tokens of a prompt start in it; None where offsets cannot be right.
+
+    vLLM adds up the lengths of the tokens' texts: a start token, which is not in the text, shifts all offsets, and
+    each part of a character that is spread over tokens counts as a whole one.
+
+    Args:
+        counts: how many tokens of the list may be the prompt's, the likeliest first.
+    """
+    if len(offsets) != len(tokens) or not all(isinstance(offset, int) for offset in offsets):
+        return None
+    if any(one > other for one, other in itertools.pairwise(offsets)):
+        return None
+    # A token of its own before the text: the next one starts where it ends.
+    is_added = len(tokens) > 1 and offsets[1] == len(tokens[0]) and not text.startswith(tokens[0])
+    for count in counts:
+        for shift in (len(tokens[0]), 0) if is_added else (0,):
+            starts = [offset - shift for offset in offsets[:count]]
+            if starts[-1] < len(text) == starts[-1] + len(tokens[count - 1]):
+                return starts
+    return None
+
+
+def _likeliest(top: Sequence[Any], count: int) -> list[float | None]:
+    found = [
+        max(said.values()) if isinstance(said, dict) and said else None
+        for said in itertools.islice(top, count)
+    ]
+    return found + [None] * (count - len(found))
+
+
+def _checked(logprobs: Sequence[Any], url: str) -> list[float | None]:
+    for index, value in enumerate(logprobs):
+        is_number = isinstance(value, int | float) and not math.isnan(value)
+        if not is_number and not (index == 0 and value is None):
+            raise ModelProblem(
+                f"{url}: found the log-probability {value!r} at token {index} of a prompt; expected a number; "
+                "look at the server's log, a model in a narrow dtype may have overflowed"
+            )
+    return [None if value is None else float(value) for value in logprobs]
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many tokens two lists have in common from their start."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
+
+
+def _text(value: Any, url: str) -> str:
+    if not isinstance(value, str):
+        raise ModelProblem(
+            f"{url}: found {value!r:.200} as the text of a choice; expected a string; use a server of OpenAI's completions"
+        )
+    return value
+
+
+def _cut(text: str, stop: Iterable[str]) -> str:
+    """Cut a text at the first of all stops: a server may take fewer of them, or keep the one that it found."""
+    places = [text.find(string) for string in stop if string]
+    return text[: min((place for place in places if place >= 0), default=len(text))]
+
+
+def _base_url(address: str) -> str:
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ModelProblem(
+            f"--api-base {address}: found no http or https address; expected one such as http://localhost:8000/v1"
+        )
+    base = address.rstrip("/").removesuffix("/completions").removesuffix("/chat")
+    return base if urllib.parse.urlsplit(base).path else f"{base}/v1"
+
+
+def _answer(url: str, response: requests.Response, model: str) -> Any:
+    """Return the JSON of an answer that no further try would change; raises when it is a refusal."""
+    status = response.status_code
+    if 200 <= status < 300:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ModelProblem(
+                f"{url}: found an answer that is no JSON, {response.text!r:.200}; "
+                "expected one of OpenAI's completions; correct --api-base"
+            ) from error
+    said = _said(response)
+    if 300 <= status < 400:
+        target = response.headers.get("Location")
+        raise ModelProblem(
+            f"{url}: found a redirect to {target}; expected an answer; give that address as --api-base"
+        )
+    if status in (401, 403):
+        raise ModelProblem(
+            f"{url}: the server refuses the key ({status}, {said}); expected one that it knows; set OPENAI_API_KEY"
+        )
+    if status == 404:
+        raise ModelProblem(
+            f"{url}: the server has no such address, or no model {model!r} (404, {said}); "
+            "expected both; correct --api-base or --api-model"
+        )
+    problem = _Refused if status in (400, 422) else ModelProblem
+    raise problem(
+        f"{url}: the server refuses the request ({status}, {said}); expected it to be taken; "
+        "change what it names, often the length of the prompt or a field of --generation-kwargs"
+    )
+
+
+def _said(response: requests.Response) -> str:
+    """Return what a server says of an error: its message where it has the usual form, the start of its text else."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    error = body.get("error", body) if isinstance(body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    return repr(str(message or response.text).strip()[:300])
+
+
+def _retry_after_s(value: str | None) -> float:
+    """Read a Retry-After header, seconds or a date; 0 where there is none that can be read."""
+    if value is None:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return seconds if math.isfinite(seconds) else 0.0

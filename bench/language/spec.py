@@ -1,0 +1,166 @@
+"""What a dataset file declares: where its rows are, what is asked, how the answer is inferred and scored.
+
+A dataset file is a Python file that defines ``DATASET``; its name is the file's name. It imports this module
+and nothing heavy, so that collecting stays fast. See ``bench/language/datasets/siqa_gen.py`` for an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the rows of a dataset are.
+
+    Attributes:
+        hub: name on the hub, for ``datasets.load_dataset``; parquet or jsonl only, no scripts.
+        rows: stem of our own rows of the same form: ``<rows>.jsonl`` and ``<rows>.train.jsonl``.
+        split: split that is evaluated.
+        train_split: split that in-context examples come from, None where there is none.
+        subset: configuration name on the hub.
+        revision: revision on the hub; ``refs/convert/parquet`` where the main branch holds a script.
+    """
+
+    hub: str
+    rows: str
+    split: str = "validation"
+    train_split: str | None = "train"
+    subset: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """In-context examples that stand before the question.
+
+    Attributes:
+        retriever: ``zero``, ``fixed``, ``random`` (seeded, other examples for each question), ``bm25``.
+        count: how many.
+        ids: rows of the training split, for ``fixed``; the first ``count`` where it is empty.
+        separator: between examples, and between the last one and the question.
+        instruction: text before the first example; stays when examples are dropped.
+    """
+
+    retriever: Literal["zero", "fixed", "random", "bm25"] = "zero"
+    count: int = 0
+    ids: tuple[int, ...] = ()
+    separator: str = "\n\n"
+    instruction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The model writes, and a post-processor reads the answer out of it.
+
+    Attributes:
+        max_out_len: new tokens at most.
+        stop: strings at which the text ends; they are not part of it.
+    """
+
+    max_out_len: int = 50
+    stop: tuple[str, ...] = ()
+    kind: str = field(default="gen", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """The choice whose whole text, prompt included, has the least mean cross-entropy per token (OpenCompass).
+
+    Attributes:
+        normalizer: template of a string; each choice's score is then that of prompt and choice with the
+            prompt masked, minus that of normaliser and choice with the normaliser masked.
+    """
+
+    normalizer: str | None = None
+    kind: str = field(default="ppl", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLikelihood:
+    """The choice with the highest log-likelihood given the prompt.
+
+    All of ``sum``, ``char`` (per character), ``byte`` (per UTF-8 byte) are computed;
+    ``unconditional`` (minus the log-likelihood given ``unconditional_prompt``) costs a second pass.
+
+    Attributes:
+        rule: which of them decides the prediction.
+        unconditional_prompt: the prompt that says nothing of the question.
+    """
+
+    rule: Literal["sum", "char", "byte", "unconditional"] = "sum"
+    unconditional_prompt: str = "Answer:"
+    kind: str = field(default="ll", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SingleToken:
+    """The choice whose first token the model finds most likely; all choices must begin with different tokens."""
+
+    kind: str = field(default="clp", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """The log-likelihood of the whole text, window by window: perplexity per word, per byte, bits per byte."""
+
+    kind: str = field(default="rolling", init=False)
+
+
+Inference = Generation | Perplexity | LogLikelihood | SingleToken | Rolling
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset, read, asked and scored in one way.
+
+    Templates are filled by ``str.format`` from the fields of a row, after ``prepare``.
+
+    Attributes:
+        source: where the rows are.
+        prompt: template of what stands before the answer; no trailing space.
+        inference: how the answer is got.
+        gold: field of the prepared row that holds the right answer: the index of the right choice for
+            inference by choices, a text or a list of texts for generation, the whole text for ``rolling``.
+        choices: templates of the choices, each with the space or newline that separates it from the prompt;
+            or the name of a field that holds the list of choices, which ``separator`` then precedes.
+        separator: between the prompt and a choice from a field, and between prompt and answer of an example.
+        prepare: turns a row of the source into the fields that templates use; may raise ValueError on a bad one.
+        examples: in-context examples.
+        answer: template of the answer of an in-context example of a generation; the first gold text where None.
+        postprocess: names of post-processors of a generation, applied in this order.
+        metrics: names of metrics; the first one is the dataset's score.
+        circular: ask each question once for each rotation of the list in the field ``options`` (``gold`` moves
+            along); it counts as right only if all of its rotations are.
+        version: raised whenever anything above changes what is measured.
+    """
+
+    source: Source
+    prompt: str
+    inference: Inference
+    gold: str = "gold"
+    choices: tuple[str, ...] | str = ()
+    separator: str = " "
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    examples: Examples = Examples()
+    answer: str | None = None
+    postprocess: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("accuracy",)
+    circular: bool = False
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that cannot be evaluated.
+
+        Raises:
+            ValueError: what is missing.
+        """
+        by_choice = isinstance(self.inference, Perplexity | LogLikelihood | SingleToken)
+        if by_choice and not self.choices:
+            raise ValueError(f"inference {self.inference.kind!r} needs choices; found none")
+        if not self.metrics:
+            raise ValueError("found no metrics, expected at least one")

@@ -1,0 +1,30 @@
+"""Where the threads of this process may run, those of torch's pool included."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+
+
+def pin_process(cpus: Iterable[int], threads: int | None = None) -> None:
+    """Confine every thread of this process to some CPUs.
+
+    ``sched_setaffinity`` moves one thread only; a pool that was started on other cores would stay there.
+
+    Args:
+        cpus: logical CPUs.
+        threads: how many threads torch shall use, if it is imported or will be.
+    """
+    cpus = set(cpus)
+    os.sched_setaffinity(0, cpus)
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(OSError):  # it may have ended, or be one that nobody may move
+            os.sched_setaffinity(int(thread), cpus)
+    if threads is not None:
+        # Read when torch is imported; later only set_num_threads counts.
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_num_threads(threads)
