@@ -8,6 +8,7 @@
     │   └── RequirementProblem  a speedup in prose that names none or several numbers
     ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── LanguageProblem         a model, dataset or answer of a language case that cannot be used
+    ├── ModelProblem            a language model that cannot be found, loaded or asked (bench.language.models)
     ├── SourceProblem           a pipeline file whose text cannot be read as a pipeline file
     └── ArmProblem              what ended a pipeline's process; carries the arm and its last output
 

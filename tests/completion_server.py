@@ -11,6 +11,10 @@ import tokenizers
 import torch
 import transformers
 
+from bench.torchvision_shim import ensure_torchvision
+
+ensure_torchvision()
+
 SENTENCES = (
     "Tracy took the dog to the park because the weather was warm.",
     "The trophy does not fit in the suitcase because it is too large.",
@@ -62,6 +66,7 @@ class Behaviour:
         key: bearer token without which it answers 401.
         models: names it knows; any where empty.
         refuses_zero: answers 400 to ``max_tokens=0``.
+        least_tokens: generates so many where fewer are asked for.
         without_logprobs: leaves them out.
         without_top: leaves out the likeliest tokens.
         ignores_echo: as llama.cpp: log-probabilities of what was generated only.
@@ -79,6 +84,7 @@ class Behaviour:
     key: str | None = None
     models: tuple[str, ...] = ()
     refuses_zero: bool = False
+    least_tokens: int = 0
     without_logprobs: bool = False
     without_top: bool = False
     ignores_echo: bool = False
@@ -195,7 +201,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         ids, starts = encoded["input_ids"], [start for start, _ in encoded["offset_mapping"]]
         if behaviour.start_token:
             ids, starts = [0, *ids], [0, *starts]
-        new, text = server.continued(ids, body)
+        asked = max(body["max_tokens"], behaviour.least_tokens)
+        new, text = server.continued(ids, {**body, "max_tokens": asked})
         echo = body.get("echo") and not behaviour.ignores_echo
         choice: dict[str, Any] = {"text": prompt + text if echo else text, "logprobs": None}
         if body.get("logprobs") and not behaviour.without_logprobs:
@@ -235,6 +242,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if status != 200 and self.server.behaviour.retry_after is not None:
             self.send_header("Retry-After", self.server.behaviour.retry_after)
+        if 300 <= status < 400:
+            self.send_header("Location", "/elsewhere/completions")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

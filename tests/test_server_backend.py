@@ -90,6 +90,13 @@ def test_log_likelihoods_are_those_of_the_model_itself(
         assert_same(score, scored_directly(tiny, context, continuation, behaviour.start_token))
 
 
+@pytest.mark.parametrize("summed_offsets", [False, True])
+def test_tokens_that_nobody_asked_for_are_not_scored(tiny, summed_offsets):
+    tiny.behaviour = Behaviour(least_tokens=3, summed_offsets=summed_offsets)
+    for pair, score in zip(PAIRS, client(tiny).loglikelihoods(PAIRS), strict=True):
+        assert_same(score, scored_directly(tiny, *pair))
+
+
 def test_continuation_of_the_likeliest_tokens_is_greedy(tiny):
     contexts = [text[:length] for text in SENTENCES[:3] for length in range(8, 40, 4)]
     words = [tiny.tokenizer.decode([token]) for token in range(1, 400)]
@@ -120,9 +127,19 @@ def test_text_without_a_context_is_scored_only_after_a_start_token(tiny):
         ModelProblem, match="no log-probability of the first token of 'the park', since nothing"
     ):
         client(tiny).loglikelihoods([("", "the park")])
-    tiny.behaviour = Behaviour(start_token=True)
-    (score,) = client(tiny).loglikelihoods([("", "the park")])
-    assert_same(score, scored_directly(tiny, "", "the park", start_token=True))
+    for summed_offsets in (False, True):
+        tiny.behaviour = Behaviour(start_token=True, summed_offsets=summed_offsets)
+        (score,) = client(tiny).loglikelihoods([("", "the park")])
+        assert_same(score, scored_directly(tiny, "", "the park", start_token=True))
+
+
+@pytest.mark.parametrize("start_token", [False, True])
+def test_only_offsets_that_do_not_fit_the_text_cost_a_second_request(tiny, start_token):
+    tiny.behaviour = Behaviour(summed_offsets=True, start_token=start_token)
+    client(tiny).loglikelihoods(PAIRS[:4])
+    assert len(tiny.behaviour.requests) == 4
+    client(tiny).loglikelihoods(PAIRS[-1:])
+    assert len(tiny.behaviour.requests) == 6
 
 
 def test_whole_text_has_one_value_for_each_token_and_none_for_the_first(tiny):
@@ -308,7 +325,7 @@ def test_refused_request_is_not_tried_again(tiny):
 
 def test_redirect_names_its_target(tiny):
     tiny.behaviour = Behaviour(fail_times=1, fail_status=307)
-    with pytest.raises(ModelProblem, match="found a redirect to"):
+    with pytest.raises(ModelProblem, match=r"found a redirect to /elsewhere/completions; expected an answer"):
         client(tiny).generate(["the"], 1)
 
 

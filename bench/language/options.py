@@ -111,8 +111,8 @@ def resolve(config: pytest.Config) -> LanguageOptions:
     try:
         read = read_config([local_path(name, config) for name in words(get("config"))])
         models = _models(get, read, config)
-    except ModelProblem as problem:
-        raise pytest.UsageError(str(problem)) from problem
+    except (ModelProblem, KeyError) as problem:  # a KeyError of the catalogue names the nearest models
+        raise pytest.UsageError(str(problem.args[0])) from problem
     data = get("data")
     if data not in (OWN, HUB):
         data = str(local_path(data, config))

@@ -10,7 +10,7 @@ from bench.errors import LanguageProblem
 from bench.language.backend import Done, TextScore
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import fingerprint
-from bench.language.server import CompletionServer
+from bench.language.server import CompletionServer, ScoredText
 
 # Answers between two writes of predictions: what a killed run has to ask again at most.
 _CHUNK = 16
@@ -41,8 +41,7 @@ class ServerBackend:
 
     def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
         """Score texts after a context."""
-        for start in range(0, len(contexts), _CHUNK):
-            part = range(start, min(start + _CHUNK, len(contexts)))
+        for part in _chunks(len(contexts)):
             pairs = [(contexts[index], choice) for index in part for choice in choices[index]]
             found = iter(self._server.loglikelihoods(pairs))
             for index in part:
@@ -57,22 +56,14 @@ class ServerBackend:
 
     def whole(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: Done) -> None:
         """Score whole texts but for a masked beginning."""
-        for index, (group, mask) in enumerate(zip(texts, masked, strict=True)):
-            if mask:
-                cut = [(mask, text.removeprefix(mask)) for text in group]
-                done(
-                    index,
-                    [
-                        TextScore(s.sum, s.token_count, s.token_count)
-                        for s in self._server.loglikelihoods(cut)
-                    ],
-                )
-                continue
-            scores = []
-            for tokens in self._server.whole_text(group):
-                scored = [value for value in tokens if value is not None]
-                scores.append(TextScore(math.fsum(scored), len(scored), len(tokens)))
-            done(index, scores)
+        for part in _chunks(len(texts)):
+            pairs = [(masked[index], text.removeprefix(masked[index])) for index in part for text in texts[index]]
+            # Texts without a mask are scored from their second token on: nothing foretells the first one.
+            scored = iter(self._server.loglikelihoods([pair for pair in pairs if pair[0]]))
+            whole = iter(self._server.whole_text([text for mask, text in pairs if not mask]))
+            found = iter([_masked(next(scored)) if mask else _unmasked(next(whole)) for mask, _ in pairs])
+            for index in part:
+                done(index, [next(found) for _ in texts[index]])
 
     def first_tokens(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
         """Refuse: a server does not say where the first token of a text ends before it has scored it all."""
@@ -84,27 +75,42 @@ class ServerBackend:
 
     def rolling(self, texts: Sequence[str], done: Done) -> None:
         """Score all tokens of texts; the server refuses what it cannot read in one piece."""
-        for index, tokens in enumerate(self._server.whole_text(texts)):
-            scored = [value for value in tokens if value is not None]
-            done(index, TextScore(math.fsum(scored), len(scored), len(tokens)))
+        for part in _chunks(len(texts)):
+            for index, tokens in zip(part, self._server.whole_text([texts[i] for i in part]), strict=True):
+                done(index, _unmasked(tokens))
 
     def generate(
         self, prompts: Sequence[str], max_out_len: int, stop: Sequence[str], seeds: Sequence[int], done: Done
     ) -> None:
         """Write text after prompts; a seed is sent only where something is drawn."""
-        for start in range(0, len(prompts), _CHUNK):
-            part = list(prompts[start : start + _CHUNK])
+        # One request a prompt where something is drawn: each has a seed of its own.
+        drawn = self._temperature > 0
+        for part in _chunks(len(prompts), 1 if drawn else _CHUNK):
+            chosen = [prompts[index] for index in part]
             options: dict[str, Any] = {"temperature": self._temperature}
-            if self._temperature > 0:
-                options["seed"] = seeds[start] % 2**31
+            if drawn:
+                options["seed"] = seeds[part[0]] % 2**31
             if self._chat:
-                messages = [[{"role": "user", "content": prompt}] for prompt in part]
+                messages = [[{"role": "user", "content": prompt}] for prompt in chosen]
                 texts = self._server.chat(messages, max_out_len, stop, **options)
             else:
-                texts = self._server.generate(part, max_out_len, stop, **options)
-            for index, text in enumerate(texts, start):
+                texts = self._server.generate(chosen, max_out_len, stop, **options)
+            for index, text in zip(part, texts, strict=True):
                 done(index, text)
 
     def effort(self) -> dict[str, Any]:
         """Return nothing: the work is the server's."""
         return {}
+
+
+def _chunks(count: int, size: int = _CHUNK) -> list[range]:
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _masked(score: ScoredText) -> TextScore:
+    return TextScore(score.sum, score.token_count, score.token_count, score.is_greedy)
+
+
+def _unmasked(tokens: Sequence[float | None]) -> TextScore:
+    scored = [value for value in tokens if value is not None]
+    return TextScore(math.fsum(scored), len(scored), len(tokens))

@@ -59,7 +59,7 @@ class Catalog(Mapping[str, ModelConfig]):
 
 MODELS = Catalog()
 
-MODELS.add(ModelConfig("tiny_lm", str(_REPOSITORY / "fixtures" / "zoo" / "tiny-lm")))
+MODELS.add(ModelConfig("tiny_lm", str(_REPOSITORY / "fixtures" / "zoo" / "tiny-lm"), dtype="float32"))
 
 MODELS.add(ModelConfig("hf_opt_125m", "facebook/opt-125m"))
 MODELS.add(ModelConfig("hf_gpt2", "openai-community/gpt2"))

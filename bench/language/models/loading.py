@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,16 +267,25 @@ def _attempt(config: ModelConfig, what: str, advice: str, action: Callable[[], A
         return action()
     # Whatever transformers, safetensors, the hub, torch and a model's own code raise.
     except Exception as error:
-        cause = str(error).strip() or "no message"
+        cause = textwrap.shorten(str(error), 500, placeholder=" ...") or "no message"
         raise ModelProblem(
             f"model {config.name}: could not {what} ({type(error).__name__}: {cause}); {advice}"
         ) from error
 
 
-def _load_weights(config: ModelConfig, sources: _Sources) -> Any:
-    import torch  # noqa: PLC0415
+def _transformers() -> Any:
+    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+
+    ensure_torchvision()
     import transformers  # noqa: PLC0415
 
+    return transformers
+
+
+def _load_weights(config: ModelConfig, sources: _Sources) -> Any:
+    import torch  # noqa: PLC0415
+
+    transformers = _transformers()
     model, report = _attempt(
         config,
         f"load the model {config.path}",
@@ -324,8 +334,7 @@ def _adapted(config: ModelConfig, model: Any, adapter: _Source) -> Any:
 
 
 def _load_tokenizer(config: ModelConfig, source: _Source) -> Any:
-    import transformers  # noqa: PLC0415
-
+    transformers = _transformers()
     # What the model needs to be found is needed for its tokenizer too.
     shared = {key: value for key, value in config.model_kwargs.items() if key in _TOKENIZER_NEEDS}
     tokenizer = _attempt(
