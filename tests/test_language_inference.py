@@ -227,3 +227,50 @@ def test_not_a_number_is_an_error_that_names_the_question(loaded, backend):
     finally:
         with torch.no_grad():
             weights.copy_(before)
+
+
+def test_a_start_token_that_the_tokenizer_adds_stands_once_before_the_context(tmp_path):
+    from tokenizers.processors import TemplateProcessing
+
+    loaded = load_model(ModelConfig("started", str(save_model(tmp_path)), dtype="float32"))
+    loaded.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    questions, predictions = asked(LocalBackend(loaded, 4), dataset(LogLikelihood()))
+    assert loaded.tokenizer(questions[0].prompt())["input_ids"][0] == 1
+    for question in questions:
+        found = predictions[question.key]
+        for text, value, count in zip(question.choices, found["loglikelihoods"], found["tokens"], strict=True):
+            assert value == pytest.approx(tail_loglikelihood(loaded, question.prompt() + text, count), abs=1e-4)
+
+
+def test_a_chat_model_is_asked_through_its_template_and_the_template_is_not_doubled(tmp_path):
+    directory = save_model(tmp_path)
+    plain = load_model(ModelConfig("base", str(directory), dtype="float32"))
+    plain.tokenizer.chat_template = (
+        "{% for m in messages %}User: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}Bot:{% endif %}"
+    )
+    plain.tokenizer.save_pretrained(directory)
+    chat = load_model(ModelConfig("chat", str(directory), dtype="float32", type="chat"))
+    declared = dataset(Generation(max_out_len=5), choices=(), gold="gold")
+    templated = dataset(Generation(max_out_len=5), choices=(), gold="gold", prompt="User: {q}. Answer:\nBot:")
+    _, through_template = asked(LocalBackend(chat, 4), declared)
+    _, by_hand = asked(LocalBackend(plain, 4), templated)
+    assert [p["text"] for p in through_template.values()] == [p["text"] for p in by_hand.values()]
+
+
+def test_an_empty_prompt_is_scored_after_the_start_token(loaded, backend):
+    declared = dataset(LogLikelihood(), prompt="")
+    _, predictions = asked(backend, declared)
+    ids = [1, *loaded.tokenizer(" sorry", add_special_tokens=False)["input_ids"]]
+    table = logs(loaded, ids)
+    expected = sum(float(table[place - 1, ids[place]]) for place in range(1, len(ids)))
+    assert predictions["0"]["loglikelihoods"][1] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_context_longer_than_the_model_reads_is_cut_at_its_beginning_and_counted(tmp_path):
+    loaded = load_model(ModelConfig("short", str(save_model(tmp_path, positions=16)), dtype="float32"))
+    backend = LocalBackend(loaded, 4)
+    _, predictions = asked(backend, dataset(LogLikelihood()), [{**ROWS[0], "q": "word " * 60}])
+    assert all(value < 0 for value in predictions["0"]["loglikelihoods"])
+    assert backend.effort()["cut_prompts"] == 3

@@ -151,7 +151,7 @@ class LocalBackend:
     def rolling(self, texts: Sequence[str], done: Done) -> None:
         """Score all tokens of texts in windows: each token once, with as much before it as a window holds."""
         groups, owners = [], []
-        for number, tokens in enumerate(self._encode(texts)):
+        for number, tokens in enumerate(self._encode(texts, special=False)):
             whole = (self._beginning(), *tokens)
             end = min(len(whole), self.max_len + 1)
             start = 1

@@ -15,7 +15,7 @@ def markdown(results: ResultsFile) -> str:
     """Return a table per kind of case and one row per case that did not pass."""
     records = results.ordered()
     parts = []
-    for section in sections(records):
+    for section in sections(records, results.groups):
         parts += [f"## Modelgate: {section.kind}", table(section.rows[0], section.rows[1:]), *section.notes]
     rejected = [case_row(record) for record in records if record["verdict"] not in ("pass", "skip")]
     if rejected:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.case import LEVELS
 from bench.record import SCHEMA_VERSION
+from bench.report.language import DEFAULT_GROUPS, Group
 
 
 class ResultsFile:
@@ -18,11 +19,16 @@ class ResultsFile:
     Args:
         path: the file.
         run: what is known of the run itself.
+
+    Attributes:
+        records: by node id.
+        groups: rows of the language table that put several datasets into one number.
     """
 
     def __init__(self, path: Path, run: dict[str, Any]) -> None:
         self.path, self.run = path, run
         self.records: dict[str, dict[str, Any]] = {}
+        self.groups: Sequence[Group] = DEFAULT_GROUPS
         # A finished record does not change: its text is kept, so that a thousand cases do not
         # cost a million serialisations.
         self._texts: dict[str, str] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.case import DIFFICULTIES, LEVELS
 from bench.report.figures import measured
-from bench.report.language import language_rows
+from bench.report.language import DEFAULT_GROUPS, Group, language_rows
 from bench.report.results import count_verdicts, mean_achievement, summarize
 
 GROUP_HEADER = (
@@ -38,23 +39,23 @@ class Section:
     notes: list[str] = field(default_factory=list)
 
 
-def sections(records: list[dict[str, Any]]) -> list[Section]:
-    """Return a section per kind of case in the run."""
+def sections(records: list[dict[str, Any]], groups: Sequence[Group] = DEFAULT_GROUPS) -> list[Section]:
+    """Return a section per kind of case in the run; ``groups`` are those of the language table."""
     of_kind: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         of_kind.setdefault(record["kind"], []).append(record)
-    return [_SECTIONS[kind](members) for kind, members in of_kind.items()]
+    return [_SECTIONS[kind](members, groups) for kind, members in of_kind.items()]
 
 
-def _acceleration_section(records: list[dict[str, Any]]) -> Section:
+def _acceleration_section(records: list[dict[str, Any]], _: Sequence[Group]) -> Section:
     controls = control_line(summarize(records))
     return Section("acceleration", [GROUP_HEADER, *group_rows(records)], [controls] if controls else [])
 
 
-def _language_section(records: list[dict[str, Any]]) -> Section:
+def _language_section(records: list[dict[str, Any]], groups: Sequence[Group]) -> Section:
     data = sorted({record["data"] for record in records if record["data"]})
     notes = [f"rows: {', '.join(data)}"] if data else []
-    return Section("language", language_rows(records), notes)
+    return Section("language", language_rows(records, groups), notes)
 
 
 _SECTIONS = {"acceleration": _acceleration_section, "language": _language_section}

@@ -13,7 +13,7 @@ from bench.report.tables import sections
 def write_summary(terminal: pytest.TerminalReporter, results: ResultsFile) -> None:
     """Write a table per kind of case, and where the JSON is."""
     records = results.ordered()
-    for section in sections(records):
+    for section in sections(records, results.groups):
         terminal.section(f"modelgate: {section.kind}")
         for line in [*aligned(section.rows), *section.notes]:
             terminal.write_line(line)
