@@ -176,3 +176,6 @@ class LanguageCase:
             "fingerprint": None,
             "engine": None,
         }  # fmt: skip
+
+
+CASE_TYPES = (AccelerationCase, LanguageCase)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench import benchmark_bridge
-from bench.case import DIFFICULTIES, LEVELS
+from bench.case import CASE_TYPES, DIFFICULTIES, LEVELS
 from bench.language import options as language
 from bench.options import Options, add_options, resolve_options, resolve_seed
 from bench.outcome import attach_record, crash_record, status_words
@@ -150,7 +150,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def case_of(item: pytest.Item) -> Any:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return next((value for value in parameters.values() if hasattr(value, "kind")), None)
+    return next((value for value in parameters.values() if isinstance(value, CASE_TYPES)), None)
 
 
 def worker_count(config: pytest.Config) -> int:

@@ -208,7 +208,7 @@ class Run:
             }
             with open(log, "ab") as errors:
                 self._fork_server = subprocess.Popen(
-                    [sys.executable, "-m", "bench.acceleration.forkserver", address],
+                    [sys.executable, "-m", "bench.acceleration.host.forkserver", address],
                     cwd=Path(__file__).resolve().parents[1],
                     env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                 )  # fmt: skip

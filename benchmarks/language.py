@@ -54,7 +54,9 @@ def make_questions(tokenizer, count: int, choices: int, length: int, context: in
     """Return questions of contexts of about so many tokens and choices of about ``length`` tokens."""
     rng = random.Random(choices * 100 + length)
     texts = [line for file in sorted(ROWS.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    vocabulary = sorted({word for text in texts for word in text.split() if word.isalpha() and word.islower()})
+    vocabulary = sorted(
+        {word for text in texts for word in text.split() if word.isalpha() and word.islower()}
+    )
 
     def text(tokens: int) -> str:
         chosen: list[str] = []
@@ -65,10 +67,8 @@ def make_questions(tokenizer, count: int, choices: int, length: int, context: in
     single = [word for word in vocabulary if len(tokenizer(f" {word}")["input_ids"]) == 1]
     rows = []
     for _ in range(count):
-        if length == 1:
-            answers = rng.sample(single, choices)
-        else:
-            answers = [text(length + rng.randrange(2)) for _ in range(choices)]
+        several = [text(length + rng.randrange(2)) for _ in range(choices)] if length > 1 else None
+        answers = several or rng.sample(single, choices)
         rows.append({"context": text(context), "choices": answers, "gold": rng.randrange(choices)})
     return rows
 
@@ -153,7 +153,9 @@ def accuracies(rows: list[dict], scores: list[list[float]]) -> tuple[float, floa
     )  # type: ignore[return-value]
 
 
-def in_turns(ours: Callable[[], object], peer: Callable[[], object], repeats: int) -> tuple[float, float, float]:
+def in_turns(
+    ours: Callable[[], object], peer: Callable[[], object], repeats: int
+) -> tuple[float, float, float]:
     """Run both alternately; return ``(our median seconds, the peer's, median of the paired ratios)``."""
     ours(), peer()  # warm-up
     times: list[tuple[float, float]] = []
@@ -177,7 +179,9 @@ def peak_bytes(directory: Path, who: str, file: Path) -> int:
 def compare(directory: Path, questions: int, repeats: int) -> None:
     """Print times, ratios, agreement and memory for each shape of question."""
     ours, peer = Ours(directory), Peer(directory)
-    print(f"{questions} questions, 150-token contexts, batch {BATCH}, median of {repeats} runs each, in turns")
+    print(
+        f"{questions} questions, 150-token contexts, batch {BATCH}, median of {repeats} runs each, in turns"
+    )
     print(
         f"{'':34}{'modelgate s':>12}{'peer s':>9}{'peer / ours':>12}{'max |dLL|':>11}{'acc equal':>10}"
         f"{'peak MB':>9}{'peer MB':>9}"
@@ -191,7 +195,9 @@ def compare(directory: Path, questions: int, repeats: int) -> None:
         mine, theirs = ours.score(rows), peer.score(rows)
         worst = max(abs(a - b) for s, t in zip(mine, theirs, strict=True) for a, b in zip(s, t, strict=True))
         equal = accuracies(rows, mine) == accuracies(rows, theirs)
-        a, b, ratio = in_turns(lambda rows=rows: ours.score(rows), lambda rows=rows: peer.score(rows), repeats)
+        a, b, ratio = in_turns(
+            lambda rows=rows: ours.score(rows), lambda rows=rows: peer.score(rows), repeats
+        )
         file = directory / "rows.json"
         file.write_text(json.dumps(rows))
         memory = [peak_bytes(directory, who, file) / 1e6 for who in ("ours", "peer")]

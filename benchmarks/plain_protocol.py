@@ -36,7 +36,7 @@ def judge_pair(baseline_file: Path, candidate_file: Path, samples, batch_size: i
     """Time and score one pair one arm after the other; returns ``{"ratio", "loss"}``."""
     import numpy as np  # noqa: PLC0415
 
-    from bench.acceleration.loading import load  # noqa: PLC0415
+    from bench.acceleration.arm.loading import load  # noqa: PLC0415
     from bench.metrics.clip_score import clip_score  # noqa: PLC0415
 
     arms = [

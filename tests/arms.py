@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.acceleration.forkserver import READY
+from bench.acceleration.host.forkserver import READY
+from bench.acceleration.host.process import ArmLimits
+from bench.acceleration.host.space import ArmFactory
 from bench.acceleration.pipeline_arm import PipelineArm
-from bench.acceleration.process import ArmLimits
 from bench.acceleration.prompts import Sample
-from bench.acceleration.space import ArmFactory
 from bench.errors import ArmProblem
 from bench.measure.cores import usable_cores
 from bench.measure.scrub import scrubbed_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SERVER = [sys.executable, "-m", "bench.acceleration.forkserver"]
+SERVER = [sys.executable, "-m", "bench.acceleration.host.forkserver"]
 # Enough where an arm dies before it needs torch, and there at once.
 SERVER_WITHOUT_IMPORTS = [
     sys.executable,

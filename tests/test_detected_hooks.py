@@ -9,9 +9,9 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import loaded, methods
 
-from bench.acceleration import detection
-from bench.acceleration.detection import describe
-from bench.acceleration.source_methods import KNOWN_METHODS
+from bench.acceleration.arm import detection
+from bench.acceleration.arm.detection import describe
+from bench.acceleration.source.methods import KNOWN_METHODS
 
 
 @pytest.fixture(scope="module")

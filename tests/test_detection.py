@@ -6,7 +6,7 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
-from bench.acceleration.detection import describe, model_id
+from bench.acceleration.arm.detection import describe, model_id
 from bench.acceleration.source import SourceReading
 
 

@@ -24,7 +24,7 @@ from arms import (
     wait_until,
 )
 
-from bench.acceleration.descendants import children, tree
+from bench.acceleration.host.descendants import children, tree
 from bench.errors import ArmProblem
 
 # A child, and a grandchild that left session, process group and parent; both tell their ids.

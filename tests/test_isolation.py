@@ -19,7 +19,7 @@ from arms import (
     wait_until,
 )
 
-from bench.acceleration.descendants import tree
+from bench.acceleration.host.descendants import tree
 from bench.acceleration.pipeline_arm import PipelineArm
 from bench.errors import ArmProblem
 from bench.measure.scrub import scrubbed_environment

@@ -12,11 +12,11 @@ from bench.case import LanguageCase
 from bench.errors import LanguageProblem
 from bench.language.backend import TextScore
 from bench.language.cases import make_cases
+from bench.language.config import RunConfig
 from bench.language.evaluation import CombinationEvaluation, RunSettings, StoredEvaluation, shard_spans
 from bench.language.library import Library
 from bench.language.models.config import ModelConfig, ModelProblem
 from bench.language.options import LanguageOptions
-from bench.language.config import RunConfig
 from bench.language.predictions import PredictionStore, code_version, differing
 from bench.language.rows import RowReader
 from bench.record import plain_problems
@@ -84,8 +84,12 @@ class Place:
             }
         )  # fmt: skip
 
-    def evaluation(self, backend=None, run: str = "run", case: dict | None = None, **fields) -> CombinationEvaluation:
-        made = LanguageCase(**{"id": "toy-toy", "model": "toy", "dataset": "toy", "mode": "ll", **(case or {})})
+    def evaluation(
+        self, backend=None, run: str = "run", case: dict | None = None, **fields
+    ) -> CombinationEvaluation:
+        made = LanguageCase(
+            **{"id": "toy-toy", "model": "toy", "dataset": "toy", "mode": "ll", **(case or {})}
+        )
         return CombinationEvaluation(
             made, MODEL, self.dataset, lambda: backend or Toy(), self.settings(run, **fields)
         )
@@ -114,7 +118,12 @@ def test_score_comes_with_samples_interval_and_error(place):
 
 @pytest.mark.parametrize(
     ("required", "verdict", "code"),
-    [(None, "pass", "passed"), (40, "pass", "passed"), (99, "fail", "score_missed"), (75, "inconclusive", "score_undecided")],
+    [
+        (None, "pass", "passed"),
+        (40, "pass", "passed"),
+        (99, "fail", "score_missed"),
+        (75, "inconclusive", "score_undecided"),
+    ],
 )
 def test_required_score_is_compared_with_the_end_of_the_interval(place, required, verdict, code):
     evaluation = place.evaluation(case={"min_score": required})
@@ -327,7 +336,7 @@ def test_a_dataset_file_that_declares_nothing_is_refused(tmp_path, text, message
 
 def test_a_name_that_is_taken_names_both_files(tmp_path):
     (tmp_path / "siqa_gen.py").write_text(DATASET)
-    with pytest.raises(LanguageProblem, match="siqa_gen.py and .*siqa_gen.py; rename"):
+    with pytest.raises(LanguageProblem, match=r"siqa_gen\.py and .*siqa_gen\.py; rename"):
         Library([tmp_path])
     with pytest.raises(LanguageProblem, match="no such folder"):
         Library([tmp_path / "absent"])
@@ -349,7 +358,7 @@ def test_rows_come_from_jsonl_parquet_and_dataset_folders_alike(tmp_path):
     made.to_parquet(tmp_path / "three/thing/data/validation-00000-of-00001.parquet")
     for name in ("one", "two", "three"):
         assert RowReader(str(tmp_path / name), tmp_path).evaluated(source) == rows
-    with pytest.raises(LanguageProblem, match="found neither toy.jsonl"):
+    with pytest.raises(LanguageProblem, match=r"found neither toy\.jsonl"):
         RowReader(str(tmp_path), tmp_path).evaluated(source)
     (tmp_path / "one/toy.jsonl").write_text('{"q": 1}\n{"q"\n')
     with pytest.raises(LanguageProblem, match="line 2: no JSON"):

@@ -28,7 +28,11 @@ from bench.language.spec import (
 
 SOURCE = Source(hub="nobody/nothing", rows="nothing")
 ROWS = [
-    {"q": "Anna broke the vase of Ben", "options": ["happy and proud", "sorry", "very hungry indeed"], "gold": 1},
+    {
+        "q": "Anna broke the vase of Ben",
+        "options": ["happy and proud", "sorry", "very hungry indeed"],
+        "gold": 1,
+    },
     {"q": "Tom gave Mia a cup", "options": ["glad", "angry with Tom", "cold"], "gold": 0},
     {"q": "It rains and Eva has no coat", "options": ["warm", "wet to the skin", "rich"], "gold": 1},
 ]
@@ -46,7 +50,9 @@ def backend(loaded):
 
 
 def dataset(inference, **fields):
-    return Dataset(**{"source": SOURCE, "prompt": "{q}. Answer:", "inference": inference, "choices": "options", **fields})
+    return Dataset(
+        **{"source": SOURCE, "prompt": "{q}. Answer:", "inference": inference, "choices": "options", **fields}
+    )
 
 
 def asked(backend, declared, rows=ROWS, training=(), seed=0):
@@ -68,12 +74,20 @@ def tail_loglikelihood(loaded, text, count):
 
 
 def test_loglikelihood_of_a_choice_is_the_sum_over_its_tokens(loaded, backend):
-    questions, predictions = asked(backend, dataset(LogLikelihood(), metrics=("accuracy", "acc_norm", "acc_bytes")))
+    questions, predictions = asked(
+        backend, dataset(LogLikelihood(), metrics=("accuracy", "acc_norm", "acc_bytes"))
+    )
     for question in questions:
         found = predictions[question.key]
-        for text, value, count in zip(question.choices, found["loglikelihoods"], found["tokens"], strict=True):
-            assert value == pytest.approx(tail_loglikelihood(loaded, question.prompt() + text, count), abs=1e-4)
-        norm = [value / len(text) for value, text in zip(found["loglikelihoods"], question.labels, strict=True)]
+        for text, value, count in zip(
+            question.choices, found["loglikelihoods"], found["tokens"], strict=True
+        ):
+            assert value == pytest.approx(
+                tail_loglikelihood(loaded, question.prompt() + text, count), abs=1e-4
+            )
+        norm = [
+            value / len(text) for value, text in zip(found["loglikelihoods"], question.labels, strict=True)
+        ]
         assert choose(dataset(LogLikelihood()), found, "char") == norm.index(max(norm))
 
 
@@ -118,7 +132,9 @@ def test_single_token_scores_the_first_tokens_and_refuses_choices_that_begin_ali
     questions, predictions = asked(backend, declared, rows)
     table = logs(loaded, loaded.tokenizer(questions[0].prompt())["input_ids"])
     firsts = [loaded.tokenizer(text)["input_ids"][0] for text in (" yes", " no")]
-    assert predictions["0"]["loglikelihoods"] == pytest.approx([float(table[-1, f]) for f in firsts], abs=1e-4)
+    assert predictions["0"]["loglikelihoods"] == pytest.approx(
+        [float(table[-1, f]) for f in firsts], abs=1e-4
+    )
     with pytest.raises(LanguageProblem, match="two begin with the same token"):
         asked(backend, dataset(SingleToken(), choices=(" yes", " yes"), gold="answer"), rows)
 
@@ -181,7 +197,9 @@ def test_circular_asks_each_rotation_and_counts_a_question_only_if_all_are_right
     questions = Asker(declared, [], 0).ask([{**ROWS[0], "letter": "B"}])
     assert [question.key for question in questions] == ["0r0", "0r1", "0r2"]
     assert [question.golds[0] for question in questions] == ["B", "C", "A"]
-    assert [question.fields["options"]["ABC".index(question.golds[0])] for question in questions] == ["sorry"] * 3
+    assert [question.fields["options"]["ABC".index(question.golds[0])] for question in questions] == [
+        "sorry"
+    ] * 3
     right = {question.key: {"key": question.key, "text": question.golds[0]} for question in questions}
     assert score(declared, questions, right)["circular_accuracy"].score.value == 1.0
     right["0r1"]["text"] = "A"
@@ -193,7 +211,9 @@ def test_what_cannot_be_read_is_counted_and_never_right(backend):
     declared = dataset(Generation(), choices=(), gold="letter", postprocess=("first_option",))
     questions = Asker(declared, [], 0).ask([{**row, "letter": "A"} for row in ROWS])
     texts = {"0": "A", "1": "a man walks in", "2": ""}
-    found = score(declared, questions, {key: {"key": key, "text": text} for key, text in texts.items()})["accuracy"].score
+    found = score(declared, questions, {key: {"key": key, "text": text} for key, text in texts.items()})[
+        "accuracy"
+    ].score
     assert (found.n, found.unparsed) == (3, 2)
     assert math.isclose(found.value, 1 / 3)
 
@@ -240,15 +260,20 @@ def test_a_start_token_that_the_tokenizer_adds_stands_once_before_the_context(tm
     assert loaded.tokenizer(questions[0].prompt())["input_ids"][0] == 1
     for question in questions:
         found = predictions[question.key]
-        for text, value, count in zip(question.choices, found["loglikelihoods"], found["tokens"], strict=True):
-            assert value == pytest.approx(tail_loglikelihood(loaded, question.prompt() + text, count), abs=1e-4)
+        for text, value, count in zip(
+            question.choices, found["loglikelihoods"], found["tokens"], strict=True
+        ):
+            assert value == pytest.approx(
+                tail_loglikelihood(loaded, question.prompt() + text, count), abs=1e-4
+            )
 
 
 def test_a_chat_model_is_asked_through_its_template_and_the_template_is_not_doubled(tmp_path):
     directory = save_model(tmp_path)
     plain = load_model(ModelConfig("base", str(directory), dtype="float32"))
     plain.tokenizer.chat_template = (
-        "{% for m in messages %}User: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}Bot:{% endif %}"
+        "{% for m in messages %}User: {{ m['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}Bot:{% endif %}"
     )
     plain.tokenizer.save_pretrained(directory)
     chat = load_model(ModelConfig("chat", str(directory), dtype="float32", type="chat"))

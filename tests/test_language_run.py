@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from small_models import save_model
@@ -49,7 +49,9 @@ class LanguageRun:
     def finished(self, code: int, output: str) -> Finished:
         latest = self.directory / "out/latest"
         results = latest / "evaluation_results.json"
-        return Finished(code, output, json.loads(results.read_text()) if results.is_file() else None, latest.resolve())
+        return Finished(
+            code, output, json.loads(results.read_text()) if results.is_file() else None, latest.resolve()
+        )
 
 
 @pytest.fixture
@@ -115,7 +117,9 @@ def test_what_fails_is_a_failed_test_and_a_marked_cell_and_the_rest_goes_on(lang
     broken = tmp_path / "broken_model"
     broken.mkdir()
     config = tmp_path / "eval.py"
-    (tmp_path / "shared_models.py").write_text(f"small = {{'name': 'small', 'path': {str(language._model)!r}}}\n")
+    (tmp_path / "shared_models.py").write_text(
+        f"small = {{'name': 'small', 'path': {str(language._model)!r}}}\n"
+    )
     config.write_text(
         "from shared_models import small\n"
         f"models = [small, {{'name': 'broken', 'path': {str(broken)!r}}}]\n"
@@ -161,9 +165,15 @@ def test_an_option_that_cannot_be_used_names_itself(language, arguments, message
 
 
 def test_killed_run_is_taken_up_where_it_stopped(language):
-    command = language.command("--datasets", "hellaswag_ll", "arc_easy_ll", "--batch-size", "1", "--limit", "100")
+    command = language.command(
+        "--datasets", "hellaswag_ll", "arc_easy_ll", "--batch-size", "1", "--limit", "100"
+    )
     process = subprocess.Popen(
-        command, cwd=language.directory, env=own_environment(), stdout=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=language.directory,
+        env=own_environment(),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     predictions = language.directory / "out/latest/predictions/small_one"
     deadline = time.monotonic() + 120
@@ -172,7 +182,9 @@ def test_killed_run_is_taken_up_where_it_stopped(language):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     kept = sum(len(file.read_text().splitlines()) for file in predictions.glob("*.jsonl"))
-    finished = language.run("--datasets", "hellaswag_ll", "arc_easy_ll", "--reuse", "latest", "--limit", "100")
+    finished = language.run(
+        "--datasets", "hellaswag_ll", "arc_easy_ll", "--reuse", "latest", "--limit", "100"
+    )
     assert finished.code == 0, finished.output
     reused = sum(record["engine"]["reused"] for record in finished.results["records"])
     assert 0 < reused <= kept

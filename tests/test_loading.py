@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny_pipeline
 
-from bench.acceleration.loading import MODULE_NAME, load, tgate_defaults
+from bench.acceleration.arm.loading import MODULE_NAME, load, tgate_defaults
 from bench.errors import SourceProblem
 
 PROMPTS, SEEDS = ["a red circle", "a blue ring"], [11, 12]

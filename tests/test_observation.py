@@ -8,7 +8,7 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS
 
-from bench.acceleration.observation import Counters, find_denoiser, is_compiled
+from bench.acceleration.arm.observation import Counters, find_denoiser, is_compiled
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.acceleration.detection import DETECTORS
+from bench.acceleration.arm.detection import DETECTORS
 from bench.acceleration.source import KNOWN_METHODS
 from bench.metrics.image_fidelity import IMAGE_METRICS
 from bench.registry import Registry

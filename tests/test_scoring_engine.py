@@ -27,7 +27,12 @@ ARCHITECTURES = {
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "llama": GROUPED,
     "qwen2": {"num_key_value_heads": 2},
-    "qwen2-sliding": {"num_key_value_heads": 2, "use_sliding_window": True, "sliding_window": 12, "max_window_layers": 1},
+    "qwen2-sliding": {
+        "num_key_value_heads": 2,
+        "use_sliding_window": True,
+        "sliding_window": 12,
+        "max_window_layers": 1,
+    },
     "qwen3": GROUPED,
     "mistral": {**GROUPED, "sliding_window": None},
     "mistral-sliding": {**GROUPED, "sliding_window": 12},
@@ -35,13 +40,18 @@ ARCHITECTURES = {
     "gemma2": {**GROUPED, "sliding_window": 12},
     "gpt_neox": {},
     "bloom": {"n_layer": 2, "n_head": 4},
-    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_layers": 2, "num_heads": 4, "window_size": 8},
+    "gpt_neo": {
+        "attention_types": [[["global", "local"], 1]],
+        "num_layers": 2,
+        "num_heads": 4,
+        "window_size": 8,
+    },
 }
 
 
 def make(name: str, seed: int = 0):
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(name.split("-")[0], **{**SMALL, **ARCHITECTURES[name]})
+    config = AutoConfig.for_model(name.split("-", maxsplit=1)[0], **{**SMALL, **ARCHITECTURES[name]})
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     for parameter in model.parameters():  # as initialised, attention hardly matters and a wrong mask hides
         if parameter.ndim > 1:
@@ -113,7 +123,9 @@ def test_a_model_that_ignores_the_mask_it_is_given_is_found_out():
     forward = model.forward
 
     def deaf(input_ids=None, attention_mask=None, position_ids=None, logits_to_keep=0, **rest):
-        return forward(input_ids=input_ids, position_ids=position_ids, logits_to_keep=logits_to_keep, use_cache=False)
+        return forward(
+            input_ids=input_ids, position_ids=position_ids, logits_to_keep=logits_to_keep, use_cache=False
+        )
 
     model.forward = deaf
     assert not Scorer(model, 0, 4).shares
@@ -144,7 +156,7 @@ def test_the_head_runs_only_where_something_is_predicted():
 def test_identical_choices_and_choices_that_continue_each_other_are_scored():
     model = make("llama")
     context = tuple(range(3, 10))
-    group = Group((context + (20,), context + (20,), context + (20, 21)), (7, 7, 7))
+    group = Group(((*context, 20), (*context, 20), (*context, 20, 21)), (7, 7, 7))
     assert_equal(Scorer(model, 0, 4).score([group]), [alone(model, group)])
 
 
@@ -210,7 +222,9 @@ class Letters:
 @pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])
 def test_texts_do_not_depend_on_the_batch(name, sampled):
     model, rng = make(name), random.Random(3)
-    requests = [Request(tokens(rng, rng.randrange(1, 20)), rng.choice([4, 8]), seed=index) for index in range(11)]
+    requests = [
+        Request(tokens(rng, rng.randrange(1, 20)), rng.choice([4, 8]), seed=index) for index in range(11)
+    ]
     options = {"do_sample": True, "temperature": 0.8, "top_p": 0.95} if sampled else {}
     texts = [Generator(model, Letters(), 0, size, options).generate(requests) for size in (1, 3, 32)]
     assert texts[0] == texts[1] == texts[2]
@@ -234,7 +248,9 @@ def test_a_text_ends_before_its_stop_string_and_no_other_row_is_cut():
     requests = [Request(tokens(random.Random(seed), 6), 12) for seed in range(4)]
     free = Generator(model, Letters(), 0, 4).generate(requests)
     stop = free[0][3]
-    stopped = [Request(request.tokens, 12, (stop,) if index == 0 else ()) for index, request in enumerate(requests)]
+    stopped = [
+        Request(request.tokens, 12, (stop,) if index == 0 else ()) for index, request in enumerate(requests)
+    ]
     texts = Generator(model, Letters(), 0, 4).generate(stopped)
     assert texts[0] == free[0][: free[0].index(stop)]
     assert texts[1:] == free[1:]

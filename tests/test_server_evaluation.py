@@ -15,8 +15,16 @@ from bench.language.server_backend import ServerBackend
 from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, SingleToken, Source
 
 ROWS = [
-    {"q": "Tracy took the dog to the park because", "options": ["the weather was warm.", "it is too large."], "gold": 0},
-    {"q": "The trophy does not fit because", "options": ["it is too large.", "the weather was warm and fine."], "gold": 0},
+    {
+        "q": "Tracy took the dog to the park because",
+        "options": ["the weather was warm.", "it is too large."],
+        "gold": 0,
+    },
+    {
+        "q": "The trophy does not fit because",
+        "options": ["it is too large.", "the weather was warm and fine."],
+        "gold": 0,
+    },
 ]
 
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.acceleration.caseid import slug
-from bench.acceleration.cost import REJECTED_EARLY
-from bench.acceleration.entry import EXPECTABLE_CODES
 from bench.acceleration.tasks import load_cases
+from bench.acceleration.tasks.caseid import slug
+from bench.acceleration.tasks.cost import REJECTED_EARLY
+from bench.acceleration.tasks.entry import EXPECTABLE_CODES
 from bench.case import AccelerationCase
 from bench.errors import REASON_CODES
 

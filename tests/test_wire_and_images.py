@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bench.acceleration import wire
+from bench.acceleration.host import wire
 from bench.acceleration.images import MAX_SIDE, pack, unpack
 
 LENGTHS = struct.Struct("!IQ")

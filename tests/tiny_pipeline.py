@@ -8,8 +8,8 @@ import string
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.detection import describe
-from bench.acceleration.loading import LoadedPipeline
+from bench.acceleration.arm.detection import describe
+from bench.acceleration.arm.loading import LoadedPipeline
 from bench.acceleration.source import SourceReading
 from bench.torchvision_shim import ensure_torchvision
 

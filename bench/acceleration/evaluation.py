@@ -13,11 +13,11 @@ from bench.acceleration import judge
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.configuration import mismatches, missing_methods
 from bench.acceleration.gallery import Gallery
+from bench.acceleration.host.space import ArmFactory
 from bench.acceleration.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.quality import Scoring
 from bench.acceleration.references import References, blame
-from bench.acceleration.space import ArmFactory
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.case import AccelerationCase
 from bench.errors import ArmProblem

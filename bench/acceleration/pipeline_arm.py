@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.acceleration.configuration import Configuration, combine
+from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.images import unpack
-from bench.acceleration.process import ArmProcess
 from bench.acceleration.prompts import Sample
 from bench.acceleration.source import read_source
 from bench.errors import ArmProblem, SourceProblem
@@ -24,7 +24,7 @@ class Batch:
     Attributes:
         images: uint8 arrays [height, width, 3], as many as the pipeline returned.
         seconds: from sending the request until the pixels were held by the evaluator.
-        observed: the counters of the call, see :class:`bench.acceleration.observation.Counters`.
+        observed: the counters of the call, see :class:`bench.acceleration.arm.observation.Counters`.
         not_finite: whether NaN or infinity was seen, in the decoder or in the returned arrays.
     """
 

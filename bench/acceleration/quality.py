@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.acceleration.cache import ContentCache
-from bench.acceleration.process import ArmProcess
+from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
 from bench.errors import ArmProblem, ScoringProblem
 from bench.measure.statistics import Interval, quality_loss_interval

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.acceleration.cache import ContentCache, directory_fingerprint
 from bench.acceleration.configuration import Configuration
+from bench.acceleration.host.space import ArmFactory
 from bench.acceleration.pipeline_arm import PipelineArm
 from bench.acceleration.prompts import Sample
-from bench.acceleration.space import ArmFactory
 from bench.errors import ArmProblem, TaskProblem
 
 if TYPE_CHECKING:

@@ -84,7 +84,8 @@ class LocalBackend:
     def __init__(self, loaded: LoadedModel, batch_size: int | str) -> None:
         self._loaded, self._tokenizer = loaded, loaded.tokenizer
         self.fingerprint, self.dtype = loaded.fingerprint, loaded.dtype
-        self.max_len: int = loaded.max_seq_len or DEFAULT_MAX_LEN
+        self._reads = loaded.max_seq_len or DEFAULT_MAX_LEN
+        self.max_len: int | None = self._reads
         self._chat = loaded.config.type == "chat"
         vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
         # A padding token that was added to the tokenizer alone has no embedding; it is masked, any other will do.
@@ -153,13 +154,13 @@ class LocalBackend:
         groups, owners = [], []
         for number, tokens in enumerate(self._encode(texts, special=False)):
             whole = (self._beginning(), *tokens)
-            end = min(len(whole), self.max_len + 1)
+            end = min(len(whole), self._reads + 1)
             start = 1
             while start < len(whole):
-                begin = max(0, end - self.max_len - 1)
+                begin = max(0, end - self._reads - 1)
                 groups.append(Group((tuple(whole[begin:end]),), (start - begin,)))
                 owners.append(number)
-                start, end = end, min(len(whole), end + self.max_len)
+                start, end = end, min(len(whole), end + self._reads)
         open_windows = [owners.count(number) for number in range(len(texts))]
         sums: list[list[TokenScores]] = [[] for _ in texts]
         for number, windows in enumerate(open_windows):
@@ -180,7 +181,7 @@ class LocalBackend:
         self, prompts: Sequence[str], max_out_len: int, stop: Sequence[str], seeds: Sequence[int], done: Done
     ) -> None:
         """Write text after prompts; of a prompt that leaves no room for an answer the end is kept."""
-        room = max(1, self.max_len - max_out_len)
+        room = max(1, self._reads - max_out_len)
         requests = []
         for tokens, seed in zip(
             self._encode([self._framed(prompt) for prompt in prompts]), seeds, strict=True
@@ -256,7 +257,7 @@ class LocalBackend:
         """Return a group; what the model cannot read is cut off at the beginning. The last token is never fed."""
         cut_sequences, cut_starts = [], []
         for sequence, start in zip(sequences, starts, strict=True):
-            cut = max(0, len(sequence) - self.max_len - 1)
+            cut = max(0, len(sequence) - self._reads - 1)
             self._cut += cut > 0
             cut_sequences.append(tuple(sequence[cut:]))
             cut_starts.append(max(1, start - cut))

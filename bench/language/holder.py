@@ -53,11 +53,11 @@ class ModelHolder:
             from bench.language.server_backend import ServerBackend  # noqa: PLC0415
 
             return ServerBackend(config, self._concurrency)
+        from transformers.utils import logging  # noqa: PLC0415
+
         from bench.language.backend import LocalBackend  # noqa: PLC0415
         from bench.language.models.loading import load_model  # noqa: PLC0415
         from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
-
-        from transformers.utils import logging  # noqa: PLC0415
 
         logging.disable_progress_bar()  # a bar per worker is noise between pytest's lines
         ensure_torchvision()  # transformers imports it, and a build that does not fit torch breaks that

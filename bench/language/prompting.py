@@ -211,7 +211,7 @@ def rotations(fields: Fields, gold: str) -> list[Fields]:
         raise LanguageProblem(
             "data_failed", f"found the answer {answer!r}, expected an index or an option letter"
         )
-    place = _LETTERS.index(answer) if isinstance(answer, str) else answer
+    place = _LETTERS.index(answer) if isinstance(answer, str) else int(answer or 0)
     turned = []
     for shift in range(len(options)):
         moved = (place + shift) % len(options)

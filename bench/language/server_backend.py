@@ -57,7 +57,9 @@ class ServerBackend:
     def whole(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: Done) -> None:
         """Score whole texts but for a masked beginning."""
         for part in _chunks(len(texts)):
-            pairs = [(masked[index], text.removeprefix(masked[index])) for index in part for text in texts[index]]
+            pairs = [
+                (masked[index], text.removeprefix(masked[index])) for index in part for text in texts[index]
+            ]
             # Texts without a mask are scored from their second token on: nothing foretells the first one.
             scored = iter(self._server.loglikelihoods([pair for pair in pairs if pair[0]]))
             whole = iter(self._server.whole_text([text for mask, text in pairs if not mask]))

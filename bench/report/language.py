@@ -70,10 +70,10 @@ def language_rows(records: Records, groups: Sequence[Group] = DEFAULT_GROUPS) ->
     if len(datasets) > 1:
         for group in groups:
             chosen = group.datasets or tuple(dataset for dataset, _ in datasets)
-            cells = [
+            texts = [
                 _group_text([first.get((model, name)) for name in chosen], group.how) for model in models
             ]
-            rows.append((group.name, group.how, "-", *cells))
+            rows.append((group.name, group.how, "-", *texts))
     return rows
 
 

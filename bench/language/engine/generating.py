@@ -113,7 +113,7 @@ class Generator:
         temperature = options.pop("temperature", 1.0)
         top_k, top_p = options.pop("top_k", 0), options.pop("top_p", 1.0)
         sampled = options.pop("do_sample", False) and temperature > 0
-        processors = []
+        processors: list[Any] = []
         if sampled:
             if temperature != 1.0:
                 processors.append(warpers.TemperatureLogitsWarper(float(temperature)))

@@ -87,7 +87,7 @@ class TokenScores:
         return float(np.sum(self.loglikelihoods))
 
 
-def common_length(sequences: Sequence[Sequence[int]]) -> int:
+def common_length(sequences: Sequence[Tokens]) -> int:
     """Return how many tokens all sequences begin with."""
     first, last = min(sequences), max(sequences)  # whatever these two share, all between them do
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))

@@ -163,7 +163,8 @@ class Scorer:
                 **arguments,
             )
         self.fed_tokens += length
-        return _Prefix(length, [(layer.keys, layer.values) for layer in cache.layers])
+        layers: list[Any] = list(cache.layers)
+        return _Prefix(length, [(layer.keys, layer.values) for layer in layers])
 
     def _sharing_agrees(self) -> bool:
         """Whether a packed row gives what each of its sequences gives by itself."""

@@ -1,0 +1,83 @@
+"""What a forked arm gives up before it runs a stranger's file: output, environment, cores, memory, memory dumps.
+
+This keeps an arm's accidents to itself, and evaluations fair. It is no jail: an arm runs as the same user,
+so it can use the network, read and write that user's files, a token in the model cache among them, and
+signal that user's processes. A file from somebody hostile belongs into a container, with the whole run.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from bench.acceleration.host.forkserver import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
+
+
+def enter(specification: dict, channel: int, output: int) -> None:
+    """Confine this process as the specification says; called once, right after the fork.
+
+    Args:
+        specification: ``directory`` (private, exists), ``environment``, ``cpus`` (list or None),
+            ``threads``, ``memory_bytes`` (address space beyond what the fork server maps; None for
+            no limit, as CUDA reserves far more than it uses).
+        channel: file descriptor of the channel to the evaluator, the only one that is kept.
+        output: file descriptor that takes stdout and stderr.
+    """
+    os.setsid()
+    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # What this arm daemonises stays below it, to be paused with it.
+    set_process_option(PR_SET_CHILD_SUBREAPER, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    close_others(channel)
+    os.set_inheritable(channel, False)
+    # The server's own streams may hold a buffer and an encoding of its own; these are the arm's.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+    # A crash in native code then leaves the stack of the file in the log.
+    faulthandler.enable(file=2, all_threads=False)
+
+    directory = specification["directory"]
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(specification["environment"])
+    os.environ.update(
+        HOME=directory, TMPDIR=directory, TORCHINDUCTOR_CACHE_DIR=f"{directory}/inductor",
+        OMP_NUM_THREADS=str(specification["threads"]),
+        # Compiling in a pool of its own would leave the leased cores.
+        TORCHINDUCTOR_COMPILE_THREADS="1",
+    )  # fmt: skip
+    tempfile.tempdir = None  # some import of the server's may have asked for it, and so fixed it
+    if specification.get("cpus"):
+        os.sched_setaffinity(0, specification["cpus"])
+    if specification.get("memory_bytes"):
+        limit = mapped_bytes() + int(specification["memory_bytes"])
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    # Imported by the fork server long ago; an import from here on would obey OMP_NUM_THREADS.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(specification["threads"])
+
+
+def close_others(channel: int) -> None:
+    """Close every descriptor except the standard streams and the channel."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != channel:
+            with suppress(OSError):  # the one that listed the directory
+                os.close(int(name))
+
+
+def mapped_bytes() -> int:
+    """Return the size of this process' address space in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()

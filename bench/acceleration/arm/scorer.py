@@ -1,0 +1,37 @@
+"""The trusted scoring process: CLIP embeddings, computed on the cores that its pair has leased.
+
+It is forked from the same server as the arms, because torch and open_clip are loaded there already and
+pytest's own processes stay light; it runs no stranger's code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.acceleration.images import unpack
+
+
+class Scorer:
+    """Answers ``load``, ``embed_images`` and ``embed_texts``."""
+
+    def __init__(self) -> None:
+        self._clip: Any = None
+
+    def answer(self, request: dict, payload: bytes) -> tuple[dict, bytes]:
+        """Dispatch one request; embeddings are returned as float32 rows."""
+        if request["op"] == "load":
+            from bench.metrics.clip_model import ClipModel
+
+            self._clip = ClipModel(request["clip"], request["device"])
+            return {}, b""
+        if request["op"] == "embed_images":
+            return _rows(self._clip.embed_images(unpack(request["shapes"], payload)))
+        if request["op"] == "embed_texts":
+            return _rows(self._clip.embed_texts(request["texts"]))
+        raise ValueError(f"unknown request {request['op']!r}")
+
+
+def _rows(embeddings: np.ndarray) -> tuple[dict, bytes]:
+    return {"shape": list(embeddings.shape)}, np.ascontiguousarray(embeddings, dtype=np.float32).tobytes()

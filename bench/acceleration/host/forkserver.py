@@ -1,0 +1,273 @@
+"""The fork server: one process with torch and diffusers imported, from which every arm is forked.
+
+Started as ``python -m bench.acceleration.host.forkserver SOCKET``. multiprocessing's fork server belongs to
+one parent; this one is shared by all workers of a run, so that the slow imports (about 8 s and half a
+gigabyte) are paid once. It also owns what an arm leaves behind: it is the reaper of every descendant,
+reports how each arm ended, and kills an arm with all it started when the arm or its evaluator is gone.
+
+One connection is one arm. The evaluator sends the specification as one line of JSON together with two
+file descriptors, the arm's channel and its output; the server answers ``{"pid": ...}`` or
+``{"error": ...}`` and, when the process has ended, ``{"status": ...}`` as ``os.waitpid`` gives it. The
+evaluator shuts down its side to have the arm killed; the server closes when nothing of it is left.
+Evaluators are the suite's own processes; yet no client can stop the server from serving the others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from bench.acceleration.host.descendants import children, kill_tree, tree
+from bench.acceleration.host.preload import preload
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+READY = "ready"
+MAX_SPECIFICATION_BYTES = 2**20
+# How often the server looks for what no signal tells: a parent that died, a stray that became its child.
+_LOOK_S = 1.0
+_END_S = 5.0
+_UCRED = struct.Struct("3i")
+
+
+def set_process_option(option: int, value: int) -> None:
+    """Call Linux' ``prctl``; a failure only means that a safety net is missing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+@dataclass(eq=False)
+class Client:
+    """One connection: an evaluator, and the one arm that it asked for.
+
+    Attributes:
+        received: what has arrived of the specification.
+        descriptors: the arm's channel and output, until it is forked.
+        pid: of the arm, once it is forked.
+    """
+
+    connection: socket.socket
+    received: bytes = b""
+    descriptors: list[int] = field(default_factory=list)
+    pid: int | None = None
+
+    def tell(self, message: dict) -> None:
+        """Send a message; a client that is gone does not matter."""
+        with suppress(OSError):
+            self.connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def drop_descriptors(self) -> None:
+        """Close what only the arm needs."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+class ForkServer:
+    """Accepts specifications, forks arms, reports their ends.
+
+    Args:
+        listener: bound and listening.
+        parent: process id of the run's owner; the server ends with it.
+    """
+
+    def __init__(self, listener: socket.socket, parent: int) -> None:
+        self._listener = listener
+        self._parent = parent
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._arms: dict[int, Client] = {}
+        self._leaving: set[Client] = set()
+        self._stopping = False
+
+    def serve(self) -> None:
+        """Serve until the parent process dies or the server gets SIGTERM; nothing is left then."""
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._listener.setblocking(False)
+        signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(signal.SIGHUP, self._stop)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        while not self._stopping and os.getppid() == self._parent:
+            for key, _ in self._selector.select(_LOOK_S):
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj is self._wake_read:
+                    with suppress(BlockingIOError):
+                        self._wake_read.recv(4096)
+                else:
+                    self._receive(key.data)
+            self._reap()
+        self._end()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            time.sleep(0.1)  # out of descriptors: they come back when an arm ends, a busy loop brings none
+            return
+        connection.setblocking(False)
+        client = Client(connection)
+        peer, _, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        if peer in tree(os.getpid()):
+            # What an arm had forked here would run beside its lease and its limits.
+            client.tell({"error": "an arm may not ask for another one"})
+            connection.close()
+            return
+        self._selector.register(connection, selectors.EVENT_READ, client)
+
+    def _receive(self, client: Client) -> None:
+        try:
+            text, descriptors, _, _ = socket.recv_fds(client.connection, 65536, 2)
+        except BlockingIOError:
+            return
+        except OSError:
+            text, descriptors = b"", []
+        client.received += text
+        client.descriptors += descriptors
+        if not text:  # the evaluator has closed, or died
+            self._dismiss(client)
+        elif client.pid is not None or len(client.received) > MAX_SPECIFICATION_BYTES:
+            self._refuse(client, "expected one specification, of at most a megabyte, per connection")
+        elif client.received.endswith(b"\n"):
+            self._start(client)
+
+    def _start(self, client: Client) -> None:
+        try:
+            specification = json.loads(client.received)
+            channel, output = client.descriptors
+            if not isinstance(specification, dict):
+                raise ValueError("not an object")
+        except (ValueError, RecursionError) as error:
+            self._refuse(client, f"expected a JSON object and two descriptors: {error}")
+            return
+        try:
+            client.pid = os.fork()
+        except OSError as error:
+            self._refuse(client, f"the process could not be forked: {error}")
+            return
+        if not client.pid:
+            self._become_arm(specification, channel, output)
+        self._arms[client.pid] = client
+        client.received = b""
+        client.drop_descriptors()
+        client.tell({"pid": client.pid})
+
+    def _refuse(self, client: Client, reason: str) -> None:
+        client.tell({"error": reason})
+        self._dismiss(client)
+
+    def _dismiss(self, client: Client) -> None:
+        self._selector.unregister(client.connection)
+        client.drop_descriptors()
+        if client.pid in self._arms:
+            kill_tree(client.pid)
+        self._leaving.add(client)
+
+    def _become_arm(self, specification: dict, channel: int, output: int) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._close_sockets()
+            from bench.acceleration import arm  # noqa: PLC0415
+
+            arm.main(specification, channel, output)
+            status = 0
+        except SystemExit as ending:
+            status = int(ending.code or 0)
+        except BaseException:
+            # Only the suite's own errors arrive here, and what no memory was left to answer.
+            with suppress(BaseException):
+                traceback.print_exc()
+        finally:
+            with suppress(BaseException):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+
+    def _close_sockets(self) -> None:
+        clients = [key.data for key in self._selector.get_map().values() if key.data is not None]
+        for client in {*clients, *self._leaving}:
+            client.connection.close()
+        for opened in (self._selector, self._listener, self._wake_read, self._wake_write):
+            opened.close()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if not pid:
+                break
+            client = self._arms.pop(pid, None)
+            if client is not None:
+                client.tell({"status": status})
+        # What an arm left behind has become our child: it belongs to no arm and must not compute on.
+        strays = children(os.getpid()) - self._arms.keys()
+        for stray in strays:
+            kill_tree(stray)
+        if not strays:
+            for client in [client for client in self._leaving if client.pid not in self._arms]:
+                self._leaving.remove(client)
+                client.connection.close()
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _end(self) -> None:
+        for pid in self._arms:
+            kill_tree(pid)
+        deadline = time.monotonic() + _END_S
+        while children(os.getpid()) and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.01)
+
+
+def main(address: str) -> None:
+    """Bind, preload, say that all is ready, serve."""
+    parent = os.getppid()
+    # Ctrl-C reaches the whole terminal; the run decides when the server ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_process_option(PR_SET_CHILD_SUBREAPER, 1)
+    forbid_core_dumps()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen(128)
+    preload()
+    # Frozen objects are never visited by a child's collector, so their pages stay shared.
+    gc.collect()
+    gc.freeze()
+    print(READY, flush=True)
+    ForkServer(listener, parent).serve()
+    os._exit(0)  # tearing torch down takes a second and frees nothing that the kernel does not
+
+
+def forbid_core_dumps() -> None:
+    """Keep crashes from being dumped; the limit of one byte also stops the kernel from piping them away."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    limit = 0 if hard == 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,262 @@
+"""The acceleration methods that a pipeline file's source applies, with the parameters written there.
+
+Reading says what the author meant to apply. Whether it has an effect is seen on the loaded object only:
+many of these calls succeed and change nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.acceleration.source.methods import (
+    DEEPCACHE_PARAMETERS,
+    FULL_PRECISIONS,
+    HOOK_CONFIGS,
+    HOOK_FUNCTIONS,
+    PRECISIONS,
+    SWITCHED_OFF,
+    SWITCHED_ON,
+    TGATE_PARAMETERS,
+    TOME_PARAMETERS,
+)
+from bench.acceleration.source.names import Frame, dotted, source_text
+from bench.acceleration.source.origin import Resolver
+from bench.acceleration.source.values import UNKNOWN
+
+
+@dataclass(slots=True)
+class CallSite:
+    """One call of the file. ``at_load``: it runs while the file is loaded, not only while generating."""
+
+    order: int
+    node: ast.Call
+    frame: Frame
+    live: bool = True
+    at_load: bool = True
+
+
+@dataclass
+class MethodReader:
+    """Goes through a file's calls in source order and keeps what is applied when the last one is done."""
+
+    resolver: Resolver
+    is_pipeline: Callable[[ast.expr, Frame, int], bool]
+    applied: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _helpers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _enabled: set[str] = field(default_factory=set)
+    _tgate_calls: int = 0
+
+    def read(self, sites: Iterable[CallSite]) -> dict[str, dict[str, Any]]:
+        """Method name -> parameters, in alphabetical order."""
+        for site in sites:
+            function = site.node.func
+            name = function.attr if isinstance(function, ast.Attribute) else ""
+            if isinstance(function, ast.Name):
+                real = self.resolver.imports.get(function.id, function.id)
+                name = real.rpartition(".")[2]
+            if not site.live and name != "tgate":  # the entry call may stand where loading does not come
+                continue
+            reader = READERS.get(name)
+            if reader is not None:
+                reader(self, site, name)
+            elif name.startswith("Tgate") and name.endswith("Loader"):
+                self.read_tgate_loader(site, name)
+        if self._enabled:
+            enabled: dict[str, Any] = {}
+            for helper in sorted(self._enabled):
+                enabled |= self._helpers.get(helper, {})
+            self.applied["deepcache"] = {**self.applied.get("deepcache", {}), **enabled}
+        if not self._tgate_calls:  # the loader alone leaves pipe(...) as it was
+            self.applied.pop("tgate", None)
+        return dict(sorted(self.applied.items()))
+
+    def value(self, node: ast.expr, site: CallSite) -> Any:
+        """The constant, else the source text."""
+        constant = self.resolver.constant(node, site.frame, site.order)
+        return source_text(node) if constant is UNKNOWN else constant
+
+    def parameters(self, call: ast.Call, site: CallSite, positional: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The arguments of a call by name; a ``**name`` of a constant dict is spelled out."""
+        found = {
+            name: self.value(node, site) for name, node in zip(positional, call.args, strict=False) if name
+        }
+        for keyword in call.keywords:
+            value = self.value(keyword.value, site)
+            if keyword.arg is not None:
+                found[keyword.arg] = value
+            elif isinstance(value, Mapping):
+                found |= {str(name): item for name, item in value.items()}
+            else:
+                found[f"**{value}"] = value
+        return found
+
+    def real_name(self, node: ast.expr, site: CallSite) -> str:
+        return self.resolver.real_name(node, site.frame, site.order) or ""
+
+    def on_pipeline(self, node: ast.expr, site: CallSite) -> bool:
+        """Whether the expression is the pipeline or a component of it."""
+        while isinstance(node, ast.Attribute):
+            if self.is_pipeline(node, site.frame, site.order):
+                return True
+            node = node.value
+        return self.is_pipeline(node, site.frame, site.order)
+
+    def switch_on(self, site: CallSite, name: str) -> None:
+        method, positional = SWITCHED_ON[name]
+        self.applied[method] = self.parameters(site.node, site, positional)
+
+    def switch_off(self, site: CallSite, name: str) -> None:
+        if site.at_load:
+            for method in SWITCHED_OFF[name]:
+                self.applied.pop(method, None)
+
+    def read_hook(self, site: CallSite, name: str) -> None:
+        """``apply_*(module, Config(...))``."""
+        if len(site.node.args) > 1 or site.node.keywords:
+            self.applied[HOOK_FUNCTIONS[name]] = self._config(site) or {}
+
+    def read_enable_cache(self, site: CallSite, name: str) -> None:
+        """``pipe.transformer.enable_cache(Config(...))``, and the function of cache-dit."""
+        function = site.node.func
+        if self.real_name(function, site).startswith("cache_dit."):
+            self.applied["cache_dit"] = self.parameters(site.node, site)
+            return
+        argument = next(iter([*site.node.args, *(keyword.value for keyword in site.node.keywords)]), None)
+        origin = self.resolver.origin(argument, site.frame, site.order)
+        if origin is not None and origin.class_name in HOOK_CONFIGS:
+            self.applied[HOOK_CONFIGS[origin.class_name]] = self._config(site) or {}
+
+    def _config(self, site: CallSite) -> dict[str, Any] | None:
+        """The parameters of the configuration object among a call's arguments."""
+        for argument in [*site.node.args, *(keyword.value for keyword in site.node.keywords)]:
+            origin = self.resolver.origin(argument, site.frame, site.order)
+            if origin is not None and origin.class_name in HOOK_CONFIGS:
+                made_at = CallSite(origin.at, origin.call, origin.frame)
+                return self.parameters(origin.call, made_at)
+        return None
+
+    def read_tome(self, site: CallSite, name: str) -> None:
+        if not self.real_name(site.node.func, site).startswith("tomesd"):
+            return
+        if name == "apply_patch":
+            self.applied["tome"] = self.parameters(site.node, site, TOME_PARAMETERS)
+            self.applied["tome"].pop("model", None)
+        elif site.at_load:
+            self.applied.pop("tome", None)
+
+    def read_deepcache(self, site: CallSite, name: str) -> None:
+        """``set_params``, ``enable`` and ``disable`` of a DeepCache helper, whatever variable holds it."""
+        function = site.node.func
+        if not isinstance(function, ast.Attribute):
+            return
+        origin = self.resolver.origin(function.value, site.frame, site.order)
+        if origin is None or not ("DeepCache" in origin.class_name and "Helper" in origin.class_name):
+            return
+        helper = f"{origin.call.lineno}:{origin.call.col_offset}"
+        if name == "set_params":
+            self._helpers.setdefault(helper, {}).update(
+                self.parameters(site.node, site, DEEPCACHE_PARAMETERS)
+            )
+        elif name == "enable":
+            self._enabled.add(helper)
+        elif site.at_load:
+            self._enabled.discard(helper)
+
+    def read_tgate_loader(self, site: CallSite, name: str) -> None:
+        """``TgateSDLoader(pipe, ...)``; the loaders with DeepCache in their name switch that on too."""
+        given = self.parameters(site.node, site, ("",))
+        if "DeepCache" in name:
+            self.applied["deepcache"] = {key: given[key] for key in DEEPCACHE_PARAMETERS if key in given}
+        self.applied["tgate"] = {key: given[key] for key in TGATE_PARAMETERS if key in given}
+
+    def read_tgate_call(self, site: CallSite, name: str) -> None:
+        if isinstance(site.node.func, ast.Attribute) and self.on_pipeline(site.node.func.value, site):
+            self._tgate_calls += 1
+            given = self.parameters(site.node, site)
+            self.applied.setdefault("tgate", {}).update(
+                {key: given[key] for key in TGATE_PARAMETERS if key in given}
+            )
+
+    def read_compile(self, site: CallSite, name: str) -> None:
+        """``torch.compile(pipe.unet)`` and ``pipe.unet.compile()``, but not ``re.compile``."""
+        function = site.node.func
+        method_of = function.value if isinstance(function, ast.Attribute) else None
+        if self.real_name(function, site) == "torch.compile" or (
+            method_of is not None and self.on_pipeline(method_of, site)
+        ):
+            self.applied["torch_compile"] = self.parameters(site.node, site)
+
+    def read_precision(self, site: CallSite, name: str) -> None:
+        """``.half()``, ``.bfloat16()``, ``.float()`` and ``.to(dtype)`` of the pipeline or a component."""
+        function = site.node.func
+        if not isinstance(function, ast.Attribute) or not self.on_pipeline(function.value, site):
+            return
+        if name != "to":
+            self.set_precision(name)
+            return
+        for argument in site.node.args:
+            text = self._dtype(argument, site)
+            if text in PRECISIONS or text in FULL_PRECISIONS:
+                self.set_precision(text)
+        for keyword in site.node.keywords:
+            if keyword.arg in ("dtype", "torch_dtype"):
+                self.set_precision(self._dtype(keyword.value, site))
+
+    def read_load(self, site: CallSite, name: str) -> None:
+        """``from_pretrained(torch_dtype=, quantization_config=)`` of the pipeline."""
+        is_pipeline = self.is_pipeline(site.node, site.frame, site.order)
+        for keyword in site.node.keywords:
+            if keyword.arg in ("torch_dtype", "dtype") and is_pipeline:
+                self.set_precision(self._dtype(keyword.value, site))
+            if keyword.arg == "quantization_config":
+                self.applied["quantized"] = {"config": source_text(keyword.value)}
+
+    def _dtype(self, node: ast.expr, site: CallSite) -> str:
+        name = self.real_name(node, site)
+        if name.startswith("torch."):
+            return name.removeprefix("torch.")
+        return str(self.value(node, site))
+
+    def set_precision(self, dtype: str) -> None:
+        """Full precision is what a file has that says nothing, so it is no method."""
+        if dtype in FULL_PRECISIONS:
+            self.applied.pop("precision", None)
+        else:
+            self.applied["precision"] = {"dtype": PRECISIONS.get(dtype, dtype)}
+
+    def read_quantize(self, site: CallSite, name: str) -> None:
+        """``quantize_(module, config)`` of torchao and ``quantize(module, weights=)`` of quanto."""
+        library = self.real_name(site.node.func, site)
+        if "torchao" in library or "quanto" in library:
+            options = site.node.args[1:] + [keyword.value for keyword in site.node.keywords]
+            self.applied["quantized"] = {"config": ", ".join(map(source_text, options))}
+
+    def read_para_attn(self, site: CallSite, name: str) -> None:
+        if self.real_name(site.node.func, site).startswith("para_attn"):
+            self.applied["para_attn"] = self.parameters(site.node, site)
+
+    def read_assigned_forward(self, target: ast.expr, value: ast.expr) -> None:
+        """``Transformer.forward = teacache_forward``, the way the scripts of TeaCache and MagCache work."""
+        name = (dotted(value) or "").rpartition(".")[2]
+        for prefix, method in (("teacache", "teacache"), ("magcache", "mag_cache")):
+            if name.startswith(prefix) and (dotted(target) or "").endswith(".forward"):
+                self.applied[method] = {}
+
+
+READERS: dict[str, Callable[[MethodReader, CallSite, str], None]] = {
+    **dict.fromkeys(SWITCHED_ON, MethodReader.switch_on),
+    **dict.fromkeys(SWITCHED_OFF, MethodReader.switch_off),
+    **dict.fromkeys(HOOK_FUNCTIONS, MethodReader.read_hook),
+    **dict.fromkeys(("apply_patch", "remove_patch"), MethodReader.read_tome),
+    **dict.fromkeys(("set_params", "enable", "disable"), MethodReader.read_deepcache),
+    **dict.fromkeys(("half", "bfloat16", "float", "to"), MethodReader.read_precision),
+    **dict.fromkeys(("from_pretrained", "from_single_file", "from_pipe"), MethodReader.read_load),
+    **dict.fromkeys(("quantize_", "quantize"), MethodReader.read_quantize),
+    "apply_cache_on_pipe": MethodReader.read_para_attn,
+    "enable_cache": MethodReader.read_enable_cache,
+    "tgate": MethodReader.read_tgate_call,
+    "compile": MethodReader.read_compile,
+}

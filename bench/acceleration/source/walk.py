@@ -1,0 +1,248 @@
+"""One walk over the syntax tree of a pipeline file: its scopes, calls and attribute assignments, in order."""
+
+from __future__ import annotations
+
+import ast
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.acceleration.source.applied import CallSite
+from bench.acceleration.source.names import Frame, Scope, dotted
+from bench.acceleration.source.origin import Resolver
+from bench.errors import SourceProblem
+
+MAX_SOURCE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeAssignment:
+    """``target.name = value``, and the place where it stands."""
+
+    order: int
+    target: ast.Attribute
+    value: ast.expr
+    frame: Frame
+    guarded: bool
+
+
+def parse_file(path: Path) -> ast.Module:
+    """The syntax tree of a file.
+
+    Raises:
+        SourceProblem: the file is missing, no regular file, too large, not UTF-8 or no Python.
+    """
+    try:
+        status = path.stat()
+        # A pipe or a device would block or never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceProblem(f"{path} is no regular file; expected a Python file; correct the path")
+        if status.st_size > MAX_SOURCE_BYTES:
+            raise SourceProblem(
+                f"{path} has {status.st_size:,} bytes; expected a pipeline file of at most "
+                f"{MAX_SOURCE_BYTES:,}; move data out of the source"
+            )
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceProblem(f"{path} cannot be read ({reason}); expected a Python file there") from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceProblem(
+            f"{path} is not UTF-8 (byte {raw[error.start]:#04x} at offset {error.start}); "
+            "expected Python source in UTF-8; save it in that encoding"
+        ) from error
+    try:
+        return ast.parse(text, filename=str(path))
+    except SyntaxError as error:
+        shown = (error.text or "").strip()[:120]
+        raise SourceProblem(
+            f"{path}, line {error.lineno}, column {error.offset}: {error.msg}"
+            f"{f': {shown!r}' if shown else ''}; expected valid Python; correct that line"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SourceProblem(
+            f"{path} cannot be parsed ({type(error).__name__}: {error}); expected valid Python of usual depth"
+        ) from error
+
+
+class Collector:
+    """One walk over the tree: scopes with their bindings, calls, and assignments to attributes."""
+
+    def __init__(self, path: Path) -> None:
+        self.scope = self.module = Scope("<module>", "module")
+        self.resolver = Resolver(path, self.module)
+        self.calls: list[CallSite] = []
+        self.attributes: list[AttributeAssignment] = []
+        self.defined: set[str] = set()
+        self.called: set[str] = set()
+        self.guarded = False
+        self.order = 0
+        self._frame = self.resolver.module
+
+    def walk(self, node: ast.AST) -> None:
+        _HANDLERS.get(type(node), Collector.walk_children)(self, node)
+
+    def walk_children(self, node: ast.AST) -> None:
+        # ast.iter_child_nodes() would visit the leaves, too, which are most of a tree and hold nothing.
+        for name in node._fields:
+            value: Any = getattr(node, name, None)
+            kind = type(value)
+            if kind is list:
+                for item in value:
+                    if type(item) not in _LEAVES:
+                        self.walk(item)
+            elif kind not in _LEAVES:
+                self.walk(value)
+
+    def bind(self, target: ast.expr, value: ast.expr | None) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            for element in target.elts:
+                self.bind(element, None)
+            return
+        name = dotted(target)
+        if name is None:
+            return
+        self.order += 1
+        self.bind_name(name, value)
+        if isinstance(target, ast.Attribute) and value is not None:
+            self.attributes.append(AttributeAssignment(self.order, target, value, self._frame, self.guarded))
+
+    def bind_name(self, name: str, value: ast.expr | None) -> None:
+        scope = self.module if name in self.scope.declared_global else self.scope
+        scope.bindings.setdefault(name, []).append((self.order, value))
+        if scope is self.module and not self.guarded:
+            self.defined.add(name)
+
+    def on_assign(self, node: ast.Assign) -> None:
+        self.walk(node.value)
+        for target in node.targets:
+            self.bind(target, node.value)
+
+    def on_annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.walk(node.value)
+            self.bind(node.target, node.value)
+
+    def on_walrus(self, node: ast.NamedExpr) -> None:
+        self.walk(node.value)
+        self.bind(node.target, node.value)
+
+    def on_call(self, node: ast.Call) -> None:
+        self.walk_children(node)
+        self.order += 1
+        self.calls.append(CallSite(self.order, node, self._frame, live=not self.guarded))
+        if isinstance(node.func, ast.Name):
+            self.resolver.note_call(node.func.id, node)
+            if not self.guarded:
+                self.called.add(node.func.id)
+
+    def on_function(self, node: ast.FunctionDef) -> None:
+        for outside in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
+            if outside is not None:
+                self.walk(outside)
+        self.order += 1
+        if self.scope.kind == "class":
+            scope = Scope(node.name, "method", self.module, node.args)
+        else:
+            scope = Scope(node.name, "function", self.scope, node.args)
+            self.resolver.functions[node.name] = scope
+            if self.scope is self.module and not self.guarded:
+                self.defined.add(node.name)
+        self.walk_inside(scope, node.body)
+
+    def on_class(self, node: ast.ClassDef) -> None:
+        self.order += 1
+        self.bind_name(node.name, None)
+        self.walk_inside(Scope(node.name, "class", self.scope), node.body)
+
+    def walk_inside(self, scope: Scope, body: list[ast.stmt]) -> None:
+        outer, outer_frame = self.scope, self._frame
+        self.scope, self._frame = scope, Frame(scope)
+        for statement in body:
+            self.walk(statement)
+        self.scope, self._frame = outer, outer_frame
+
+    def on_return(self, node: ast.Return) -> None:
+        if node.value is not None:
+            self.walk(node.value)
+            self.order += 1
+            self.scope.returns.append((self.order, node.value))
+
+    def on_if(self, node: ast.If) -> None:
+        if isinstance(node.test, ast.Constant):
+            for statement in node.body if node.test.value else node.orelse:
+                self.walk(statement)
+            return
+        self.walk(node.test)
+        outer = self.guarded
+        self.guarded = outer or _is_main_guard(node.test)
+        for statement in node.body:
+            self.walk(statement)
+        self.guarded = outer
+        for statement in node.orelse:
+            self.walk(statement)
+
+    def on_with_item(self, node: ast.withitem) -> None:
+        self.walk(node.context_expr)
+        if node.optional_vars is not None:
+            self.bind(node.optional_vars, node.context_expr)
+
+    def on_for(self, node: ast.For) -> None:
+        self.bind(node.target, None)
+        self.walk_children(node)
+
+    def on_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else None
+        for alias in node.names:
+            if module is None:
+                name, real = (
+                    (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+                )
+            else:
+                name, real = alias.asname or alias.name, f"{module}.{alias.name}".lstrip(".")
+            self.resolver.imports[name] = real
+            if self.scope is self.module and not self.guarded:
+                self.defined.add(name)
+
+    def on_global(self, node: ast.Global) -> None:
+        self.scope.declared_global.update(node.names)
+
+    def on_nothing(self, node: ast.AST) -> None:
+        """Skip coroutines: they are no entry points here."""
+
+
+_LEAVES = frozenset(
+    {ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass, str, int, type(None), bool}
+)
+_HANDLERS: dict[type, Any] = {
+    ast.Assign: Collector.on_assign,
+    ast.AnnAssign: Collector.on_annotated,
+    ast.NamedExpr: Collector.on_walrus,
+    ast.Call: Collector.on_call,
+    ast.FunctionDef: Collector.on_function,
+    ast.AsyncFunctionDef: Collector.on_nothing,
+    ast.ClassDef: Collector.on_class,
+    ast.Return: Collector.on_return,
+    ast.If: Collector.on_if,
+    ast.withitem: Collector.on_with_item,
+    ast.For: Collector.on_for,
+    ast.Import: Collector.on_import,
+    ast.ImportFrom: Collector.on_import,
+    ast.Global: Collector.on_global,
+}
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    match test:
+        case ast.Compare(
+            left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant("__main__")]
+        ):
+            return True
+        case ast.Compare(
+            left=ast.Constant("__main__"), ops=[ast.Eq()], comparators=[ast.Name(id="__name__")]
+        ):
+            return True
+    return False

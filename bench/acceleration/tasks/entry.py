@@ -1,0 +1,266 @@
+"""One entry of a task file: which fields it may have, what they may hold, and what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.acceleration.requirement import MAX_SPEEDUP
+from bench.acceleration.source.methods import KNOWN_METHODS
+from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
+from bench.case import DIFFICULTIES, LEVELS
+
+# Reason codes that a candidate can bring about, so that a control can be written for them.
+EXPECTABLE_CODES = (
+    "config_mismatch",
+    "quality_lost",
+    "degenerate_output",
+    "latency_missed",
+    "speedup_missed",
+    "load_failed",
+    "generation_failed",
+    "crashed",
+    "out_of_memory",
+    "timed_out",
+    "output_flood",
+)
+REQUIREMENTS = ("compiler", "cuda")
+ALIASES = {"gt_file": "target_file", "gen_file": "candidate_file"}
+# Misspellings that difflib finds too far away, of the fields that would silently drop a gate.
+MISSPELLINGS = {
+    "speedup": "required_speedup",
+    "latency": "max_latency_s",
+    "quality_loss": "max_quality_loss",
+}
+NEAR_MISS = 0.84
+
+Reader = Callable[[Any, Path], Any]
+
+
+@dataclass(frozen=True)
+class EntryKind:
+    """What distinguishes annotations from generations: a name, an option and the fields."""
+
+    name: str
+    option: str
+    readers: Mapping[str, Reader]
+    required: tuple[str, ...]
+
+    @functools.cached_property
+    def known_keys(self) -> frozenset[str]:
+        """Every key that is read, other names included."""
+        return frozenset(self.readers) | {alias for alias, name in ALIASES.items() if name in self.readers}
+
+
+@dataclass(slots=True)
+class Entry:
+    """An entry as far as it could be read.
+
+    Attributes:
+        place: ``entry [3]`` or ``line 4`` of its file.
+        prompt_id: as written, None where it is missing or invalid.
+        values: the valid fields that are given, paths absolute.
+        faulty: names of the fields that are given and invalid.
+        problems: what is wrong, each a message of its own.
+    """
+
+    kind: EntryKind
+    file: Path
+    place: str
+    prompt_id: int | str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    faulty: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str | None:
+        """What entries are joined by: the text of the prompt id."""
+        return None if self.prompt_id is None else str(self.prompt_id)
+
+    @property
+    def place_text(self) -> str:
+        """File, place and prompt id, for a message."""
+        named = "" if self.prompt_id is None else f" (prompt_id {self.prompt_id!r})"
+        return f"{self.file.name}, {self.place}{named}"
+
+
+def read_entry(kind: EntryKind, file: Path, place: str, item: Any) -> Entry:
+    """Check one item of a file; all that is wrong with it is collected, nothing is raised."""
+    entry = Entry(kind, file, place)
+    if isinstance(item, Unreadable):
+        entry.problems.append(f"this is not JSON ({item}); expected one object to a line; correct it")
+        return entry
+    if not isinstance(item, dict):
+        entry.problems.append(f"this is {describe(item)}; expected an object with a prompt_id; correct it")
+        return entry
+    if isinstance(item, RepeatingObject):
+        entry.problems.append(
+            f"{', '.join(item.repeated)} given more than once; expected each key once; keep one"
+        )
+    given = _with_real_names(entry, item)
+    for name, reader in kind.readers.items():
+        value = given.get(name)
+        if value is None:
+            if name in kind.required:
+                found = "is null" if name in given else "is missing"
+                entry.problems.append(f"{name} {found}; expected {EXPECTED[name]}; add it")
+            continue
+        try:
+            entry.values[name] = reader(value, file.parent)
+        except ValueError as error:
+            entry.faulty.add(name)
+            entry.problems.append(f"{name} is {describe(value)}; {error}")
+    entry.prompt_id = entry.values.pop("prompt_id", None)
+    return entry
+
+
+def _with_real_names(entry: Entry, item: dict[str, Any]) -> dict[str, Any]:
+    """The item with aliases undone; conflicts and near misses are noted as problems."""
+    given: dict[str, Any] = {}
+    for key, value in item.items():
+        name = ALIASES.get(key, key) if key in entry.kind.known_keys else key
+        if name in given and given[name] != value:
+            other = next(alias for alias, real in ALIASES.items() if real == name)
+            entry.problems.append(
+                f"{name} and {other} differ ({describe(given[name])} and {describe(value)}); "
+                f"expected one of these two names for the same field; keep {name}"
+            )
+        given.setdefault(name, value)
+        meant = None if key in entry.kind.known_keys else _near_miss(key, entry.kind.known_keys)
+        if meant is not None:
+            entry.problems.append(
+                f"the key {key!r} is unknown and close to {meant!r}; expected {meant!r}, or a name unlike it for a note; "
+                "rename it"
+            )
+    return given
+
+
+@functools.lru_cache(maxsize=4_096)
+def _near_miss(key: str, known: frozenset[str]) -> str | None:
+    every = known | ANNOTATION.known_keys | GENERATION.known_keys
+    if key.startswith("_") or key in every or len(key) > 60:
+        return None  # what the other list has is ignored here, not suspected
+    misspelled = MISSPELLINGS.get(key.lower())
+    if misspelled in known:
+        return misspelled
+    close = difflib.get_close_matches(key.lower(), sorted(known), n=1, cutoff=NEAR_MISS)
+    return close[0] if close else None
+
+
+def _prompt_id(value: Any, _: Path) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
+        raise ValueError("expected an integer or a text that is not empty; correct it")
+    return value
+
+
+def _text(value: Any, _: Path) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a text; put it in quotes")
+    return value
+
+
+def _one_of(choices: tuple[str, ...], value: Any, hint: str = "") -> str:
+    chosen = value.strip() if isinstance(value, str) else None
+    for choice in choices:
+        if chosen is not None and choice.lower() == chosen.lower():
+            return choice
+    raise ValueError(f"expected one of {', '.join(choices)}{hint}; correct it")
+
+
+def _level(value: Any, _: Path) -> str:
+    if not isinstance(value, bool) and (isinstance(value, int) or value in tuple("12345")):
+        value = f"L{value}"
+    return _one_of(LEVELS, value, ", or 1 to 5")
+
+
+def _some_of(choices: tuple[str, ...]) -> Reader:
+    def read(value: Any, _: Path) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"expected a list of names from {', '.join(choices)}; put it in [ ]")
+        return tuple(dict.fromkeys(_one_of(choices, item) for item in value))
+
+    return read
+
+
+def _number(limit: str, holds: Callable[[float], bool]) -> Reader:
+    def read(value: Any, _: Path) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"expected a number {limit}; write it without quotes or unit")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not (math.isfinite(number) and holds(number)):
+            raise ValueError(f"expected a number {limit}; correct it")
+        return number
+
+    return read
+
+
+def _file(value: Any, folder: Path) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected the path of a Python file; correct it")
+    head, name = os.path.split(value)
+    path = Path(_real_folder(str(folder), head), name)
+    try:
+        if path.is_file():
+            return path
+        found = "that is a directory" if path.is_dir() else "there is no such file"
+        if path.exists() and not path.is_dir():
+            found = "that is no regular file"
+    except (OSError, ValueError) as error:
+        found = f"that cannot be a path ({getattr(error, 'strerror', None) or error})"
+    raise ValueError(
+        f"{found} ({str(path)[:200]!r}); expected a Python file, relative to the file that names it; correct the path"
+    )
+
+
+@functools.lru_cache(maxsize=4_096)
+def _real_folder(base: str, folder: str) -> str:
+    """The folder without ``..``, links followed; most entries share one, and following it is slow."""
+    try:
+        return os.path.realpath(os.path.join(base, folder))
+    except (OSError, ValueError):
+        return os.path.join(base, folder)
+
+
+_PATH = "the path of a Python file"
+EXPECTED = {
+    "prompt_id": "an integer or a text",
+    "prompt_context": "the text of the task",
+    "difficulty": ", ".join(DIFFICULTIES),
+    "target_file": _PATH,
+    "baseline_file": _PATH,
+    "candidate_file": _PATH,
+}
+ANNOTATION = EntryKind(
+    "annotation",
+    "--tasks",
+    {
+        "prompt_id": _prompt_id,
+        "prompt_context": _text,
+        "difficulty": lambda value, _: _one_of(DIFFICULTIES, value),
+        "level": _level,
+        "target_file": _file,
+        "baseline_file": _file,
+        "required_speedup": _number(f"above 0 and at most {MAX_SPEEDUP:.0f}", lambda v: 0 < v <= MAX_SPEEDUP),
+        "max_quality_loss": _number("from 0 to below 1, where 0.05 is 5 %", lambda v: 0 <= v < 1),
+        "max_latency_s": _number("of seconds above 0", lambda v: v > 0),
+        "expect": lambda value, _: _one_of(EXPECTABLE_CODES, value),
+        "requires": _some_of(REQUIREMENTS),
+        "methods": _some_of(KNOWN_METHODS),
+    },
+    ("prompt_id", "prompt_context", "difficulty", "target_file", "baseline_file"),
+)
+GENERATION = EntryKind(
+    "generation",
+    "--candidates",
+    {"prompt_id": _prompt_id, "candidate_file": _file},
+    ("prompt_id", "candidate_file"),
+)
