@@ -30,7 +30,7 @@ SERVER = [sys.executable, "-m", "bench.acceleration.host.forkserver"]
 SERVER_WITHOUT_IMPORTS = [
     sys.executable,
     "-c",
-    "import sys; from bench.acceleration import forkserver; forkserver.preload = lambda: None; "
+    "import sys; from bench.acceleration.host import forkserver; forkserver.preload = lambda: None; "
     "forkserver.main(sys.argv[1])",
 ]
 # Generous: a limit is only reached by an arm that never comes to an end.

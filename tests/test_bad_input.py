@@ -167,7 +167,7 @@ def test_an_unusable_input_of_the_whole_run_is_the_reason_of_every_case(
     ("arguments", "words"),
     [
         (["--num-samples", "1"], "--num-samples 1: expected at least 2"),
-        (["--batch-size", "0"], "--batch-size 0: expected at least 1"),
+        (["--batch-size", "0"], "--batch-size 0: expected an integer from 1"),
         (["--seed", "soon"], "--seed soon: expected an integer"),
     ],
 )

@@ -146,7 +146,7 @@ def test_the_fork_server_ends_with_its_parent(tmp_path):
     import subprocess, sys, time
     command = {SERVER_WITHOUT_IMPORTS!r}
     server = subprocess.Popen([*command, sys.argv[1]], cwd={str(REPOSITORY)!r}, stdout=subprocess.PIPE)
-    server.stdout.readline()
+    assert server.stdout.readline(), "the fork server did not start"
     print(server.pid, flush=True)
     time.sleep(1000)
     """

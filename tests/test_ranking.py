@@ -76,9 +76,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("missing", [False, True], ids=["all_retrieved", "some_missing"])
 @pytest.mark.parametrize("seed", range(3))
 def test_trec_eval_gives_the_same_values(seed, missing):
-    pytrec_eval = pytest.importorskip(
-        "pytrec_eval", reason="needs pytrec_eval-terrier, of the extra benchmark"
-    )
+    pytrec_eval = pytest.importorskip("pytrec_eval", reason="needs pytrec_eval-terrier, of the extra dev")
     lists = random_lists(seed, missing=missing)
     found = evaluate(rank(**lists, ties="docid_desc"), without_relevant="zero")
 

@@ -137,9 +137,7 @@ def test_a_run_and_its_judgements_become_flat_lists():
 
 
 def test_trec_eval_gives_the_same_values_for_the_same_files(tmp_path):
-    pytrec_eval = pytest.importorskip(
-        "pytrec_eval", reason="needs pytrec_eval-terrier, of the extra benchmark"
-    )
+    pytrec_eval = pytest.importorskip("pytrec_eval", reason="needs pytrec_eval-terrier, of the extra dev")
     rng = np.random.default_rng(0)
     run = {f"q{q}": {f"d{d}": float(rng.integers(9)) for d in rng.choice(40, 30, False)} for q in range(20)}
     qrels = {

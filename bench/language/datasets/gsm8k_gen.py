@@ -31,5 +31,5 @@ DATASET = Dataset(
     examples=Examples(retriever="fixed", count=3),
     answer="{answer}",
     postprocess=("last_number",),
-    metrics=("exact_match",),
+    metrics=("accuracy",),
 )

@@ -24,6 +24,6 @@ DATASET = Dataset(
     inference=Generation(max_out_len=10),
     prepare=prepare,
     postprocess=("first_option",),
-    metrics=("circular_accuracy", "accuracy"),
+    metrics=("circular_accuracy",),
     circular=True,
 )
