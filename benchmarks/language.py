@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -266,7 +265,9 @@ def main() -> None:
     if arguments.peak_of:
         rows = json.loads(arguments.rows.read_text())
         {"ours": Ours, "peer": Peer}[arguments.peak_of](arguments.model).score(rows)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        # Not ru_maxrss, which a process that was started by a larger one inherits from it.
+        status = Path("/proc/self/status").read_text()
+        print(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
         return
     with tempfile.TemporaryDirectory(prefix="modelgate-language-") as name:
         directory = Path(name)
