@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 F = TypeVar("F", bound=Callable)
@@ -45,8 +45,7 @@ class Registry(Mapping[str, F]):
             KeyError: with the nearest names.
         """
         if name not in self._functions:
-            near = difflib.get_close_matches(name, self._functions, n=3, cutoff=0.4)
-            raise KeyError(f"no {self._what} is named {name!r}; nearest: {', '.join(near) or 'none'}")
+            raise KeyError(no_such(self._what, name, self._functions))
         return self._functions[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -56,6 +55,12 @@ class Registry(Mapping[str, F]):
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._functions)
+
+
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the sentence that nothing has a name, with the names nearest to it."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f"no {what} is named {name!r}; nearest: {', '.join(near) or 'none'}"
 
 
 def _place(function: Callable) -> str:

@@ -21,9 +21,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.measure.cores import Core, usable_cores
+from bench.measure.cores import Core, slot_size, usable_cores
 from bench.measure.environment import describe_environment
-from bench.measure.lease import LeaseServer, service_address
+from bench.measure.lease import Lease, LeaseServer, service_address
 from bench.measure.scrub import scrubbed_environment
 from bench.report.results import ResultsFile
 
@@ -75,6 +75,11 @@ class RunView:
     def fork_server(self) -> str:
         """Address of the fork server, started by the first who asks, and again should it have died."""
         return service_address(self.address, "fork_server")
+
+    def lease(self, *, on_gpu: bool, exclusive: bool) -> Lease:
+        """Return the lease of one case: a GPU, or its share of the cores; all of them where it is exclusive."""
+        share = 1 if on_gpu else slot_size(len(self.cores), self.workers)
+        return Lease(self.address, len(self.cores) if exclusive else share)
 
     @cached_property
     def directory(self) -> Path:

@@ -5,10 +5,11 @@ import re
 import pytest
 from records import measured, record
 
-from bench.report.markdown import markdown, table, write_step_summary
+from bench.report.layout import aligned, table
+from bench.report.markdown import markdown, write_step_summary
 from bench.report.results import ResultsFile, summarize
 from bench.report.tables import case_row, control_line, group_rows
-from bench.report.terminal import aligned, warnings, write_summary
+from bench.report.terminal import warnings, write_summary
 
 
 @pytest.fixture

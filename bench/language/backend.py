@@ -125,8 +125,7 @@ class LocalBackend:
 
     def whole(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: Done) -> None:
         """Score whole texts, tokenized in one piece, but for as many tokens as a masked beginning has."""
-        flat = [self._framed(text) if not self._chat else text for group in texts for text in group]
-        encoded = iter(self._encode(flat))
+        encoded = iter(self._encode([text for group in texts for text in group]))
         starts = [
             len(tokens) if mask else 1 for mask, tokens in zip(masked, self._encode(masked), strict=True)
         ]
@@ -137,17 +136,7 @@ class LocalBackend:
             skipped.append(start if start > 1 else 0)
             groups.append(self._fitted(sequences, first))
 
-        def keep(index: int, scores: list[TokenScores]) -> None:
-            lengths = [len(sequence) - skipped[index] for sequence in groups[index].sequences]
-            done(
-                index,
-                [
-                    TextScore(score.total, len(score.loglikelihoods), max(length, 1), score.is_greedy)
-                    for score, length in zip(scores, lengths, strict=True)
-                ],
-            )
-
-        self._scorer.score(groups, keep)
+        self._score(groups, done, skipped)
 
     def rolling(self, texts: Sequence[str], done: Done) -> None:
         """Score all tokens of texts in windows: each token once, with as much before it as a window holds."""
@@ -248,9 +237,10 @@ class LocalBackend:
                 sequences, start = [[self._beginning(), *tokens] for tokens in bare_tokens], 1
             elif not start:  # a context of which the tokenizer makes nothing
                 sequences, start = [[self._beginning(), *tokens] for tokens in sequences], 1
-            longest = [max(len(sequence), 2) for sequence in sequences]
-            padded = [self._with_beginning(sequence) for sequence in sequences]
-            groups.append(self._fitted(padded, [min(start, length - 1) for length in longest]))
+            begun_sequences = [self._with_beginning(sequence) for sequence in sequences]
+            groups.append(
+                self._fitted(begun_sequences, [min(start, len(sequence) - 1) for sequence in begun_sequences])
+            )
         return groups
 
     def _fitted(self, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Group:
@@ -263,14 +253,18 @@ class LocalBackend:
             cut_starts.append(max(1, start - cut))
         return Group(tuple(cut_sequences), tuple(cut_starts))
 
-    def _score(self, groups: list[Group], done: Done) -> None:
+    def _score(self, groups: list[Group], done: Done, skipped: Sequence[int] | None = None) -> None:
+        """Score groups; of a group's texts so many tokens are left out of the length."""
+
         def keep(index: int, scores: list[TokenScores]) -> None:
-            lengths = [len(sequence) for sequence in groups[index].sequences]
+            out = 0 if skipped is None else skipped[index]
             done(
                 index,
                 [
-                    TextScore(score.total, len(score.loglikelihoods), length, score.is_greedy)
-                    for score, length in zip(scores, lengths, strict=True)
+                    TextScore(
+                        score.total, len(score.loglikelihoods), max(len(sequence) - out, 1), score.is_greedy
+                    )
+                    for score, sequence in zip(scores, groups[index].sequences, strict=True)
                 ],
             )
 

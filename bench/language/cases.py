@@ -11,9 +11,8 @@ from bench.language.evaluation import shard_spans
 from bench.language.library import Library
 from bench.language.models.config import safe_name
 from bench.language.options import LanguageOptions
-from bench.language.prompting import is_generation, is_rolling
 from bench.language.rows import RowReader
-from bench.language.spec import Dataset, Generation
+from bench.language.spec import Dataset, Generation, Rolling
 
 # Choices of a question where they are a field of the row; rows are not read at collection.
 _USUAL_CHOICES = 4
@@ -69,10 +68,9 @@ def _cases_of(
 
 def cost(dataset: Dataset, rows: int) -> float:
     """Return what a dataset costs to ask: rows x choices, or rows x output length for generation."""
-    if is_generation(dataset):
-        assert isinstance(dataset.inference, Generation)
+    if isinstance(dataset.inference, Generation):
         each = dataset.inference.max_out_len
-    elif is_rolling(dataset):
+    elif isinstance(dataset.inference, Rolling):
         each = _ROLLING_COST
     else:
         each = len(dataset.choices) if isinstance(dataset.choices, tuple) else _USUAL_CHOICES

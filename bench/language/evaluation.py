@@ -19,7 +19,7 @@ from bench.language.inference import infer
 from bench.language.models.config import ModelConfig, ModelProblem
 from bench.language.predictions import Prediction, PredictionStore, differing, fingerprint_of
 from bench.language.prompting import Asker, Question
-from bench.language.rows import RowReader, rows_hash
+from bench.language.rows import RowReader, content_hash
 from bench.language.scoring import Scored, compare, score
 from bench.language.spec import Dataset, Generation
 from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
@@ -108,7 +108,7 @@ class CombinationEvaluation:
         Raises:
             LanguageProblem: when rows, model or answers cannot be used.
         """
-        with self._recording("inference_failed"):
+        with self._recording():
             return self._infer()
 
     def evaluate(self) -> Outcome:
@@ -117,7 +117,7 @@ class CombinationEvaluation:
         Raises:
             LanguageProblem: when predictions are missing or cannot be scored.
         """
-        with self._recording("inference_failed"):
+        with self._recording():
             outcome = self._evaluate()
             self._settle(outcome.verdict)
             return outcome
@@ -166,7 +166,7 @@ class CombinationEvaluation:
         training = reader.training(source) if self._dataset.examples.retriever != "zero" else []
         asker = Asker(self._dataset, training, self._settings.seed)
         first, end = span
-        return asker.ask(rows[first:end], first), rows_hash(rows, training)
+        return asker.ask(rows[first:end], first), content_hash([rows, training])
 
     def _decisive(self) -> dict[str, Any]:
         """Return the settings on which predictions depend besides model, data and prompt."""
@@ -306,7 +306,7 @@ class CombinationEvaluation:
     # -- record ------------------------------------------------------------------------------------
 
     @contextmanager
-    def _recording(self, code: str) -> Iterator[None]:
+    def _recording(self) -> Iterator[None]:
         """Write whatever is raised into the record, on its way to pytest."""
         try:
             yield
@@ -319,7 +319,7 @@ class CombinationEvaluation:
             raise said from problem
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
-            self._settle(Verdict("error", code, text[:1000]))
+            self._settle(Verdict("error", "inference_failed", text[:1000]))
             raise
 
     def _settle(self, verdict: Verdict) -> None:

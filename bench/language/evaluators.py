@@ -30,6 +30,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.measure.statistics import expanded_tail
 from bench.registry import Registry
 
 Prediction = str | int | float | None
@@ -597,9 +598,7 @@ def _resampled_totals(rows: Floats, resamples: int, seed: int) -> Iterator[Float
 
 def _percentiles(draws: Floats, n: int, tail: float) -> tuple[float, float]:
     """Return the quantiles of the draws that leave out `tail` on either side, further out for few samples."""
-    from scipy.special import stdtrit  # noqa: PLC0415  a worker that scores nothing need not load scipy
-
-    level = NormalDist().cdf(-float(stdtrit(n - 1, 1 - tail)) * math.sqrt(n / (n - 1)))
+    level = expanded_tail(n, tail)
     low, high = np.quantile(draws, (level, 1 - level)).tolist()
     return low, high
 

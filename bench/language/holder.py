@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 
 from bench.language.backend import Backend
 from bench.language.models.config import ModelConfig
@@ -15,16 +14,12 @@ class ModelHolder:
     Args:
         device: ``cpu`` or ``cuda``.
         concurrency: requests to a server at a time.
-
-    Attributes:
-        load_s: seconds that loading the model took.
     """
 
     def __init__(self, device: str, concurrency: int = 8) -> None:
         self._device, self._concurrency = device, concurrency
         self._config: ModelConfig | None = None
         self._backend: Backend | None = None
-        self.load_s = 0.0
 
     def get(self, config: ModelConfig) -> Backend:
         """Return the model of a configuration.
@@ -34,9 +29,7 @@ class ModelHolder:
         """
         if self._backend is None or self._config != config:
             self.drop()
-            began = time.monotonic()
             self._backend, self._config = self._load(config), config
-            self.load_s = time.monotonic() - began
         return self._backend
 
     def drop(self) -> None:

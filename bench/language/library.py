@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import sys
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from bench.errors import LanguageProblem
 from bench.language.spec import Dataset
+from bench.registry import no_such
 
 SHIPPED = Path(__file__).with_name("datasets")
 
@@ -51,10 +51,9 @@ class Library:
             LanguageProblem: with the nearest names.
         """
         if name not in self._files:
-            near = difflib.get_close_matches(name, self._files, n=3, cutoff=0.4)
             raise LanguageProblem(
                 "data_failed",
-                f"no dataset is named {name!r}; nearest: {', '.join(near) or 'none'}; "
+                f"{no_such('dataset', name, self._files)}; "
                 "add a file of that name to a folder and name it with --dataset-dir",
             )
         return self._files[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -219,9 +219,3 @@ def _min_scores(pairs: Iterable[str]) -> dict[str, float]:
                 f"--min-score {pair}: expected [MODEL/]DATASET=NUMBER, such as siqa_gen=60"
             )
     return scores
-
-
-def unknown_names(names: Sequence[str], known: Iterable[str]) -> list[str]:
-    """Return the names that are not known."""
-    known = set(known)
-    return [name for name in names if name not in known]

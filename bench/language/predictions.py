@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.language.rows import content_hash
 from bench.language.spec import Dataset
 
 Prediction = dict[str, Any]
@@ -106,10 +107,10 @@ def fingerprint_of(
     return {
         "model": model,
         "dtype": dtype,
-        "prompt": _hash(asked),
+        "prompt": content_hash(asked),
         "data": data,
-        "rule": _hash(asdict(dataset.inference)),
-        "settings": _hash(settings),
+        "rule": content_hash(asdict(dataset.inference)),
+        "settings": content_hash(settings),
         "code": code_version(),
     }
 
@@ -148,7 +149,3 @@ def _source(function: Any) -> str:
         return "\n".join([inspect.getsource(function), *sorted(helpers)])
     except (OSError, TypeError):
         return repr(getattr(function, "__code__", function))
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

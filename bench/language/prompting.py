@@ -9,7 +9,7 @@ from typing import Any
 from bench.errors import LanguageProblem
 from bench.language.retrieve import make_retriever
 from bench.language.rows import Rows
-from bench.language.spec import Dataset, Generation, Rolling
+from bench.language.spec import Dataset
 
 Fields = dict[str, Any]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -218,13 +218,3 @@ def rotations(fields: Fields, gold: str) -> list[Fields]:
         rotated = [options[(i - shift) % len(options)] for i in range(len(options))]
         turned.append({**fields, "options": rotated, gold: _LETTERS[moved] if letter else moved})
     return turned
-
-
-def is_generation(dataset: Dataset) -> bool:
-    """Whether the model writes, instead of choosing."""
-    return isinstance(dataset.inference, Generation)
-
-
-def is_rolling(dataset: Dataset) -> bool:
-    """Whether whole texts are scored."""
-    return isinstance(dataset.inference, Rolling)

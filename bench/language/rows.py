@@ -28,6 +28,8 @@ class RowReader:
 
     def __init__(self, data: str, own: Path) -> None:
         self._data, self._own = data, own
+        # The last dataset's two parts: its shards ask for them one after the other.
+        self._last: dict[str, Rows] = {}
 
     @property
     def label(self) -> str:
@@ -63,6 +65,15 @@ class RowReader:
         return next((file for suffix in _LOADERS if (file := folder / f"{stem}{suffix}").is_file()), None)
 
     def _read(self, source: Source, stem: str, split: str) -> Rows:
+        part = f"{source} {stem}"
+        if part not in self._last:
+            rows = self._read_anew(source, stem, split)
+            if any(not other.startswith(f"{source} ") for other in self._last):
+                self._last.clear()
+            self._last[part] = rows
+        return self._last[part]
+
+    def _read_anew(self, source: Source, stem: str, split: str) -> Rows:
         file = self._file(stem)
         where = str(file or source.hub)
         lines = file is not None and file.suffix == ".jsonl"
@@ -126,7 +137,6 @@ def _read_lines(file: Path) -> Rows:
     return rows
 
 
-def rows_hash(*parts: Rows) -> str:
-    """Return what identifies rows by their content."""
-    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def content_hash(value: Any) -> str:
+    """Return what identifies plain values by their content: rows, settings, parts of a declaration."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

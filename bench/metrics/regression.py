@@ -19,12 +19,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.measure.statistics import expanded_tail
 from bench.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -314,9 +314,7 @@ def _resampled(n: int, resamples: int, seed: int) -> Iterator[Floats]:
 
 def _ends(draws: Floats, n: int, tail: float) -> tuple[float, float]:
     """Return the quantiles of the draws that leave out `tail` on either side, further out for few samples."""
-    from scipy.special import stdtrit  # noqa: PLC0415  who asks for no interval need not load scipy
-
-    level = NormalDist().cdf(-float(stdtrit(n - 1, 1 - tail)) * math.sqrt(n / (n - 1)))
+    level = expanded_tail(n, tail)
     undefined = np.isnan(draws)
     # Always a draw itself: there is nothing between a number and the infinite.
     low = np.quantile(np.where(undefined, -np.inf, draws), level, method="lower")

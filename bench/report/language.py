@@ -11,6 +11,7 @@ from statistics import harmonic_mean
 from typing import Any
 
 from bench.report.figures import score_text
+from bench.report.layout import aligned, table
 
 Records = list[dict[str, Any]]
 
@@ -79,9 +80,6 @@ def language_rows(records: Records, groups: Sequence[Group] = DEFAULT_GROUPS) ->
 
 def write_language_summary(directory: Path, records: Records, groups: Sequence[Group]) -> None:
     """Write the table as ``summary/summary.txt``, ``.csv`` and ``.md`` below a run's directory."""
-    from bench.report.markdown import table  # noqa: PLC0415 - which imports the tables, which import this
-    from bench.report.terminal import aligned  # noqa: PLC0415
-
     rows = language_rows(records, groups)
     folder = directory / "summary"
     folder.mkdir(exist_ok=True)

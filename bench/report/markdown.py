@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.report.layout import table
 from bench.report.results import ResultsFile
 from bench.report.tables import CASE_HEADER, case_row, sections
 
@@ -21,16 +21,6 @@ def markdown(results: ResultsFile) -> str:
     if rejected:
         parts += ["### Not passed", table(CASE_HEADER, rejected)]
     return "\n\n".join(parts) + "\n"
-
-
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table; what would end a cell or begin an HTML tag is escaped."""
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"([\\|<])", r"\\\1", " ".join(text.split()))
 
 
 def write_step_summary(results: ResultsFile, environment: Mapping[str, str] = os.environ) -> None:

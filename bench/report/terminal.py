@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench.report.layout import aligned
 from bench.report.results import ResultsFile
 from bench.report.tables import sections
 
@@ -28,15 +29,3 @@ def write_summary(terminal: pytest.TerminalReporter, results: ResultsFile) -> No
 def warnings(records: list[dict[str, Any]]) -> list[str]:
     """Return the warnings of the records, each with its case."""
     return [f"{record['id']}: {text}" for record in records for text in record["warnings"]]
-
-
-def aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows as lines: the first column to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -71,8 +71,3 @@ def visible_gpu(environment: dict[str, str], index: int) -> str:
     """Return the value of CUDA_VISIBLE_DEVICES that leaves only the index-th visible GPU."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",")[index].strip() if visible else str(index)
-
-
-def pin_here(cpus: tuple[int, ...]) -> None:
-    """Pin the evaluator's own process to the leased cores, so that its work disturbs no other pair."""
-    os.sched_setaffinity(0, cpus)

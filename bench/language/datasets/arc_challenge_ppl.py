@@ -6,18 +6,8 @@ Asked and answered like this:
     Answer: a horse
 """
 
+from bench.language.datasets.arc_easy_ll import prepare
 from bench.language.spec import Dataset, Perplexity, Source
-
-
-def prepare(row: dict) -> dict:
-    """The texts of the choices; their number and their labels (A.. or 1..) vary."""
-    choices = row["choices"]
-    return {
-        "question": row["question"],
-        "texts": choices["text"],
-        "gold": choices["label"].index(row["answerKey"]),
-    }
-
 
 DATASET = Dataset(
     source=Source(hub="allenai/ai2_arc", rows="arc_challenge", subset="ARC-Challenge", split="test"),

@@ -92,20 +92,22 @@ class Scorer:
 
         def run(groups: list[Group]) -> list[list[TokenScores]]:
             rows = [lay_out(group, skip) for group in groups]
-            results: list[list[TokenScores]] = []
-            vocabulary = self._config.vocab_size
-            widest = max(len(row.tokens) - row.first_query for row in rows)
-            step = max(1, MAX_LOGITS // (widest * vocabulary))
             forked = prefix is not None or any(any(row.segments) for row in rows)
-            for start in range(0, len(rows), step):
-                chunk = rows[start : start + step]
+            results: list[list[TokenScores]] = []
+            for chunk in self._chunks(rows):
                 if forked:
                     results += self._forward(pack(chunk, skip, self._pad), prefix)
                 else:
-                    results += self._forward_plain(chunk)
+                    results += self._forward_padded(chunk, masked=False)
             return results
 
         return run
+
+    def _chunks(self, rows: list[Row]) -> list[list[Row]]:
+        """Split rows so that the logits of each part fit."""
+        places = max(len(row.tokens) - (row.first_query if self._keeps else 0) for row in rows)
+        step = max(1, MAX_LOGITS // (places * self._config.vocab_size))
+        return [rows[start : start + step] for start in range(0, len(rows), step)]
 
     def _forward(self, batch: PackedBatch, prefix: _Prefix | None) -> list[list[TokenScores]]:
         import torch  # noqa: PLC0415
@@ -131,26 +133,29 @@ class Scorer:
         ]
         return gather(logits, wanted, [row.targets for row in batch.rows])
 
-    def _forward_plain(self, rows: list[Row]) -> list[list[TokenScores]]:
-        """Run rows in which nothing forks, padded on the right, where padding cannot matter: without any mask.
+    def _forward_padded(self, rows: list[Row], *, masked: bool) -> list[list[TokenScores]]:
+        """Run rows in which nothing forks, padded on the right, where padding cannot matter.
 
-        Choices of one token each are such rows. The attention of a model is fastest without a mask.
+        Choices of one token each are such rows. The attention of a model is fastest without a mask; a recurrent
+        model, or one with ALiBi, may want one all the same.
         """
         import torch  # noqa: PLC0415
 
         width = max(len(row.tokens) for row in rows)
         first = min(row.first_query for row in rows)
         ids = torch.full((len(rows), width), self._pad, dtype=torch.int64)
+        mask = torch.zeros((len(rows), width), dtype=torch.int64)
         for number, row in enumerate(rows):
             ids[number, : len(row.tokens)] = torch.tensor(row.tokens)
-        kept = {"logits_to_keep": width - first} if self._keeps else {}
+            mask[number, : len(row.tokens)] = 1
+        arguments: dict[str, Any] = {"logits_to_keep": width - first} if self._keeps else {}
+        if masked:
+            arguments["attention_mask"] = mask.to(self._model.device)
         with torch.inference_mode():
-            logits = self._model(input_ids=ids.to(self._model.device), use_cache=False, **kept).logits[
-                :, first - width :
-            ]
-        self.fed_tokens += sum(len(row.tokens) for row in rows)
+            logits = self._model(input_ids=ids.to(self._model.device), use_cache=False, **arguments).logits
+        self.fed_tokens += int(mask.sum())
         wanted = [[[place - first for place in places] for places in row.queries] for row in rows]
-        return gather(logits, wanted, [row.targets for row in rows])
+        return gather(logits[:, first - width :], wanted, [row.targets for row in rows])
 
     def _mask(self, allowed: torch.Tensor, distance: torch.Tensor) -> Any:
         """Return additive masks [rows, 1, width, keys], one per kind of layer where there are two kinds."""
@@ -219,31 +224,11 @@ class Scorer:
     # -- each sequence by itself -------------------------------------------------------------------
 
     def _run_alone(self, groups: list[Group]) -> list[list[TokenScores]]:
-        import torch  # noqa: PLC0415
-
-        pairs = [pair for group in groups for pair in _each(group)]
-        width = max(len(sequence) for sequence, _ in pairs) - 1
-        results: list[TokenScores] = []
-        step = max(1, min(len(pairs), MAX_LOGITS // (width * self._config.vocab_size)))
-        for begin in range(0, len(pairs), step):
-            chunk = pairs[begin : begin + step]
-            width = max(len(sequence) for sequence, _ in chunk) - 1
-            ids = torch.full((len(chunk), width), self._pad, dtype=torch.int64)
-            mask = torch.zeros((len(chunk), width), dtype=torch.int64)
-            for row, (sequence, _) in enumerate(chunk):
-                ids[row, : len(sequence) - 1] = torch.tensor(sequence[:-1])
-                mask[row, : len(sequence) - 1] = 1
-            with torch.inference_mode():
-                logits = self._model(
-                    input_ids=ids.to(self._model.device), attention_mask=mask.to(self._model.device),
-                    use_cache=False,
-                ).logits  # fmt: skip
-            self.fed_tokens += int(mask.sum())
-            wanted = [[list(range(start - 1, len(sequence) - 1))] for sequence, start in chunk]
-            scores = gather(logits, wanted, [[sequence[start:]] for sequence, start in chunk])
-            results += [row[0] for row in scores]
-        found = iter(results)
-        return [[next(found) for _ in group.sequences] for group in groups]
+        rows = [
+            lay_out(Group((sequence,), (start,)), 0) for group in groups for sequence, start in _each(group)
+        ]
+        scores = (row[0] for chunk in self._chunks(rows) for row in self._forward_padded(chunk, masked=True))
+        return [[next(scores) for _ in group.sequences] for group in groups]
 
 
 class _Prefix:

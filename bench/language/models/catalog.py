@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.language.models.config import ModelConfig
+from bench.registry import no_such
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -41,10 +41,8 @@ class Catalog(Mapping[str, ModelConfig]):
             KeyError: with the nearest names.
         """
         if name not in self._configs:
-            near = difflib.get_close_matches(name, self._configs, n=3, cutoff=0.4)
             raise KeyError(
-                f"no model is named {name!r}; nearest: {', '.join(near) or 'none'}; "
-                "a model without a name here is given with --hf-path"
+                f"{no_such('model', name, self._configs)}; a model without a name here is given with --hf-path"
             )
         return self._configs[name]
 
