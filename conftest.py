@@ -1,3 +1,3 @@
 """Names the plugin modules, nothing else."""
 
-pytest_plugins = ("bench.plugin", "fixtures.acceleration", "fixtures.language")
+pytest_plugins = ("bench.plugin", "fixtures.run", "fixtures.acceleration", "fixtures.language")

@@ -95,9 +95,7 @@ class AccelerationCase:
             "prompt_id": self.prompt_id,
             "difficulty": self.difficulty,
             "level": self.level,
-            "control": {"expected": self.expect, "verdict": None, "reason_code": None, "reason": None}
-            if self.is_control
-            else None,
+            "control": blank_control(self.expect),
             "config": {"target": None, "baseline": None, "candidate": None, "mismatches": None},
             "speedup": {
                 "value": None,
@@ -165,17 +163,119 @@ class LanguageCase:
             "mode": self.mode,
             "shard": {"index": self.shard, "of": self.shards},
             # Of the whole dataset, on the record of the shard that was the last to finish; see `part`.
-            "score": {
-                "metric": None, "value": None, "low": None, "high": None, "stderr": None, "n": None,
-                "unparsed": None, "required": self.min_score,
-            },
+            "score": blank_score(self.min_score),
             "metrics": None,
             "reference": None,
             "part": None,
             "data": None,
             "fingerprint": None,
             "engine": None,
-        }  # fmt: skip
+        }
 
 
-CASE_TYPES = (AccelerationCase, LanguageCase)
+@dataclass(frozen=True, slots=True)
+class RegressionCase:
+    """A task whose model is trained on scored texts: does it predict the scores of texts it has not seen?
+
+    Attributes:
+        id: the task's name, and ``control-`` before that of a control.
+        task: name of the registered task.
+        expect: for a control, the reason code for which it must be rejected; None for a task.
+        problem: why it cannot be evaluated; such a case ends as an error with this reason.
+        order: position among the tasks.
+        cost: expected seconds on one core, over a hundred: less than any acceleration case.
+    """
+
+    id: str
+    task: str
+    expect: str | None = None
+    problem: str | None = None
+    order: int = 0
+    cost: float = 0.1
+
+    kind: ClassVar[str] = "regression"
+    group: ClassVar[int] = 0
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is built to be rejected."""
+        return self.expect is not None
+
+    def blank(self) -> dict[str, Any]:
+        """Return the keys of a regression record: what was trained, how well it predicts."""
+        return {
+            "task": self.task,
+            "control": blank_control(self.expect),
+            "data": None,
+            "training": None,
+            "score": blank_score(),
+            "metrics": None,
+            "gain": None,
+            "files": None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RerankingCase:
+    """A ranker on queries with candidates: how near the top does it put what is relevant?
+
+    Attributes:
+        id: ``ranker-dataset``, and ``control-`` before that of a control.
+        ranker: name of the registered ranker.
+        dataset: name of the registered set of queries.
+        expect: for a control, the reason code for which it must be rejected; None for a task.
+        min_score: score that must be reached; None is not gated.
+        problem: why it cannot be evaluated; such a case ends as an error with this reason.
+        order: position among the rankers and their datasets.
+        cost: expected seconds on one core, over a hundred: less than any acceleration case.
+    """
+
+    id: str
+    ranker: str
+    dataset: str
+    expect: str | None = None
+    min_score: float | None = None
+    problem: str | None = None
+    order: int = 0
+    cost: float = 0.1
+
+    kind: ClassVar[str] = "reranking"
+    group: ClassVar[int] = 0
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is built to be rejected."""
+        return self.expect is not None
+
+    def blank(self) -> dict[str, Any]:
+        """Return the keys of a reranking record: what was ranked, how well."""
+        return {
+            "ranker": self.ranker,
+            "dataset": self.dataset,
+            "control": blank_control(self.expect),
+            "data": None,
+            "queries": None,
+            "tie_rule": None,
+            "score": blank_score(self.min_score),
+            "metrics": None,
+            "gain": None,
+            "files": None,
+        }
+
+
+def blank_control(expect: str | None) -> dict[str, Any] | None:
+    """Return what a control's record says of the fault it was written for, None for a task."""
+    if expect is None:
+        return None
+    return {"expected": expect, "verdict": None, "reason_code": None, "reason": None}
+
+
+def blank_score(required: float | None = None) -> dict[str, Any]:
+    """Return a score of which nothing is known yet."""
+    return {
+        "metric": None, "value": None, "low": None, "high": None, "stderr": None, "n": None, "unparsed": None,
+        "required": required,
+    }  # fmt: skip
+
+
+CASE_TYPES = (AccelerationCase, LanguageCase, RegressionCase, RerankingCase)

@@ -7,7 +7,9 @@
     ├── TaskProblem             one entry of a task file that cannot become a case
     │   └── RequirementProblem  a speedup in prose that names none or several numbers
     ├── ScoringProblem          images or prompts of a case that cannot be scored
-    ├── LanguageProblem         a model, dataset or answer of a language case that cannot be used
+    ├── CaseProblem             what ended a case, with its reason code
+    │   ├── LanguageProblem     a model, dataset or answer of a language case that cannot be used
+    │   └── TuningProblem       a task, its data, training or ranking that cannot be used
     ├── ModelProblem            a language model that cannot be found, loaded or asked (bench.language.models)
     ├── SourceProblem           a pipeline file whose text cannot be read as a pipeline file
     └── ArmProblem              what ended a pipeline's process; carries the arm and its last output
@@ -29,6 +31,7 @@ REASON_CODES: dict[str, str] = {
     "speedup_missed": "the speedup is under the requirement, its whole interval included",
     "score_missed": "the score is under the required one, its whole interval included",
     "worse_than_reference": "the score is below the reference run's by more than the margin, interval included",
+    "baseline_not_beaten": "the interval of the gain over the trivial predictor does not lie above zero",
     "not_rejected": "a control was not rejected, or for another reason than the one it was written for",
     # inconclusive
     "quality_undecided": "the interval of the quality loss contains the allowance",
@@ -37,10 +40,12 @@ REASON_CODES: dict[str, str] = {
     "score_undecided": "the interval of the score contains the required one",
     "reference_undecided": "the interval of the difference to the reference run contains the margin",
     # error: a language model on a dataset
-    "model_failed": "the language model could not be loaded or asked",
+    "model_failed": "the model could not be loaded or asked",
     "data_failed": "the dataset's rows could not be loaded, or do not have the form that its file declares",
     "inference_failed": "the model raised, or answered with what is no number, while it was asked",
     "predictions_missing": "predictions that were to be evaluated are not there, or no longer fit",
+    # error: a task that is trained, a ranker (besides model_failed, data_failed and inference_failed)
+    "training_failed": "training raised, or its loss became no number",
     # error: the candidate's process
     "load_failed": "the candidate's file could not be loaded into a pipeline",
     "generation_failed": "the candidate raised while generating",
@@ -81,8 +86,8 @@ class ScoringProblem(ModelgateError):
     """Images or scores from which no quality loss can be computed."""
 
 
-class LanguageProblem(ModelgateError):
-    """What ended a language case.
+class CaseProblem(ModelgateError):
+    """What ended a case.
 
     Args:
         reason_code: one of :data:`REASON_CODES`.
@@ -94,6 +99,14 @@ class LanguageProblem(ModelgateError):
             raise ValueError(f"unknown reason code {reason_code!r}")
         super().__init__(message)
         self.reason_code = reason_code
+
+
+class LanguageProblem(CaseProblem):
+    """What ended a language case."""
+
+
+class TuningProblem(CaseProblem):
+    """What ended a regression or reranking case."""
 
 
 class SourceProblem(ModelgateError):

@@ -11,7 +11,7 @@ from bench.case import Case
 from bench.errors import (
     REASON_CODES,
     ArmProblem,
-    LanguageProblem,
+    CaseProblem,
     ModelgateError,
     ScoringProblem,
     UsageProblem,
@@ -52,7 +52,7 @@ def verdict_of(error: BaseException | None) -> Verdict:
     reason = " ".join(str(error).split())
     if isinstance(error, ArmProblem):
         return Verdict("error", error.reason_code, reason)
-    if isinstance(error, LanguageProblem):
+    if isinstance(error, CaseProblem):
         return Verdict("error", error.reason_code, reason)
     if isinstance(error, ScoringProblem | UsageProblem):
         return Verdict("error", "scoring_failed", reason)
@@ -107,6 +107,28 @@ def apply_verdict(record: dict[str, Any], verdict: Verdict) -> None:
     if gated and not_met and record["control"] is None and record["achievement_rate"] is None:
         record["achievement_rate"] = 0.0
     record.update(verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason)
+
+
+def judge_control(expected: str, found: Verdict) -> Verdict:
+    """Pass when a control was rejected for the very reason it was written for."""
+    if found.verdict in ("fail", "error") and found.reason_code == expected:
+        return Verdict("pass", "rejected_as_expected", f"rejected as expected ({expected}): {found.reason}")
+    return Verdict(
+        "fail",
+        "not_rejected",
+        f"this control must be rejected with {expected}, but the verdict was {found.verdict} ({found.reason_code}): "
+        f"{found.reason}; the evaluator or the control is wrong",
+    )
+
+
+def settle(record: dict[str, Any], verdict: Verdict) -> None:
+    """Write what was found into a record; a control passes when it is rejected for the reason it was written for."""
+    control = record["control"]
+    if control is None:
+        apply_verdict(record, verdict)
+        return
+    control.update(verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason)
+    apply_verdict(record, judge_control(control["expected"], verdict))
 
 
 def plain_problems(value: Any, path: str = "record") -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench.acceleration import judge
 from bench.case import AccelerationCase
 from bench.measure.statistics import Interval, SequentialTest
-from bench.record import VERDICTS, Verdict, worst
+from bench.record import VERDICTS, Verdict, judge_control, worst
 
 UP, DOWN = math.inf, -math.inf
 PASSED = Verdict("pass", "passed", "")
@@ -199,7 +199,7 @@ def test_pass_of_all_gates_says_what_each_found():
 @pytest.mark.parametrize("kind", ["fail", "error"])
 def test_control_rejected_for_its_own_reason_passes(kind):
     found = Verdict(kind, "timed_out", "was too slow")
-    verdict = judge.judge_control("timed_out", found)
+    verdict = judge_control("timed_out", found)
     check(verdict, "pass", "rejected_as_expected")
     assert "was too slow" in verdict.reason
 
@@ -216,7 +216,7 @@ def test_control_rejected_for_its_own_reason_passes(kind):
     ],
 )
 def test_control_that_is_not_rejected_for_its_reason_fails(found):
-    verdict = judge.judge_control("speedup_missed", found)
+    verdict = judge_control("speedup_missed", found)
     check(verdict, "fail", "not_rejected")
     assert "must be rejected with speedup_missed" in verdict.reason
     assert found.reason in verdict.reason

@@ -22,7 +22,7 @@ from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.case import AccelerationCase
 from bench.errors import ArmProblem
 from bench.measure.statistics import MIN_ROUNDS, SequentialTest, precise_enough
-from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
+from bench.record import Verdict, blank_record, settle, verdict_of, worst
 
 if TYPE_CHECKING:
     import numpy as np
@@ -345,12 +345,6 @@ class PairEvaluation:
             record["achievement_rate"], record["achievement_ratio"] = judge.achievement(
                 self.case, False, None
             )
-        if self.case.is_control:
-            record["control"].update(
-                verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason
-            )
-            apply_verdict(record, judge.judge_control(self.case.expect or "", verdict))
-        else:
-            apply_verdict(record, verdict)
+        settle(record, verdict)
         record["duration_s"] = time.monotonic() - self._started
         return verdict

@@ -104,18 +104,6 @@ def judge_too_few_rounds(case: AccelerationCase, rounds: int, least: int) -> tup
     )
 
 
-def judge_control(expected: str, found: Verdict) -> Verdict:
-    """Pass when a control was rejected for the very reason it was written for."""
-    if found.verdict in ("fail", "error") and found.reason_code == expected:
-        return Verdict("pass", "rejected_as_expected", f"rejected as expected ({expected}): {found.reason}")
-    return Verdict(
-        "fail",
-        "not_rejected",
-        f"this control must be rejected with {expected}, but the verdict was {found.verdict} ({found.reason_code}): "
-        f"{found.reason}; the evaluator or the control is wrong",
-    )
-
-
 def achievement(
     case: AccelerationCase, gates_hold: bool, speedup: float | None
 ) -> tuple[float | None, float | None]:

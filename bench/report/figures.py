@@ -48,4 +48,16 @@ def score_text(score: dict[str, Any]) -> str:
     return f"{score['value']:.{digits}f}{interval}"
 
 
-FIGURES = {"acceleration": _acceleration_figures, "language": _language_figures}
+def _tuning_figures(record: dict[str, Any]) -> list[str]:
+    parts, gain = _language_figures({"part": None, **record}), record["gain"]
+    if gain and gain["value"] is not None:
+        parts.append(f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}] over {gain['over']}")
+    return parts
+
+
+FIGURES = {
+    "acceleration": _acceleration_figures,
+    "language": _language_figures,
+    "regression": _tuning_figures,
+    "reranking": _tuning_figures,
+}

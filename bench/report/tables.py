@@ -10,6 +10,7 @@ from bench.case import DIFFICULTIES, LEVELS
 from bench.report.figures import measured
 from bench.report.language import DEFAULT_GROUPS, Group, language_rows
 from bench.report.results import count_verdicts, mean_achievement, summarize
+from bench.report.tuning import tuning_rows
 
 GROUP_HEADER = (
     "group",
@@ -58,7 +59,17 @@ def _language_section(records: list[dict[str, Any]], groups: Sequence[Group]) ->
     return Section("language", language_rows(records, groups), notes)
 
 
-_SECTIONS = {"acceleration": _acceleration_section, "language": _language_section}
+def _tuning_section(records: list[dict[str, Any]], _: Sequence[Group]) -> Section:
+    controls = control_line(summarize(records))
+    return Section(records[0]["kind"], tuning_rows(records), [controls] if controls else [])
+
+
+_SECTIONS = {
+    "acceleration": _acceleration_section,
+    "language": _language_section,
+    "regression": _tuning_section,
+    "reranking": _tuning_section,
+}
 
 
 def group_rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
