@@ -7,10 +7,11 @@ import random
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from small_models import save_model
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from bench.language.engine.batching import Batches
-from bench.language.engine.generating import Generator, Request
+from bench.language.engine.generating import Generator, Request, _EndingTokens
 from bench.language.engine.packing import Group, common_length, lay_out
 from bench.language.engine.scoring import Scorer
 from bench.torchvision_shim import ensure_torchvision
@@ -211,6 +212,12 @@ class Letters:
 
     eos_token_id = 2
 
+    def __len__(self):
+        return 100
+
+    def convert_ids_to_tokens(self, ids):
+        return [chr(0x40 + i) for i in ids]
+
     def decode(self, ids, skip_special_tokens=False):
         return "".join(chr(0x40 + i) for i in ids if not (skip_special_tokens and i < 3))
 
@@ -254,3 +261,23 @@ def test_a_text_ends_before_its_stop_string_and_no_other_row_is_cut():
     texts = Generator(model, Letters(), 0, 4).generate(stopped)
     assert texts[0] == free[0][: free[0].index(stop)]
     assert texts[1:] == free[1:]
+
+
+@pytest.mark.parametrize("stop", ["\n", " B", "\n\n", "é", "Question:"])
+def test_a_stop_string_appears_only_with_a_token_that_may_bring_its_last_character(stop, tmp_path):
+    """Rows whose newest token is no such token are not turned into text at each step."""
+    tokenizer = AutoTokenizer.from_pretrained(save_model(tmp_path))
+    ending = _EndingTokens(tokenizer).that_may_end({stop})
+    rng, appeared = random.Random(5), 0
+    text = f"one two{stop}three B é \n\n é Question: {stop}"
+    for number in range(40):
+        others = [rng.randrange(len(tokenizer)) for _ in range(40)]
+        ids = others[:20] + tokenizer(text)["input_ids"] + others[20:]
+        if number % 2:
+            rng.shuffle(ids)
+        for length in range(1, len(ids)):
+            if stop in tokenizer.decode(ids[:length]) and stop not in tokenizer.decode(ids[: length - 1]):
+                appeared += 1
+                assert ids[length - 1] in ending
+    assert appeared
+    assert len(ending) < len(tokenizer)

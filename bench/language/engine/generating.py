@@ -10,6 +10,8 @@ from bench.language.engine.batching import Batches
 
 # Tokens looked back at for a stop string, besides those that the string itself may take.
 _MARGIN = 8
+# What stands for a blank at the beginning of a piece, in byte-level and in SentencePiece vocabularies.
+_BLANKS = ("\u0120", "\u2581")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Generator:
         options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self._model, self._tokenizer, self._pad = model, tokenizer, pad
+        self._ending = _EndingTokens(tokenizer)
         self.batches = Batches(batch_size)
         self._options = dict(options or {})
         end = self._options.pop("eos_token_id", None)
@@ -80,7 +83,7 @@ class Generator:
             ids[row, width - len(request.tokens) :] = torch.tensor(request.tokens)
             mask[row, width - len(request.tokens) :] = 1
         device = self._model.device
-        stops = _StopStrings(self._tokenizer, requests, width)
+        stops = _StopStrings(self._ending, requests, width)
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(device),
@@ -133,25 +136,72 @@ def cut_at(text: str, stops: Sequence[str]) -> str:
 
 
 class _StopStrings:
-    """Ends a row once one of its stop strings has appeared in what is new of it."""
+    """Ends a row once one of its stop strings has appeared in what is new of it.
 
-    def __init__(self, tokenizer: Any, requests: list[Request], width: int) -> None:
-        self._tokenizer, self._requests, self._width = tokenizer, requests, width
+    A stop string appears with the token that brings its last character, so that only rows whose newest
+    token may do so are turned into text. Were one missed, the row would only be written too far: what
+    comes out is cut at its stop strings in any case.
+    """
+
+    def __init__(self, tokens: _EndingTokens, requests: list[Request], width: int) -> None:
+        self._tokens, self._requests, self._width = tokens, requests, width
         self._ended = [False] * len(requests)
-        longest = max((len(stop) for request in requests for stop in request.stop), default=0)
-        self._look_back = longest + _MARGIN  # no token is shorter than one byte
+        stops = {stop for request in requests for stop in request.stop if stop}
+        self._look_back = max(map(len, stops), default=0) + _MARGIN  # no token is shorter than one byte
+        self._ending = tokens.that_may_end(stops)
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         import torch  # noqa: PLC0415
 
-        new = input_ids.shape[1] - self._width
-        open_rows = [row for row, ended in enumerate(self._ended) if not ended]
-        tails = input_ids[open_rows, max(self._width, input_ids.shape[1] - self._look_back) :].tolist()
-        texts = self._tokenizer.batch_decode(tails, skip_special_tokens=False) if open_rows else []
-        for row, text in zip(open_rows, texts, strict=True):
-            request = self._requests[row]
-            self._ended[row] = new >= request.max_out_len or any(stop in text for stop in request.stop)
+        length = input_ids.shape[1]
+        newest = input_ids[:, -1].tolist()
+        for row, request in enumerate(self._requests):
+            if self._ended[row]:
+                continue
+            if length - self._width >= request.max_out_len:
+                self._ended[row] = True
+            elif newest[row] in self._ending:
+                tail = input_ids[row, max(self._width, length - self._look_back) :].tolist()
+                text = self._tokens.text(tail)
+                self._ended[row] = any(stop in text for stop in request.stop)
         return torch.tensor(self._ended, device=input_ids.device)
+
+
+class _EndingTokens:
+    """Which tokens may bring the last character of a stop string.
+
+    Args:
+        tokenizer: whose tokens.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._found: dict[frozenset[str], frozenset[int]] = {}
+
+    def text(self, tokens: list[int]) -> str:
+        """Return the text of tokens."""
+        text: str = self._tokenizer.decode(tokens, skip_special_tokens=False)
+        return text
+
+    def that_may_end(self, stops: set[str]) -> frozenset[int]:
+        """Return the token ids that may bring the last character of one of the stop strings."""
+        last = frozenset(stop[-1] for stop in stops)
+        if last not in self._found:
+            self._found[last] = self._ids(last) if last else frozenset()
+        return self._found[last]
+
+    def _ids(self, last: frozenset[str]) -> frozenset[int]:
+        ids = range(len(self._tokenizer))
+        # A blank at a word's beginning is lost where the word is decoded alone, but seen in its piece.
+        pieces = self._tokenizer.convert_ids_to_tokens(list(ids))
+        texts = self._tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)
+        blank = " " in last
+        return frozenset(
+            token
+            for token, piece, text in zip(ids, pieces, texts, strict=True)
+            # U+FFFD: a part of a character, which this token may complete.
+            if not last.isdisjoint(text) or "\ufffd" in text or (blank and (piece or "")[:1] in _BLANKS)
+        )
 
 
 def _gumbel(requests: list[Request], width: int) -> Any:
