@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
 # A prefix that all questions of a run begin with is worth a cache from this many tokens on.
 MIN_CACHED_TOKENS = 24
-# Logits held at once, in values: 2**28 in float32 are 1 GiB.
-MAX_LOGITS = 2**28
+# Logits held at once, in values: 2**26 in float32 are 256 MiB; and those of them copied at once to be normalised.
+MAX_LOGITS = 2**26
+MAX_GATHERED = 2**20
 _WINDOWED = {"full_attention", "sliding_attention"}
 # Attends locally by the index in memory, whatever mask and positions say.
 _OWN_LOCAL_ATTENTION = {"gpt_neo"}
@@ -94,7 +97,7 @@ class Scorer:
             rows = [lay_out(group, skip) for group in groups]
             forked = prefix is not None or any(any(row.segments) for row in rows)
             results: list[list[TokenScores]] = []
-            for chunk in self._chunks(rows):
+            for chunk in self._chunks(rows, _longest(groups)):
                 if forked:
                     results += self._forward(pack(chunk, skip, self._pad), prefix)
                 else:
@@ -103,11 +106,18 @@ class Scorer:
 
         return run
 
-    def _chunks(self, rows: list[Row]) -> list[list[Row]]:
-        """Split rows so that the logits of each part fit."""
+    def _chunks(self, rows: list[Row], longest: int) -> list[list[Row]]:
+        """Split rows into parts of like size, so that memory stays in bounds.
+
+        The logits of each part fit, and a batch of so many questions takes no more tokens at once than as many
+        sequences of the longest one's length: a row that holds several choices is longer than each of them.
+        """
         places = max(len(row.tokens) - (row.first_query if self._keeps else 0) for row in rows)
-        step = max(1, MAX_LOGITS // (places * self._config.vocab_size))
-        return [rows[start : start + step] for start in range(0, len(rows), step)]
+        width = max(len(row.tokens) for row in rows)
+        most = min(MAX_LOGITS // (places * self._config.vocab_size), len(rows) * longest // width)
+        parts = ceil(len(rows) / max(1, most))
+        ends = [len(rows) * part // parts for part in range(parts + 1)]
+        return [rows[start:end] for start, end in pairwise(ends)]
 
     def _forward(self, batch: PackedBatch, prefix: _Prefix | None) -> list[list[TokenScores]]:
         import torch  # noqa: PLC0415
@@ -227,7 +237,8 @@ class Scorer:
         rows = [
             lay_out(Group((sequence,), (start,)), 0) for group in groups for sequence, start in _each(group)
         ]
-        scores = (row[0] for chunk in self._chunks(rows) for row in self._forward_padded(chunk, masked=True))
+        chunks = self._chunks(rows, _longest(groups))
+        scores = (row[0] for chunk in chunks for row in self._forward_padded(chunk, masked=True))
         return [[next(scores) for _ in group.sequences] for group in groups]
 
 
@@ -270,11 +281,18 @@ def gather(
     # Several sequences may ask the same place: the first token of every choice does.
     unique, inverse = np.unique(np.asarray(flat), return_inverse=True)
     index = torch.from_numpy(unique).to(logits.device)
-    chosen = logits.reshape(-1, logits.shape[-1]).index_select(0, index).float()
     place = torch.from_numpy(inverse).to(logits.device)
     token = torch.tensor(wanted, device=logits.device)
-    values = (chosen[place, token] - torch.logsumexp(chosen, -1)[place]).double().cpu().tolist()
-    greedy = (chosen.argmax(-1)[place] == token).cpu().tolist()
+    table = logits.reshape(-1, logits.shape[-1])
+    # Part by part: a copy of all logits at once would be the most memory that scoring takes.
+    norms, firsts = [], []
+    for part in index.split(max(1, MAX_GATHERED // table.shape[1])):
+        chosen = table.index_select(0, part).float()
+        norms.append(torch.logsumexp(chosen, -1))
+        firsts.append(chosen.argmax(-1))
+    scored = table[index[place], token].float()
+    values = (scored - torch.cat(norms)[place]).double().cpu().tolist()
+    greedy = (torch.cat(firsts)[place] == token).cpu().tolist()
     results, at = [], 0
     for sequences in targets:
         row = []
@@ -299,6 +317,11 @@ def _attention_windows(config: Any) -> dict[str, int | None] | None:
 
 def _each(group: Group) -> list[tuple[tuple[int, ...], int]]:
     return list(zip(group.sequences, group.starts, strict=True))
+
+
+def _longest(groups: Sequence[Group]) -> int:
+    """Return how many tokens the longest sequence has that are fed when it is run by itself."""
+    return max(len(sequence) for group in groups for sequence in group.sequences) - 1
 
 
 def _length(group: Group) -> tuple[int, int]:
