@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from bench.language.models.catalog import MODELS, Catalog
 from bench.language.models.config import ModelConfig, ModelProblem, from_options, parse_kwargs, safe_name
-from bench.language.models.loading import apply_chat, fingerprint, load_model
+from bench.language.models.loading import apply_chat, load_model
+from bench.language.models.sources import fingerprint
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -320,7 +321,7 @@ def test_tokenizer_may_be_elsewhere(directory, tmp_path):
 
 def fingerprint_of(path):
     """The part of a fingerprint that stands for a directory beside the model's."""
-    from bench.language.models.loading import _digest
+    from bench.language.models.sources import _digest
 
     return f"sha256:{_digest(path)}"
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from completion_server import SENTENCES, START, Behaviour, TinyServer, tiny_model, tiny_tokenizer
 
-from bench.language import server as server_module
 from bench.language.models.config import ModelProblem
-from bench.language.server import CompletionServer, ScoredText
+from bench.language.server import answers
+from bench.language.server import client as client_module
+from bench.language.server.client import CompletionServer, ScoredText
 
 PAIRS = [
     ("Tracy took the dog to the park because", " the weather was warm."),
@@ -231,7 +232,7 @@ def test_failure_that_may_pass_is_tried_again(tiny, status):
 
 def test_waits_double_and_are_at_least_what_the_server_asks(tiny, monkeypatch):
     waits = []
-    monkeypatch.setattr(server_module.time, "sleep", waits.append)
+    monkeypatch.setattr(client_module.time, "sleep", waits.append)
     tiny.behaviour = Behaviour(fail_times=4)
     client(tiny, backoff_s=1.0).generate(["the"], 1)
     assert len(waits) == 4
@@ -244,7 +245,7 @@ def test_waits_double_and_are_at_least_what_the_server_asks(tiny, monkeypatch):
 
 @pytest.mark.parametrize("header", ["Fri, 31 Dec 1999 23:59:59 GMT", "soon", "nan", "-3"])
 def test_wait_that_cannot_be_read_or_is_over_is_none(header):
-    assert server_module._retry_after_s(header) <= 0
+    assert answers.retry_after_s(header) <= 0
 
 
 def test_failures_end_in_a_problem_that_names_the_last(tiny):

@@ -11,7 +11,7 @@ from bench.language.inference import infer
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import LoadedModel
 from bench.language.prompting import Asker
-from bench.language.server_backend import ServerBackend
+from bench.language.server.backend import ServerBackend
 from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, SingleToken, Source
 
 ROWS = [

@@ -43,7 +43,7 @@ class ModelHolder:
 
     def _load(self, config: ModelConfig) -> Backend:
         if config.backend == "server":
-            from bench.language.server_backend import ServerBackend  # noqa: PLC0415
+            from bench.language.server.backend import ServerBackend  # noqa: PLC0415
 
             return ServerBackend(config, self._concurrency)
         from transformers.utils import logging  # noqa: PLC0415

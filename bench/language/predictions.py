@@ -24,8 +24,7 @@ _CODE = (
     "prompting.py",
     "retrieve.py",
     "backend.py",
-    "server_backend.py",
-    "server.py",
+    "server",
     "engine",
     "inference.py",
 )

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.language.models.config import ModelConfig, ModelProblem
+from bench.language.models.sources import ADAPTER_FILE, Source, Sources, attempt, some
 
 Message = Mapping[str, str]
 
-_CONFIG_FILE = "config.json"
-_ADAPTER_FILE = "adapter_config.json"
-_WEIGHTS = (".safetensors", ".bin")
-# Beside a model that was trained, these change nothing of what it answers.
-_NOT_THE_MODEL = re.compile(
-    r"\..*|.*\.md|LICENSE.*|(optimizer|scheduler|scaler)\.pt|rng_state.*|trainer_state\.json|"
-    r"training_args\.bin|events\.out\..*|(all|train|eval)_results\.json"
-)
 _LENGTH_FIELDS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 _NO_LIMIT = 10**9  # tokenizers without a limit say 1e30; no model reads a thousand million tokens
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-_HUB_OPTIONS = {"cache_dir", "local_files_only"}
 _TOKENIZER_NEEDS = {"trust_remote_code", "cache_dir", "local_files_only"}
 # Left out, transformers asks on the terminal whether a model's own code may run, and waits for an answer.
 _NO_FOREIGN_CODE = {"trust_remote_code": False}
@@ -41,7 +27,7 @@ class LoadedModel:
         model: a transformers causal language model, or the adapter around one.
         tokenizer: its tokenizer; it always has a padding token.
         config: what it was loaded by.
-        fingerprint: what identifies its weights, configuration and tokenizer, see :func:`fingerprint`.
+        fingerprint: what identifies its weights, configuration and tokenizer, see :mod:`bench.language.models.sources`.
         max_seq_len: tokens of prompt and answer together, at most; None where there is no limit.
         device: where its input goes, as torch writes it: ``cpu``, ``cuda:0``.
         dtype: of its weights: ``float32``; the one that was asked for, or the one that ``auto`` found.
@@ -72,7 +58,7 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
             f"model {config.name}: found backend {config.backend!r}, expected 'hf'; "
             "a model behind a server is asked through bench.language.server"
         )
-    sources = _Sources.of(config)
+    sources = Sources.of(config)
     tokenizer = _load_tokenizer(config, sources.tokenizer or sources.model)
     if config.type == "chat":
         _expect_chat_template(tokenizer, config.name)
@@ -80,7 +66,7 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
     # What places its own layers on devices refuses to be moved.
     if "device_map" not in config.model_kwargs and getattr(model, "hf_quantizer", None) is None:
         advice = "expected the device to be there and to have room; choose another --device or --dtype"
-        model = _attempt(config, f"move the model to {device}", advice, lambda: model.to(device))
+        model = attempt(config, f"move the model to {device}", advice, lambda: model.to(device))
     generation = getattr(model, "generation_config", None)
     if generation is not None and generation.pad_token_id is None:
         generation.pad_token_id = tokenizer.pad_token_id
@@ -128,151 +114,6 @@ def apply_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
         ) from error
 
 
-def fingerprint(config: ModelConfig) -> str:
-    """Return what identifies a model's weights, configuration and tokenizer, wherever they are; needs no torch.
-
-    A directory counts by the names, sizes and contents of its files, weights in full, and not by its path. A hub
-    name counts by its commit. Neither holds what is said when loading: the dtype and the keyword arguments. A
-    server shows nothing of its weights, so that only its address and the model's name count.
-
-    Raises:
-        ModelProblem: when a path is missing or holds no model, or the commit of a hub name cannot be found out.
-    """
-    if config.backend == "server":
-        return f"server:{config.api_base}#{config.path}"
-    return _Sources.of(config).fingerprint()
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where transformers loads from: a directory, or a hub name with the one commit that all its files come from."""
-
-    location: str
-    commit: str | None
-
-    @property
-    def revision(self) -> dict[str, str]:
-        return {} if self.commit is None else {"revision": self.commit}
-
-    def identity(self) -> str:
-        return f"hub:{self.commit}" if self.commit else f"sha256:{_digest(Path(self.location))}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sources:
-    """All that a model is loaded from, found once, so that what is loaded is what its fingerprint names."""
-
-    model: _Source
-    tokenizer: _Source | None
-    adapter: _Source | None
-
-    @classmethod
-    def of(cls, config: ModelConfig) -> _Sources:
-        model = _find(config, config.path, _CONFIG_FILE, config.revision)
-        if model.commit is None:
-            _expect_model(config, Path(model.location))
-        tokenizer, adapter = config.tokenizer_path, config.peft_path
-        return cls(
-            model,
-            None if tokenizer is None else _find(config, tokenizer, "tokenizer_config.json"),
-            None if adapter is None else _find(config, adapter, _ADAPTER_FILE),
-        )
-
-    def fingerprint(self) -> str:
-        parts = [self.model.identity()]
-        if self.tokenizer is not None:
-            parts.append("tokenizer=" + self.tokenizer.identity())
-        if self.adapter is not None:
-            parts.append("adapter=" + self.adapter.identity())
-        return "+".join(parts)
-
-
-def _digest(directory: Path) -> str:
-    """Hash the files of a directory, and of the one for further chat templates in it."""
-    files = [*directory.glob("*"), *directory.glob("additional_chat_templates/*")]
-    total = hashlib.sha256()
-    for file in sorted(file for file in files if file.is_file() and not _NOT_THE_MODEL.fullmatch(file.name)):
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        total.update(f"{file.relative_to(directory).as_posix()}\0{file.stat().st_size}\0{content}\n".encode())
-    return total.hexdigest()
-
-
-def _find(config: ModelConfig, path: str, marker: str, revision: str | None = None) -> _Source:
-    """Find what a path names; raises where it can be neither a directory nor a hub name.
-
-    Args:
-        marker: a file that every repository of this kind has.
-    """
-    directory = Path(path).expanduser()
-    if directory.is_dir():
-        return _Source(str(directory), None)
-    if directory.exists() or not _HUB_NAME.fullmatch(path):
-        found = "a file" if directory.exists() else "nothing"
-        raise ModelProblem(
-            f"model {config.name}: found {found} at {path}; expected a directory with a model, "
-            "or a name on the hub as OWNER/NAME; correct the path"
-        )
-    return _Source(path, _commit(config, path, marker, revision))
-
-
-def _commit(config: ModelConfig, name: str, marker: str, revision: str | None) -> str:
-    """Return the commit that a revision of a hub name is at; one that is in the cache needs no network."""
-    if revision is not None and _COMMIT.fullmatch(revision):
-        return revision
-    import huggingface_hub  # noqa: PLC0415
-
-    options = {key: value for key, value in config.model_kwargs.items() if key in _HUB_OPTIONS}
-    file = _attempt(
-        config,
-        f"find {name} on the hub, and no directory has that name",
-        "expected OWNER/NAME of a model that is there, or in the cache when offline; correct it, download it, or log in",
-        lambda: huggingface_hub.hf_hub_download(name, marker, revision=revision, **options),
-    )
-    # The cache keeps each commit in a folder of its own: .../snapshots/<commit>/config.json.
-    kept = re.search(r"/snapshots/([0-9a-f]{40})/", Path(file).as_posix())
-    if kept is None:
-        raise ModelProblem(
-            f"model {config.name}: found {name} at {file}, expected it in a folder named for its commit; "
-            "give the commit as revision, or download the model and give its directory"
-        )
-    return kept[1]
-
-
-def _expect_model(config: ModelConfig, directory: Path) -> None:
-    if "subfolder" in config.model_kwargs:
-        raise ModelProblem(
-            f"model {config.name}: found 'subfolder' in model_kwargs beside the directory {directory}; "
-            "expected one path, whose files are all that counts; give the path of the subfolder itself"
-        )
-    names = sorted(file.name for file in directory.iterdir())
-    if _CONFIG_FILE not in names:
-        hint = (
-            "it is an adapter: give it with --peft-path, and the model it adapts with --hf-path"
-            if _ADAPTER_FILE in names
-            else "give a directory that save_pretrained() has written"
-        )
-        raise ModelProblem(
-            f"model {config.name}: found {_some(names)} in {directory}; expected a model with its {_CONFIG_FILE}; {hint}"
-        )
-    if not any(name.endswith(_WEIGHTS) and not _NOT_THE_MODEL.fullmatch(name) for name in names):
-        raise ModelProblem(
-            f"model {config.name}: found {_some(names)} in {directory}; expected weights in *.safetensors or *.bin; "
-            "finish the download, or save the model again"
-        )
-
-
-def _attempt(config: ModelConfig, what: str, advice: str, action: Callable[[], Any]) -> Any:
-    try:
-        return action()
-    # Whatever transformers, safetensors, the hub, torch and a model's own code raise.
-    except Exception as error:
-        cause = textwrap.shorten(str(error), 500, placeholder=" ...") or "no message"
-        raise ModelProblem(
-            f"model {config.name}: could not {what} ({type(error).__name__}: {cause}); {advice}"
-        ) from error
-
-
 def _transformers() -> Any:
     from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
@@ -282,11 +123,11 @@ def _transformers() -> Any:
     return transformers
 
 
-def _load_weights(config: ModelConfig, sources: _Sources) -> Any:
+def _load_weights(config: ModelConfig, sources: Sources) -> Any:
     import torch  # noqa: PLC0415
 
     transformers = _transformers()
-    model, report = _attempt(
+    model, report = attempt(
         config,
         f"load the model {config.path}",
         "expected a causal language model in the form of transformers; remove the cause",
@@ -307,15 +148,15 @@ def _refuse_random_weights(config: ModelConfig, report: Mapping[str, Any]) -> No
     missing = sorted(report.get("missing_keys", ()))
     if missing:
         raise ModelProblem(
-            f"model {config.name}: found no weights for {_some(missing)}; expected all of them in {config.path}; "
+            f"model {config.name}: found no weights for {some(missing)}; expected all of them in {config.path}; "
             "use a checkpoint of the whole language model, its output layer included"
         )
 
 
-def _adapted(config: ModelConfig, model: Any, adapter: _Source) -> Any:
-    if adapter.commit is None and not (Path(adapter.location) / _ADAPTER_FILE).is_file():
+def _adapted(config: ModelConfig, model: Any, adapter: Source) -> Any:
+    if adapter.commit is None and not (Path(adapter.location) / ADAPTER_FILE).is_file():
         raise ModelProblem(
-            f"model {config.name}: found no {_ADAPTER_FILE} in {adapter.location}; expected an adapter as peft saves it; "
+            f"model {config.name}: found no {ADAPTER_FILE} in {adapter.location}; expected an adapter as peft saves it; "
             "give the directory of the adapter"
         )
     try:
@@ -325,7 +166,7 @@ def _adapted(config: ModelConfig, model: Any, adapter: _Source) -> Any:
             f"model {config.name}: found an adapter {config.peft_path} but no peft ({error}); "
             "expected it to be installed; run `pip install peft`"
         ) from error
-    return _attempt(
+    return attempt(
         config,
         f"load the adapter {config.peft_path}",
         "expected one that was trained on this model; correct --peft-path or the model",
@@ -333,11 +174,11 @@ def _adapted(config: ModelConfig, model: Any, adapter: _Source) -> Any:
     )
 
 
-def _load_tokenizer(config: ModelConfig, source: _Source) -> Any:
+def _load_tokenizer(config: ModelConfig, source: Source) -> Any:
     transformers = _transformers()
     # What the model needs to be found is needed for its tokenizer too.
     shared = {key: value for key, value in config.model_kwargs.items() if key in _TOKENIZER_NEEDS}
-    tokenizer = _attempt(
+    tokenizer = attempt(
         config,
         f"load the tokenizer {config.tokenizer_path or config.path}",
         "expected the tokenizer's files there; add them, or give --tokenizer-path",
@@ -389,9 +230,3 @@ def _max_seq_len(config: ModelConfig, model: Any, tokenizer: Any) -> int | None:
         return own
     advised = tokenizer.model_max_length
     return int(advised) if advised is not None and advised < _NO_LIMIT else None
-
-
-def _some(names: Iterable[str], count: int = 5) -> str:
-    names = list(names)
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(map(os.fspath, names[:count])) + more or "nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import itertools
 import math
 import os
@@ -19,6 +18,8 @@ import requests.adapters
 import requests.auth
 
 from bench.language.models.config import ModelProblem
+from bench.language.server.answers import Refused, read_answer, retry_after_s, said
+from bench.language.server.echo import Echo
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -210,19 +211,19 @@ class CompletionServer:
             context_tokens=border,
         )
 
-    def _echo(self, text: str) -> _Echo:
+    def _echo(self, text: str) -> Echo:
         """Ask for the log-probabilities of a text, and for no more of it than the server insists on."""
         url = self._url("completions")
         least = self._least_tokens
         body = {"prompt": text, "echo": True, "logprobs": 1, "max_tokens": least, "temperature": 0}
         try:
             choice, usage = self._choice_and_usage("completions", body)
-        except _Refused:
+        except Refused:
             if least > 0:
                 raise
             choice, usage = self._choice_and_usage("completions", {**body, "max_tokens": 1})
             self._least_tokens = least = 1
-        return _Echo.of(choice, usage, text, least, url)
+        return Echo.of(choice, usage, text, least, url)
 
     def _generation(
         self, max_out_len: int, stop: Sequence[str], temperature: float, seed: int | None
@@ -279,19 +280,15 @@ class CompletionServer:
                 ) from error
             else:
                 if response.status_code != 429 and response.status_code < 500:
-                    return _answer(url, response, self.model)
-                trouble = f"status {response.status_code}, {_said(response)}"
-                wait_s = max(wait_s, _retry_after_s(response.headers.get("Retry-After")))
+                    return read_answer(url, response, self.model)
+                trouble = f"status {response.status_code}, {said(response)}"
+                wait_s = max(wait_s, retry_after_s(response.headers.get("Retry-After")))
             if tried < self._max_retries:
                 time.sleep(min(wait_s, _LONGEST_WAIT_S))
         raise ModelProblem(
             f"{url}: no answer in {self._max_retries + 1} tries (the last: {trouble}); "
             "expected a server that answers; start it, lower --api-concurrency, or correct --api-base"
         )
-
-
-class _Refused(ModelProblem):
-    """The server says that a request is wrong: asked differently, it may answer."""
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -301,118 +298,6 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._key}"
         return request
-
-
-@dataclass(frozen=True, slots=True)
-class _Echo:
-    """What a server says of the tokens of a prompt.
-
-    Attributes:
-        text: the prompt.
-        tokens: their texts, as the server writes them.
-        logprobs: given all before; None for the first one, which has nothing before it.
-        likeliest: the highest log-probability at each place; None where it is not said.
-        starts: offset in the text at which each token starts; None where the server's offsets do not fit the text.
-    """
-
-    text: str
-    tokens: list[str]
-    logprobs: list[float | None]
-    likeliest: list[float | None]
-    starts: list[int] | None
-
-    @classmethod
-    def of(
-        cls, choice: Mapping[str, Any], usage: Mapping[str, Any], text: str, extra: int, url: str
-    ) -> _Echo:
-        """Read a choice; its last tokens may be generated, at most ``extra`` of them if ``usage`` does not tell."""
-        said = choice.get("logprobs")
-        said = said if isinstance(said, dict) else {}
-        tokens = [str(token) for token in said.get("tokens") or []]
-        logprobs = said.get("token_logprobs") or []
-        counted = usage.get("prompt_tokens")
-        # Not by `completion_tokens`: vLLM counts one that it leaves out when none is asked for.
-        counts = [counted] if isinstance(counted, int) else []
-        counts = [count for count in (*counts, len(tokens) - extra, len(tokens)) if 0 < count <= len(tokens)]
-        starts = _aligned(said.get("text_offset") or [], tokens, text, counts)
-        echoed = isinstance(choice.get("text"), str) and text in choice["text"]
-        is_partial = starts is None and (not counts or (isinstance(counted, int) and counted > len(tokens)))
-        if not echoed or is_partial or len(logprobs) != len(tokens):
-            # A server that disregards `echo` gives log-probabilities of what it generated instead.
-            raise ModelProblem(
-                f"{url}: found {len(logprobs)} log-probabilities of {len(tokens)} tokens, the prompt "
-                f"{'' if echoed else 'not '}among the text; expected those of the prompt (echo=true, logprobs=1); "
-                "use a server that gives them, such as vLLM, or evaluate by generation"
-            )
-        kept = counts[0] if starts is None else len(starts)
-        likeliest = _likeliest(said.get("top_logprobs") or [], kept)
-        return cls(text, tokens[:kept], _checked(logprobs[:kept], url), likeliest, starts)
-
-    def border(self, offset: int) -> int | None:
-        """Return the index of the first token that reaches beyond an offset, None where offsets tell nothing."""
-        if self.starts is None:
-            return None
-        ends = [*self.starts[1:], len(self.text)]
-        # A start token has no width. Nor have, to some servers, the first parts of a character beyond ASCII.
-        first = 1 if ends[0] <= 0 and self.logprobs[0] is None and self.text[:1].isascii() else 0
-        beyond = (
-            index
-            for index, (start, end) in enumerate(zip(self.starts, ends, strict=True))
-            if index >= first and (start >= offset or end > offset)
-        )
-        return next(beyond, len(self.tokens))
-
-    def is_greedy(self, first: int) -> bool | None:
-        """Return whether all tokens from an index on are the likeliest; None where it is not said, or there are none."""
-        verdicts = [
-            None if own is None or best is None else own >= best
-            for own, best in zip(self.logprobs[first:], self.likeliest[first:], strict=True)
-        ]
-        return None if None in verdicts or not verdicts else all(verdicts)
-
-
-def _aligned(
-    offsets: Sequence[Any], tokens: Sequence[str], text: str, counts: Iterable[int]
-) -> list[int] | None:
-    """Return where the tokens of a prompt start in it; None where offsets cannot be right.
-
-    vLLM adds up the lengths of the tokens' texts: a start token, which is not in the text, shifts all offsets, and
-    each part of a character that is spread over tokens counts as a whole one.
-
-    Args:
-        counts: how many tokens of the list may be the prompt's, the likeliest first.
-    """
-    if len(offsets) != len(tokens) or not all(isinstance(offset, int) for offset in offsets):
-        return None
-    if any(one > other for one, other in itertools.pairwise(offsets)):
-        return None
-    # A token of its own before the text: the next one starts where it ends.
-    is_added = len(tokens) > 1 and offsets[1] == len(tokens[0]) and not text.startswith(tokens[0])
-    for count in counts:
-        for shift in (len(tokens[0]), 0) if is_added else (0,):
-            starts = [offset - shift for offset in offsets[:count]]
-            if starts[-1] < len(text) == starts[-1] + len(tokens[count - 1]):
-                return starts
-    return None
-
-
-def _likeliest(top: Sequence[Any], count: int) -> list[float | None]:
-    found = [
-        max(said.values()) if isinstance(said, dict) and said else None
-        for said in itertools.islice(top, count)
-    ]
-    return found + [None] * (count - len(found))
-
-
-def _checked(logprobs: Sequence[Any], url: str) -> list[float | None]:
-    for index, value in enumerate(logprobs):
-        is_number = isinstance(value, int | float) and not math.isnan(value)
-        if not is_number and not (index == 0 and value is None):
-            raise ModelProblem(
-                f"{url}: found the log-probability {value!r} at token {index} of a prompt; expected a number; "
-                "look at the server's log, a model in a narrow dtype may have overflowed"
-            )
-    return [None if value is None else float(value) for value in logprobs]
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -443,61 +328,3 @@ def _base_url(address: str) -> str:
         )
     base = address.rstrip("/").removesuffix("/completions").removesuffix("/chat")
     return base if urllib.parse.urlsplit(base).path else f"{base}/v1"
-
-
-def _answer(url: str, response: requests.Response, model: str) -> Any:
-    """Return the JSON of an answer that no further try would change; raises when it is a refusal."""
-    status = response.status_code
-    if 200 <= status < 300:
-        try:
-            return response.json()
-        except ValueError as error:
-            raise ModelProblem(
-                f"{url}: found an answer that is no JSON, {response.text!r:.200}; "
-                "expected one of OpenAI's completions; correct --api-base"
-            ) from error
-    said = _said(response)
-    if 300 <= status < 400:
-        target = response.headers.get("Location")
-        raise ModelProblem(
-            f"{url}: found a redirect to {target}; expected an answer; give that address as --api-base"
-        )
-    if status in (401, 403):
-        raise ModelProblem(
-            f"{url}: the server refuses the key ({status}, {said}); expected one that it knows; set OPENAI_API_KEY"
-        )
-    if status == 404:
-        raise ModelProblem(
-            f"{url}: the server has no such address, or no model {model!r} (404, {said}); "
-            "expected both; correct --api-base or --api-model"
-        )
-    problem = _Refused if status in (400, 422) else ModelProblem
-    raise problem(
-        f"{url}: the server refuses the request ({status}, {said}); expected it to be taken; "
-        "change what it names, often the length of the prompt or a field of --generation-kwargs"
-    )
-
-
-def _said(response: requests.Response) -> str:
-    """Return what a server says of an error: its message where it has the usual form, the start of its text else."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    error = body.get("error", body) if isinstance(body, dict) else None
-    message = error.get("message") if isinstance(error, dict) else error
-    return repr(str(message or response.text).strip()[:300])
-
-
-def _retry_after_s(value: str | None) -> float:
-    """Read a Retry-After header, seconds or a date; 0 where there is none that can be read."""
-    if value is None:
-        return 0.0
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return 0.0
-    return seconds if math.isfinite(seconds) else 0.0

@@ -9,8 +9,8 @@ from typing import Any
 from bench.errors import LanguageProblem
 from bench.language.backend import Done, TextScore
 from bench.language.models.config import ModelConfig
-from bench.language.models.loading import fingerprint
-from bench.language.server import CompletionServer, ScoredText
+from bench.language.models.sources import fingerprint
+from bench.language.server.client import CompletionServer, ScoredText
 
 # Answers between two writes of predictions: what a killed run has to ask again at most.
 _CHUNK = 16

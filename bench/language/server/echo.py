@@ -1,0 +1,121 @@
+"""What a server says of the tokens of a prompt, read with care: each server says it a little differently."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.language.models.config import ModelProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What a server says of the tokens of a prompt.
+
+    Attributes:
+        text: the prompt.
+        tokens: their texts, as the server writes them.
+        logprobs: given all before; None for the first one, which has nothing before it.
+        likeliest: the highest log-probability at each place; None where it is not said.
+        starts: offset in the text at which each token starts; None where the server's offsets do not fit the text.
+    """
+
+    text: str
+    tokens: list[str]
+    logprobs: list[float | None]
+    likeliest: list[float | None]
+    starts: list[int] | None
+
+    @classmethod
+    def of(cls, choice: Mapping[str, Any], usage: Mapping[str, Any], text: str, extra: int, url: str) -> Echo:
+        """Read a choice; its last tokens may be generated, at most ``extra`` of them if ``usage`` does not tell."""
+        said = choice.get("logprobs")
+        said = said if isinstance(said, dict) else {}
+        tokens = [str(token) for token in said.get("tokens") or []]
+        logprobs = said.get("token_logprobs") or []
+        counted = usage.get("prompt_tokens")
+        # Not by `completion_tokens`: vLLM counts one that it leaves out when none is asked for.
+        counts = [counted] if isinstance(counted, int) else []
+        counts = [count for count in (*counts, len(tokens) - extra, len(tokens)) if 0 < count <= len(tokens)]
+        starts = _aligned(said.get("text_offset") or [], tokens, text, counts)
+        echoed = isinstance(choice.get("text"), str) and text in choice["text"]
+        is_partial = starts is None and (not counts or (isinstance(counted, int) and counted > len(tokens)))
+        if not echoed or is_partial or len(logprobs) != len(tokens):
+            # A server that disregards `echo` gives log-probabilities of what it generated instead.
+            raise ModelProblem(
+                f"{url}: found {len(logprobs)} log-probabilities of {len(tokens)} tokens, the prompt "
+                f"{'' if echoed else 'not '}among the text; expected those of the prompt (echo=true, logprobs=1); "
+                "use a server that gives them, such as vLLM, or evaluate by generation"
+            )
+        kept = counts[0] if starts is None else len(starts)
+        likeliest = _likeliest(said.get("top_logprobs") or [], kept)
+        return cls(text, tokens[:kept], _checked(logprobs[:kept], url), likeliest, starts)
+
+    def border(self, offset: int) -> int | None:
+        """Return the index of the first token that reaches beyond an offset, None where offsets tell nothing."""
+        if self.starts is None:
+            return None
+        ends = [*self.starts[1:], len(self.text)]
+        # A start token has no width. Nor have, to some servers, the first parts of a character beyond ASCII.
+        first = 1 if ends[0] <= 0 and self.logprobs[0] is None and self.text[:1].isascii() else 0
+        beyond = (
+            index
+            for index, (start, end) in enumerate(zip(self.starts, ends, strict=True))
+            if index >= first and (start >= offset or end > offset)
+        )
+        return next(beyond, len(self.tokens))
+
+    def is_greedy(self, first: int) -> bool | None:
+        """Return whether all tokens from an index on are the likeliest; None where it is not said, or there are none."""
+        verdicts = [
+            None if own is None or best is None else own >= best
+            for own, best in zip(self.logprobs[first:], self.likeliest[first:], strict=True)
+        ]
+        return None if None in verdicts or not verdicts else all(verdicts)
+
+
+def _aligned(
+    offsets: Sequence[Any], tokens: Sequence[str], text: str, counts: Iterable[int]
+) -> list[int] | None:
+    """Return where the tokens of a prompt start in it; None where offsets cannot be right.
+
+    vLLM adds up the lengths of the tokens' texts: a start token, which is not in the text, shifts all offsets, and
+    each part of a character that is spread over tokens counts as a whole one.
+
+    Args:
+        counts: how many tokens of the list may be the prompt's, the likeliest first.
+    """
+    if len(offsets) != len(tokens) or not all(isinstance(offset, int) for offset in offsets):
+        return None
+    if any(one > other for one, other in itertools.pairwise(offsets)):
+        return None
+    # A token of its own before the text: the next one starts where it ends.
+    is_added = len(tokens) > 1 and offsets[1] == len(tokens[0]) and not text.startswith(tokens[0])
+    for count in counts:
+        for shift in (len(tokens[0]), 0) if is_added else (0,):
+            starts = [offset - shift for offset in offsets[:count]]
+            if starts[-1] < len(text) == starts[-1] + len(tokens[count - 1]):
+                return starts
+    return None
+
+
+def _likeliest(top: Sequence[Any], count: int) -> list[float | None]:
+    found = [
+        max(said.values()) if isinstance(said, dict) and said else None
+        for said in itertools.islice(top, count)
+    ]
+    return found + [None] * (count - len(found))
+
+
+def _checked(logprobs: Sequence[Any], url: str) -> list[float | None]:
+    for index, value in enumerate(logprobs):
+        is_number = isinstance(value, int | float) and not math.isnan(value)
+        if not is_number and not (index == 0 and value is None):
+            raise ModelProblem(
+                f"{url}: found the log-probability {value!r} at token {index} of a prompt; expected a number; "
+                "look at the server's log, a model in a narrow dtype may have overflowed"
+            )
+    return [None if value is None else float(value) for value in logprobs]
