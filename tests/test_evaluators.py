@@ -11,17 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from bench.language.evaluators import (
-    METRICS,
-    CorpusMetric,
-    GroupMetric,
-    SampleMetric,
-    evaluate,
-    mcnemar_p,
-    not_worse,
-    summarise,
-    wilson_interval,
-)
+from bench.language.evaluators import METRICS, CorpusMetric, GroupMetric, SampleMetric
+from bench.language.scores import evaluate, mcnemar_p, not_worse, summarise, wilson_interval
 from bench.registry import Registry
 
 WORDS = st.lists(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.language.evaluators import Comparison
+from bench.language.scores import Comparison
 from bench.language.scoring import Scored
 from bench.record import Verdict
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import LanguageProblem
-from bench.language.evaluators import METRICS, Comparison, GroupMetric, Score, evaluate, not_worse
+from bench.language.evaluators import METRICS, GroupMetric
 from bench.language.postprocess import apply_postprocessors
 from bench.language.predictions import Prediction
 from bench.language.prompting import Question
+from bench.language.scores import Comparison, Score, evaluate, not_worse
 from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, Rolling
 
 # Metrics that are the accuracy of another rule than the dataset's own.
@@ -23,7 +24,7 @@ class Scored:
 
     Attributes:
         score: of the dataset.
-        values: one per sample, as :func:`bench.language.evaluators.summarise` takes them.
+        values: one per sample, as :func:`bench.language.scores.summarise` takes them.
         percent: whether a table shows it times 100.
         higher_is_better: what "better" means.
     """
