@@ -1,3 +1,11 @@
 """Names the plugin modules, nothing else."""
 
-pytest_plugins = ("bench.plugin", "fixtures.run", "fixtures.acceleration", "fixtures.language")
+pytest_plugins = (
+    "bench.plugin",
+    "fixtures.run",
+    "fixtures.acceleration",
+    "fixtures.language",
+    "fixtures.regression",
+    "fixtures.reranking",
+    "fixtures.evaluated",
+)

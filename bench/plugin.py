@@ -20,6 +20,9 @@ from bench.record import blank_record
 from bench.report import terminal
 from bench.report.markdown import write_step_summary
 from bench.session import Run, RunView
+from bench.tuning import evaluated
+from bench.tuning import options as tuning
+from bench.tuning.reranking import options as reranking
 
 RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
@@ -31,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     add_options(parser)
     language.add_options(parser)
+    tuning.add_options(parser)
+    reranking.add_options(parser)
+    evaluated.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -211,39 +211,66 @@ def compare(directory: Path, questions: int, repeats: int) -> None:
     print(f"{'generation, 40 tokens':34}{a:12.2f}{b:9.2f}{ratio:12.2f}{'':11}{f'{same}/{len(prompts)}':>10}")
 
 
+DATASETS = {
+    "siqa_ppl": "siqa", "piqa_ll": "piqa", "hellaswag_ll": "hellaswag", "arc_easy_ll": "arc_easy", "mmlu_ppl": "mmlu",
+    "winogrande_ll": "winogrande",
+}  # fmt: skip
+
+
 def suite_throughput(directory: Path) -> None:
-    """Print how much faster a run of several models and datasets is with ``-n 4`` than serial."""
+    """Print how much faster a run of several models and datasets is with ``-n 4`` than serial.
+
+    A serial run has all cores for each batch, so that what is gained depends on how well a model's batches use
+    them: little is left where they use them well. Hence small models, which most shards of a quick check are,
+    and larger ones.
+    """
+    shipped = {"name": "shipped", "path": str(ROOT / "fixtures/zoo/tiny-lm"), "dtype": "float32"}
+    print(f"\n{'serial against -n 4, seconds of a whole run':58}{'serial':>8}{'-n 4':>8}{'ratio':>7}")
+    for label, models, rows in (
+        ("tiny-lm and a GPT-2, both 4 layers 128 wide", [shipped, random_model(directory, 128, 4)], 5000),
+        ("GPT-2 256 wide, of 4 and of 6 layers", [random_model(directory, 256, n) for n in (4, 6)], 1500),
+    ):
+        folder = make_data(directory / f"rows{rows}", rows)
+        config = directory / "eval.py"
+        config.write_text(f"models = {models!r}\ndatasets = {list(DATASETS)!r}\n")
+        options = ["--config", str(config), "--data", str(folder), "--max-task-size", str(rows)]
+        seconds = [run_cases(directory, *options, *more) for more in ((), ("-n", "4"))]
+        what = f"{label}: {len(models)} x {len(DATASETS)} x {rows:,}"
+        print(f"{what:58}{seconds[0]:8.1f}{seconds[1]:8.1f}{seconds[0] / seconds[1]:7.2f}", flush=True)
+
+
+def random_model(directory: Path, width: int, layers: int) -> dict[str, str]:
+    """Build a model of random weights; return its configuration."""
+    name = f"gpt2_{width}x{layers}"
+    build_model(directory / name, width, layers)
+    return {"name": name, "path": str(directory / name), "dtype": "float32"}
+
+
+def make_data(folder: Path, rows: int) -> Path:
+    """Write so many rows of each dataset to a folder."""
     import make_rows  # type: ignore[import-not-found]  # noqa: PLC0415
 
-    folder = directory / "data"
     folder.mkdir()
-    names = ["siqa", "piqa", "hellaswag", "arc_easy", "mmlu", "winogrande"]
-    for name in names:
+    for name in DATASETS.values():
         for part, file in (("evaluation", f"{name}.jsonl"), ("train", f"{name}.train.jsonl")):
-            rows = make_rows.rows(name, part, 1500 if part == "evaluation" else 200, seed=7, distinct=False)
-            (folder / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    config = directory / "eval.py"
-    models = []
-    for number in range(2):
-        build_model(directory / f"m{number}", 256, 4 + 2 * number)
-        models.append({"name": f"m{number}", "path": str(directory / f"m{number}"), "dtype": "float32"})
-    datasets = ["siqa_ppl", "piqa_ll", "hellaswag_ll", "arc_easy_ll", "mmlu_ppl", "winogrande_ll"]
-    config.write_text(f"models = {models!r}\ndatasets = {datasets!r}\n")
-    seconds = {}
-    for label, options in (("serial", []), ("-n 4", ["-n", "4"])):
-        command = [
-            *pinned(None), sys.executable, "-m", "pytest", "cases/test_language.py", "-q", "-p", "no:cacheprovider",
-            "--config", str(config), "--data", str(folder), "--max-task-size", "1500",
-            "--work-dir", str(directory / "out"), *options,
-        ]  # fmt: skip
-        begin = time.perf_counter()
-        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        seconds[label] = time.perf_counter() - begin
-        if finished.returncode:
-            raise RuntimeError(finished.stdout[-3000:])
-    print(f"\n{len(models)} models x {len(datasets)} datasets of 1,500 rows: " + ", ".join(
-        f"{label} {value:.1f} s" for label, value in seconds.items()
-    ) + f"; serial / -n 4: {seconds['serial'] / seconds['-n 4']:.2f}")  # fmt: skip
+            count = rows if part == "evaluation" else 200
+            made = make_rows.rows(name, part, count, seed=7, distinct=False)
+            (folder / file).write_text("".join(json.dumps(row) + "\n" for row in made))
+    return folder
+
+
+def run_cases(directory: Path, *options: str) -> float:
+    """Run the language cases; return the seconds that the whole run took."""
+    command = [
+        *pinned(None), sys.executable, "-m", "pytest", "cases/test_language.py", "-q", "-p", "no:cacheprovider",
+        "--work-dir", str(directory / "out"), *options,
+    ]  # fmt: skip
+    begin = time.perf_counter()
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - begin
+    if finished.returncode:
+        raise RuntimeError(finished.stdout[-3000:])
+    return seconds
 
 
 def main() -> None:

@@ -7,8 +7,7 @@ Every metric is written once, for many weightings of the same samples: its value
 bootstrap resample has it as often as it was drawn. So thousands of resamples take array operations and no
 sorting.
 
-An interval is a bootstrap over samples, at the quantile levels of Hesterberg (2015, The American Statistician
-69:371): percentiles by themselves are too short for few samples.
+Intervals are those of `bench.metrics.intervals`.
 
 A correlation with something constant does not exist. It is None, with a reason; never NaN, which every
 comparison passes over, and never 0, which would say that there is no relation.
@@ -17,23 +16,20 @@ comparison passes over, and never 0, which would say that there is no relation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.measure.statistics import expanded_tail
+from bench.metrics.intervals import RESAMPLES, interval_ends, resampled_weights
 from bench.registry import Registry
 
 Floats = NDArray[np.float64]
 LabelRange = tuple[float, float]
 Side = Literal["gold", "prediction"]
 
-# With these the ends of an interval move by about a hundredth of its length from one seed to the next.
-RESAMPLES = 5_000
-_BLOCK_ELEMENTS = 200_000  # weights held at once: they stay in the processor's cache
 # Values that scatter by less than this share of themselves differ by rounding only.
 _ROUNDING = 1e-13
 
@@ -272,10 +268,10 @@ def with_interval(
         reason = "one sample says nothing of the scatter"
         return Estimate(how.name, value, None, None, n, confidence, reason=reason)
     draws = np.concatenate(
-        [how.function(replace(samples, weights=weights)) for weights in _resampled(n, resamples, seed)]
+        [how.function(replace(samples, weights=weights)) for weights in resampled_weights(n, resamples, seed)]
     )
     undefined = int(np.isnan(draws).sum())
-    low, high = _ends(draws, n, (1 - confidence) / 2)
+    low, high = interval_ends(draws, n, (1 - confidence) / 2)
     if not math.isfinite(low):
         reason = (
             f"{how.name} does not exist in {undefined} of {resamples} resamples: their values are all equal"
@@ -300,26 +296,6 @@ def _value(metric: RegressionMetric, samples: Samples) -> tuple[float | None, st
             f"{len(samples.gold)} are {samples.gold[0]:g}"
         )
     return value, None
-
-
-def _resampled(n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield how often each sample was drawn, shape (resamples of a block, n)."""
-    rng = np.random.default_rng(seed)
-    block = max(_BLOCK_ELEMENTS // n, 1)
-    for done in range(0, resamples, block):
-        rows = min(block, resamples - done)
-        drawn = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-
-
-def _ends(draws: Floats, n: int, tail: float) -> tuple[float, float]:
-    """Return the quantiles of the draws that leave out `tail` on either side, further out for few samples."""
-    level = expanded_tail(n, tail)
-    undefined = np.isnan(draws)
-    # Always a draw itself: there is nothing between a number and the infinite.
-    low = np.quantile(np.where(undefined, -np.inf, draws), level, method="lower")
-    high = np.quantile(np.where(undefined, np.inf, draws), 1 - level, method="higher")
-    return float(low), float(high)
 
 
 # --- input and its faults --------------------------------------------------------------------------------------
