@@ -105,9 +105,11 @@ def test_a_short_training_writes_a_model_that_loads(tmp_path, one_thread):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     train_tiny_lm.train(tmp_path / "tiny-lm", steps=2, threads=1)
+    train_tiny_lm.refine(tmp_path / "tiny-lm", steps=1, threads=1)
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny-lm", dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tiny-lm")
-    assert json.loads((tmp_path / "tiny-lm" / "training.json").read_text(encoding="utf-8"))["steps"] == 2
+    facts = json.loads((tmp_path / "tiny-lm" / "training.json").read_text(encoding="utf-8"))
+    assert (facts["steps"], facts["refining_steps"]) == (2, 1)
     assert tokenizer.pad_token_id is not None
     for text in ("Which of these is an animal?", "Zwölf 42\n\ta"):
         ids = tokenizer(text).input_ids
@@ -141,14 +143,19 @@ def test_the_shipped_model_is_small_and_measured_on_every_dataset():
     assert json.loads((directory / "figures.json").read_text(encoding="utf-8")).keys() == set(DATASETS)
 
 
-def test_the_shipped_model_is_clearly_better_than_guessing_but_for_what_the_card_names():
+def test_the_shipped_model_is_clearly_better_than_guessing_on_every_dataset():
     import train_tiny_lm
 
-    figures = json.loads((ZOO / "tiny-lm" / "figures.json").read_text(encoding="utf-8"))
-    near_guessing = {name for name, f in figures.items() if "right" in f and f["right"] < f["chance"] + 0.25}
-    assert near_guessing == set(train_tiny_lm.UNLEARNT)
-    card = (ZOO / "tiny-lm" / "README.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in card.partition("near guessing")[0] for name in near_guessing)
+    assert not train_tiny_lm.unlearnt(
+        json.loads((ZOO / "tiny-lm" / "figures.json").read_text(encoding="utf-8"))
+    )
+
+
+def test_a_model_that_guesses_is_named_as_one_that_has_not_learnt():
+    import train_tiny_lm
+
+    figures = {"siqa_gen": {"right": 0.4, "chance": 1 / 3}, "piqa_ll": {"right": 0.9, "chance": 0.5}}
+    assert train_tiny_lm.unlearnt(figures | {"lambada_rolling": {"bits_per_byte": 0.3}}) == ["siqa_gen"]
 
 
 def test_the_card_states_the_weights_that_are_there():
