@@ -29,6 +29,10 @@ MIN_CACHED_TOKENS = 24
 # Logits held at once, in values: 2**26 in float32 are 256 MiB; and those of them copied at once to be normalised.
 MAX_LOGITS = 2**26
 MAX_GATHERED = 2**20
+# On a processor so many values of a layer stay in a core's own cache: a small model is half as fast again as where four
+# processes compete for memory. With fewer tokens than the least, a large one would read its weights too often.
+CACHED_VALUES = 2**17
+LEAST_TOKENS = 512
 _WINDOWED = {"full_attention", "sliding_attention"}
 # Attends locally by the index in memory, whatever mask and positions say.
 _OWN_LOCAL_ATTENTION = {"gpt_neo"}
@@ -60,6 +64,7 @@ class Scorer:
         parameters = inspect.signature(model.forward).parameters
         self._keeps = "logits_to_keep" in parameters
         self._config = model.config.get_text_config(decoder=True)
+        self._hidden = model.get_input_embeddings().weight.shape[-1]
         self._windows = _attention_windows(self._config)
         self.shares = (
             {"position_ids", "attention_mask"} <= parameters.keys()
@@ -115,6 +120,8 @@ class Scorer:
         places = max(len(row.tokens) - (row.first_query if self._keeps else 0) for row in rows)
         width = max(len(row.tokens) for row in rows)
         most = min(MAX_LOGITS // (places * self._config.vocab_size), len(rows) * longest // width)
+        if self._model.device.type == "cpu":
+            most = min(most, max(LEAST_TOKENS, CACHED_VALUES // self._hidden) // width)
         parts = ceil(len(rows) / max(1, most))
         ends = [len(rows) * part // parts for part in range(parts + 1)]
         return [rows[start:end] for start, end in pairwise(ends)]
