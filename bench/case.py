@@ -39,8 +39,20 @@ class Case(Protocol):
         """Return the keys of its record that its kind has besides the common ones, as far as known."""
 
 
+class _MayBeControl:
+    """A case that may be a control: written or built to be rejected with the reason code ``expect``."""
+
+    __slots__ = ()
+    expect: str | None
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it must be rejected."""
+        return self.expect is not None
+
+
 @dataclass(frozen=True, slots=True)
-class AccelerationCase:
+class AccelerationCase(_MayBeControl):
     """One acceleration task: is the candidate file a good enough, faster version of the target?
 
     Attributes:
@@ -83,11 +95,6 @@ class AccelerationCase:
 
     kind: ClassVar[str] = "acceleration"
     group: ClassVar[int] = 0
-
-    @property
-    def is_control(self) -> bool:
-        """Whether the candidate is written to be rejected."""
-        return self.expect is not None
 
     def blank(self) -> dict[str, Any]:
         """Return the keys of an acceleration record: configuration, times, gates."""
@@ -174,7 +181,7 @@ class LanguageCase:
 
 
 @dataclass(frozen=True, slots=True)
-class RegressionCase:
+class RegressionCase(_MayBeControl):
     """A task whose model is trained on scored texts: does it predict the scores of texts it has not seen?
 
     Attributes:
@@ -196,11 +203,6 @@ class RegressionCase:
     kind: ClassVar[str] = "regression"
     group: ClassVar[int] = 0
 
-    @property
-    def is_control(self) -> bool:
-        """Whether it is built to be rejected."""
-        return self.expect is not None
-
     def blank(self) -> dict[str, Any]:
         """Return the keys of a regression record: what was trained, how well it predicts."""
         return {
@@ -216,7 +218,7 @@ class RegressionCase:
 
 
 @dataclass(frozen=True, slots=True)
-class RerankingCase:
+class RerankingCase(_MayBeControl):
     """A ranker on queries with candidates: how near the top does it put what is relevant?
 
     Attributes:
@@ -241,11 +243,6 @@ class RerankingCase:
 
     kind: ClassVar[str] = "reranking"
     group: ClassVar[int] = 0
-
-    @property
-    def is_control(self) -> bool:
-        """Whether it is built to be rejected."""
-        return self.expect is not None
 
     def blank(self) -> dict[str, Any]:
         """Return the keys of a reranking record: what was ranked, how well."""

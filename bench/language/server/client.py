@@ -17,6 +17,7 @@ import requests
 import requests.adapters
 import requests.auth
 
+from bench.language.engine.generating import cut_at
 from bench.language.models.config import ModelProblem
 from bench.language.server.answers import Refused, read_answer, retry_after_s, said
 from bench.language.server.echo import Echo
@@ -122,7 +123,7 @@ class CompletionServer:
 
         def one(prompt: str) -> str:
             choice = self._choice("completions", {"prompt": prompt, **fields})
-            return _cut(_text(choice.get("text"), self._url("completions")), stop)
+            return cut_at(_text(choice.get("text"), self._url("completions")), stop)
 
         return self._each(one, prompts)
 
@@ -159,7 +160,7 @@ class CompletionServer:
                     "use a server of chat completions"
                 )
             # Null is an answer: a model that was cut off while it thought has no words yet.
-            return _cut(_text(message["content"] or "", url), stop)
+            return cut_at(_text(message["content"] or "", url), stop)
 
         return self._each(one, messages_list)
 
@@ -312,12 +313,6 @@ def _text(value: Any, url: str) -> str:
             f"{url}: found {value!r:.200} as the text of a choice; expected a string; use a server of OpenAI's completions"
         )
     return value
-
-
-def _cut(text: str, stop: Iterable[str]) -> str:
-    """Cut a text at the first of all stops: a server may take fewer of them, or keep the one that it found."""
-    places = [text.find(string) for string in stop if string]
-    return text[: min((place for place in places if place >= 0), default=len(text))]
 
 
 def _base_url(address: str) -> str:
