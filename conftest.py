@@ -5,6 +5,7 @@ pytest_plugins = (
     "fixtures.run",
     "fixtures.acceleration",
     "fixtures.language",
+    "fixtures.tuning",
     "fixtures.regression",
     "fixtures.reranking",
     "fixtures.evaluated",

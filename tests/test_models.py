@@ -15,8 +15,9 @@ from completion_server import START, tiny_model, tiny_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.identity import safe_name
 from bench.language.models.catalog import MODELS, Catalog
-from bench.language.models.config import ModelConfig, ModelProblem, from_options, parse_kwargs, safe_name
+from bench.language.models.config import ModelConfig, ModelProblem, from_options, parse_kwargs
 from bench.language.models.loading import apply_chat, load_model
 from bench.language.models.sources import fingerprint
 

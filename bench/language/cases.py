@@ -7,9 +7,9 @@ from math import ceil
 
 from bench.case import LanguageCase
 from bench.errors import LanguageProblem
+from bench.identity import safe_name
 from bench.language.evaluation import shard_spans
 from bench.language.library import Library
-from bench.language.models.config import safe_name
 from bench.language.options import LanguageOptions
 from bench.language.rows import RowReader
 from bench.language.spec import Dataset, Generation, Rolling

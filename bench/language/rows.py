@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -135,8 +134,3 @@ def _read_lines(file: Path) -> Rows:
             )
         rows.append(row)
     return rows
-
-
-def content_hash(value: Any) -> str:
-    """Return what identifies plain values by their content: rows, settings, parts of a declaration."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

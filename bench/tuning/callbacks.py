@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.language.models.config import safe_name
+from bench.identity import safe_name
 from bench.torchvision_shim import ensure_torchvision
 from bench.tuning.evaluated import KINDS, SCHEMA
 from bench.tuning.export import write_table
+from bench.tuning.recorded import metric_record
 
 ensure_torchvision()
 
@@ -168,7 +169,5 @@ def _plain(values: Mapping[str, float], samples: int | None) -> dict[str, dict[s
 
 def _valued(value: float | None, samples: int | None) -> dict[str, Any]:
     known = value is not None and math.isfinite(value)
-    return {
-        "value": value if known else None, "low": None, "high": None, "n": samples, "percent": False,
-        "reason": _NO_INTERVAL if known else f"the evaluation gave {value}",
-    }  # fmt: skip
+    reason = _NO_INTERVAL if known else f"the evaluation gave {value}"
+    return metric_record(value if known else None, None, None, samples, reason)

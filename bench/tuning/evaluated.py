@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,10 @@ import pytest
 from bench.case import RegressionCase, RerankingCase
 from bench.errors import TuningProblem, UsageProblem
 from bench.options import local_path, words
-from bench.record import Verdict, blank_record, settle, verdict_of, worst
+from bench.record import Verdict, worst
 from bench.registry import no_such
 from bench.tuning.judge import judge_gain, judge_limit
+from bench.tuning.recorded import RecordedEvaluation
 
 SCHEMA = "modelgate-evaluation-1"
 KINDS = ("regression", "reranking")
@@ -157,7 +157,7 @@ def read(file: Path) -> dict[str, Any]:
     return dict(record)
 
 
-class StoredEvaluation:
+class StoredEvaluation(RecordedEvaluation):
     """Judges one evaluation that was read.
 
     Args:
@@ -165,15 +165,12 @@ class StoredEvaluation:
         file: where it is.
         requirements: those of the run; what names no record is asked of every one that has the metric.
             `make_cases` has seen to it that none is asked of nobody.
-
-    Attributes:
-        record: the case's record.
     """
 
     def __init__(
         self, case: RegressionCase | RerankingCase, file: Path, requirements: Iterable[Requirement]
     ) -> None:
-        self.record = blank_record(case)
+        super().__init__(case)
         self._file, self._requirements = file, tuple(requirements)
 
     def judge(self) -> Verdict:
@@ -182,15 +179,10 @@ class StoredEvaluation:
         Raises:
             TuningProblem: when the file cannot be used.
         """
-        began = time.monotonic()
-        try:
+        with self._recording():
             verdict = self._judge()
-        except TuningProblem as problem:
-            settle(self.record, verdict_of(problem))
-            raise
-        settle(self.record, verdict)
-        self.record["duration_s"] = time.monotonic() - began
-        return verdict
+            self._settle(verdict)
+            return verdict
 
     def _judge(self) -> Verdict:
         stored = read(self._file)

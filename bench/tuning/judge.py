@@ -6,28 +6,32 @@ from typing import Any
 
 from bench.record import Verdict
 
+ADVICE = "see whether what was predicted belongs to the right sample and higher is better, or evaluate more"
 
-def judge_gain(gain: dict[str, Any]) -> Verdict:
+
+def judge_gain(gain: dict[str, Any], shown: str | None = None, advice: str = ADVICE) -> Verdict:
     """Compare the gain over the trivial predictor with zero: a pass needs its whole interval above.
 
     Args:
         gain: the key of that name of a record.
+        shown: what the reason says of the gain before its interval; left out, its metric and value.
+        advice: what to do where it is not above zero.
     """
-    shown = f"gain in {gain['metric']} {gain['value']:+.4g}"
+    over = "" if shown else f" over {gain['over']}"
+    shown = shown or f"gain in {gain['metric']} {gain['value']:+.4g}"
     if gain["low"] is None:
         return Verdict(
             "inconclusive",
             "score_undecided",
-            f"{shown} over {gain['over']}: one sample has no interval; evaluate more",
+            f"{shown}{over}: one sample has no interval; evaluate more",
         )
-    shown += f" [{gain['low']:+.4g}, {gain['high']:+.4g}] over {gain['over']}"
+    shown += f" [{gain['low']:+.4g}, {gain['high']:+.4g}]{over}"
     if gain["low"] > 0:
         return Verdict("pass", "passed", shown)
     return Verdict(
         "fail",
         "baseline_not_beaten",
-        f"{shown}, expected all of the interval above zero; see whether what was predicted belongs to the right sample "
-        "and higher is better, or evaluate more",
+        f"{shown}, expected all of the interval above zero; {advice}",
     )
 
 

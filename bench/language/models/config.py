@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from bench.errors import ModelgateError
+from bench.identity import safe_name
 
 ModelType = Literal["base", "chat"]
 Backend = Literal["hf", "server"]
@@ -118,13 +119,6 @@ class ModelConfig:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def safe_name(text: str) -> str:
-    """Make a model's name out of any text: what is no letter, digit, ``_`` or ``.`` becomes ``_``."""
-    name = re.sub(r"[^a-z0-9_.]+", "_", text.lower()).strip("_.")
-    # Inserting a letter, since removing the word could join its halves into another one.
-    return name.replace("hard", "ha_rd") or "model"
 
 
 def parse_kwargs(pairs: Sequence[str]) -> dict[str, Any]:

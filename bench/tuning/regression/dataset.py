@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.errors import TuningProblem
-from bench.language.rows import content_hash
+from bench.identity import content_hash
 from bench.tuning.regression.scale import ScoreRange
 
 if TYPE_CHECKING:

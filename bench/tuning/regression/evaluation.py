@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +11,10 @@ import numpy as np
 from bench.case import RegressionCase
 from bench.errors import TuningProblem
 from bench.metrics.regression import Estimate
-from bench.record import Verdict, blank_record, settle, verdict_of
+from bench.record import Verdict, verdict_of
 from bench.tuning.export import Columns, write_table
 from bench.tuning.options import TuningOptions
+from bench.tuning.recorded import RecordedEvaluation, metric_record
 from bench.tuning.registry import task_of
 from bench.tuning.regression.judge import judge_gain
 from bench.tuning.regression.measures import MAIN_METRIC, gain_over_mean, measure
@@ -57,21 +55,17 @@ class Outcome:
         return self.gain.reason
 
 
-class TaskEvaluation:
+class TaskEvaluation(RecordedEvaluation):
     """Trains the model of a task and evaluates it on the range of the task's scores.
 
     Args:
         case: the case.
         settings: of the run.
-
-    Attributes:
-        record: the case's record, complete at every moment as far as things went.
     """
 
     def __init__(self, case: RegressionCase, settings: RunSettings) -> None:
+        super().__init__(case)
         self.case, self._settings = case, settings
-        self.record = blank_record(case)
-        self._began = time.monotonic()
         self._rows: Rows | None = None
         self._fit: Fit | None = None
 
@@ -167,22 +161,6 @@ class TaskEvaluation:
         named = [file.relative_to(self._settings.directory).as_posix() for file in files]
         self.record["files"] = [*(self.record["files"] or []), *named]
 
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
-        """Write whatever is raised into the record, on its way to pytest."""
-        try:
-            yield
-        except Exception as error:
-            self._settle(verdict_of(error))
-            raise
-
-    def _settle(self, verdict: Verdict) -> None:
-        settle(self.record, verdict)
-        self.record["duration_s"] = time.monotonic() - self._began
-
 
 def _metric(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n, "percent": False,
-        "reason": estimate.reason,
-    }  # fmt: skip
+    return metric_record(estimate.value, estimate.low, estimate.high, estimate.n, estimate.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.metrics.regression import Estimate
 from bench.record import Verdict
+from bench.tuning import judge
 from bench.tuning.regression.measures import Gain
 
 
@@ -13,15 +14,6 @@ def judge_gain(gain: Gain, rmse: Estimate) -> Verdict:
     The interval is over evaluation rows, for the model as it was trained: it says that this model beats the mean on
     rows like these, not that another training would.
     """
-    shown = (
-        f"rmse {rmse.value:.4g} of {rmse.n}, {gain.mean_rmse:.4g} for the mean {gain.mean:.4g}: gain "
-        f"{gain.value:+.4g} [{gain.low:+.4g}, {gain.high:+.4g}]"
-    )
-    if gain.low > 0:
-        return Verdict("pass", "passed", shown)
-    return Verdict(
-        "fail",
-        "baseline_not_beaten",
-        f"{shown}, expected all of the interval above zero; train longer or otherwise, or see whether the scores follow "
-        "from the texts",
-    )
+    shown = f"rmse {rmse.value:.4g} of {rmse.n}, {gain.mean_rmse:.4g} for the mean {gain.mean:.4g}: gain {gain.value:+.4g}"
+    advice = "train longer or otherwise, or see whether the scores follow from the texts"
+    return judge.judge_gain(gain.to_record(), shown, advice)

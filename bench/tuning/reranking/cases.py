@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.case import RerankingCase
-from bench.language.models.config import safe_name
+from bench.identity import safe_name
 from bench.registry import no_such
 from bench.tuning.reranking import shipped  # noqa: F401  registers what ships
 from bench.tuning.reranking.library import QUERY_SETS, RANKERS

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,10 @@ from bench.case import RerankingCase
 from bench.errors import TuningProblem
 from bench.metrics import trec
 from bench.metrics.ranking import TieRule
-from bench.record import Verdict, blank_record, settle, verdict_of, worst
+from bench.record import Verdict, verdict_of, worst
 from bench.tuning.export import write_table
 from bench.tuning.judge import judge_gain, judge_limit
+from bench.tuning.recorded import RecordedEvaluation
 from bench.tuning.reranking.library import QUERY_SETS, RANKERS
 from bench.tuning.reranking.measures import DEFAULT_TIES, Measured, Qrels, Run, join, measure
 from bench.tuning.reranking.queries import DEFAULT_PRIMARY
@@ -67,21 +65,17 @@ class _Scored:
     data: dict[str, Any]
 
 
-class RankingEvaluation:
+class RankingEvaluation(RecordedEvaluation):
     """Evaluates a ranker on a query set, or a run of the user's own.
 
     Args:
         case: the case.
         settings: of the run.
-
-    Attributes:
-        record: the case's record, complete at every moment as far as things went.
     """
 
     def __init__(self, case: RerankingCase, settings: RankingSettings) -> None:
+        super().__init__(case)
         self.case, self._settings = case, settings
-        self.record = blank_record(case)
-        self._started = time.monotonic()
 
     def rank(self) -> Outcome:
         """Score all candidates, rank and judge them, and write run, qrels and the table.
@@ -98,7 +92,7 @@ class RankingEvaluation:
             self.record["files"] = self._write(scored, measured)
             score = judge_limit(measured.primary, self.record["score"], self.case.min_score)
             outcome = Outcome(judge_gain(self.record["gain"]), score)
-            settle(self.record, outcome.verdict)
+            self._settle(outcome.verdict)
             return outcome
 
     def verdict(self) -> Verdict:
@@ -161,16 +155,6 @@ class RankingEvaluation:
         written = write_table(stem, table, self._settings.tables)
         files |= dict(zip(self._settings.tables, written, strict=True))
         return {name: str(path.relative_to(directory)) for name, path in files.items()}
-
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            settle(self.record, verdict_of(error))
-            raise
-        finally:
-            self.record["duration_s"] = time.monotonic() - self._started
 
 
 def _read(run_file: Path, qrels: Path) -> _Scored:

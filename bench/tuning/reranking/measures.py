@@ -15,6 +15,7 @@ from bench.metrics.intervals import mean_intervals
 from bench.metrics.random_order import expected_values
 from bench.metrics.trec import Flat, flatten
 from bench.registry import no_such
+from bench.tuning.recorded import metric_record
 from bench.tuning.reranking.queries import DEFAULT_PRIMARY, QuerySet
 
 METRICS = ("recall", "hit_rate", "mrr", "ndcg", "map")
@@ -151,7 +152,7 @@ def _record(scores: ranking.RankingScores, expected: Any, primary: str, seed: in
     ends = mean_intervals(columns, seed).tolist() if n > 1 else [[None, None]] * columns.shape[1]
     reason = None if n > 1 else _ONE_QUERY
     metrics = {
-        name: {"value": value, "low": low, "high": high, "n": n, "percent": False, "reason": reason}
+        name: metric_record(value, low, high, n, reason)
         for name, value, (low, high) in zip(NAMES, means, ends, strict=False)
     }
     spread = float(scores.values[primary].std(ddof=1)) / n**0.5 if n > 1 else None
