@@ -20,7 +20,7 @@ from bench.language.inference import infer
 from bench.language.models.config import ModelConfig, ModelProblem
 from bench.language.predictions import Prediction, PredictionStore, differing, fingerprint_of
 from bench.language.prompting import Asker, Question
-from bench.language.rows import RowReader
+from bench.language.rows import RowReader, Rows
 from bench.language.scoring import Scored, compare, score
 from bench.language.spec import Dataset, Generation
 from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
@@ -127,7 +127,7 @@ class CombinationEvaluation:
 
     def _infer(self) -> int:
         settings = self._settings
-        self._questions, data = self._ask(self.case.rows)
+        self._questions = self._ask(self.case.rows)
         self.record["data"] = settings.rows.label
         if settings.mode == "eval":
             stored = self._earlier()
@@ -138,7 +138,8 @@ class CombinationEvaluation:
         backend = self._backend()
         max_out_len = self._model.max_out_len
         wanted = fingerprint_of(
-            self._dataset, model=backend.fingerprint, dtype=backend.dtype, data=data, settings=self._decisive(),
+            self._dataset, model=backend.fingerprint, dtype=backend.dtype, data=content_hash(self._rows()),
+            settings=self._decisive(),
         )  # fmt: skip
         self.record["fingerprint"] = wanted
         self._store.open(wanted)
@@ -160,14 +161,18 @@ class CombinationEvaluation:
             )
         return len(left)
 
-    def _ask(self, span: tuple[int, int | None]) -> tuple[list[Question], str]:
-        """Return the questions of a span of rows, and the hash of what they are made of."""
-        source, reader = self._dataset.source, self._settings.rows
-        rows = reader.evaluated(source)[: self._settings.limit]
-        training = reader.training(source) if self._dataset.examples.retriever != "zero" else []
+    def _ask(self, span: tuple[int, int | None]) -> list[Question]:
+        """Return the questions of a span of rows."""
+        rows, training = self._rows()
         asker = Asker(self._dataset, training, self._settings.seed)
         first, end = span
-        return asker.ask(rows[first:end], first), content_hash([rows, training])
+        return asker.ask(rows[first:end], first)
+
+    def _rows(self) -> tuple[Rows, Rows]:
+        """Return the rows to evaluate, and those for in-context examples where there are any."""
+        source, reader = self._dataset.source, self._settings.rows
+        rows = reader.evaluated(source)[: self._settings.limit]
+        return rows, reader.training(source) if self._dataset.examples.retriever != "zero" else []
 
     def _decisive(self) -> dict[str, Any]:
         """Return the settings on which predictions depend besides model, data and prompt."""
@@ -244,7 +249,7 @@ class CombinationEvaluation:
                 return Outcome(
                     Verdict("pass", "passed", f"shard {case.shard} of {case.shards}: scored with the others")
                 )
-            questions, _ = self._ask((0, None))
+            questions = self._ask((0, None))
             part = score(self._dataset, questions, self._store.read(), self._settings.seed)
             first = next(iter(part.values()))
             self._questions = questions
