@@ -50,8 +50,10 @@ class ModelHolder:
 
         from bench.language.backend import LocalBackend  # noqa: PLC0415
         from bench.language.models.loading import load_model  # noqa: PLC0415
+        from bench.measure.memory import keep_freed_memory  # noqa: PLC0415
         from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
+        keep_freed_memory()
         logging.disable_progress_bar()  # a bar per worker is noise between pytest's lines
         ensure_torchvision()  # transformers imports it, and a build that does not fit torch breaks that
         return LocalBackend(load_model(config, self._device), config.batch_size)
