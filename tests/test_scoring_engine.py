@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_models import save_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.cache_utils import DynamicLayer
 
 from bench.language.engine.batching import Batches
 from bench.language.engine.generating import Generator, Request, _EndingTokens
@@ -17,6 +18,8 @@ from bench.language.engine.scoring import Scorer
 from bench.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
+from bench.language.engine.caching import ROOM, InPlaceLayer, make_cache, takes_prefix  # noqa: E402
+
 VOCABULARY = 97
 SMALL = {
     "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -72,6 +75,15 @@ def questions(rng: random.Random, count: int, prefix: tuple[int, ...] = ()) -> l
         sequences = [context + begin + tokens(rng, rng.randrange(1, 7)) for _ in range(rng.randrange(1, 5))]
         groups.append(Group(tuple(sequences), (len(context),) * len(sequences)))
     return groups
+
+
+def test_a_sequence_is_greedy_where_each_of_its_tokens_is_the_likeliest():
+    model, context = make("llama"), tokens(random.Random(8), 12)
+    likeliest = written_alone(model, context, 3)
+    assert Letters.eos_token_id not in likeliest
+    other = [*likeliest[:2], (likeliest[2] + 1) % VOCABULARY]
+    group = Group((context + tuple(likeliest), context + tuple(other)), (12, 12))
+    assert [score.is_greedy for score in Scorer(model, 0).score([group])[0]] == [True, False]
 
 
 def alone(model, group: Group) -> list[list[float]]:
@@ -236,6 +248,80 @@ def test_texts_do_not_depend_on_the_batch(name, sampled):
     texts = [Generator(model, Letters(), 0, size, options).generate(requests) for size in (1, 3, 32)]
     assert texts[0] == texts[1] == texts[2]
     assert all(len(text) <= request.max_out_len for text, request in zip(texts[0], requests, strict=True))
+
+
+def written_alone(model, prompt: tuple[int, ...], count: int) -> list[int]:
+    """Write greedily without any cache, one forward over the whole text for each token."""
+    text = list(prompt)
+    with torch.inference_mode():
+        while len(text) < len(prompt) + count and (
+            len(text) == len(prompt) or text[-1] != Letters.eos_token_id
+        ):
+            text.append(int(model(torch.tensor([text]), use_cache=False).logits[0, -1].argmax()))
+    return text[len(prompt) :]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("shared", [0, 40], ids=["nothing shared", "shared beginning"])
+def test_texts_are_those_that_the_model_writes_without_a_cache(name, shared):
+    model, rng = make(name, seed=1), random.Random(6)
+    prefix = tokens(rng, shared)
+    # From one token to a prompt so much longer that others get less than half of the prefix from the cache.
+    prompts = [prefix + tokens(rng, count) for count in (1, 2, 9, 30)]
+    requests = [Request(prompt, 24) for prompt in prompts]
+    texts = Generator(model, Letters(), 0, 4).generate(requests)
+    assert texts == [Letters().decode(written_alone(model, p, 24), skip_special_tokens=True) for p in prompts]
+    assert takes_prefix(make_cache(model, {})) == (name not in ("mistral-sliding", "qwen2-sliding", "gemma2"))
+
+
+def test_what_all_prompts_begin_with_is_read_once():
+    model, rng = make("llama"), random.Random(7)
+    fed = []
+    model.register_forward_pre_hook(
+        lambda module, args, kwargs: fed.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    prefix = tokens(rng, 40)
+    Generator(model, Letters(), 0, 8).generate([Request(prefix + tokens(rng, 5), 1) for _ in range(8)])
+    assert fed == [(1, 40), (8, 5)]
+
+
+def test_a_layer_that_writes_in_place_holds_what_transformers_layer_holds_whatever_is_done_to_it():
+    """Beyond the room that is made at once, and after rows or tokens were taken away."""
+    ours, theirs, generator = InPlaceLayer(), DynamicLayer(), torch.Generator().manual_seed(0)
+
+    def append(count: int) -> None:
+        rows = theirs.keys.shape[0] if theirs.is_initialized else 3
+        new = [torch.randn(rows, 2, count, 4, generator=generator) for _ in range(2)]
+        for found, expected in zip(ours.update(*new), theirs.update(*new), strict=True):
+            assert torch.equal(found, expected)
+        assert ours.get_seq_length() == theirs.get_seq_length()
+
+    append(5)
+    for _ in range(2 * ROOM):
+        append(1)
+    for change in (
+        lambda layer: layer.crop(-3),
+        lambda layer: layer.reorder_cache(torch.tensor([2, 0, 1])),
+        lambda layer: layer.batch_select_indices(slice(0, 2)),
+        lambda layer: layer.batch_repeat_interleave(2),
+        lambda layer: layer.reset(),
+    ):
+        change(ours), change(theirs)
+        append(2)
+        append(1)
+
+
+@pytest.mark.parametrize(
+    "options", [{"use_cache": False}, {"cache_implementation": "static"}, {"num_beams": 2}]
+)
+def test_options_of_a_cache_are_left_to_transformers(options):
+    model = make("llama")
+    assert make_cache(model, options) is None
+    requests = [Request(tokens(random.Random(seed), 6 + seed), 6) for seed in range(3)]
+    texts = Generator(model, Letters(), 0, 3, options).generate(requests)
+    assert texts == Generator(model, Letters(), 0, 1, options).generate(requests)
+    if "num_beams" not in options:
+        assert texts == Generator(model, Letters(), 0, 3).generate(requests)
 
 
 def test_sampling_follows_the_models_probabilities():

@@ -49,8 +49,8 @@ class Backend(Protocol):
     dtype: str
     max_len: int | None
 
-    def length(self, text: str) -> int:
-        """Return a prompt's length in tokens."""
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return the length of each prompt in tokens."""
 
     def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
         """Score texts after a context; gives a list of TextScore for each context."""
@@ -96,9 +96,9 @@ class LocalBackend:
         self._generator = Generator(loaded.model, self._tokenizer, pad, batch_size, options)
         self._cut = 0
 
-    def length(self, text: str) -> int:
-        """Return a text's length in tokens, as a prompt."""
-        return len(self._encode([self._framed(text)])[0])
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return the length of each text in tokens, as a prompt."""
+        return [len(tokens) for tokens in self._encode([self._framed(text) for text in texts])]
 
     def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
         """Score texts after a context, split on tokens as lm-evaluation-harness does."""

@@ -37,7 +37,7 @@ def infer(
         _roll(questions, backend, write)
         return
     new = (max_out_len or how.max_out_len) if isinstance(how, Generation) else 0
-    fitted = [_fitted(question, backend, new) for question in questions]
+    fitted = _fitted(questions, backend, new)
     prompts = [prompt for prompt, _ in fitted]
 
     def begun(index: int) -> Prediction:
@@ -161,12 +161,25 @@ def _roll(questions: Sequence[Question], backend: Backend, write: Write) -> None
     backend.rolling([question.golds[0] for question in questions], keep)
 
 
-def _fitted(question: Question, backend: Backend, new: int) -> tuple[str, int]:
-    if backend.max_len is None or not question.examples:
-        return question.prompt(), 0
-    # No tokenizer of today makes more tokens of a text than it has bytes: what is short need not be tokenized.
-    longest = max((len(choice.encode()) for choice in question.choices), default=0)
-    if len(question.prompt().encode()) + longest + new + _FRAME <= backend.max_len:
-        return question.prompt(), 0
-    longest = max((backend.length(choice) for choice in question.choices), default=0)
-    return question.fitting(backend.max_len - new - longest - _SLACK, backend.length)
+def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[tuple[str, int]]:
+    """Return each question's prompt as the model can read it, and how many examples it had to drop."""
+    prompts = [question.prompt() for question in questions]
+    fitted = [(prompt, 0) for prompt in prompts]
+    most = backend.max_len
+    if most is None:
+        return fitted
+
+    def may_be_long(index: int) -> bool:
+        # No tokenizer of today makes more tokens of a text than it has bytes: what is short need not be tokenized.
+        longest = max((len(choice.encode()) for choice in questions[index].choices), default=0)
+        return len(prompts[index].encode()) + longest + new + _FRAME > most
+
+    doubtful = [index for index, question in enumerate(questions) if question.examples and may_be_long(index)]
+    lengths = backend.lengths([prompts[index] for index in doubtful])
+    ends = iter(backend.lengths([choice for index in doubtful for choice in questions[index].choices]))
+    for index, length in zip(doubtful, lengths, strict=True):
+        question = questions[index]
+        limit = most - new - max((next(ends) for _ in question.choices), default=0) - _SLACK
+        if length > limit:
+            fitted[index] = question.fitting(limit, lambda text: backend.lengths([text])[0])
+    return fitted

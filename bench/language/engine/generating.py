@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.language.engine.batching import Batches
+from bench.language.engine.packing import MIN_PREFIX, common_length
+
+if TYPE_CHECKING:
+    from bench.language.engine.caching import Prefix
 
 # Tokens looked back at for a stop string, besides those that the string itself may take.
 _MARGIN = 8
@@ -33,6 +37,9 @@ class Request:
 
 class Generator:
     """Generates with ``model.generate``.
+
+    What all prompts begin with, such as in-context examples, is computed once where each layer of the model keeps
+    all its keys and values.
 
     Args:
         model, tokenizer: of transformers; the model in evaluation mode.
@@ -68,13 +75,32 @@ class Generator:
             if done is not None:
                 done(index, text)
 
+        prefix = self._prefix(requests)
         # A batch runs as long as its longest text may, so texts of one length limit go together.
-        self.batches.run(requests, lambda r: (r.max_out_len, len(r.tokens)), self._run, keep)
+        self.batches.run(
+            requests, lambda r: (r.max_out_len, len(r.tokens)), lambda batch: self._run(batch, prefix), keep
+        )
         return results
 
-    def _run(self, requests: list[Request]) -> list[str]:
+    def _prefix(self, requests: Sequence[Request]) -> Prefix | None:
+        """Read what all prompts begin with, once, unless that is short or the model's cache does not take it."""
+        if len(requests) < 2:
+            return None
+        shortest = min(len(request.tokens) for request in requests)
+        length = min(common_length([request.tokens for request in requests]), shortest - 1)
+        if length < MIN_PREFIX:
+            return None
+        from bench.language.engine.caching import Prefix, make_cache, takes_prefix  # noqa: PLC0415  imports torch
+
+        if not takes_prefix(make_cache(self._model, self._options)):
+            return None
+        return Prefix(self._model, requests[0].tokens[:length])
+
+    def _run(self, requests: list[Request], prefix: Prefix | None) -> list[str]:
         import torch  # noqa: PLC0415
         from transformers import StoppingCriteriaList  # noqa: PLC0415
+
+        from bench.language.engine.caching import make_cache  # noqa: PLC0415  imports torch
 
         width = max(len(request.tokens) for request in requests)
         ids = torch.full((len(requests), width), self._pad, dtype=torch.int64)
@@ -84,6 +110,9 @@ class Generator:
             mask[row, width - len(request.tokens) :] = 1
         device = self._model.device
         stops = _StopStrings(self._ending, requests, width)
+        cache = make_cache(self._model, self._options)
+        if cache is not None and prefix is not None:
+            prefix.fill(cache, [width - len(request.tokens) for request in requests])
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(device),
@@ -93,6 +122,7 @@ class Generator:
                 eos_token_id=sorted(self._ends) or None,
                 stopping_criteria=StoppingCriteriaList([stops]),
                 **self._sampling(requests, width),
+                **({} if cache is None else {"past_key_values": cache}),
             )
         rows = output[:, width:].tolist()
         return [self._text(row, request) for row, request in zip(rows, requests, strict=True)]
@@ -153,14 +183,19 @@ class _StopStrings:
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         import torch  # noqa: PLC0415
 
+        # Beam search has several rows for each text, and they change places: none of them stays ended.
+        beams = input_ids.shape[0] // len(self._requests)
+        if beams > 1:
+            self._ended = [False] * input_ids.shape[0]
         length = input_ids.shape[1]
         newest = input_ids[:, -1].tolist()
-        for row, request in enumerate(self._requests):
+        for row, token in enumerate(newest):
+            request = self._requests[row // beams]
             if self._ended[row]:
                 continue
             if length - self._width >= request.max_out_len:
                 self._ended[row] = True
-            elif newest[row] in self._ending:
+            elif token in self._ending:
                 tail = input_ids[row, max(self._width, length - self._look_back) :].tolist()
                 text = self._tokens.text(tail)
                 self._ended[row] = any(stop in text for stop in request.stop)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     import torch
 
 Tokens = tuple[int, ...]
+# What all texts of a run begin with is worth keys and values of its own from this many tokens on.
+MIN_PREFIX = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class TokenScores:
 
     Attributes:
         loglikelihoods: natural logarithm of each scored token's probability, in the order of the tokens.
-        is_greedy: whether each of them was the model's first choice.
+        is_greedy: whether no token was likelier than any of them.
     """
 
     loglikelihoods: list[float]
@@ -90,7 +91,14 @@ class TokenScores:
 def common_length(sequences: Sequence[Tokens]) -> int:
     """Return how many tokens all sequences begin with."""
     first, last = min(sequences), max(sequences)  # whatever these two share, all between them do
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    low, high = 0, min(len(first), len(last))
+    while low < high:  # halving compares whole tuples, which is faster than token by token
+        middle = (low + high + 1) // 2
+        if first[low:middle] == last[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 @dataclass

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.language.engine.batching import Batches
 from bench.language.engine.packing import (
+    MIN_PREFIX,
     Group,
     PackedBatch,
     Row,
@@ -24,8 +25,8 @@ from bench.language.engine.packing import (
 if TYPE_CHECKING:
     import torch
 
-# A prefix that all questions of a run begin with is worth a cache from this many tokens on.
-MIN_CACHED_TOKENS = 24
+    from bench.language.engine.caching import Prefix
+
 # Logits held at once, in values: 2**26 in float32 are 256 MiB; and those of them copied at once to be normalised.
 MAX_LOGITS = 2**26
 MAX_GATHERED = 2**20
@@ -95,7 +96,7 @@ class Scorer:
 
     # -- shared tokens computed once ---------------------------------------------------------------
 
-    def _run_packed(self, prefix: _Prefix | None) -> Callable[[list[Group]], list[list[TokenScores]]]:
+    def _run_packed(self, prefix: Prefix | None) -> Callable[[list[Group]], list[list[TokenScores]]]:
         skip = 0 if prefix is None else prefix.length
 
         def run(groups: list[Group]) -> list[list[TokenScores]]:
@@ -126,7 +127,7 @@ class Scorer:
         ends = [len(rows) * part // parts for part in range(parts + 1)]
         return [rows[start:end] for start, end in pairwise(ends)]
 
-    def _forward(self, batch: PackedBatch, prefix: _Prefix | None) -> list[list[TokenScores]]:
+    def _forward(self, batch: PackedBatch, prefix: Prefix | None) -> list[list[TokenScores]]:
         import torch  # noqa: PLC0415
 
         device = self._model.device
@@ -189,31 +190,25 @@ class Scorer:
         masks = {name: additive(window) for name, window in windows.items()}
         return next(iter(masks.values())) if len(masks) == 1 else masks
 
-    def _prefix(self, groups: Sequence[Group]) -> _Prefix | None:
+    def _prefix(self, groups: Sequence[Group]) -> Prefix | None:
         """Compute what all groups begin with, once, unless that is short."""
         length = common_length([group.sequences[0] for group in groups])
         length = min([length, *(min(group.shared, min(group.starts) - 1) for group in groups)])
-        if length < MIN_CACHED_TOKENS:
+        if length < MIN_PREFIX:
             return None
         import torch  # noqa: PLC0415
-        from transformers import DynamicCache  # noqa: PLC0415
+
+        from bench.language.engine.caching import Prefix  # noqa: PLC0415  imports torch
 
         places = torch.arange(length)
         distance = (places[:, None] - places)[None]
-        cache = DynamicCache()  # without a config no layer drops what lies behind its window: the mask does
         arguments = {"logits_to_keep": 1} if self._keeps else {}
-        with torch.inference_mode():
-            self._model(
-                input_ids=torch.tensor([groups[0].sequences[0][:length]], device=self._model.device),
-                position_ids=places[None].to(self._model.device),
-                attention_mask=self._mask(distance >= 0, distance),
-                past_key_values=cache,
-                use_cache=True,
-                **arguments,
-            )
+        prefix = Prefix(
+            self._model, groups[0].sequences[0][:length], position_ids=places[None].to(self._model.device),
+            attention_mask=self._mask(distance >= 0, distance), **arguments,
+        )  # fmt: skip
         self.fed_tokens += length
-        layers: list[Any] = list(cache.layers)
-        return _Prefix(length, [(layer.keys, layer.values) for layer in layers])
+        return prefix
 
     def _sharing_agrees(self) -> bool:
         """Whether a packed row gives what each of its sequences gives by itself."""
@@ -249,22 +244,6 @@ class Scorer:
         return [[next(scores) for _ in group.sequences] for group in groups]
 
 
-class _Prefix:
-    """Keys and values of what all groups begin with, [1, heads, length, size] per layer."""
-
-    def __init__(self, length: int, layers: list[tuple[Any, Any]]) -> None:
-        self.length, self._layers = length, layers
-
-    def expand(self, rows: int) -> Any:
-        """Return a cache of so many rows; the model appends to it, so each batch gets its own."""
-        from transformers import DynamicCache  # noqa: PLC0415
-
-        cache = DynamicCache()
-        for number, (keys, values) in enumerate(self._layers):
-            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
-        return cache
-
-
 def gather(
     logits: torch.Tensor, queries: list[list[list[int]]], targets: Sequence[Sequence[Sequence[int]]]
 ) -> list[list[TokenScores]]:
@@ -292,14 +271,15 @@ def gather(
     token = torch.tensor(wanted, device=logits.device)
     table = logits.reshape(-1, logits.shape[-1])
     # Part by part: a copy of all logits at once would be the most memory that scoring takes.
-    norms, firsts = [], []
+    norms, highest = [], []
     for part in index.split(max(1, MAX_GATHERED // table.shape[1])):
         chosen = table.index_select(0, part).float()
-        norms.append(torch.logsumexp(chosen, -1))
-        firsts.append(chosen.argmax(-1))
+        top = chosen.amax(-1)  # several times as fast as argmax
+        highest.append(top)
+        norms.append(chosen.sub_(top[:, None]).exp_().sum(-1).log_().add_(top))
     scored = table[index[place], token].float()
     values = (scored - torch.cat(norms)[place]).double().cpu().tolist()
-    greedy = (torch.cat(firsts)[place] == token).cpu().tolist()
+    greedy = (scored >= torch.cat(highest)[place]).cpu().tolist()
     results, at = [], 0
     for sequences in targets:
         row = []

@@ -35,9 +35,9 @@ class ServerBackend:
         self.fingerprint, self.dtype = fingerprint(config), "server"
         self.max_len = config.max_seq_len
 
-    def length(self, text: str) -> int:
-        """Return about how many tokens a text has: the server does not say, four characters a token is usual."""
-        return len(text) // 4
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return about how many tokens each text has: the server does not say, four characters a token is usual."""
+        return [len(text) // 4 for text in texts]
 
     def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
         """Score texts after a context."""
