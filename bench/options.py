@@ -219,6 +219,14 @@ def _batch_size(text: str | None) -> int:
     return int(text)
 
 
+def worker_count(config: pytest.Config) -> int:
+    """Return how many processes run cases: the workers of xdist, or this one."""
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        return int(workerinput["workercount"])
+    return max(1, len(getattr(config.option, "tx", None) or []))
+
+
 def words(values: Iterable[str] | None) -> tuple[str, ...]:
     """Split values given with spaces, by commas, or repeated."""
     return tuple(word for value in values or () for word in value.split(",") if word)

@@ -14,7 +14,7 @@ import pytest
 from bench import benchmark_bridge
 from bench.case import CASE_TYPES, DIFFICULTIES, LEVELS
 from bench.language import options as language
-from bench.options import Options, add_options, resolve_options, resolve_seed
+from bench.options import Options, add_options, resolve_options, resolve_seed, worker_count
 from bench.outcome import attach_record, crash_record, status_words
 from bench.record import blank_record
 from bench.report import terminal
@@ -157,11 +157,6 @@ def case_of(item: pytest.Item) -> Any:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return next((value for value in parameters.values() if isinstance(value, CASE_TYPES)), None)
-
-
-def worker_count(config: pytest.Config) -> int:
-    """Return how many processes run cases: the workers of xdist, or this one."""
-    return max(1, len(getattr(config.option, "tx", None) or []))
 
 
 def resource_count(options: Options) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from bench.language.models.config import ModelConfig, ModelProblem
 from bench.language.options import LanguageOptions
 from bench.language.predictions import PredictionStore, code_version, differing
 from bench.language.rows import RowReader
-from bench.record import plain_problems
+from bench.record import blank_record, plain_problems
 
 MODEL = ModelConfig("toy", "toy")
 DATASET = """
@@ -295,6 +296,51 @@ def test_large_datasets_are_split_by_cost_and_every_row_is_in_one_shard(place):
     assert [case.id for case in cases] == ["toy-toy0-1of3", "toy-toy0-2of3", "toy-toy0-3of3"]
     assert [row for case in cases for row in range(*case.rows)] == list(range(10))
     assert sum(case.cost for case in cases) == pytest.approx(20)
+    shown = make_cases(options(place, max_task_size=7, mode="viz", reuse="latest"), library)
+    assert [(case.id, case.rows) for case in shown] == [("toy-toy0", (0, None))]
+
+
+def test_no_shard_is_a_large_part_of_the_run_and_cases_are_the_same_for_up_to_four_workers(
+    place, monkeypatch
+):
+    monkeypatch.setattr("bench.language.rows.RowReader.count", lambda self, source: 4_000)
+    library = Library([place.folder])
+
+    def made(**fields):
+        return make_cases(
+            options(place, max_task_size=None, datasets=("toy0", "gsm8k_gen"), **fields), library
+        )
+
+    serial = made()  # gsm8k_gen: 4,000 rows x 256 tokens; toy0: 4,000 rows x 2 choices
+    total = sum(case.cost for case in serial)
+    assert total == pytest.approx(4_000 * (256 + 2))
+    assert max(case.cost for case in serial) <= 20_000
+    assert made(workers=4) == serial
+    assert max(case.cost for case in made(workers=32)) <= total / (4 * 32)
+    short = (replace(MODEL, max_out_len=10),)
+    # 40,000 and 8,000: a sixteenth is less than what is worth a shard of its own.
+    assert [case.shards for case in made(models=short)] == [2] * 2 + [8] * 8
+    assert [case.shards for case in made(models=short, workers=1000)] == [2] * 2 + [8] * 8
+
+
+def test_the_record_of_an_earlier_run_is_found_however_it_was_split(place):
+    def record(index, **fields):
+        case = LanguageCase(f"toy-toy0-{index}of2", "toy", "toy0", shard=index, shards=2)
+        return blank_record(case) | {"verdict": "pass", "reason_code": "passed", "reason": ""} | fields
+
+    def stored(*records):
+        (place.root / "run").mkdir(exist_ok=True)
+        (place.root / "run/evaluation_results.json").write_text(json.dumps({"records": records}))
+        return StoredEvaluation(LanguageCase("toy-toy0", "toy", "toy0"), place.root / "run")
+
+    scores = {"metrics": {"acc": {"value": 50.0}}}
+    both = stored(record(1), record(2, **scores))
+    assert both.evaluate().verdict.holds
+    assert both.record["metrics"] == scores["metrics"]
+    assert (both.record["id"], both.record["shard"]) == ("toy-toy0", {"index": 1, "of": 1})
+    wrong = {"verdict": "error", "reason_code": "model_failed", "reason": "died"}
+    one = stored(record(1, **wrong), record(2))
+    assert (one.record["verdict"], one.evaluate().verdict.reason) == ("error", "died")
 
 
 def test_an_unknown_dataset_is_a_case_that_says_so_and_the_others_stay(place):

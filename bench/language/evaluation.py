@@ -395,13 +395,19 @@ class StoredEvaluation:
                 "predictions_missing",
                 f"{results}: {type(error).__name__}: {error}; expected the results of a run",
             ) from error
-        found = next((r for r in records if r["kind"] == case.kind and r["id"] == case.id), None)
-        if found is None:
+        names = (case.kind, case.model, case.dataset)
+        shards = [r for r in records if (r["kind"], r.get("model"), r.get("dataset")) == names]
+        if not shards:
             raise LanguageProblem(
                 "predictions_missing",
                 f"{results}: found no record of {case.id}; evaluate it, or name another run",
             )
-        self.record: dict[str, Any] = blank_record(case) | found | {"order": case.order}
+        # The scores of the whole dataset are on one shard's record, and what went wrong may be on another's.
+        scored = next((r for r in shards if r["metrics"]), shards[0])
+        wrong = next((r for r in shards if r["verdict"] not in ("pass", "skip")), scored)
+        verdict = {key: wrong[key] for key in ("verdict", "reason_code", "reason")}
+        own = {"id": case.id, "order": case.order, "shard": case.blank()["shard"]}
+        self.record: dict[str, Any] = blank_record(case) | scored | verdict | own
 
     def infer(self) -> int:
         """Ask nothing."""

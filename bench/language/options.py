@@ -13,10 +13,9 @@ from bench.language.config import RunConfig, read_config
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import ModelConfig, ModelProblem, from_options
 from bench.language.rows import HUB, OWN
-from bench.options import local_path, words
+from bench.options import local_path, words, worker_count
 
 MODES = ("all", "infer", "eval", "viz")
-DEFAULT_MAX_TASK_SIZE = 20_000
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -58,8 +57,9 @@ def add_options(parser: pytest.Parser) -> None:
     add("--reference", metavar="RUN|DIR", help="a run that no score may be worse than by more than --margin")
     add("--margin", type=float, default=1.0, metavar="N", help="as the table shows scores: percentage points")
     add(
-        "--max-task-size", type=int, default=DEFAULT_MAX_TASK_SIZE, metavar="N",
-        help="cost (rows x choices, rows x output length) above which a dataset is split into shards",
+        "--max-task-size", type=int, metavar="N",
+        help="cost (rows x choices, rows x output length) above which a dataset is split into shards "
+        "(default: at most 20000, less where four workers, or as many as there are, would wait for one at the end)",
     )  # fmt: skip
     parser.addini("modelgate_models", "models when none is named", type="args")
     parser.addini("modelgate_datasets", "datasets when none is named (default: all that ship)", type="args")
@@ -75,6 +75,8 @@ class LanguageOptions:
         datasets: names; empty for all that ship.
         config: what configuration files say besides.
         min_scores: by ``dataset`` or ``model/dataset``.
+        max_task_size: cost above which a dataset is split; None where the run decides.
+        workers: processes that run cases.
     """
 
     models: tuple[ModelConfig, ...]
@@ -89,8 +91,9 @@ class LanguageOptions:
     reference: str | None
     margin: float
     min_scores: dict[str, float]
-    max_task_size: int
+    max_task_size: int | None
     api_concurrency: int
+    workers: int = 1
 
     def required(self, model: str, dataset: str) -> float | None:
         """Return the score that a combination must reach: the command line's, else the configuration's."""
@@ -143,6 +146,7 @@ def resolve(config: pytest.Config) -> LanguageOptions:
         min_scores=_min_scores(words(get("min_score"))),
         max_task_size=get("max_task_size"),
         api_concurrency=get("api_concurrency"),
+        workers=worker_count(config),
     )
 
 
