@@ -33,7 +33,9 @@ def build_model(directory: Path, width: int = 256, layers: int = 6) -> None:
     import torch  # noqa: PLC0415
     from tokenizers import ByteLevelBPETokenizer  # noqa: PLC0415
     from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: PLC0415
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
+    disable_progress_bar()
     trained = ByteLevelBPETokenizer()
     files = [str(file) for file in sorted(ROWS.glob("*.jsonl"))]
     trained.train(files, vocab_size=1000, special_tokens=["<pad>", "<s>", "</s>"])

@@ -12,7 +12,7 @@ import pytest
 from bench.case import LanguageCase
 from bench.errors import LanguageProblem
 from bench.language.backend import TextScore
-from bench.language.cases import make_cases
+from bench.language.cases import cost, make_cases
 from bench.language.config import RunConfig
 from bench.language.evaluation import CombinationEvaluation, RunSettings, StoredEvaluation, shard_spans
 from bench.language.library import Library
@@ -321,6 +321,18 @@ def test_no_shard_is_a_large_part_of_the_run_and_cases_are_the_same_for_up_to_fo
     # 40,000 and 8,000: a sixteenth is less than what is worth a shard of its own.
     assert [case.shards for case in made(models=short)] == [2] * 2 + [8] * 8
     assert [case.shards for case in made(models=short, workers=1000)] == [2] * 2 + [8] * 8
+
+
+def test_cost_counts_the_examples_that_questions_do_not_share_and_the_models_own_output_length():
+    rows, library = 100, Library()
+    each = {name: cost(library.load(name), rows) / rows for name in library}
+    assert each["piqa_ll"] == 2
+    assert each["hellaswag_ll"] == 4  # choices are in the rows, which are not read: the usual number
+    assert each["mmlu_ppl"] == 4 * (1 + 2)
+    assert each["gsm8k_gen"] == 256
+    assert each["triviaqa_gen"] == 16 + 2 * 4
+    assert each["mmlu_circular_gen"] == 4 * 10
+    assert cost(library.load("mmlu_circular_gen"), rows, 16) == rows * 4 * 16
 
 
 def test_the_record_of_an_earlier_run_is_found_however_it_was_split(place):

@@ -85,16 +85,20 @@ def _split(case: LanguageCase, largest: float) -> list[LanguageCase]:
 def cost(dataset: Dataset, rows: int, max_out_len: int | None = None) -> float:
     """Return what a dataset costs to ask: rows x choices, or rows x output length for generation.
 
+    In-context examples are read like one more question each, but those of all questions once for the run.
+
     Args:
         dataset: the dataset.
         rows: how many of its rows are asked.
         max_out_len: the model's own output length, in place of the dataset's.
     """
+    examples = dataset.examples.count if dataset.examples.retriever in ("random", "bm25") else 0
     if isinstance(dataset.inference, Generation):
-        each = max_out_len or dataset.inference.max_out_len
+        each = (max_out_len or dataset.inference.max_out_len) + examples * _USUAL_CHOICES
     elif isinstance(dataset.inference, Rolling):
         each = _ROLLING_COST
     else:
         each = len(dataset.choices) if isinstance(dataset.choices, tuple) else _USUAL_CHOICES
+        each *= 1 + examples
     turns = _USUAL_CHOICES if dataset.circular else 1
     return float(rows * each * turns)
