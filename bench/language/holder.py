@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 
 from bench.language.backend import Backend
@@ -56,4 +57,17 @@ class ModelHolder:
         keep_freed_memory()
         logging.disable_progress_bar()  # a bar per worker is noise between pytest's lines
         ensure_torchvision()  # transformers imports it, and a build that does not fit torch breaks that
+        _import_frameworks()
         return LocalBackend(load_model(config, self._device), config.batch_size)
+
+
+@functools.cache
+def _import_frameworks() -> None:
+    """Import what every model needs, and spare the garbage collector what never is garbage.
+
+    It would walk through all that a framework's modules hold at each full collection, of which pytest and the
+    interpreter ask for several when a process ends: more than a second.
+    """
+    import transformers.modeling_utils  # noqa: F401, PLC0415
+
+    gc.freeze()
