@@ -150,6 +150,21 @@ def test_killed_run_goes_on_at_the_question_where_it_stopped(place):
     assert len(PredictionStore(place.root / "second/predictions", "toy", "toy").read()) == 10
 
 
+def test_a_prediction_is_on_disk_before_the_next_question_is_through(place):
+    path, seen = place.root / "run/predictions/toy/toy.jsonl", []
+
+    class Watching(Toy):
+        def continuations(self, contexts, choices, done):
+            def after(index, scores):
+                done(index, scores)
+                seen.append(len(path.read_text().splitlines()))
+
+            super().continuations(contexts, choices, after)
+
+    place.evaluation(Watching()).infer()
+    assert seen == list(range(1, 11))
+
+
 def change_data(place):
     place.write([{"q": f"question {i}?", "gold": 1} for i in range(10)])
 

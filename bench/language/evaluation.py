@@ -25,9 +25,6 @@ from bench.language.scoring import Scored, compare, score
 from bench.language.spec import Dataset, Generation
 from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
 
-# Written at a time: what a killed run has to ask again at most, besides the batch it was in.
-_WRITE_EVERY_S = 1.0
-
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -149,11 +146,12 @@ class CombinationEvaluation:
         left = [question for question in self._questions if question.key not in done]
         before = backend.effort()
         began = time.monotonic()
-        writer = _Writer(self._store)
-        try:
-            infer(self._dataset, left, backend, writer, seed=settings.seed, max_out_len=max_out_len)
-        finally:
-            writer.flush()
+
+        def write(prediction: Prediction) -> None:
+            # At once, although many at a time would be cheaper: what was asked is not asked again.
+            self._store.append([prediction])
+
+        infer(self._dataset, left, backend, write, seed=settings.seed, max_out_len=max_out_len)
         self._note_effort(backend.effort(), before, time.monotonic() - began, len(left), len(reused))
         if settings.mode == "infer":
             self._settle(
@@ -350,22 +348,6 @@ def _reference_model(run: Path, model: str) -> str:
             "one model only",
         )
     return names[0]
-
-
-class _Writer:
-    """Appends predictions, many at a time: a lock for each of a thousand would cost more than asking."""
-
-    def __init__(self, store: PredictionStore) -> None:
-        self._store, self._waiting, self._written = store, [], time.monotonic()  # type: ignore[var-annotated]
-
-    def __call__(self, prediction: Prediction) -> None:
-        self._waiting.append(prediction)
-        if time.monotonic() - self._written >= _WRITE_EVERY_S:
-            self.flush()
-
-    def flush(self) -> None:
-        self._store.append(self._waiting)
-        self._waiting, self._written = [], time.monotonic()
 
 
 def shard_spans(rows: int, shards: int) -> Sequence[tuple[int, int]]:
