@@ -6,6 +6,7 @@ questions are asked nor on how they are shared out among workers.
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 from collections.abc import Sequence
@@ -108,6 +109,8 @@ def _bm25_index(texts: list[list[str]]) -> Any | None:
     """Return an index of texts given as words, None where there is no word in them."""
     import bm25s  # noqa: PLC0415  only datasets with this retriever need it
 
+    # Importing it asks for debug messages, which would stand below every failed case.
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     if not any(texts):
         return None
     index = bm25s.BM25(method="lucene", k1=1.5, b=0.75, dtype="float64", backend="numpy")
