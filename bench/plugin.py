@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 
-from bench import benchmark_bridge
-from bench.case import CASE_TYPES, DIFFICULTIES, LEVELS
+from bench.core.case import CASE_TYPES, DIFFICULTIES, LEVELS
+from bench.core.record import blank_record
+from bench.evaluated import evaluation as evaluated
 from bench.language import options as language
-from bench.options import Options, add_options, resolve_options, resolve_seed, worker_count
-from bench.outcome import attach_record, crash_record, status_words
-from bench.record import blank_record
-from bench.report import terminal
+from bench.regression import options as tuning
+from bench.report import benchmark_bridge, terminal
 from bench.report.markdown import write_step_summary
-from bench.session import Run, RunView
-from bench.tuning import evaluated
-from bench.tuning import options as tuning
-from bench.tuning.reranking import options as reranking
+from bench.reranking import options as reranking
+from bench.run.options import Options, add_options, resolve_options, resolve_seed, worker_count
+from bench.run.outcome import attach_record, crash_record, status_words
+from bench.run.run import Run, RunView
 
 RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
@@ -167,7 +166,7 @@ def resource_count(options: Options) -> int | None:
     """
     if options.device == "cpu":
         return None
-    from bench.measure.environment import gpu_count  # noqa: PLC0415
+    from bench.machine.environment import gpu_count  # noqa: PLC0415
 
     count = gpu_count()
     if not count:

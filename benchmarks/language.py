@@ -292,7 +292,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path)
     arguments = parser.parse_args()
 
-    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+    from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
     sys.path.insert(0, str(ROWS))

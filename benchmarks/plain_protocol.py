@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.acceleration.prompts import draw_samples, load_prompts
-from bench.acceleration.tasks import load_cases
+from bench.acceleration.tasks.join import load_cases
 
 WARM_UP_BATCHES = 2
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None, help="prompt ids")
     arguments = parser.parse_args()
 
-    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+    from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
     import torch  # noqa: PLC0415

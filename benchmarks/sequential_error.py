@@ -29,12 +29,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.measure.statistics import (
-    LOOKS,
-    SequentialTest,
-    quality_loss_interval,
-    ratio_interval,
-)
+from bench.statistics.paired_times import LOOKS, SequentialTest, quality_loss_interval, ratio_interval
 
 Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, int], tuple[Floats, Floats]]

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 # anything imports torch, and inherited by what the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Helpers are imported by their bare names, from every folder of tests.
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 pytest.register_assert_rewrite("arms")
 
 import arms  # noqa: E402

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.acceleration import judge
+from bench.acceleration import gates as judge
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.configuration import mismatches, missing_methods
 from bench.acceleration.gallery import Gallery
-from bench.acceleration.host.space import ArmFactory
-from bench.acceleration.pipeline_arm import Batch, PipelineArm
+from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.quality import Scoring
 from bench.acceleration.references import References, blame
 from bench.acceleration.timing import PairedTimer, TimingPlan
-from bench.case import AccelerationCase
-from bench.errors import ArmProblem
-from bench.measure.statistics import MIN_ROUNDS, SequentialTest, precise_enough
-from bench.record import Verdict, blank_record, settle, verdict_of, worst
+from bench.core.case import AccelerationCase
+from bench.core.errors import ArmProblem
+from bench.core.record import Verdict, blank_record, settle, verdict_of, worst
+from bench.statistics.paired_times import MIN_ROUNDS, SequentialTest, precise_enough
 
 if TYPE_CHECKING:
     import numpy as np

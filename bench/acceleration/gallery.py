@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.acceleration.pipeline_arm import Batch
+from bench.acceleration.host.pipeline_arm import Batch
 from bench.metrics.image_fidelity import constant_images, duplicate_images
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageProblem
+from bench.core.errors import UsageProblem
 
 COLUMNS = ("caption", "captions", "prompt", "text")
 _LOADERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
-from bench.errors import ArmProblem, ScoringProblem
-from bench.measure.statistics import Interval, quality_loss_interval
+from bench.core.errors import ArmProblem, ScoringProblem
 from bench.metrics.clip_score import clip_score
 from bench.metrics.image_fidelity import IMAGE_METRICS
+from bench.statistics.paired_times import Interval, quality_loss_interval
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.acceleration.cache import ContentCache, directory_fingerprint
 from bench.acceleration.configuration import Configuration
-from bench.acceleration.host.space import ArmFactory
-from bench.acceleration.pipeline_arm import PipelineArm
+from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.prompts import Sample
-from bench.errors import ArmProblem, TaskProblem
+from bench.core.errors import ArmProblem, TaskProblem
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.acceleration.pipeline_arm import Batch, PipelineArm
+from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample
 
 

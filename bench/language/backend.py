@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.language.engine.generating import Generator, Request
+from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, TokenScores
-from bench.language.engine.scoring import Scorer
 from bench.language.models.loading import LoadedModel, apply_chat
 
 # Where neither the model nor its tokenizer says how much it can read.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
-from bench.case import LanguageCase
-from bench.errors import LanguageProblem
-from bench.identity import safe_name
+from bench.core.case import LanguageCase
+from bench.core.errors import LanguageProblem
+from bench.core.names import safe_name
 from bench.language.evaluation import shard_spans
 from bench.language.library import Library
 from bench.language.models.config import ModelConfig

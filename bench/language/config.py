@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import ModelConfig, ModelProblem
-from bench.report.language import DEFAULT_GROUPS, Group
+from bench.language.report import DEFAULT_GROUPS, Group
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.case import LanguageCase
-from bench.errors import LanguageProblem
-from bench.identity import content_hash
+from bench.core.case import LanguageCase
+from bench.core.errors import LanguageProblem
+from bench.core.names import content_hash
+from bench.core.record import Verdict, apply_verdict, blank_record, verdict_of, worst
 from bench.language import judge
 from bench.language.backend import Backend
+from bench.language.grading import Scored, compare, score
 from bench.language.inference import infer
 from bench.language.models.config import ModelConfig, ModelProblem
 from bench.language.predictions import Prediction, PredictionStore, differing, fingerprint_of
 from bench.language.prompting import Asker, Question
 from bench.language.rows import RowReader, Rows
-from bench.language.scoring import Scored, compare, score
 from bench.language.spec import Dataset, Generation
-from bench.record import Verdict, apply_verdict, blank_record, verdict_of, worst
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.errors import LanguageProblem
+from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, TextScore, text_seed
 from bench.language.predictions import Prediction
 from bench.language.prompting import Question

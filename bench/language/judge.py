@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bench.core.record import Verdict
+from bench.language.grading import Scored
 from bench.language.scores import Comparison
-from bench.language.scoring import Scored
-from bench.record import Verdict
 
 
 def judge_score(scored: Scored, required: float | None) -> Verdict:

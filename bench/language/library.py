@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from bench.errors import LanguageProblem
+from bench.core.errors import LanguageProblem
+from bench.core.registry import no_such
 from bench.language.spec import Dataset
-from bench.registry import no_such
 
 SHIPPED = Path(__file__).with_name("datasets")
 

@@ -13,7 +13,7 @@ from bench.language.config import RunConfig, read_config
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import ModelConfig, ModelProblem, from_options
 from bench.language.rows import HUB, OWN
-from bench.options import local_path, words, worker_count
+from bench.run.options import local_path, words, worker_count
 
 MODES = ("all", "infer", "eval", "viz")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from decimal import Decimal
 from typing import Any
 
-from bench.registry import Registry
+from bench.core.registry import Registry
 
 PostProcessor = Callable[[str, Mapping[str, Any]], str | None]
 POSTPROCESSORS: Registry[PostProcessor] = Registry("post-processor")

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.identity import content_hash
+from bench.core.names import content_hash
 from bench.language.spec import Dataset
 
 Prediction = dict[str, Any]

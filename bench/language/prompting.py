@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.errors import LanguageProblem
+from bench.core.errors import LanguageProblem
 from bench.language.retrieve import make_retriever
 from bench.language.rows import Rows
 from bench.language.spec import Dataset

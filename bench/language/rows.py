@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.errors import LanguageProblem
+from bench.core.errors import LanguageProblem
 from bench.language.spec import Source
 
 OWN, HUB = "own", "hub"

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.language.evaluators import (
+from bench.metrics.text import (
     METRICS,
     CorpusMetric,
     Golds,
@@ -29,7 +29,7 @@ from bench.language.evaluators import (
     accuracy,
     check_lengths,
 )
-from bench.measure.statistics import expanded_tail
+from bench.statistics.paired_times import expanded_tail
 
 Floats = NDArray[np.float64]
 

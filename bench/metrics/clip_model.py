@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UsageProblem
+from bench.core.errors import UsageProblem
 
 _CONFIG_FILE = "open_clip_config.json"
 
@@ -27,7 +27,7 @@ class ClipModel:
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
-        from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+        from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
         ensure_torchvision()
         import open_clip  # noqa: PLC0415

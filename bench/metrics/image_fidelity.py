@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bench.registry import Registry
+from bench.core.registry import Registry
 
 ImageMetric = Callable[[np.ndarray, np.ndarray], float | None]
 IMAGE_METRICS: Registry[ImageMetric] = Registry("image metric")

@@ -7,7 +7,7 @@ Every metric is written once, for many weightings of the same samples: its value
 bootstrap resample has it as often as it was drawn. So thousands of resamples take array operations and no
 sorting.
 
-Intervals are those of `bench.metrics.intervals`.
+Intervals are those of `bench.statistics.bootstrap`.
 
 A correlation with something constant does not exist. It is None, with a reason; never NaN, which every
 comparison passes over, and never 0, which would say that there is no relation.
@@ -23,8 +23,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics.intervals import RESAMPLES, interval_ends, resampled_weights
-from bench.registry import Registry
+from bench.core.registry import Registry
+from bench.statistics.bootstrap import RESAMPLES, interval_ends, resampled_weights
 
 Floats = NDArray[np.float64]
 LabelRange = tuple[float, float]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.case import LEVELS
-from bench.record import SCHEMA_VERSION
-from bench.report.language import DEFAULT_GROUPS, Group
+from bench.core.case import LEVELS
+from bench.core.record import SCHEMA_VERSION
+from bench.language.report import DEFAULT_GROUPS, Group
 
 
 class ResultsFile:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.case import DIFFICULTIES, LEVELS
+from bench.core.case import DIFFICULTIES, LEVELS
+from bench.language.report import DEFAULT_GROUPS, Group, language_rows
 from bench.report.figures import measured
-from bench.report.language import DEFAULT_GROUPS, Group, language_rows
+from bench.report.metric_table import tuning_rows
 from bench.report.results import count_verdicts, mean_achievement, summarize
-from bench.report.tuning import tuning_rows
 
 GROUP_HEADER = (
     "group",

@@ -2,7 +2,7 @@
 
 Every detector is one function of the pipeline that returns the method's parameters, or None where the
 method is not there. Registering one is all that a new method needs. Names are those that
-:mod:`bench.acceleration.source` gives to what it reads in the text.
+:mod:`bench.acceleration.source.reading` gives to what it reads in the text.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.source import EntryCall, SourceReading, read_source
-from bench.errors import SourceProblem
+from bench.acceleration.source.reading import EntryCall, SourceReading, read_source
+from bench.core.errors import SourceProblem
 
 MODULE_NAME = "modelgate_pipeline_file"
 

@@ -16,7 +16,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from bench.acceleration.host.forkserver import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
+from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
 
 
 def enter(specification: dict, channel: int, output: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.acceleration.images import unpack
+from bench.acceleration.protocol.pixels import unpack
 
 
 class Scorer:

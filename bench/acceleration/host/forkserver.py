@@ -14,11 +14,9 @@ Evaluators are the suite's own processes; yet no client can stop the server from
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -30,23 +28,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from bench.acceleration.host.descendants import children, kill_tree, tree
 from bench.acceleration.host.preload import preload
+from bench.acceleration.host.process_tree import children, kill_tree, tree
+from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, forbid_core_dumps, set_process_option
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 READY = "ready"
 MAX_SPECIFICATION_BYTES = 2**20
 # How often the server looks for what no signal tells: a parent that died, a stray that became its child.
 _LOOK_S = 1.0
 _END_S = 5.0
 _UCRED = struct.Struct("3i")
-
-
-def set_process_option(option: int, value: int) -> None:
-    """Call Linux' ``prctl``; a failure only means that a safety net is missing."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 @dataclass(eq=False)
@@ -188,9 +179,9 @@ class ForkServer:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._close_sockets()
-            from bench.acceleration import arm  # noqa: PLC0415
+            from bench.acceleration.arm import serve  # noqa: PLC0415
 
-            arm.main(specification, channel, output)
+            serve.main(specification, channel, output)
             status = 0
         except SystemExit as ending:
             status = int(ending.code or 0)
@@ -260,13 +251,6 @@ def main(address: str) -> None:
     print(READY, flush=True)
     ForkServer(listener, parent).serve()
     os._exit(0)  # tearing torch down takes a second and frees nothing that the kernel does not
-
-
-def forbid_core_dumps() -> None:
-    """Keep crashes from being dumped; the limit of one byte also stops the kernel from piping them away."""
-    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    limit = 0 if hard == 0 else 1
-    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def preload() -> None:
     """Import what arms and scorers need; heavy on purpose, and without starting a thread pool."""
-    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+    from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
     import diffusers  # noqa: PLC0415

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bench.acceleration.host import deaths, wire
+from bench.acceleration.host import failures as deaths
 from bench.acceleration.host.channel import Channel, Supervision
-from bench.acceleration.host.deaths import Failure
-from bench.acceleration.host.descendants import allowed_processors, kill_tree, resume_tree, stop_tree
+from bench.acceleration.host.failures import Failure
 from bench.acceleration.host.output import OutputLog
-from bench.errors import ArmProblem
+from bench.acceleration.host.process_tree import allowed_processors, kill_tree, resume_tree, stop_tree
+from bench.acceleration.protocol import wire
+from bench.core.errors import ArmProblem
 
 _START_S = 120.0
 _END_S = 10.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from types import TracebackType
 
+from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.process import ArmProcess
-from bench.acceleration.host.space import ArmFactory
-from bench.errors import ArmProblem, UsageProblem
+from bench.core.errors import ArmProblem, UsageProblem
 
 
 class ScoringProcess:

@@ -11,7 +11,7 @@ from typing import Any
 from bench.acceleration.source.applied import CallSite
 from bench.acceleration.source.names import Frame, Scope, dotted
 from bench.acceleration.source.origin import Resolver
-from bench.errors import SourceProblem
+from bench.core.errors import SourceProblem
 
 MAX_SOURCE_BYTES = 1_000_000
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench.acceleration.source import SourceReading, read_source
-from bench.errors import SourceProblem
+from bench.acceleration.source.reading import SourceReading, read_source
+from bench.core.errors import SourceProblem
 
 MAX_FIELD = 60
 NOT_IN_FIELDS = {"hard": "h_rd", "easy": "e_sy", "medium": "m_dium"}

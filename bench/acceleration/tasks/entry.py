@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.requirement import MAX_SPEEDUP
+from bench.acceleration.requirement.reading import MAX_SPEEDUP
 from bench.acceleration.source.methods import KNOWN_METHODS
 from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
-from bench.case import DIFFICULTIES, LEVELS
+from bench.core.case import DIFFICULTIES, LEVELS
 
 # Reason codes that a candidate can bring about, so that a control can be written for them.
 EXPECTABLE_CODES = (

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.errors import TaskProblem
+from bench.core.errors import TaskProblem
 
 MAX_FILE_BYTES = 200_000_000
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bench.core.registry import no_such
 from bench.language.models.config import ModelConfig
-from bench.registry import no_such
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from bench.errors import ModelgateError
-from bench.identity import safe_name
+from bench.core.errors import ModelgateError
+from bench.core.names import safe_name
 
 ModelType = Literal["base", "chat"]
 Backend = Literal["hf", "server"]

@@ -115,7 +115,7 @@ def apply_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def _transformers() -> Any:
-    from bench.torchvision_shim import ensure_torchvision  # noqa: PLC0415
+    from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
     import transformers  # noqa: PLC0415

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bench.errors import LanguageProblem
+from bench.core.errors import LanguageProblem
 from bench.language.backend import Done, TextScore
 from bench.language.models.config import ModelConfig
 from bench.language.models.sources import fingerprint

@@ -1,0 +1,127 @@
+"""One arm: the process that loads one pipeline file and generates when it is asked to.
+
+Runs in a process forked by :mod:`bench.acceleration.host.forkserver`. It answers one request at a time:
+``load``, ``generate``, and for the trusted scoring process ``embed_images`` and ``embed_texts``. It owns
+no clock: the evaluator measures from its own side of the channel.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any
+
+from bench.acceleration.arm import sandbox
+from bench.acceleration.protocol import wire
+from bench.acceleration.protocol.wire import CHANNEL_LOST
+
+Answer = tuple[dict, bytes]
+
+
+def main(specification: dict, channel_descriptor: int, output_descriptor: int) -> None:
+    """Enter the sandbox and serve requests until the evaluator closes the channel.
+
+    Raises:
+        SystemExit: with CHANNEL_LOST, when the channel is gone while the evaluator waits.
+    """
+    channel = socket.socket(fileno=channel_descriptor)
+    sandbox.enter(specification, channel_descriptor, output_descriptor)
+    if specification["kind"] == "scorer":
+        from bench.acceleration.arm.scorer import Scorer
+
+        servant: Any = Scorer()
+    else:
+        servant = Arm()
+    wire.send(channel, {"hello": True})
+    try:
+        serve(servant, channel)
+    except OSError as error:
+        raise SystemExit(CHANNEL_LOST) from error
+
+
+def serve(servant: Any, channel: socket.socket) -> None:
+    """Answer requests until the evaluator closes the channel; a request that fails is answered too."""
+    while True:
+        try:
+            request, payload = wire.receive(channel)
+        except EOFError:
+            return
+        number = {"nonce": request.get("nonce")}
+        try:
+            header, answer_bytes = servant.answer(request, payload)
+            header["ok"] = True
+        except BaseException as error:
+            header, answer_bytes = describe_error(error), b""
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # the file may have closed it, or put anything in its place
+                stream.flush()
+        try:
+            wire.send(channel, header | number, answer_bytes)
+        except (TypeError, ValueError) as error:  # what the file's objects say of themselves is no JSON
+            wire.send(channel, describe_error(error) | number)
+
+
+def describe_error(error: BaseException) -> dict:
+    """Return an exception as a plain header: type, message, and the traceback without our own frames."""
+    trace = error.__traceback__
+    if isinstance(error, MemoryError):
+        traceback.clear_frames(trace)  # what they hold is what is missing now
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("bench."):
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    try:
+        message = str(error)
+    except Exception:
+        message = "an exception whose text raises another one"
+    return {
+        "ok": False,
+        "error": {
+            "type": type(error).__name__,
+            "message": message[:4000],
+            "traceback": text[-8000:],
+            "is_exit": isinstance(error, SystemExit),
+            "is_usage": type(error).__module__ == "bench.core.errors",
+        },
+    }
+
+
+class Arm:
+    """Serves one pipeline file."""
+
+    def __init__(self) -> None:
+        self._pipeline: Any = None
+        self._counters: Any = None
+
+    def answer(self, request: dict, payload: bytes) -> Answer:
+        """Dispatch one request."""
+        if request["op"] == "load":
+            return self._load(request), b""
+        if request["op"] == "generate":
+            return self._generate(request)
+        raise ValueError(f"unknown request {request['op']!r}")
+
+    def _load(self, request: dict) -> dict:
+        from bench.acceleration.arm.detection import describe
+        from bench.acceleration.arm.loading import load
+        from bench.acceleration.arm.observation import Counters
+
+        sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
+        self._pipeline = load(request["file"], prefer=request["prefer"], device=request["device"])
+        self._counters = Counters(self._pipeline.pipe)
+        return {"configuration": describe(self._pipeline)}
+
+    def _generate(self, request: dict) -> Answer:
+        from bench.acceleration.arm.detection import describe
+        from bench.acceleration.protocol.pixels import pack
+
+        observe = bool(request.get("observe"))
+        with self._counters.counting(layers=observe):
+            images = self._pipeline.generate(request["prompts"], request["seeds"])
+        header, pixels = pack(images)
+        header["observed"] = self._counters.report(image_count=len(request["prompts"]))
+        if observe:
+            # Read again: some methods put themselves in place only when they first run.
+            header["configuration"] = describe(self._pipeline)
+        return header, pixels

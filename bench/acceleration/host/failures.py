@@ -1,0 +1,162 @@
+"""Why an arm failed, in one sentence: what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.acceleration.host.output import plain
+from bench.acceleration.protocol.wire import CHANNEL_LOST
+
+MESSAGE_LENGTH = 1000
+TRACEBACK_LENGTH = 8000
+
+_OUT_OF_MEMORY_SIGNS = (
+    "MemoryError", "bad_alloc", "can't allocate memory", "Cannot allocate memory", "not enough memory",
+    "OutOfMemoryError", "out of memory", "memory allocation failed", "memory exhausted",
+)  # fmt: skip
+_SIGN_LINES = 60
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an arm failed.
+
+    Attributes:
+        reason_code: one of :data:`bench.core.errors.REASON_CODES`.
+        message: the sentence, without its subject.
+        traceback: of the exception that the file raised, or empty.
+    """
+
+    reason_code: str
+    message: str
+    traceback: str = ""
+
+
+def not_started(error: OSError) -> Failure:
+    """Explain a process that the fork server did not start."""
+    return Failure(
+        "internal_error",
+        f"was not started by the fork server ({error}); expected one process per request; see logs/forkserver.log",
+    )
+
+
+def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
+    """Explain an exception that the arm reports; every field of it is a stranger's word."""
+    error = error if isinstance(error, dict) else {}
+    text = plain(str(error.get("message", "")))[:MESSAGE_LENGTH].strip()
+    kind = plain(str(error.get("type", "an unnamed exception")))[:MESSAGE_LENGTH]
+    trace = plain(str(error.get("traceback", "")))[-TRACEBACK_LENGTH:].strip()
+    if error.get("is_usage"):
+        return Failure(_failed(operation), text)
+    if error.get("is_exit"):
+        return Failure(
+            "crashed",
+            f"called sys.exit({text}) during {operation}; expected it to return; remove the call, or move it "
+            'below `if __name__ == "__main__":`',
+            trace,
+        )
+    exception = f"{kind}: {text}" if text else kind
+    if any(sign in exception for sign in _OUT_OF_MEMORY_SIGNS):
+        return Failure("out_of_memory", f"{_over_memory(operation, memory_bytes)} ({exception})", trace)
+    advice = "expected it to return; see the traceback in its last output"
+    return Failure(_failed(operation), f"raised during {operation}: {exception}; {advice}", trace)
+
+
+def ended(operation: str, status: int | None, output: str, memory_bytes: int | None) -> Failure:
+    """Explain the end of the process by its wait status, None when nobody can know it, and its last output."""
+    last = output.splitlines()[-_SIGN_LINES:]
+    if any(sign in line for sign in _OUT_OF_MEMORY_SIGNS for line in last):
+        return Failure("out_of_memory", _over_memory(operation, memory_bytes))
+    if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == CHANNEL_LOST:
+        return closed_channel(operation)
+    return Failure("crashed", f"{_how(status)} during {operation}; {_advice(status)}")
+
+
+def closed_channel(operation: str) -> Failure:
+    """Explain a channel that was closed by the file and not by the end of its process."""
+    return Failure(
+        "crashed",
+        f"closed its channel to the evaluator during {operation}; expected it to leave descriptors alone that it "
+        "did not open; remove os.close() or os.closerange() from the file",
+    )
+
+
+def broken_answer(operation: str, what: object) -> Failure:
+    """Explain bytes on the channel that are no answer to the request."""
+    return Failure(
+        "crashed",
+        f"sent something else than the answer to {operation}: {plain(str(what))[:MESSAGE_LENGTH]}; expected it to "
+        "leave descriptors alone that it did not open; remove what writes to them from the file",
+    )
+
+
+def timed_out(operation: str, limit_s: float, option: str) -> Failure:
+    """Explain a process that was killed because it did not answer in time."""
+    return Failure(
+        "timed_out",
+        f"did not finish {operation} within {limit_s:g} s and was killed; make it faster or raise {option}",
+    )
+
+
+def left_its_processors(operation: str, elsewhere: Iterable[int], leased: Iterable[int]) -> Failure:
+    """Explain a process that computes where it was not put, beside its lease and perhaps on another's."""
+    return Failure(
+        _failed(operation),
+        f"allowed itself processors {_numbers(elsewhere)} during {operation}; expected it to stay on "
+        f"{_numbers(leased)}, which it has leased; remove os.sched_setaffinity() from the file",
+    )
+
+
+def flooded(operation: str, limit_bytes: int) -> Failure:
+    """Explain a process that was killed because it printed too much."""
+    return Failure(
+        "output_flood",
+        f"printed more than {limit_bytes / 2**20:g} MB during {operation} and was killed; print less or "
+        "raise --output-limit",
+    )
+
+
+def _failed(operation: str) -> str:
+    return "load_failed" if operation == "load" else "generation_failed"
+
+
+def _numbers(processors: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in sorted(processors))
+
+
+def _over_memory(operation: str, memory_bytes: int | None) -> str:
+    allowed = f"its limit of {memory_bytes / 2**30:.3g} GB" if memory_bytes else "the memory of the device"
+    return (
+        f"asked for more than {allowed} during {operation}; use less, or raise --memory-limit if the "
+        "pipeline needs it"
+    )
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "ended in an unknown way, for the fork server that would know is gone,"
+    if not os.WIFSIGNALED(status):
+        return f"ended by itself with exit code {os.WEXITSTATUS(status)}"
+    number = os.WTERMSIG(status)
+    names = {known.value: known.name for known in signal.Signals}
+    return f"was ended by signal {number} ({names.get(number, 'of no name')})"
+
+
+def _advice(status: int | None) -> str:
+    if status is None:
+        return "expected both to go on until the case ends; see logs/forkserver.log"
+    if not os.WIFSIGNALED(status):
+        return (
+            "expected it to go on until it is stopped; remove os._exit() from the file, or see its log for a "
+            "library that gives up"
+        )
+    if os.WTERMSIG(status) == signal.SIGKILL:
+        return (
+            "expected it to go on until it is stopped; if nobody killed it, the kernel did for want of memory: "
+            "lower --memory-limit or the number of workers"
+        )
+    return "expected it to go on until it is stopped; see its log for the line that was running"

@@ -1,0 +1,1 @@
+"""What arm and host say to each other: messages and pixels."""

@@ -1,0 +1,129 @@
+"""The required speedup that a task's text asks for.
+
+A text is searched with the patterns of :mod:`bench.acceleration.requirement.patterns`, one row of a table
+for each way of saying it. Everything found must name the same number: a text that names two, or a range, or
+leaves the number out of a sentence made for one, is a problem of the task, never a guess.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+
+from bench.acceleration.requirement.patterns import PATTERNS, Pattern, number, plain
+from bench.acceleration.requirement.words import (
+    DENIED_FOLLOWING,
+    GARBLED,
+    LOWER_BOUND_BEFORE,
+    NEGATED_BEFORE,
+    RESOLUTION,
+    SENTENCE_END,
+    SPEED,
+    UPPER_BOUND_AFTER,
+    UPPER_BOUND_BEFORE,
+)
+from bench.core.errors import RequirementProblem
+
+MAX_SPEEDUP = 1_000.0
+MAX_QUOTED = 4
+MASK = "¤"
+# Characters around a number that can change its meaning. The bounds keep long texts fast.
+NEAR = 100
+SENTENCE = 400
+
+
+def required_speedup(text: str) -> float | None:
+    """The speedup, baseline time over candidate time, that a task's text requires.
+
+    ``at least 2x``, ``twice as fast``, ``30% faster`` (1.3), ``cut the latency by 40%`` (1 / 0.6), ``half
+    the time`` (2) and their like. Other numbers are left alone: resolutions, steps, scales, losses.
+
+    Returns:
+        The requirement, above 0 and at most 1000; None where the text names none, as in ``as fast as
+        possible``.
+
+    Raises:
+        RequirementProblem: the text names several speedups, a range, an impossible one, or asks for a
+            number that is not there.
+    """
+    readable = plain(text)
+    left = _masked(RESOLUTION, readable)
+    found: list[tuple[float, str]] = []
+    for pattern in PATTERNS:
+        if any(cue in left for cue in pattern.cues):
+            left = pattern.regex.sub(functools.partial(_take, pattern, found), left)
+    garbled = GARBLED.search(left)
+    if garbled is not None:
+        raise RequirementProblem(
+            f"the text asks for a speedup without a readable number ({_quote(garbled.group())}); expected one "
+            "number, such as 'at least 2x'; write it out, or give the field required_speedup"
+        )
+    return _the_one(found)
+
+
+def _take(pattern: Pattern, found: list[tuple[float, str]], match: re.Match[str]) -> str:
+    """Note the speedups of a match unless its surroundings deny it; return what stays to be searched."""
+    if pattern.needs_speed_word and not _speaks_of_speed(match):
+        return match.group()
+    if not _is_denied(pattern, match):
+        groups = match.groupdict()
+        written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
+        found.extend(
+            (pattern.speedup(value, match), _quote(match.group())) for value in written or [math.nan]
+        )
+    return MASK * len(match.group())
+
+
+def _is_denied(pattern: Pattern, match: re.Match[str]) -> bool:
+    """Whether the words around a number make it something else than a speedup that is asked for."""
+    start = match.start("n") if "n" in match.groupdict() else match.start()
+    before = SENTENCE_END.split(match.string[max(0, start - NEAR) : start])[-1]
+    after = match.string[match.end() : match.end() + NEAR]
+    at_least = LOWER_BOUND_BEFORE.search(before) is not None
+    if pattern.is_share:  # "in at most 60 % of the time" asks for speed, "at least" would forbid it
+        return at_least
+    if not at_least and (UPPER_BOUND_BEFORE.search(before) or NEGATED_BEFORE.search(before)):
+        return True
+    if UPPER_BOUND_AFTER.match(after):
+        return True
+    if pattern.denied_before is None:
+        return False
+    if DENIED_FOLLOWING.match(after):
+        return True
+    return not at_least and pattern.denied_before.search(before) is not None
+
+
+def _speaks_of_speed(match: re.Match[str]) -> bool:
+    """Whether a word of speed stands in the sentence, or the sentence is nothing but the number."""
+    before = SENTENCE_END.split(match.string[max(0, match.start() - SENTENCE) : match.start()])[-1]
+    after = SENTENCE_END.split(match.string[match.end() : match.end() + SENTENCE])[0]
+    return SPEED.search(before + match.group() + after) is not None or not re.search(r"\w", before + after)
+
+
+def _the_one(found: list[tuple[float, str]]) -> float | None:
+    for speedup, fragment in found:
+        if not (math.isfinite(speedup) and 0 < speedup <= MAX_SPEEDUP):
+            raise RequirementProblem(
+                f"the text asks for a speedup that cannot be ({fragment}); expected one number above 0 and at "
+                f"most {MAX_SPEEDUP:.0f}; correct it, or give the field required_speedup"
+            )
+    if not found:
+        return None
+    first = found[0][0]
+    if all(math.isclose(first, speedup, rel_tol=1e-9) for speedup, _ in found):
+        return first
+    fragments = ", ".join(list(dict.fromkeys(fragment for _, fragment in found))[:MAX_QUOTED])
+    values = " and ".join(list(dict.fromkeys(f"{speedup:g}" for speedup, _ in found))[:MAX_QUOTED])
+    raise RequirementProblem(
+        f"the text names several speedups ({fragments}: {values}); expected exactly one; leave one of them, "
+        "or give the field required_speedup"
+    )
+
+
+def _masked(pattern: re.Pattern[str], text: str) -> str:
+    return pattern.sub(lambda match: MASK * len(match.group()), text)
+
+
+def _quote(fragment: str) -> str:
+    return repr(fragment.strip()[:60])

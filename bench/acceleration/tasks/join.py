@@ -1,0 +1,196 @@
+"""Acceleration cases from task files: annotation lists joined with generation lists.
+
+Both are JSON lists of objects, or JSON lines where the suffix is ``.jsonl``::
+
+    {"prompt_id": 7, "prompt_context": "Make it at least 2x faster.", "difficulty": "hard",
+     "target_file": "target.py", "baseline_file": "baseline.py"}
+    {"prompt_id": 7, "candidate_file": "candidate.py"}
+
+Whatever is wrong with one entry or one file becomes a case with its ``problem`` set, and never touches the
+others: a run with a mistake in it still judges everything else, and says so in its records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.acceleration.requirement.reading import required_speedup
+from bench.acceleration.tasks.caseid import CaseIds
+from bench.acceleration.tasks.cost import Costs
+from bench.acceleration.tasks.entry import ANNOTATION, GENERATION, Entry, EntryKind, read_entry
+from bench.acceleration.tasks.taskfile import read_items
+from bench.core.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
+from bench.core.errors import RequirementProblem, TaskProblem
+
+
+@dataclass(slots=True)
+class _Side:
+    """All files of one kind: their entries by prompt id, and the files that could not be read."""
+
+    kind: EntryKind
+    entries: list[Entry] = field(default_factory=list)
+    by_id: dict[str, list[Entry]] = field(default_factory=dict)
+    broken: list[tuple[Path, str]] = field(default_factory=list)
+
+    def read(self, files: Iterable[Path]) -> None:
+        # A file named twice is one file, not a list of duplicates.
+        for file in dict.fromkeys(Path(file).absolute() for file in files):
+            try:
+                items = read_items(file)
+            except TaskProblem as problem:
+                self.broken.append((file, str(problem)))
+                continue
+            for place, value in items:
+                entry = read_entry(self.kind, file, place, value)
+                self.entries.append(entry)
+                if entry.key is not None:
+                    self.by_id.setdefault(entry.key, []).append(entry)
+
+    def missing(self, entry: Entry) -> str:
+        """Why an entry of the other side has no partner here."""
+        note = ""
+        if self.broken:
+            names = ", ".join(file.name for file, _ in self.broken)
+            note = f" (note that {names} could not be read)"
+        return (
+            f"no {self.kind.name} entry has the prompt_id {entry.prompt_id!r}{note}; expected exactly one; "
+            f"add it to a file given with {self.kind.option}, or remove this entry"
+        )
+
+
+def load_cases(
+    tasks: Sequence[Path],
+    candidates: Sequence[Path],
+    *,
+    default_max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS,
+) -> list[AccelerationCase]:
+    """Read annotation and generation lists into cases, in the order of the annotations.
+
+    Prompt ids are joined by their text, so ``7`` and ``"7"`` are the same id, and both in one list are
+    duplicates. Every entry of either side is in at least one case. An entry that cannot be evaluated
+    (invalid, duplicated, on one side only) and a file that cannot be read become cases with ``problem`` set.
+
+    Args:
+        tasks: annotation lists.
+        candidates: generation lists.
+        default_max_quality_loss: for annotations that name none.
+    """
+    annotations, generations = _Side(ANNOTATION), _Side(GENERATION)
+    annotations.read(tasks)
+    generations.read(candidates)
+    builder = _Builder(default_max_quality_loss)
+    for file, problem in annotations.broken:
+        builder.add_file("tasks", file, problem)
+    for entry in annotations.entries:
+        if entry.key is None:
+            builder.add(entry, None, [])
+            continue
+        same, partners = annotations.by_id[entry.key], generations.by_id.get(entry.key, [])
+        problems = _join_problems(entry, same, partners, generations)
+        position = next(index for index, other in enumerate(same) if other is entry)
+        # With n entries on one side and m on the other, max(n, m) cases hold each of them at least once.
+        last = position == len(same) - 1
+        chosen = (
+            partners[position:] if last and len(partners) > position else partners[position : position + 1]
+        )
+        for partner in chosen or partners[-1:]:
+            builder.add(entry, partner, problems)
+        if not partners:
+            builder.add(entry, None, problems)
+    for file, problem in generations.broken:
+        builder.add_file("candidates", file, problem)
+    for entry in generations.entries:
+        if entry.key is None:
+            builder.add(None, entry, [])
+        elif entry.key not in annotations.by_id:
+            problems = [annotations.missing(entry), *_duplicates(entry, generations.by_id[entry.key])]
+            builder.add(None, entry, problems)
+    return builder.cases
+
+
+def _join_problems(entry: Entry, same: list[Entry], partners: list[Entry], side: _Side) -> list[str]:
+    if not partners:
+        return [side.missing(entry), *_duplicates(entry, same)]
+    return _duplicates(entry, same) + _duplicates(partners[0], partners)
+
+
+def _duplicates(entry: Entry, same: list[Entry]) -> list[str]:
+    if len(same) < 2:
+        return []
+    places = ", ".join(other.place_text for other in same[:5]) + (", ..." if len(same) > 5 else "")
+    return [
+        f"the prompt_id {entry.prompt_id!r} occurs {len(same)} times ({places}); expected once in all "
+        f"{entry.kind.name} lists together; rename or remove all but one"
+    ]
+
+
+class _Builder:
+    """Makes the cases one after the other."""
+
+    def __init__(self, default_max_quality_loss: float) -> None:
+        self.cases: list[AccelerationCase] = []
+        self.default_max_quality_loss = default_max_quality_loss
+        self.ids = CaseIds()
+        self.costs = Costs()
+
+    def add_file(self, role: str, file: Path, problem: str) -> None:
+        order = len(self.cases)
+        case_id = self.ids.for_file(role, file)
+        self.cases.append(
+            AccelerationCase(id=case_id, prompt_id=None, problem=problem, order=order, cost=0.0)
+        )
+
+    def add(self, annotation: Entry | None, generation: Entry | None, join_problems: list[str]) -> None:
+        entry = annotation or generation
+        assert entry is not None
+        values: dict[str, Any] = dict(annotation.values) if annotation else {}
+        candidate = generation.values.get("candidate_file") if generation else None
+        problems = [
+            *(
+                f"{side.place_text}: {problem}"
+                for side in (annotation, generation)
+                if side
+                for problem in side.problems
+            ),
+            *(f"{entry.place_text}: {problem}" for problem in join_problems),
+        ]
+        text = values.get("prompt_context", "")
+        if values.get("required_speedup") is None and "required_speedup" not in (entry.faulty):
+            try:
+                values["required_speedup"] = required_speedup(text)
+            except RequirementProblem as problem:
+                problems.append(f"{entry.place_text}: prompt_context: {problem}")
+        difficulty = values.get("difficulty", "medium")
+        expect = values.get("expect")
+        target = values.get("target_file")
+        self.cases.append(
+            AccelerationCase(
+                id=self.ids.for_entry(difficulty, target, entry.prompt_id, entry.place),
+                prompt_id=entry.prompt_id,
+                prompt_context=text,
+                difficulty=difficulty,
+                level=values.get("level"),
+                target_file=target,
+                baseline_file=values.get("baseline_file"),
+                candidate_file=candidate,
+                required_speedup=values.get("required_speedup"),
+                max_quality_loss=values.get("max_quality_loss", self.default_max_quality_loss),
+                max_latency_s=values.get("max_latency_s"),
+                expect=expect,
+                required_methods=values.get("methods", ()),
+                requires=values.get("requires", ()),
+                problem="; also: ".join(problems) or None,
+                order=len(self.cases),
+                cost=0.0
+                if problems
+                else self.costs.of(
+                    values.get("baseline_file"),
+                    candidate,
+                    expect,
+                    compiles="compiler" in values.get("requires", ()),
+                ),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Evaluations that a training script recorded, as cases."""

@@ -1,0 +1,1 @@
+"""The machine: cores, leases, threads, memory, environment, processes. Knows Linux, not models."""

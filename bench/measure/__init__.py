@@ -1,1 +1,0 @@
-"""Measuring: paired statistics, device leases, memory and environment; nothing here knows pytest."""

@@ -1,0 +1,229 @@
+"""Candidate lists in ranked order, with a declared rule for equal scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.metrics.ranking.blocks import Booleans, Floats, Integers, blocks
+from bench.metrics.ranking.inputs import (
+    by_offsets,
+    by_query_ids,
+    check_duplicates,
+    check_length,
+    check_rows,
+    document_codes,
+    numbers,
+    relevant_items,
+)
+
+TieRule = Literal["pessimistic", "docid_desc", "stable"]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Candidate lists in ranked order; `rank` and `rank_2d` make one.
+
+    Attributes:
+        queries: names of the queries, shape (queries,); their indices where none were given.
+        offsets: list i is at ranked positions ``offsets[i]:offsets[i + 1]``, shape (queries + 1,).
+        order: input row of the candidate at each ranked position, shape (candidates,).
+        gains: relevance of the candidate at each ranked position, shape (candidates,).
+        tied: whether the candidate at each ranked position shares its score, shape (candidates,).
+        relevant_counts: relevant items of each query, candidates or not, shape (queries,).
+        missing_gains: relevances of the relevant items that are no candidates, by query, or None.
+        ties: the rule that ordered equal scores.
+    """
+
+    queries: NDArray[Any]
+    offsets: Integers
+    order: Integers
+    gains: Floats
+    tied: Booleans
+    relevant_counts: Integers
+    missing_gains: Floats | None
+    ties: TieRule
+
+    @property
+    def lengths(self) -> Integers:
+        """Candidates of each query, shape (queries,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def ranks(self) -> Integers:
+        """Rank in its list of each input row, from 1, shape (candidates,)."""
+        ranks = np.empty(len(self.order), np.int64)
+        ranks[self.order] = np.arange(1, len(self.order) + 1) - np.repeat(self.offsets[:-1], self.lengths)
+        return ranks
+
+
+def rank(
+    scores: ArrayLike,
+    relevances: ArrayLike,
+    *,
+    offsets: ArrayLike | None = None,
+    query_ids: ArrayLike | None = None,
+    queries: ArrayLike | None = None,
+    documents: ArrayLike | None = None,
+    relevant_counts: ArrayLike | None = None,
+    missing_gains: ArrayLike | None = None,
+    ties: TieRule = "pessimistic",
+) -> Ranked:
+    """Return the candidates of every query in ranked order, the best first.
+
+    Which rows belong to which query is said by exactly one of `offsets` and `query_ids`.
+
+    Args:
+        scores: higher is better, shape (candidates,); float32 and float64 are compared as they are.
+        relevances: gains of 0 or more, shape (candidates,).
+        offsets: list i is rows ``offsets[i]:offsets[i + 1]``, shape (queries + 1,).
+        query_ids: query of each row, in any order, shape (candidates,).
+        queries: names of the queries, shape (queries,). With `query_ids`, all queries in the order of the
+            result, so that one without candidates is seen; left out, those that occur, by first occurrence.
+        documents: ids, shape (candidates,); needed for ``docid_desc``, and for duplicates to be seen.
+        relevant_counts: relevant items of each query, candidates or not, shape (queries,); left out, those
+            among the candidates.
+        missing_gains: relevances of the relevant items that are no candidates, query after query; query i has
+            `relevant_counts[i]` minus its relevant candidates of them. Left out, each is 1.
+        ties: which of equal scores goes first; see the head of this file.
+
+    Raises:
+        ValueError: no candidates, unequal lengths, offsets that do not fit, scores that are not finite, a
+            relevance that is negative or not finite, the same document twice in a query, fewer relevant items
+            than there are among the candidates, ``docid_desc`` without documents. The message names the
+            query.
+    """
+    if ties not in get_args(TieRule):
+        raise ValueError(f"found the tie rule {ties!r}, expected one of {', '.join(get_args(TieRule))}")
+    values, gains = (
+        numbers(scores, "scores"),
+        numbers(relevances, "relevances").astype(np.float64, copy=False),
+    )
+    if not len(values):
+        raise ValueError("found no candidates, expected at least one; see where scores are collected")
+    check_length(len(gains), "relevances", len(values), "scores")
+    if (offsets is None) == (query_ids is None):
+        raise ValueError(
+            f"found {'neither' if offsets is None else 'both'} of offsets and query_ids, expected exactly "
+            "one: it says which rows belong to which query"
+        )
+    permutation = None
+    if query_ids is not None:
+        names, bounds, permutation = by_query_ids(query_ids, queries, len(values))
+    else:
+        names, bounds = by_offsets(np.asarray(offsets), queries, len(values))
+    ids = None if documents is None else document_codes(documents, len(values))
+    if permutation is not None:
+        values, gains = values[permutation], gains[permutation]
+        ids = None if ids is None else ids[permutation]
+
+    check_rows(values, np.isfinite(values), "a score", "a finite one; see what the model gave", names, bounds)
+    good = np.isfinite(gains) & (gains >= 0)
+    check_rows(gains, good, "a relevance", "a finite one of 0 or more", names, bounds)
+    if ids is not None:
+        check_duplicates(ids, documents, permutation, names, bounds)
+    elif ties == "docid_desc":
+        raise ValueError(
+            "found no documents, expected their ids; ties='docid_desc' orders equal scores by them"
+        )
+    counts, missing = relevant_items(relevant_counts, missing_gains, gains, names, bounds)
+
+    tie_breaker: NDArray[Any] | None = None
+    if ties == "pessimistic":
+        tie_breaker = gains
+    elif ids is not None and ties == "docid_desc":
+        tie_breaker = ~ids  # descending, and unlike a minus sign it cannot overflow
+    order, tied = _sorted(values, bounds, tie_breaker)
+    input_rows = order if permutation is None else permutation[order]
+    return Ranked(names, bounds, input_rows, gains[order], tied, counts, missing, ties)
+
+
+def rank_2d(
+    scores: ArrayLike,
+    relevances: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    queries: ArrayLike | None = None,
+    documents: ArrayLike | None = None,
+    relevant_counts: ArrayLike | None = None,
+    missing_gains: ArrayLike | None = None,
+    ties: TieRule = "pessimistic",
+) -> Ranked:
+    """Return the candidates of every query in ranked order, from one row for each query.
+
+    Args:
+        scores, relevances, documents: shape (queries, candidates).
+        mask: True where there is a candidate, False for padding, shape (queries, candidates); left out, no
+            entry is padding. What padding holds is never looked at, so that no value has to stand for it.
+        queries, relevant_counts, missing_gains, ties: as for `rank`.
+
+    Returns:
+        As `rank`; an input row is an entry that is a candidate, counted row after row.
+
+    Raises:
+        ValueError: shapes that differ or have not two dimensions, and as for `rank`.
+    """
+    values = np.asarray(scores)
+    if values.ndim != 2:
+        raise ValueError(
+            f"found scores of shape {values.shape}, expected (queries, candidates); ragged lists in flat "
+            "form go to rank"
+        )
+    kept = np.ones(values.shape, np.bool_) if mask is None else np.asarray(mask)
+    if kept.dtype != np.bool_:
+        raise ValueError(
+            f"found a mask of {kept.dtype}, expected booleans, True for a candidate; compare labels with the "
+            "number that pads them"
+        )
+    others = {"scores": values, "relevances": np.asarray(relevances), "mask": kept}
+    if documents is not None:
+        others["documents"] = np.asarray(documents)
+    for name, array in others.items():
+        if array.shape != values.shape:
+            raise ValueError(
+                f"found {name} of shape {array.shape}, expected that of the scores, {values.shape}; give "
+                "both of the same candidates"
+            )
+    # Without padding nothing has to be picked.
+    flat = {name: array.ravel() if mask is None else array[kept] for name, array in others.items()}
+    return rank(
+        flat["scores"],
+        flat["relevances"],
+        offsets=np.concatenate(([0], np.cumsum(kept.sum(axis=1)))),
+        queries=queries,
+        documents=flat.get("documents"),
+        relevant_counts=relevant_counts,
+        missing_gains=missing_gains,
+        ties=ties,
+    )
+
+
+def _sorted(
+    scores: NDArray[Any], offsets: Integers, tie_breaker: NDArray[Any] | None
+) -> tuple[Integers, Booleans]:
+    """Return the row at each ranked position and whether it is tied, each of shape (candidates,).
+
+    Equal scores go by ascending `tie_breaker`, then by row.
+    """
+    order, tied = np.empty(len(scores), np.int64), np.zeros(len(scores), np.bool_)
+    for block in blocks(offsets):
+        keys = -block.gather(scores, -np.inf)
+        columns = np.argsort(keys, axis=1)
+        ascending = np.take(keys, columns + np.arange(keys.size, step=keys.shape[1])[:, None])
+        equal = (ascending[:, 1:] == ascending[:, :-1]) & block.inside[:, 1:]
+        # The fast sort is not stable and knows one key; lists with ties, mostly few, are sorted again.
+        again = equal.any(axis=1)
+        if again.any():
+            by = [keys[again]]
+            if tie_breaker is not None:
+                by.insert(0, block.gather(tie_breaker, 0)[again])
+            columns[again] = np.lexsort(by, axis=-1)
+            shares = np.zeros(keys.shape, np.bool_)
+            shares[:, 1:] = equal
+            shares[:, :-1] |= equal
+            block.scatter(shares, tied)
+        block.scatter(offsets[block.rows, None] + columns, order)
+    return order, tied

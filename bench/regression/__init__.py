@@ -1,0 +1,1 @@
+"""Text regression: an encoder with a head, fine-tuned on scored texts and evaluated on their range."""

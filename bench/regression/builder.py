@@ -1,0 +1,62 @@
+"""The model that ships: any encoder with a sigmoid head. Importing this module imports no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.regression.registry import register_model
+from bench.regression.scale import ScoreRange
+
+if TYPE_CHECKING:
+    from bench.regression.model import EncoderRegressor
+
+TINY_ENCODER = Path(__file__).resolve().parents[2] / "fixtures" / "zoo" / "tiny-encoder"
+
+
+@register_model("encoder")
+@dataclass(frozen=True)
+class EncoderBuilder:
+    """An encoder, extra embeddings for the dataset's fields, dropout and a head that ends in a sigmoid.
+
+    Attributes:
+        encoder: directory or hub name of an encoder with its tokenizer.
+        pretrained: whether the encoder keeps its weights; else they are drawn anew for its configuration.
+        pooling: ``mean`` over a text's tokens, or its ``first`` token.
+        dropout: before the head, a fraction.
+    """
+
+    encoder: str = str(TINY_ENCODER)
+    pretrained: bool = True
+    pooling: Literal["mean", "first"] = "mean"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that is not there, which would be looked for on a hub."""
+        path = Path(self.encoder)
+        if path.is_absolute() and not path.is_dir():
+            raise ValueError(
+                f"encoder={self.encoder}: no such folder; expected one with an encoder and its tokenizer"
+            )
+
+    @property
+    def origin(self) -> str:
+        """Where the first weights come from."""
+        return f"pretrained {Path(self.encoder).name}" if self.pretrained else "scratch"
+
+    def tokenizer(self) -> Any:
+        """Return the encoder's tokenizer."""
+        from transformers import AutoTokenizer  # noqa: PLC0415
+
+        return AutoTokenizer.from_pretrained(self.encoder)
+
+    def build(self, vocabularies: Mapping[str, Mapping[str, int]], scores: ScoreRange) -> EncoderRegressor:
+        """Return a new model; see `bench.regression.model`."""
+        from bench.regression.model import build_regressor  # noqa: PLC0415
+
+        return build_regressor(
+            self.encoder, pretrained=self.pretrained, vocabularies=vocabularies, pooling=self.pooling,
+            dropout=self.dropout, score_low=scores.low, score_high=scores.high,
+        )  # fmt: skip

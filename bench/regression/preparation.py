@@ -1,0 +1,178 @@
+"""What is trained and evaluated on: rows read and encoded, and the model's builder with its arguments."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.core.errors import TuningProblem
+from bench.regression.dataset import (
+    Encoded,
+    Excluded,
+    ScoredText,
+    ScoredTexts,
+    Split,
+    data_hash,
+    read_split,
+    vocabularies,
+)
+from bench.regression.model_args import checked
+from bench.regression.registry import MODELS, dataset_of
+from bench.regression.task import ModelBuilder, RegressionTask, TrainingSettings, is_whole
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SPLITS: tuple[Split, ...] = ("train", "evaluation")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a task.
+
+    Attributes:
+        dataset: that they are from.
+        used: by split, those with a score of the range.
+        excluded: by split, what was left out.
+        hash: identifies the rows by their content.
+    """
+
+    dataset: ScoredTexts
+    used: dict[Split, list[ScoredText]]
+    excluded: dict[Split, Excluded]
+    hash: str
+
+    def vocabularies(self) -> dict[str, dict[str, int]]:
+        """Return the index of each value of each categorical field among training rows."""
+        return vocabularies(self.used["train"], self.dataset.fields)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain builtins."""
+        return {
+            "label": self.dataset.label or type(self.dataset).__name__,
+            "hash": self.hash,
+            "rows": {split: len(rows) for split, rows in self.used.items()},
+            "left_out": {split: excluded.to_record() for split, excluded in self.excluded.items()},
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what a reader of the record must know of the rows."""
+        found = [
+            sentence for split, excluded in self.excluded.items() if (sentence := excluded.sentence(split))
+        ]
+        known = {row.text for row in self.used["train"]}
+        shared = sum(row.text in known for row in self.used["evaluation"])
+        if shared:
+            found.append(f"evaluation texts that are training texts too: {shared}; the figures are too good")
+        for name, values in self.vocabularies().items():
+            new = sum(row.fields[name] not in values for row in self.used["evaluation"])
+            if new:
+                found.append(f"evaluation rows with a {name} that no training row has: {new}")
+        return found
+
+
+def read_rows(task: RegressionTask, seed: int) -> Rows:
+    """Read the rows of a task; for a control, training texts get each other's scores.
+
+    Raises:
+        TuningProblem: ``data_failed``: an unknown dataset, with the nearest names, or rows that cannot be used.
+    """
+    try:
+        dataset = dataset_of(task.dataset)
+    except KeyError as error:
+        raise TuningProblem("data_failed", f"{error.args[0]}; register it with @register_dataset") from error
+    used, excluded = {}, {}
+    for split in SPLITS:
+        used[split], excluded[split] = read_split(dataset, split, task.scores)
+        _check_labels(used[split], split, task)
+    if task.shuffle_training_scores:
+        used["train"] = _shuffled(used["train"], seed)
+    return Rows(dataset, used, excluded, data_hash(used))
+
+
+def _check_labels(rows: list[ScoredText], split: Split, task: RegressionTask) -> None:
+    """Refuse scores that are no labels where the task says that all are."""
+    step = task.label_step
+    if step is None:
+        return
+    for row in rows:
+        assert row.score is not None
+        if not is_whole((row.score - task.scores.low) / step):
+            raise TuningProblem(
+                "data_failed",
+                f"{split} rows: {row.key} has the score {row.score:g}, expected {task.scores.low:g} and steps of {step:g} "
+                "from there, as the task's label_step says; leave it out where scores are no labels",
+            )
+
+
+def _shuffled(rows: list[ScoredText], seed: int) -> list[ScoredText]:
+    scores = [row.score for row in rows]
+    random.Random(seed).shuffle(scores)
+    return [replace(row, score=score) for row, score in zip(rows, scores, strict=True)]
+
+
+def encode_rows(
+    task: RegressionTask, rows: Rows, split: Split, tokenizer: PreTrainedTokenizerBase
+) -> list[Encoded]:
+    """Return the model's inputs of each row: what `encode` gives, `extra_ids` and `labels`, a score from 0 to 1.
+
+    Raises:
+        TuningProblem: ``data_failed``: what the dataset's `encode` raised, with the row's key.
+    """
+    indices, limit = rows.vocabularies(), task.training.max_length
+    labels = task.scores.to_unit(np.array([row.score for row in rows.used[split]])).tolist()
+    encoded = []
+    for row, label in zip(rows.used[split], labels, strict=True):
+        try:
+            inputs = dict(rows.dataset.encode(row, tokenizer, limit))
+        except Exception as error:  # whatever the user's code raises
+            raise TuningProblem(
+                "data_failed", f"{split} rows: {row.key}: encode() raised {type(error).__name__}: {error}"
+            ) from error
+        if indices:
+            inputs["extra_ids"] = [values.get(row.fields[name], 0) for name, values in indices.items()]
+        encoded.append({**inputs, "labels": label})
+    return encoded
+
+
+def collator_of(rows: Rows, tokenizer: PreTrainedTokenizerBase) -> Any:
+    """Return the dataset's collator; raises TuningProblem, ``data_failed``, with what its `collator` raised."""
+    try:
+        return rows.dataset.collator(tokenizer)
+    except Exception as error:  # whatever the user's code raises
+        raise TuningProblem("data_failed", f"collator() raised {type(error).__name__}: {error}") from error
+
+
+def with_settings(task: RegressionTask, overrides: Mapping[str, str]) -> RegressionTask:
+    """Return a task with training settings of the command line in place of its own.
+
+    Raises:
+        TuningProblem: ``task_invalid``: an unknown setting, with the nearest names, or a wrong type.
+    """
+    try:
+        settings = checked(TrainingSettings, overrides, "training setting")
+    except ValueError as error:
+        raise TuningProblem("task_invalid", str(error)) from error
+    return replace(task, training=replace(task.training, **settings))
+
+
+def builder_for(task: RegressionTask, overrides: Mapping[str, str]) -> tuple[ModelBuilder, dict[str, Any]]:
+    """Return the builder of a task's model and the extra arguments it was given.
+
+    Args:
+        task: names the model and its arguments.
+        overrides: of the command line; each goes before the task's.
+
+    Raises:
+        TuningProblem: ``model_failed``: an unknown model or argument, with the nearest names, or a wrong type.
+    """
+    try:
+        made = MODELS[task.model].made
+        arguments = checked(made, {**task.model_args, **overrides}, f"argument of model {task.model}")
+        return made(**arguments), arguments
+    except (KeyError, ValueError, TypeError) as error:
+        raise TuningProblem("model_failed", str(error.args[0] if error.args else error)) from error

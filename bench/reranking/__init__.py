@@ -1,0 +1,1 @@
+"""Reranking: rankers on queries with candidates."""

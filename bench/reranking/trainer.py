@@ -1,0 +1,156 @@
+"""Reranking in a Trainer of your own: metrics, and a second pass at every evaluation. Needs torch, transformers.
+
+    queries = QuerySet(...)
+    metrics = RerankMetrics(queries)
+    trainer = RerankTrainer(
+        model=CrossEncoder(encoder), args=args, train_dataset=..., eval_dataset=..., data_collator=...,
+        rerank_dataset=rerank_rows(queries, tokenizer), rerank_metrics=metrics,
+    )
+
+Each evaluation of `eval_dataset` is followed by one of the reranking set, with a DataLoader, collator and metrics
+of its own, under the prefix ``eval_rerank``: ``metric_for_best_model="eval_rerank_mrr@10"`` works, and whatever
+`report_to` names gets the values. Where `eval_dataset` is itself such rows, `compute_metrics=RerankMetrics(queries)`
+with `label_names=LABEL_NAMES` does the same on the Trainer's own DataLoader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from bench.core.errors import TuningProblem, UsageProblem
+from bench.core.registry import no_such
+from bench.machine.torchvision_shim import ensure_torchvision
+from bench.reranking.batches import RerankCollator, Row
+from bench.reranking.compute import LABEL_NAMES, RerankMetrics
+
+ensure_torchvision()
+
+from transformers import Trainer  # noqa: E402
+
+# What the Trainer itself reports of each pass.
+_OF_EVERY_PASS = ("loss", "runtime", "samples_per_second", "steps_per_second")
+
+
+class RerankMixin:
+    """Lets a Trainer evaluate a reranking set after every evaluation. It overrides `evaluate` and nothing else.
+
+    The model takes what the collator gives, and returns ``logits`` of shape (queries, candidates).
+
+    Args:
+        rerank_dataset: rows of `rerank_rows`; None leaves the Trainer as it is.
+        rerank_metrics: a `RerankMetrics` of the same set.
+        rerank_collator: left out, a `RerankCollator` with the padding of `processing_class`.
+
+    Raises:
+        UsageProblem: a `metric_for_best_model` that no evaluation will report, with the nearest names, or
+            `remove_unused_columns`, which would remove the rows' own columns.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        rerank_dataset: Sequence[Row] | None = None,
+        rerank_metrics: RerankMetrics | None = None,
+        rerank_collator: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.rerank_dataset = rerank_dataset
+        self.rerank_metrics = rerank_metrics or RerankMetrics()
+        padding = getattr(getattr(self, "processing_class", None), "pad_token_id", None)
+        self.rerank_collator = rerank_collator or RerankCollator(padding or 0)
+        self._rerank_dataloaders: dict[str, Any] = {}
+        if rerank_dataset is None:
+            return
+        if self.args.remove_unused_columns:  # type: ignore[attr-defined]
+            raise UsageProblem(
+                "found remove_unused_columns=True, expected False: the Trainer would remove row_id and relevances "
+                "before they are batched; set it in TrainingArguments"
+            )
+        _check_best_metric(self)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Evaluate as the Trainer does, then the reranking set unless a dataset is given; return all metrics.
+
+        Raises:
+            TuningProblem: when the reranking set gave no metrics, which the Trainer would pass over.
+        """
+        evaluate = super().evaluate  # type: ignore[misc]
+        alone = eval_dataset is None and self.eval_dataset is None and self.rerank_dataset is not None  # type: ignore[attr-defined]
+        metrics = {} if alone else evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        if eval_dataset is not None or self.rerank_dataset is None:
+            return metrics
+        prefix = f"{metric_key_prefix}_rerank"
+        with self._reranking():
+            reranked = evaluate(self.rerank_dataset, ignore_keys, prefix)
+        wanted = f"{prefix}_{self.rerank_metrics.primary}"
+        if wanted not in reranked:
+            raise TuningProblem(
+                "inference_failed",
+                f"found no {wanted} after the reranking set was evaluated, only {', '.join(reranked)}: the Trainer skips "
+                f"metrics where a label is None; give a collator that returns {', '.join(LABEL_NAMES)}",
+            )
+        return {**metrics, **reranked}
+
+    @contextmanager
+    def _reranking(self) -> Iterator[None]:
+        """Let the Trainer evaluate reranking rows; everything is put back, whatever happens."""
+        own = {
+            "data_collator": self.rerank_collator,
+            "compute_metrics": self.rerank_metrics,
+            "label_names": list(LABEL_NAMES),
+            "preprocess_logits_for_metrics": None,
+            "label_smoother": None,
+            "compute_loss_func": None,
+            # With persistent workers the Trainer would take the DataLoader of its own evaluation again.
+            "_eval_dataloaders": self._rerank_dataloaders,
+        }
+        of_arguments = {
+            "batch_eval_metrics": False,
+            "prediction_loss_only": False,
+            "eval_do_concat_batches": True,
+            "include_for_metrics": [],
+        }
+        arguments = self.args  # type: ignore[attr-defined]
+        swapped = [(self, name, value) for name, value in own.items()]
+        swapped += [(arguments, name, value) for name, value in of_arguments.items()]
+        absent = object()
+        before = [(owner, name, vars(owner).get(name, absent)) for owner, name, _ in swapped]
+        try:
+            for owner, name, value in swapped:
+                setattr(owner, name, value)
+            yield
+        finally:
+            for owner, name, value in before:
+                if value is absent:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, value)
+
+
+def _check_best_metric(trainer: Any) -> None:
+    """Refuse a metric for the best model that no evaluation will report, before training is wasted."""
+    asked = trainer.args.metric_for_best_model
+    if asked is None:
+        return
+    wanted = asked if asked.startswith("eval_") else f"eval_{asked}"
+    known = [f"eval_rerank_{name}" for name in (*RerankMetrics.names, *_OF_EVERY_PASS)]
+    shared = trainer.compute_metrics
+    sets = trainer.eval_dataset
+    prefixes = [f"eval_{name}" for name in sets] if isinstance(sets, dict) else ["eval"]
+    names = getattr(shared, "names", ())
+    known += [f"{prefix}_{name}" for prefix in prefixes for name in (*names, *_OF_EVERY_PASS)]
+    # What a function of the user's own returns is not known before it is called.
+    unknowable = shared is not None and not names and not wanted.startswith("eval_rerank_")
+    if wanted not in known and not unknowable:
+        raise UsageProblem(
+            f"metric_for_best_model={asked!r}: {no_such('metric of an evaluation', wanted, known)}; set one that is reported"
+        )
+
+
+class RerankTrainer(RerankMixin, Trainer):
+    """A Trainer that also evaluates a reranking set; see `RerankMixin`."""

@@ -1,0 +1,1 @@
+"""Arrays in, estimates out: paired times, bootstrap, proportions, sequential looks."""

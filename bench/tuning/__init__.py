@@ -1,1 +1,0 @@
-"""Models that are trained or that rank: tasks of the user's own, regression, reranking, the Trainer's pieces."""

@@ -1,1 +1,0 @@
-"""Reranking: queries with candidates, rankers, their evaluation, and the pieces that a Trainer takes."""

@@ -1,0 +1,185 @@
+"""A candidate's configuration against its target's, and a file's text against the object that it makes."""
+
+import dataclasses
+
+import pytest
+
+from bench.acceleration.configuration import COMPARED, Configuration, combine, mismatches, missing_methods
+from bench.acceleration.gates import judge_configuration
+from bench.acceleration.source.reading import EntryCall, SourceReading
+from bench.core.record import plain_problems
+
+DESCRIBED = {
+    "pipeline_class": "StableDiffusionPipeline",
+    "model_id": "someone/model",
+    "scheduler_class": "DDIMScheduler",
+    "entry_point": "tgate",
+    "methods": {"tome": {"ratio": 0.5}},
+    "dtypes": {"unet": "float32"},
+}
+OBSERVED = {
+    "num_inference_steps": 30,
+    "scheduler_steps": 31,
+    "denoiser_calls": 30,
+    "denoiser_calls_per_image": 60.0,
+    "denoiser_layer_calls": 9000,
+    "not_finite": False,
+}
+SAID = SourceReading(
+    pipeline_class="StableDiffusionPipeline",
+    model_id="someone/model",
+    scheduler_class="DDIMScheduler",
+    num_inference_steps=30,
+    methods={"tome": {"ratio": 0.5}},
+    entry=EntryCall("tgate", (), ("prompt",), 3),
+)
+
+
+def combined(described=None, observed=None, **said):
+    return combine(
+        DESCRIBED | (described or {}), OBSERVED | (observed or {}), dataclasses.replace(SAID, **said)
+    )
+
+
+def test_configuration_is_what_was_observed():
+    assert combined() == Configuration(
+        pipeline_class="StableDiffusionPipeline",
+        model_id="someone/model",
+        scheduler_class="DDIMScheduler",
+        num_inference_steps=30,
+        scheduler_steps=31,
+        entry_point="tgate",
+        methods={"tome": {"ratio": 0.5}},
+        dtypes={"unet": "float32"},
+        denoiser_calls_per_image=60.0,
+        denoiser_layer_calls=9000,
+        source={
+            "pipeline_class": "StableDiffusionPipeline",
+            "model_id": "someone/model",
+            "scheduler_class": "DDIMScheduler",
+            "num_inference_steps": 30,
+            "methods": {"tome": {"ratio": 0.5}},
+        },
+        disagreements=[],
+    )
+
+
+def test_record_of_a_configuration_is_plain_and_gives_it_back():
+    configuration = combined({"methods": {"tgate": {}}})
+    assert plain_problems(configuration.to_record()) == []
+    assert Configuration(**configuration.to_record()) == configuration
+
+
+def test_what_was_not_seen_is_none():
+    nothing = combine({}, {"scheduler_steps": 0, "denoiser_calls_per_image": 0.0}, SourceReading())
+    for name in ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps"):
+        assert getattr(nothing, name) is None
+    assert nothing.denoiser_calls_per_image is None
+    assert nothing.denoiser_layer_calls is None
+    assert (nothing.entry_point, nothing.methods, nothing.disagreements) == ("__call__", {}, [])
+
+
+def test_steps_are_read_from_the_text_only_where_none_were_seen():
+    assert combined(observed={"num_inference_steps": None}).num_inference_steps == 30
+    assert combined(observed={"num_inference_steps": 4}).num_inference_steps == 4
+
+
+# Target against candidate
+
+
+def test_equal_configurations_have_no_mismatches():
+    assert mismatches(combined(), combined()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "target", "candidate"),
+    [
+        ("pipeline_class", "StableDiffusionPipeline", "StableDiffusionXLPipeline"),
+        ("model_id", "someone/model", "someone/smaller"),
+        ("model_id", "someone/model", None),
+        ("scheduler_class", "DDIMScheduler", "UniPCMultistepScheduler"),
+        ("num_inference_steps", 30, 15),
+        ("scheduler_steps", 31, 16),
+    ],
+)
+def test_every_compared_field_is_listed_with_both_values_and_rejected(field, target, candidate):
+    one, other = combined(), dataclasses.replace(combined(), **{field: candidate})
+    found = mismatches(one, other)
+    assert found == [{"field": field, "target": target, "candidate": candidate}]
+    verdict = judge_configuration(found)
+    assert verdict.reason_code == "config_mismatch"
+    assert f"{field}: target {target!r}, candidate {candidate!r}" in verdict.reason
+    assert field in COMPARED
+
+
+def test_several_differences_are_all_listed():
+    other = dataclasses.replace(combined(), pipeline_class="A", model_id="b", num_inference_steps=1)
+    assert [entry["field"] for entry in mismatches(combined(), other)] == [
+        "pipeline_class", "model_id", "num_inference_steps",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["num_inference_steps", "scheduler_class"])
+def test_steps_taken_are_not_listed_where_they_only_follow_from_another_difference(field):
+    other = dataclasses.replace(combined(), **{field: "another", "scheduler_steps": 3})
+    assert [entry["field"] for entry in mismatches(combined(), other)] == [field]
+
+
+def test_methods_dtypes_and_entry_points_may_differ():
+    other = dataclasses.replace(
+        combined(), methods={"deepcache": {}}, dtypes={"unet": "bfloat16"}, entry_point="__call__",
+        denoiser_calls_per_image=30.0, denoiser_layer_calls=100,
+    )  # fmt: skip
+    assert mismatches(combined(), other) == []
+
+
+def test_required_method_that_is_not_in_place_is_a_mismatch():
+    assert missing_methods((), combined()) == missing_methods(("tome",), combined()) == []
+    found = missing_methods(("tome", "deepcache"), combined())
+    assert found == [{"field": "methods.deepcache", "target": "required", "candidate": None}]
+    assert judge_configuration(found).reason_code == "config_mismatch"
+
+
+# Source against object
+
+
+@pytest.mark.parametrize(
+    ("field", "source", "observed"),
+    [
+        ("pipeline_class", "StableDiffusionXLPipeline", "StableDiffusionPipeline"),
+        ("model_id", "someone/other", "someone/model"),
+        ("scheduler_class", "UniPCMultistepScheduler", "DDIMScheduler"),
+        ("num_inference_steps", 50, 30),
+    ],
+)
+def test_text_that_says_something_else_than_the_object_is_part_of_the_record(field, source, observed):
+    assert combined(**{field: source}).disagreements == [
+        {"field": field, "source": source, "observed": observed}
+    ]
+
+
+@pytest.mark.parametrize("field", ["pipeline_class", "model_id", "scheduler_class", "num_inference_steps"])
+def test_text_that_says_nothing_contradicts_nothing(field):
+    assert combined(**{field: None}).disagreements == []
+
+
+@pytest.mark.parametrize("said", ["AutoPipelineForText2Image", "DiffusionPipeline"])
+def test_text_that_leaves_the_class_to_the_model_contradicts_nothing(said):
+    assert combined(pipeline_class=said).disagreements == []
+
+
+def test_methods_only_written_or_only_found_are_disagreements():
+    found = combined({"methods": {"tome": {}, "lora": {}}}, methods={"tome": {}, "deepcache": {}})
+    assert found.disagreements == [
+        {"field": "methods.deepcache", "source": True, "observed": False},
+        {"field": "methods.lora", "source": False, "observed": True},
+    ]
+
+
+def test_local_model_is_the_same_however_its_path_is_written(tmp_path, monkeypatch):
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    resolved = str((tmp_path / "models" / "tiny").resolve())
+    for written in ("models/tiny", "./models/../models/tiny", str(tmp_path / "link" / "tiny")):
+        assert combined({"model_id": resolved}, model_id=written).disagreements == []

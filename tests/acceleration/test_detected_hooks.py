@@ -1,0 +1,237 @@
+"""Hooks of diffusers, marks of optional packages and replaced code are found; and the registry of detectors."""
+
+import functools
+import inspect
+import math
+import types
+
+import pytest
+import tiny_pipeline
+from tiny_pipeline import loaded, methods
+
+from bench.acceleration.arm.detection import describe
+from bench.acceleration.arm.serve import detection
+from bench.acceleration.source.methods import KNOWN_METHODS
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def pipe(model):
+    return tiny_pipeline.load_pipeline(model)
+
+
+# Caches of diffusers, which are for transformers
+
+
+@pytest.fixture
+def transformer_pipe():
+    from diffusers import DiffusionPipeline, FluxTransformer2DModel
+
+    class TransformerPipeline(DiffusionPipeline):
+        def __init__(self, transformer):
+            super().__init__()
+            self.register_modules(transformer=transformer)
+
+    return TransformerPipeline(
+        FluxTransformer2DModel(
+            patch_size=1, in_channels=4, num_layers=2, num_single_layers=1, attention_head_dim=8,
+            num_attention_heads=2, joint_attention_dim=16, pooled_projection_dim=8, axes_dims_rope=(2, 2, 4),
+        )
+    )  # fmt: skip
+
+
+CACHES = {
+    "FirstBlockCacheConfig": ({"threshold": 0.2}, {"first_block_cache": {"threshold": 0.2}}),
+    "TaylorSeerCacheConfig": (
+        {"cache_interval": 4, "disable_cache_before_step": 2},
+        {
+            "taylorseer": {
+                "cache_interval": 4,
+                "disable_cache_before_step": 2,
+                "disable_cache_after_step": None,
+            }
+        },
+    ),
+    "FasterCacheConfig": (
+        {"spatial_attention_block_skip_range": 3, "tensor_format": "BCHW", "attention_weight_callback": abs},
+        {"faster_cache": {"unconditional_batch_skip_range": 5, "block_skip_range": 3}},
+    ),
+    "PyramidAttentionBroadcastConfig": (
+        {"spatial_attention_block_skip_range": 2, "current_timestep_callback": abs},
+        {"pab": {"block_skip_range": 2, "timestep_skip_range": [100, 800]}},
+    ),
+    "MagCacheConfig": (
+        {"threshold": 0.1, "num_inference_steps": 2, "mag_ratios": [1.0, 0.9]},
+        {"mag_cache": {"threshold": 0.1}},
+    ),
+    "SeaCacheConfig": (
+        {"threshold": 0.3},
+        {"sea_cache": {"threshold": 0.3, "residual_order": 1, "max_consecutive_cached": 2}},
+    ),
+    "TextKVCacheConfig": ({}, {"text_kv_cache": {}}),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_cache_of_diffusers_is_found_while_it_is_enabled(transformer_pipe, name):
+    from diffusers import hooks
+
+    if not hasattr(hooks, name):
+        pytest.skip(f"this diffusers has no {name}")
+    options, expected = CACHES[name]
+    transformer_pipe.transformer.enable_cache(getattr(hooks, name)(**options))
+    assert methods(transformer_pipe) == expected
+    transformer_pipe.transformer.disable_cache()
+    assert methods(transformer_pipe) == {}
+
+
+def test_projections_of_a_transformer_are_found_while_they_are_fused(transformer_pipe):
+    transformer_pipe.transformer.fuse_qkv_projections()
+    assert methods(transformer_pipe) == {"fused_qkv": {"components": ["transformer"]}}
+    transformer_pipe.transformer.unfuse_qkv_projections()
+    assert methods(transformer_pipe) == {}
+
+
+def test_layerwise_casting_is_found_beside_the_precision_that_it_stores(transformer_pipe):
+    import torch
+
+    transformer_pipe.transformer.enable_layerwise_casting(torch.float8_e4m3fn, torch.float32)
+    assert methods(transformer_pipe) == {
+        "layerwise_casting": {"storage_dtype": "torch.float8_e4m3fn", "compute_dtype": "torch.float32"},
+        "precision": {"dtype": "float8_e4m3fn"},
+    }
+
+
+def test_pipeline_without_scheduler_or_origin_says_null(transformer_pipe):
+    found = describe(loaded(transformer_pipe))
+    assert found["scheduler_class"] is None
+    assert found["model_id"] is None
+
+
+# Marks that packages leave which are not installed everywhere
+
+
+class XFormersAttnProcessor:
+    """Stands for the one of diffusers, which needs xformers."""
+
+
+def test_marks_of_optional_packages_are_read(pipe, transformer_pipe):
+    pipe.unet.mid_block.attentions[0].transformer_blocks[0].attn1.processor = XFormersAttnProcessor()
+    pipe.unet._hf_peft_config_loaded = True
+    pipe.text_encoder.is_quantized, pipe.text_encoder.quantization_method = True, "bitsandbytes"
+    assert methods(pipe) == {
+        "xformers": {},
+        "lora": {"unet": True},
+        "quantized": {"text_encoder": "bitsandbytes"},
+    }
+    transformer_pipe.transformer._is_cached = True
+    assert methods(transformer_pipe) == {"para_attn": {}}
+    transformer_pipe._context_manager, transformer_pipe._context_kwargs = (
+        object(),
+        {"Fn": 8, "limit": math.inf},
+    )
+    assert methods(transformer_pipe) == {"cache_dit": {"Fn": 8, "limit": "inf"}}
+
+
+# What no detector knows
+
+
+def replaced(forward):
+    def call(*args, **kwargs):
+        return forward(*args, **kwargs)
+
+    return call
+
+
+def wrapped(forward):
+    return functools.wraps(forward)(replaced(forward))
+
+
+def partial(forward):
+    return functools.partial(replaced(forward))
+
+
+def decorated(forward):
+    import torch
+
+    return torch.no_grad()(replaced(forward))
+
+
+class Callable:
+    def __init__(self, forward):
+        self.forward = forward
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "patch", [replaced, wrapped, partial, decorated, Callable], ids=lambda patch: patch.__name__
+)
+def test_forward_from_elsewhere_is_noticed_however_it_is_dressed(pipe, patch):
+    block = pipe.unet.mid_block
+    block.forward = patch(block.forward)
+    assert methods(pipe) == {"patched_forward": {"files": ["test_detected_hooks.py"]}}
+    del block.forward
+    assert methods(pipe) == {}
+
+
+def test_forward_replaced_on_the_class_is_noticed(pipe, monkeypatch):
+    kind = type(pipe.unet.conv_in)
+    monkeypatch.setattr(kind, "forward", wrapped(kind.forward))
+    assert "patched_forward" in methods(pipe)
+
+
+def test_forward_decorated_by_known_packages_is_the_pipelines_own(pipe):
+    import torch
+
+    pipe.unet.forward = functools.partial(torch.no_grad()(pipe.unet.forward))
+    assert methods(pipe) == {}
+
+
+# The registry
+
+
+def test_every_method_that_a_source_can_apply_can_be_found_on_an_object():
+    hooks = {method for method, _ in detection._DIFFUSERS_HOOKS.values()}
+    assert set(KNOWN_METHODS) <= set(detection.DETECTORS) | hooks
+
+
+def test_hooks_are_those_that_this_diffusers_has():
+    from diffusers import hooks
+
+    names = set()
+    for module in vars(hooks).values():
+        if inspect.ismodule(module):
+            names |= {value for value in vars(module).values() if isinstance(value, str)}
+    assert set(detection._DIFFUSERS_HOOKS) <= names
+
+
+def test_detector_under_a_name_that_is_taken_is_refused():
+    with pytest.raises(ValueError, match="a detector for 'tome' is registered already"):
+        detection.detector("tome")(lambda loaded: None)
+
+
+def test_new_detector_is_all_that_a_new_method_needs(pipe, monkeypatch):
+    monkeypatch.setattr(detection, "DETECTORS", dict(detection.DETECTORS))
+    detection.detector("novel")(lambda loaded: {"interval": 3, "of": types})
+    assert methods(pipe) == {"novel": {"interval": 3, "of": str(types)}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ((1, 2.5, None), [1, 2.5, None]),
+        ({1: {"a"}}, {"1": ["a"]}),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        (True, True),
+        (3 + 4j, "(3+4j)"),
+    ],
+)
+def test_every_parameter_becomes_something_that_json_holds(value, expected):
+    assert detection.plain(value) == expected

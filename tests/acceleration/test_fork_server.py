@@ -1,0 +1,232 @@
+"""Nothing is left of an arm, however it, its evaluator or the fork server ends; and the server serves on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+from arms import (
+    LIMIT_S,
+    REPOSITORY,
+    SERVER_WITHOUT_IMPORTS,
+    ArmStarter,
+    assert_explains,
+    is_gone,
+    load_in_vain,
+    wait_until,
+)
+
+from bench.acceleration.host.process_tree import children, tree
+from bench.core.errors import ArmProblem
+
+# A child, and a grandchild that left session, process group and parent; both tell their ids.
+LEAVES_PROCESSES = """
+import os, subprocess, sys, time
+child = subprocess.Popen(["sleep", "1000"])
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(writing, str(os.getpid()).encode())
+        time.sleep(1000)
+    os._exit(0)
+os.wait()
+print("pids", os.getpid(), child.pid, os.read(reading, 20).decode(), flush=True)
+"""
+
+
+def is_dead(pid: int) -> bool:
+    """Whether the process is gone, or a zombie of a parent that is no process of ours."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def printed_pids(log: str) -> list[int]:
+    line = next(line for line in log.splitlines() if line.startswith("pids"))
+    return [int(pid) for pid in line.split()[1:]]
+
+
+def test_descendants_end_with_their_arm(bare_server, bare_starter):
+    with bare_starter.start(LEAVES_PROCESSES) as arm:
+        load_in_vain(arm)
+        pids = printed_pids(bare_starter.log(arm))
+        assert sorted(tree(arm.process.pid)) == sorted(pids)
+        directory = next(bare_starter.scratch.iterdir())
+    assert all(map(is_gone, pids))
+    assert not children(bare_server.pid)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "os._exit(0)",
+        "os.kill(os.getpid(), 9)",
+        "import ctypes; ctypes.CDLL(None).prctl(36, 0, 0, 0, 0); os._exit(0)",
+    ],
+    ids=["exit", "kill", "gives_them_away"],
+)
+def test_descendants_end_with_an_arm_that_ends_by_itself(ending, bare_server, bare_starter):
+    with bare_starter.start(LEAVES_PROCESSES + ending) as arm:
+        load_in_vain(arm)
+        pids = printed_pids(bare_starter.log(arm))
+    assert all(map(is_gone, pids))
+    assert not children(bare_server.pid)
+
+
+def test_descendants_that_an_arm_gives_away_do_not_outlive_it_unseen(bare_server, bare_starter):
+    gives_away = "import ctypes; ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)\n"
+    with bare_starter.start(gives_away + LEAVES_PROCESSES) as arm:
+        load_in_vain(arm)
+        own, child, given_away = printed_pids(bare_starter.log(arm))
+        wait_until(lambda: is_gone(given_away))
+        assert not is_gone(own)
+        assert not is_gone(child)
+
+
+def test_arms_end_with_their_evaluator(bare_server, bare_starter, tmp_path):
+    (tmp_path / "evaluator").mkdir()
+    program = f"""
+    import sys, time
+    sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / "tests")!r}]
+    from pathlib import Path
+    from arms import ArmStarter
+    starter = ArmStarter({bare_server.address!r}, Path({str(tmp_path / "evaluator")!r}))
+    with starter.start({LEAVES_PROCESSES!r}) as arm:
+        try:
+            arm.load()
+        except Exception:
+            print(starter.log(arm), flush=True)
+        time.sleep(1000)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
+    ) as evaluator:
+        pids = printed_pids(evaluator.stdout.readline())
+        assert not any(map(is_gone, pids))
+        evaluator.kill()
+    wait_until(lambda: all(map(is_gone, pids)))
+    assert bare_server.poll() is None
+
+
+def test_arms_end_with_the_fork_server(bare_server, bare_starter):
+    with bare_starter.start(LEAVES_PROCESSES) as arm:
+        load_in_vain(arm)
+        pids = printed_pids(bare_starter.log(arm))
+        bare_server.terminate()
+        assert bare_server.wait(LIMIT_S) == 0
+        assert all(map(is_gone, pids))
+        with pytest.raises(ArmProblem, match=r"signal 9 \(SIGKILL\)|fork server that would know is gone"):
+            arm.load()
+
+
+def test_an_arm_ends_with_a_fork_server_that_is_killed(bare_server, bare_starter):
+    with bare_starter.start("import time\ntime.sleep(1000)") as arm:
+        timer = threading.Timer(0.1, bare_server.kill)
+        timer.start()
+        problem = load_in_vain(arm)
+        wait_until(lambda: is_dead(arm.process.pid))
+    assert_explains(
+        problem, "crashed", ["the fork server that would know is gone", "logs/forkserver.log"], ""
+    )
+
+
+def test_the_fork_server_ends_with_its_parent(tmp_path):
+    program = f"""
+    import subprocess, sys, time
+    command = {SERVER_WITHOUT_IMPORTS!r}
+    server = subprocess.Popen([*command, sys.argv[1]], cwd={str(REPOSITORY)!r}, stdout=subprocess.PIPE)
+    assert server.stdout.readline(), "the fork server did not start"
+    print(server.pid, flush=True)
+    time.sleep(1000)
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory,
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(program), f"{directory}/fork"],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as parent,
+    ):
+        server = int(parent.stdout.readline())
+        starter = ArmStarter(f"{directory}/fork", tmp_path)
+        with starter.start(LEAVES_PROCESSES) as arm:
+            load_in_vain(arm)
+            pids = printed_pids(starter.log(arm))
+            parent.kill()
+            wait_until(lambda: is_dead(server))
+            assert all(map(is_gone, pids))
+
+
+def test_the_fork_server_outlives_misbehaving_clients(bare_server, bare_starter):
+    def connect() -> socket.socket:
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.connect(bare_server.address)
+        client.settimeout(LIMIT_S)
+        return client
+
+    def start_one() -> None:
+        with bare_starter.start("1 / 0") as arm:
+            assert_explains(load_in_vain(arm), "load_failed", ["ZeroDivisionError"], "1 / 0")
+
+    start_one()
+    opened = set(os.listdir(f"/proc/{bare_server.pid}/fd"))
+    with connect() as silent, connect() as slow:
+        slow.sendall(b'{"kind":')
+        for said in (b"garbage\n", b"[1]\n", b"[" * 10**5 + b"\n", b"{}\n", b"\xff\n", b"x" * (2**20 + 1)):
+            with connect() as client:
+                client.sendall(said)
+                assert b"expected" in client.recv(4096)
+        with connect() as client:
+            client.sendall(b"{}")
+        # An arm beside them starts as ever, although the silent one was there first.
+        start_one()
+        assert silent.fileno() >= 0
+    start_one()
+    wait_until(lambda: set(os.listdir(f"/proc/{bare_server.pid}/fd")) == opened)
+
+
+def test_the_fork_server_leaves_ctrl_c_to_the_run(bare_server, bare_starter):
+    bare_server.send_signal(signal.SIGINT)
+    with bare_starter.start("raise KeyboardInterrupt") as arm:
+        assert_explains(load_in_vain(arm), "load_failed", ["KeyboardInterrupt"], "")
+
+
+def test_a_fork_server_that_is_gone_is_named(tmp_path):
+    with pytest.raises(ArmProblem) as caught, ArmStarter(str(tmp_path / "nothing"), tmp_path).start():
+        pass
+    assert_explains(
+        caught.value, "internal_error", ["not started by the fork server", "logs/forkserver.log"], ""
+    )
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_a_large_environment_arrives_whole(bare_server, tmp_path):
+    large = {"LARGE": "x" * 300_000}
+    starter = ArmStarter(bare_server.address, tmp_path, environment=large)
+    with starter.start("import os\nprint(len(os.environ['LARGE']))") as arm:
+        load_in_vain(arm)
+        assert "300000" in starter.log(arm)
+
+
+def test_an_arm_cannot_have_another_one_forked(bare_starter):
+    source = """
+    import socket
+    address = open("/proc/self/cmdline").read().split("\\0")[-2]
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(address)
+    print(client.recv(1000), client.recv(1000))
+    """
+    with bare_starter.start(source) as arm:
+        load_in_vain(arm)
+        assert "an arm may not ask for another one" in bare_starter.log(arm)

@@ -1,0 +1,254 @@
+"""Prompts from every kind of file, each bad input with its message; and the samples drawn from them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.acceleration.prompts import Sample, SampleStream, draw_samples, generator_seed, load_prompts
+from bench.core.errors import UsageProblem
+
+CAPTIONS = ["a red circle", "a blue, round ring", "ein grünes Dreieck"]
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_cache_of_datasets(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+
+
+def dataset(**columns):
+    import datasets
+
+    return datasets.Dataset.from_dict(columns or {"caption": CAPTIONS})
+
+
+def lines(rows):
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def save_jsonl(path):
+    path.write_text(lines({"caption": caption} for caption in CAPTIONS), encoding="utf-8")
+
+
+def save_json(path):
+    path.write_text(json.dumps([{"caption": caption} for caption in CAPTIONS]))
+
+
+def save_directory(path):
+    path.mkdir()
+    save_jsonl(path / "train.jsonl")
+
+
+# Loading
+
+
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [
+        ("p.jsonl", save_jsonl),
+        ("p.json", save_json),
+        ("p.csv", lambda path: dataset().to_csv(path)),
+        ("p.parquet", lambda path: dataset().to_parquet(path)),
+        ("saved", lambda path: dataset().save_to_disk(path)),
+        ("directory", save_directory),
+    ],
+)
+def test_prompts_are_read_from(name, save, tmp_path):
+    save(tmp_path / name)
+    assert load_prompts(str(tmp_path / name)) == CAPTIONS
+
+
+def test_shipped_prompts_are_read():
+    prompts = load_prompts(str(REPOSITORY / "fixtures/datasets/shapes_prompts.jsonl"))
+    assert len(prompts) == 256
+    assert all(prompt.startswith("a ") for prompt in prompts)
+
+
+def test_of_several_captions_the_first_is_taken_without_blanks_around(tmp_path):
+    (tmp_path / "p.jsonl").write_text(lines([{"captions": ["  one ", "two"]}, {"captions": ["three"]}]))
+    assert load_prompts(str(tmp_path / "p.jsonl")) == ["one", "three"]
+
+
+def test_column_is_the_first_known_one_or_the_one_that_is_named(tmp_path):
+    (tmp_path / "p.csv").write_text("text,other,prompt\na,b,c\n")
+    assert load_prompts(str(tmp_path / "p.csv")) == ["c"]
+    assert load_prompts(str(tmp_path / "p.csv"), column="other") == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("splits", "asked", "expected"),
+    [
+        (("train", "validation", "test"), None, "test"),
+        (("train", "validation"), None, "validation"),
+        (("extra", "train"), None, "train"),
+        (("extra", "other"), None, "extra"),
+        (("train", "test"), "train", "train"),
+    ],
+)
+def test_split_is_the_one_asked_for_or_the_most_fitting(tmp_path, splits, asked, expected):
+    import datasets
+
+    datasets.DatasetDict({name: dataset(caption=[name]) for name in splits}).save_to_disk(tmp_path / "saved")
+    assert load_prompts(str(tmp_path / "saved"), split=asked) == [expected]
+
+
+def test_changed_file_is_read_again(tmp_path):
+    for text in ("first", "second one"):
+        (tmp_path / "p.jsonl").write_text(lines([{"caption": text}]))
+        assert load_prompts(str(tmp_path / "p.jsonl")) == [text]
+
+
+BAD_FILES = {
+    "empty file": ("p.jsonl", "", {}, r"the file is empty; expected one JSON object a line"),
+    "no JSON": (
+        "p.jsonl",
+        "no json\n",
+        {},
+        r"could not load it \(ArrowInvalid: JSON parse error.*expected rows such as",
+    ),
+    "JSON without rows": ("p.json", "[]", {}, r"could not load it.*expected rows such as"),
+    "no parquet": ("p.parquet", "no parquet", {}, r"could not load it \(ArrowInvalid: Parquet magic bytes"),
+    "other suffix": (
+        "p.txt",
+        "a red circle\n",
+        {},
+        r"found a \.txt file, expected \.jsonl, \.json, \.parquet, \.csv",
+    ),
+    "no suffix": ("prompts", "a red circle\n", {}, r"found a nameless file, expected \.jsonl"),
+    "no known column": (
+        "p.csv",
+        "a,b\n1,2\n",
+        {},
+        r"found the columns a, b, expected caption or captions or prompt or text",
+    ),
+    "column that is not there": (
+        "p.csv",
+        "text,b\nx,2\n",
+        {"column": "c"},
+        r"found the columns text, b, expected c; .*--prompts-column",
+    ),
+    "split that is not there": (
+        "p.csv",
+        "text\nx\n",
+        {"split": "test"},
+        r"found the splits train, expected 'test'; .*--prompts-split",
+    ),
+    "numbers": (
+        "p.csv",
+        "text,n\nx,2\n",
+        {"column": "n"},
+        r"row 0 has no text in column 'n' \(found 2\); remove it",
+    ),
+    "blank text": (
+        "p.jsonl",
+        lines([{"text": "a"}, {"text": " "}]),
+        {},
+        r"row 1 has no text in column 'text' \(found ' '\)",
+    ),
+    "null": ("p.jsonl", lines([{"text": "a"}, {"text": None}]), {}, r"row 1 has no text.*\(found None\)"),
+    "no caption": (
+        "p.jsonl",
+        lines([{"caption": ["a"]}, {"caption": []}]),
+        {},
+        r"row 1 has no text.*\(found \[\]\)",
+    ),
+    "row without the column": ("p.jsonl", lines([{"text": "a"}, {"other": "b"}]), {}, r"row 1 has no text"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_bad_file_is_refused_with_what_was_found_and_expected(tmp_path, what):
+    name, content, options, message = BAD_FILES[what]
+    source = tmp_path / name
+    source.write_text(content)
+    with pytest.raises(UsageProblem, match=message) as refused:
+        load_prompts(str(source), **options)
+    assert str(refused.value).startswith(f"--prompts {source}: ")
+
+
+@pytest.mark.parametrize("source", ["absent.jsonl", "./absent", "/absent", "~/absent", "../absent.parquet"])
+def test_path_that_leads_nowhere_is_not_looked_for_on_the_hub(source, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets, "load_dataset", None)
+    with pytest.raises(UsageProblem, match="no such file or directory; give a path or a hub name"):
+        load_prompts(source)
+
+
+def test_other_names_are_those_of_the_hub(monkeypatch):
+    import datasets
+
+    def load(name):
+        if name != "someone/captions":
+            raise ConnectionError("no network")
+        return datasets.DatasetDict(train=dataset())
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert load_prompts("someone/captions") == CAPTIONS
+    with pytest.raises(UsageProblem, match=r"--prompts someone/else.*\(ConnectionError: no network\)"):
+        load_prompts("someone/else")
+
+
+def test_dataset_without_rows_or_without_splits_is_refused(tmp_path, monkeypatch):
+    import datasets
+
+    dataset().save_to_disk(tmp_path / "saved")
+    with pytest.raises(UsageProblem, match=r"found one dataset without splits, expected 'test'"):
+        load_prompts(str(tmp_path / "saved"), split="test")
+    monkeypatch.setattr(datasets, "load_dataset", lambda _: dataset(caption=[]))
+    with pytest.raises(UsageProblem, match="it has no rows; expected at least one prompt"):
+        load_prompts("someone/nothing")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.undo()
+    with pytest.raises(UsageProblem, match="could not load it"):
+        load_prompts(str(tmp_path / "empty"))
+
+
+# Samples
+
+
+@given(st.integers(0, 2**40), st.integers(1, 30), st.data())
+def test_samples_are_distinct_rows_with_distinct_seeds_and_repeatable(seed, rows, data):
+    prompts = [f"prompt {row}" for row in range(rows)]
+    count = data.draw(st.integers(1, rows))
+    samples = draw_samples(prompts, count, seed)
+    assert samples == draw_samples(prompts, count, seed)
+    assert len({sample.prompt for sample in samples}) == len({sample.seed for sample in samples}) == count
+    assert {sample.prompt for sample in samples} <= set(prompts)
+    assert all(0 <= sample.seed < 2**31 for sample in samples)
+
+
+def test_another_run_seed_draws_other_samples():
+    prompts = [f"prompt {row}" for row in range(100)]
+    one, other = draw_samples(prompts, 20, 0), draw_samples(prompts, 20, 1)
+    assert [sample.prompt for sample in one] != [sample.prompt for sample in other]
+    assert not {sample.seed for sample in one} & {sample.seed for sample in other}
+
+
+def test_all_prompts_can_be_drawn_and_no_more():
+    assert len(draw_samples(CAPTIONS, 3, 0)) == 3
+    with pytest.raises(
+        UsageProblem, match=r"--num-samples 4: the prompts have only 3 rows; lower it to 3 or less"
+    ):
+        draw_samples(CAPTIONS, 4, 0)
+
+
+def test_generator_seeds_are_the_same_on_every_machine():
+    # The first four bytes of `printf 0:$index | sha256sum`, halved.
+    assert [generator_seed(0, index) for index in range(3)] == [1446583109, 2005510037, 1234457838]
+
+
+def test_stream_goes_on_with_the_same_prompts_and_new_seeds():
+    drawn = tuple(draw_samples(CAPTIONS, 3, 5))
+    stream = SampleStream(drawn, 5)
+    assert len(stream) == 3
+    assert stream.take([0, 1, 2]) == list(drawn)
+    further = stream.take(range(3, 9))
+    assert [sample.prompt for sample in further] == [sample.prompt for sample in drawn] * 2
+    assert len({sample.seed for sample in (*drawn, *further)}) == 9
+    assert stream.at(3) == Sample(drawn[0].prompt, generator_seed(5, 3))

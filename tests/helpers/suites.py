@@ -1,0 +1,161 @@
+"""Small suites of acceleration tasks on the shipped model, and runs of the real command on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "fixtures/zoo/tiny-sd"
+STEPS = 4
+
+PLAIN = f"""
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r})
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+"""
+CALL = f"""
+if __name__ == "__main__":
+    image = pipe("a small red star", num_inference_steps={STEPS}).images[0]
+"""
+BASELINE = PLAIN + CALL
+
+# What a run needs here: few samples, short rounds; every gate is as in a long run.
+QUICK = (
+    "--num-samples",
+    "8",
+    "--batch-size",
+    "4",
+    "--warmup-rounds",
+    "1",
+    "--time-budget",
+    "30",
+    "--max-rounds",
+    "6",
+)
+
+
+def own_generate(body: str, *, head: str = "") -> str:
+    """Return a pipeline file whose own generate function has this body; ``images`` holds the true images."""
+    indented = "\n".join("    " + line for line in body.strip().splitlines())
+    return (
+        f"{head}\n{PLAIN}\n"
+        "def generate(pipe, prompts, generators):\n"
+        f"    images = pipe(prompts, generator=generators, num_inference_steps={STEPS}).images\n{indented}\n"
+    )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run of the suite.
+
+    Attributes:
+        code: pytest's exit code.
+        output: what it printed.
+        results: ``evaluation_results.json``, or None where it was not written.
+        directory: the run's directory.
+    """
+
+    code: int
+    output: str
+    results: dict[str, Any] | None
+    directory: Path
+
+    def record(self, prompt_id: int | str) -> dict[str, Any]:
+        """Return the only record of a task."""
+        assert self.results is not None, self.output
+        found = [record for record in self.results["records"] if record["prompt_id"] == prompt_id]
+        assert len(found) == 1, (prompt_id, found, self.output)
+        return found[0]
+
+
+@dataclass
+class Suite:
+    """Task files and pipeline files in a directory of their own."""
+
+    directory: Path
+
+    def __post_init__(self) -> None:
+        """Begin without tasks."""
+        self.annotations: list[Any] = []
+        self.generations: list[Any] = []
+        self.write("baseline.py", BASELINE)
+
+    def write(self, name: str, text: str) -> str:
+        """Write a pipeline file; return its name."""
+        (self.directory / name).write_text(text)
+        return name
+
+    def add(self, prompt_id: int | str, candidate: str = BASELINE, **fields: Any) -> None:
+        """Add a task whose target and baseline are the plain pipeline and whose candidate has this text."""
+        name = self.write(f"candidate_{prompt_id}.py", candidate)
+        self.annotations.append(
+            {
+                "prompt_id": prompt_id,
+                "difficulty": "easy",
+                "prompt_context": "",
+                "target_file": "baseline.py",
+                "baseline_file": "baseline.py",
+                **fields,
+            }
+        )
+        self.generations.append({"prompt_id": prompt_id, "candidate_file": name})
+
+    def options(self) -> list[str]:
+        """Write the task files and return the options that name them."""
+        for name, entries in (("anno.json", self.annotations), ("gen.json", self.generations)):
+            (self.directory / name).write_text(json.dumps(entries))
+        return [
+            "--tasks",
+            str(self.directory / "anno.json"),
+            "--candidates",
+            str(self.directory / "gen.json"),
+        ]
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of a run of this suite."""
+        return [
+            "taskset", "--cpu-list", own_cores(arguments),
+            sys.executable, "-m", "pytest", str(ROOT / "cases/test_acceleration.py"), "-p", "no:cacheprovider",
+            "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"), *self.options(), *QUICK,
+            "--work-dir", str(self.directory / "out"), *arguments,
+        ]  # fmt: skip
+
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Finished:
+        """Run the suite as a user would."""
+        finished = subprocess.run(
+            self.command(*arguments), cwd=self.directory, capture_output=True, text=True, check=False,
+            timeout=300, env=own_environment(environment),
+        )  # fmt: skip
+        return self.finished(finished.returncode, finished.stdout + finished.stderr)
+
+    def finished(self, code: int, output: str) -> Finished:
+        """Return what a run left behind."""
+        directory = self.directory / "out" / "latest"
+        results = directory / "evaluation_results.json"
+        return Finished(
+            code, output, json.loads(results.read_text()) if results.is_file() else None, directory
+        )
+
+
+def own_cores(arguments: tuple[str, ...]) -> str:
+    """Return as many cores as the run has workers, so that each arm has one thread.
+
+    An arm of several threads waits for its slowest one at every layer, and beside other tests one of them
+    is always slow. Workers of the outer run take different cores.
+    """
+    count = int(arguments[arguments.index("-n") + 1]) if "-n" in arguments else 1
+    cores = sorted(os.sched_getaffinity(0))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return ",".join({str(cores[(worker * count + index) % len(cores)]) for index in range(count)})
+
+
+def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a run that is started from within another pytest run."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **(more or {})}

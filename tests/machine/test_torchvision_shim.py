@@ -1,0 +1,53 @@
+"""The torchvision shim: open_clip imports beside any torch build, and nothing is imported too early."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _run(code: str) -> str:
+    """What a fresh interpreter prints; this one may have imported torchvision already."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_the_shim_does_not_import_torch():
+    code = "import sys, bench.machine.torchvision_shim; print('torch' in sys.modules, 'torchvision' in sys.modules)"
+    assert _run(code) == "False False"
+
+
+def test_open_clip_imports_after_the_shim_and_a_second_call_changes_nothing():
+    code = (
+        "from bench.machine.torchvision_shim import ensure_torchvision as ensure\n"
+        "first = ensure()\n"
+        "import open_clip, torchvision.transforms\n"
+        "print(first == ensure(), open_clip.__name__)"
+    )
+    assert _run(code) == "True open_clip"
+
+
+def test_declared_operators_cannot_be_run_by_mistake():
+    code = (
+        "from bench.machine.torchvision_shim import ensure_torchvision as ensure\n"
+        "declared = ensure()\n"
+        "import torch, torchvision\n"
+        "boxes, scores = torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([0.5])\n"
+        "try:\n"
+        "    kept = torchvision.ops.nms(boxes, scores, 0.5).tolist()\n"
+        "except (NotImplementedError, RuntimeError):\n"
+        "    kept = None\n"
+        "print(kept == (None if declared else [0]))"
+    )
+    assert _run(code) == "True"
+
+
+def test_nothing_is_declared_when_torchvision_is_imported_already(monkeypatch):
+    from bench.machine import torchvision_shim
+
+    monkeypatch.setitem(sys.modules, "torchvision", object())
+    assert torchvision_shim.ensure_torchvision.__wrapped__() is False

@@ -1,0 +1,226 @@
+"""The model zoo: its data are split cleanly, its weights are those of the cards, and they still work.
+
+Thresholds are those that the suite's own cases rely on; the cards state what was reached.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ZOO = REPOSITORY / "fixtures" / "zoo"
+MODELS = ("tiny-clip", "tiny-sd", "tiny-sd-small")
+
+
+@pytest.fixture(autouse=True)
+def zoo_scripts(monkeypatch):
+    """The zoo's scripts import each other by bare name, as scripts do."""
+    monkeypatch.syspath_prepend(str(ZOO))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def one_thread():
+    """Small models are fastest on one thread, and other workers need the rest."""
+    from bench.machine.torchvision_shim import ensure_torchvision
+
+    ensure_torchvision()
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def scorer(one_thread):
+    import scoring
+
+    return scoring.ClipScorer()
+
+
+# Data
+
+
+def test_held_out_prompts_are_never_trained_on():
+    import shapes
+
+    training = {scene.caption for scene in shapes.training_scenes()}
+    held_out = {scene.caption for scene in shapes.held_out_scenes()}
+    _, drawn = shapes.training_set(200, seed=0)
+    assert not training & held_out
+    assert len(training) + len(held_out) == len(shapes.all_scenes()) == 5040
+    assert set(drawn) <= training
+    assert {scene.caption for scene in shapes.evaluation_scenes()} <= held_out
+
+
+def test_wrong_captions_of_training_are_training_captions(one_thread):
+    import shapes
+    import train_tiny_clip
+    from vocabulary import build_tokenizer
+
+    table = train_tiny_clip.CaptionTable(build_tokenizer())
+    captions = list(table.number)
+    held_out = {scene.caption for scene in shapes.held_out_scenes()}
+    rng = np.random.default_rng(0)
+    for scene in shapes.training_scenes()[::50]:
+        for number in table.wrong(table.number[scene.caption], rng):
+            assert captions[number] not in held_out
+            different = [
+                a for a, b in zip(captions[number].split(), scene.caption.split(), strict=False) if a != b
+            ]
+            assert different, "a wrong caption must not be the right one"
+
+
+def test_prompt_file_is_what_the_script_writes():
+    import shapes
+
+    written = (REPOSITORY / "fixtures" / "datasets" / "shapes_prompts.jsonl").read_text(encoding="utf-8")
+    assert written == "\n".join(shapes.prompt_lines()) + "\n"
+    rows = [json.loads(line) for line in written.splitlines()]
+    assert [row["prompt_id"] for row in rows] == list(range(256))
+    assert len({row["caption"] for row in rows}) == 256
+
+
+def test_drawings_depend_on_the_seed_alone():
+    import shapes
+
+    scenes = shapes.held_out_scenes()[:6]
+    first, again, other = (shapes.draw_many(scenes, seed) for seed in (1, 1, 2))
+    assert first.shape == (6, 32, 32, 3)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_evaluation_prompts_cover_every_attribute_value():
+    import shapes
+
+    chosen = shapes.evaluation_scenes(32)
+    for attribute in shapes.ATTRIBUTES:
+        everywhere = {getattr(scene, attribute) for scene in shapes.all_scenes()}
+        assert {getattr(scene, attribute) for scene in chosen} == everywhere
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_are_those_of_the_card(name):
+    card = (ZOO / name / "README.md").read_text(encoding="utf-8")
+    stated = dict(re.findall(r"^\| `([^`]+\.safetensors)` \|.*`([0-9a-f]{64})` \|$", card, re.MULTILINE))
+    found = {
+        file.relative_to(ZOO / name).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in (ZOO / name).rglob("*.safetensors")
+    }
+    assert found
+    assert stated == found
+    assert "license: apache-2.0" in card
+
+
+def test_zoo_is_small_and_stores_weights_once():
+    files = [file for file in ZOO.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    assert sum(file.stat().st_size for file in files) <= 25_000_000
+    assert not [file for file in files if file.suffix in (".bin", ".pt", ".pth", ".ckpt")]
+
+
+# Quality of the shipped weights
+
+
+def test_clip_tells_matching_captions_from_others(scorer):
+    import scoring
+    import shapes
+
+    scenes = shapes.held_out_scenes()[:96]
+    images = scoring.real_images(scenes)
+    captions = [scene.caption for scene in scenes]
+    own = scorer(images, captions).mean()
+    assert own >= 85
+    assert scorer(images, captions[1:] + captions[:1]).mean() <= 20
+    for attribute in shapes.ATTRIBUTES:
+        wrong = [shapes.wrong_variants(scene)[attribute].caption for scene in scenes]
+        assert scorer(images, wrong).mean() < own - 10, f"a wrong {attribute} must cost more than ten points"
+
+
+def test_tokenizers_keep_a_caption_whole_and_know_every_text(scorer):
+    import scoring
+    import shapes
+
+    pipeline = scoring.load_pipeline(ZOO / "tiny-sd")
+    longest = max((scene.caption for scene in shapes.all_scenes()), key=lambda text: len(text.split()))
+    tokens = pipeline.tokenizer.tokenize(longest)
+    assert len(tokens) == len(longest.split())
+    assert len(tokens) + 2 <= pipeline.tokenizer.model_max_length
+    assert pipeline.tokenizer.unk_token not in pipeline.tokenizer.tokenize("Zwölf 42 ?!")
+    assert scorer.tokenizer([longest]).shape == (1, 16)
+
+
+def test_pipeline_draws_what_held_out_prompts_say(scorer):
+    import scoring
+    import shapes
+    import torch
+
+    pipeline = scoring.load_pipeline(ZOO / "tiny-sd")
+    for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
+        assert part.dtype == torch.float32
+    scenes = shapes.evaluation_scenes(24)
+    captions = [scene.caption for scene in scenes]
+    real = scorer(scoring.real_images(scenes), captions).mean()
+    many, few = (scorer(scoring.generate(pipeline, captions, steps), captions).mean() for steps in (30, 3))
+    assert many >= 0.90 * real
+    assert few <= 0.70 * real
+
+
+def test_small_pipeline_is_another_model_that_works(scorer):
+    import scoring
+    import shapes
+
+    normal, small = (scoring.load_pipeline(ZOO / name) for name in ("tiny-sd", "tiny-sd-small"))
+    assert small.unet.num_parameters() < normal.unet.num_parameters() / 2
+    captions = [scene.caption for scene in shapes.evaluation_scenes(16)]
+    assert scorer(scoring.generate(small, captions, 20), captions).mean() >= 30
+
+
+# Training scripts
+
+
+def test_clip_training_writes_what_open_clip_loads(one_thread, tmp_path):
+    import open_clip
+    import train_tiny_clip
+
+    train_tiny_clip.train(tmp_path, steps=2, threads=1, images=32)
+    source = f"local-dir:{tmp_path}"
+    model, _, _ = open_clip.create_model_and_transforms(source)
+    tokens = open_clip.get_tokenizer(source)(["a small red star on the left of a white background"])
+    assert model.encode_text(tokens).shape == (1, 64)
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["steps"] == 2
+
+
+def test_pipeline_training_writes_what_diffusers_loads(one_thread, tmp_path):
+    import scoring
+    import train_tiny_sd
+
+    train_tiny_sd.train(tmp_path / "normal", steps=2, threads=1, images=32, autoencoder_steps=2)
+    train_tiny_sd.train(tmp_path / "small", "small", steps=2, threads=1, images=32, base=tmp_path / "normal")
+    for name in ("normal", "small"):
+        pipeline = scoring.load_pipeline(tmp_path / name)
+        (image,) = scoring.generate(pipeline, ["a large blue ring in the middle of a red background"], 2)
+        assert image.size == (32, 32)
+
+
+def test_training_can_be_asked_for_its_options(monkeypatch, capsys, one_thread):
+    import train_tiny_sd
+
+    monkeypatch.setattr(sys, "argv", ["train_tiny_sd.py", "--help"])
+    with pytest.raises(SystemExit) as leaving:
+        train_tiny_sd.main()
+    assert leaving.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("--steps", "--out", "--seed", "--threads", "--variant"):
+        assert option in shown
