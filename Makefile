@@ -1,11 +1,11 @@
-# The whole vocabulary: bench, test, lint, zoo. Everything runs in .venv, which is made when missing.
+# The whole vocabulary: bench, test, check, lint, zoo. Everything runs in .venv, which is made when missing.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.modelgate-ready
 ARGS ?=
 
-.PHONY: bench test lint zoo setup
+.PHONY: bench test check lint zoo setup
 
 bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
 	$(BIN)/pytest cases/ -n 4 $(ARGS)
@@ -13,12 +13,16 @@ bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
 test: setup  ## the suite's own tests
 	$(BIN)/pytest tests/ -n 2 $(ARGS)
 
-lint: setup
+check: lint  ## the inner loop: lint and the fast tests
+	$(BIN)/pytest tests/ -n 2 -q -m "not slow" $(ARGS)
+
+lint: setup  ## style, types, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-zoo: setup  ## train all shipped models anew
+zoo: setup  ## train all shipped models again
 	$(BIN)/python -m fixtures.zoo.train_all $(ARGS)
 
 setup: $(READY)

@@ -1,15 +1,21 @@
-"""Scoring and generating speed beside lm-evaluation-harness: the same model, rows and machine, in turns.
+"""Speed of scoring and generating, compared with lm-evaluation-harness on the same model, questions and machine.
 
-Needs the extra ``benchmark`` (``pip install -e '.[benchmark]'``). The model is a GPT-2 of 5 million parameters with
-random weights, built here with a tokenizer trained on our own rows: speed does not depend on what a model knows,
-and log-likelihoods are compared with it as well as with any other. Peak memory is taken in processes of their own.
+    python benchmarks/language.py [--questions 400] [--repeats 3] [--skip-peer] [--skip-suite]
+    python benchmarks/language.py --skip-peer --questions 4 --repeats 1 --batches 4 --rows 4 --datasets piqa_ll   # smallest
 
-    python benchmarks/language.py [--questions 400] [--repeats 3] [--skip-suite]
+lm-evaluation-harness comes with the extra ``benchmark`` (``pip install -e '.[benchmark]'``); without it, use
+``--skip-peer``. The model is a GPT-2 of 5 million parameters with random weights and a tokenizer that is trained on the
+rows that ship: speed does not depend on what a model knows, and neither does the agreement of log-likelihoods. Both run
+in every round, in alternating order, and a ratio is taken within a round. Peak memory is that of a process that loads
+the model and scores the questions.
+
+Then whole runs of the language cases are timed: on one core, without workers on all cores, and with four workers.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import random
 import statistics
@@ -17,67 +23,53 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from suite import ROOT, pinned
+import msgspec
+from suite import ROOT, run_cases
 
-sys.path.insert(0, str(ROOT))
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 ROWS = ROOT / "fixtures/datasets/language"
 BATCH = 32
+CONTEXT = 150  # tokens before a choice
+PROMPT = 60  # tokens before a generation
+NEW_TOKENS = 40
+WIDTH, LAYERS = 256, 6
+# Questions of each dataset for each batch size: about as much work.
+ROWS_OF_BATCH = {"1": 400, "4": 600, "auto": 1500}
+TRAINING_ROWS = 200
+SHAPES = {
+    "3 choices of 8 to 9 tokens": (3, 8),
+    "4 choices of 8 to 9 tokens": (4, 8),
+    "4 choices of one token": (4, 1),
+}
 
 
-def build_model(directory: Path, width: int = 256, layers: int = 6) -> None:
-    """Save a GPT-2 with random weights and a byte-level tokenizer trained on our rows."""
-    import torch  # noqa: PLC0415
-    from tokenizers import ByteLevelBPETokenizer  # noqa: PLC0415
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: PLC0415
-    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+class Question(msgspec.Struct):
+    """A question with its choices; ``gold`` is the index of the right one."""
 
-    disable_progress_bar()
-    trained = ByteLevelBPETokenizer()
-    files = [str(file) for file in sorted(ROWS.glob("*.jsonl"))]
-    trained.train(files, vocab_size=1000, special_tokens=["<pad>", "<s>", "</s>"])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=trained._tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
-    )
-    tokenizer.save_pretrained(directory)
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(
-        "gpt2", vocab_size=len(tokenizer), n_embd=width, n_layer=layers, n_head=8, n_positions=512,
-        bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    AutoModelForCausalLM.from_config(config).save_pretrained(directory)
+    context: str
+    choices: list[str]
+    gold: int
 
 
-def make_questions(tokenizer, count: int, choices: int, length: int, context: int = 150) -> list[dict]:
-    """Return questions of contexts of about so many tokens and choices of about ``length`` tokens."""
-    rng = random.Random(choices * 100 + length)
-    texts = [line for file in sorted(ROWS.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    vocabulary = sorted(
-        {word for text in texts for word in text.split() if word.isalpha() and word.islower()}
-    )
+class Library(Protocol):
+    """What is compared."""
 
-    def text(tokens: int) -> str:
-        chosen: list[str] = []
-        while len(tokenizer(" ".join(chosen))["input_ids"]) < tokens:
-            chosen.append(rng.choice(vocabulary))
-        return " ".join(chosen)
+    def score(self, questions: Sequence[Question]) -> list[list[float]]:
+        """Return the log-likelihood of each choice of each question, in nats."""
 
-    single = [word for word in vocabulary if len(tokenizer(f" {word}")["input_ids"]) == 1]
-    rows = []
-    for _ in range(count):
-        several = [text(length + rng.randrange(2)) for _ in range(choices)] if length > 1 else None
-        answers = several or rng.sample(single, choices)
-        rows.append({"context": text(context), "choices": answers, "gold": rng.randrange(choices)})
-    return rows
+    def generate(self, prompts: Sequence[str], length: int) -> list[str]:
+        """Return greedy continuations of at most ``length`` tokens."""
 
 
 class Ours:
-    """Modelgate's backend."""
-
-    name = "modelgate"
+    """Modelgate."""
 
     def __init__(self, directory: Path) -> None:
         """Load the model."""
@@ -87,20 +79,19 @@ class Ours:
 
         config = ModelConfig("benchmark", str(directory), dtype="float32", batch_size=BATCH)
         self.backend = LocalBackend(load_model(config), BATCH)
-        self.tokenizer = self.backend._tokenizer
 
-    def score(self, rows: list[dict]) -> list[list[float]]:
-        """Return the log-likelihood of each choice."""
-        found: list[list[float]] = [[] for _ in rows]
-        self.backend.continuations(
-            [row["context"] for row in rows],
-            [[f" {choice}" for choice in row["choices"]] for row in rows],
+    def score(self, questions: Sequence[Question]) -> list[list[float]]:
+        """Return the log-likelihood of each choice of each question, in nats."""
+        found: list[list[float]] = [[] for _ in questions]
+        self.backend.score_continuations(
+            [question.context for question in questions],
+            [[f" {choice}" for choice in question.choices] for question in questions],
             lambda index, scores: found.__setitem__(index, [score.loglikelihood for score in scores]),
         )
         return found
 
-    def generate(self, prompts: list[str], length: int) -> list[str]:
-        """Return greedy continuations."""
+    def generate(self, prompts: Sequence[str], length: int) -> list[str]:
+        """Return greedy continuations of at most ``length`` tokens."""
         texts = ["" for _ in prompts]
         self.backend.generate(prompts, length, ["\n"], [0] * len(prompts), texts.__setitem__)
         return texts
@@ -108,8 +99,6 @@ class Ours:
 
 class Peer:
     """lm-evaluation-harness."""
-
-    name = "lm-evaluation-harness"
 
     def __init__(self, directory: Path) -> None:
         """Load the model."""
@@ -120,196 +109,277 @@ class Peer:
 
         self.lm = HFLM(pretrained=str(directory), dtype="float32", batch_size=BATCH, device="cpu")
 
-    def score(self, rows: list[dict]) -> list[list[float]]:
-        """Return the log-likelihood of each choice."""
+    def score(self, questions: Sequence[Question]) -> list[list[float]]:
+        """Return the log-likelihood of each choice of each question, in nats."""
         from lm_eval.api.instance import Instance  # noqa: PLC0415
 
         requests = [
-            Instance("loglikelihood", {}, (row["context"], f" {choice}"), place)
-            for row in rows
-            for place, choice in enumerate(row["choices"])
+            Instance("loglikelihood", {}, (question.context, f" {choice}"), place)
+            for question in questions
+            for place, choice in enumerate(question.choices)
         ]
         found = iter(self.lm.loglikelihood(requests, disable_tqdm=True))
-        return [[next(found)[0] for _ in row["choices"]] for row in rows]
+        return [[next(found)[0] for _ in question.choices] for question in questions]
 
-    def generate(self, prompts: list[str], length: int) -> list[str]:
-        """Return greedy continuations."""
+    def generate(self, prompts: Sequence[str], length: int) -> list[str]:
+        """Return greedy continuations of at most ``length`` tokens."""
         from lm_eval.api.instance import Instance  # noqa: PLC0415
 
         options = {"until": ["\n"], "max_gen_toks": length, "do_sample": False}
         requests = [Instance("generate_until", {}, (prompt, options), 0) for prompt in prompts]
-        return self.lm.generate_until(requests, disable_tqdm=True)
+        return list(self.lm.generate_until(requests, disable_tqdm=True))
 
 
-def accuracies(rows: list[dict], scores: list[list[float]]) -> tuple[float, float]:
-    """Return acc and acc_norm, the latter by characters of the choice."""
-    plain = [max(range(len(s)), key=s.__getitem__) for s in scores]
-    normed = [
-        max(range(len(s)), key=lambda place, s=s, row=row: s[place] / len(row["choices"][place]))
-        for s, row in zip(scores, rows, strict=True)
-    ]
-    golds = [row["gold"] for row in rows]
-    return tuple(
-        sum(p == g for p, g in zip(picked, golds, strict=True)) / len(golds) for picked in (plain, normed)
-    )  # type: ignore[return-value]
+LIBRARIES: dict[str, Callable[[Path], Library]] = {"ours": Ours, "peer": Peer}
 
 
-def in_turns(
-    ours: Callable[[], object], peer: Callable[[], object], repeats: int
-) -> tuple[float, float, float]:
-    """Run both alternately; return ``(our median seconds, the peer's, median of the paired ratios)``."""
-    ours(), peer()  # warm-up
-    times: list[tuple[float, float]] = []
+# Model and questions ----------------------------------------------------------------------------------------
+
+
+def build_model(directory: Path, width: int = WIDTH, layers: int = LAYERS) -> None:
+    """Save a GPT-2 with random weights, and a byte-level tokenizer trained on the rows that ship."""
+    import torch  # noqa: PLC0415
+    from tokenizers import ByteLevelBPETokenizer  # noqa: PLC0415
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: PLC0415
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
+    trained = ByteLevelBPETokenizer()
+    files = [str(file) for file in sorted(ROWS.glob("*.jsonl"))]
+    trained.train(files, vocab_size=1000, special_tokens=["<pad>", "<s>", "</s>"], show_progress=False)
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no types here
+        tokenizer_object=trained._tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+    )
+    tokenizer.save_pretrained(directory)
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        "gpt2", vocab_size=len(tokenizer), n_embd=width, n_layer=layers, n_head=8, n_positions=512,
+        bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]  # transformers has no types here
+    model.save_pretrained(directory)
+
+
+def make_questions(
+    tokenizer: PreTrainedTokenizerBase, count: int, choices: int, length: int, context: int = CONTEXT
+) -> list[Question]:
+    """Draw questions with contexts of about ``context`` tokens and choices of about ``length`` tokens."""
+    rng = random.Random(choices * 100 + length)
+    texts = [line for file in sorted(ROWS.glob("*.jsonl")) for line in file.read_text().splitlines()]
+    vocabulary = sorted(
+        {word for text in texts for word in text.split() if word.isalpha() and word.islower()}
+    )
+
+    def draw_text(tokens: int) -> str:
+        chosen: list[str] = []
+        while len(tokenizer(" ".join(chosen))["input_ids"]) < tokens:
+            chosen.append(rng.choice(vocabulary))
+        return " ".join(chosen)
+
+    single = [word for word in vocabulary if len(tokenizer(f" {word}")["input_ids"]) == 1]
+    questions = []
+    for _ in range(count):
+        several = [draw_text(length + rng.randrange(2)) for _ in range(choices)] if length > 1 else None
+        answers = several or rng.sample(single, choices)
+        questions.append(Question(draw_text(context), answers, rng.randrange(choices)))
+    return questions
+
+
+# Comparison -------------------------------------------------------------------------------------------------
+
+
+def accuracies(questions: Sequence[Question], scores: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the shares of right answers by log-likelihood (acc) and by log-likelihood per character (acc_norm)."""
+    plain, normed = 0, 0
+    for question, own in zip(questions, scores, strict=True):
+        per_character = [score / len(choice) for score, choice in zip(own, question.choices, strict=True)]
+        plain += own.index(max(own)) == question.gold
+        normed += per_character.index(max(per_character)) == question.gold
+    return plain / len(questions), normed / len(questions)
+
+
+def greatest_difference(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> float:
+    """Return the greatest difference of two log-likelihoods of the same choice."""
+    return max(
+        abs(a - b) for own, other in zip(first, second, strict=True) for a, b in zip(own, other, strict=True)
+    )
+
+
+def alternate(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Run all in each round, in alternating order; return the seconds of each round by name."""
+    for run in runs.values():  # to warm up
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(repeats):
-        pair = {}
-        for name, run in (("ours", ours), ("peer", peer))[:: 1 if number % 2 else -1]:
+        for name in list(runs)[:: 1 if number % 2 else -1]:
             begin = time.perf_counter()
-            run()
-            pair[name] = time.perf_counter() - begin
-        times.append((pair["ours"], pair["peer"]))
-    mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
-    return mine, theirs, statistics.median(their / my for my, their in times)
+            runs[name]()
+            seconds[name].append(time.perf_counter() - begin)
+    return seconds
 
 
-def peak_bytes(directory: Path, who: str, file: Path) -> int:
-    """Return the peak memory of a process that loads the model and scores the rows of a file."""
-    command = [sys.executable, __file__, "--peak-of", who, "--model", str(directory), "--rows", str(file)]
+def peak_bytes(directory: Path, library: str, file: Path) -> int:
+    """Return the peak memory of a process that loads the model and scores the questions of a file."""
+    command = [sys.executable, __file__, "--peak-of", library, "--model", str(directory), "--file", str(file)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
-def compare(directory: Path, questions: int, repeats: int) -> None:
-    """Print times, ratios, agreement and memory for each shape of question."""
-    ours, peer = Ours(directory), Peer(directory)
+def print_peak(library: str, directory: Path, file: Path) -> None:
+    """Score the questions of a file and print the peak memory of this process in bytes."""
+    LIBRARIES[library](directory).score(msgspec.json.decode(file.read_bytes(), type=list[Question]))
+    # Not ru_maxrss: a process inherits it from the larger one that started it.
+    status = Path("/proc/self/status").read_text()
+    print(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
+
+
+def print_row(
+    label: str, seconds: dict[str, list[float]], difference: str, equal: str, peaks: dict[str, int]
+) -> None:
+    """Print a row of the comparison; what the peer is needed for is a dash without it."""
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    theirs = ratio = "-"
+    if "peer" in seconds:
+        theirs = f"{medians['peer']:.2f}"
+        paired = zip(seconds["ours"], seconds["peer"], strict=True)
+        ratio = f"{statistics.median(other / own for own, other in paired):.2f}"
+    memory = "".join(f"{peak / 1e6:9.0f}" for peak in peaks.values())
     print(
-        f"{questions} questions, 150-token contexts, batch {BATCH}, median of {repeats} runs each, in turns"
+        f"{label:34}{medians['ours']:12.2f}{theirs:>9}{ratio:>12}{difference:>11}{equal:>10}{memory}",
+        flush=True,
     )
+
+
+def print_comparison(directory: Path, names: Sequence[str], questions: int, repeats: int) -> None:
+    """Print times, ratios, agreement and memory for each shape of question, and for generation."""
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
+    libraries = {name: LIBRARIES[name](directory) for name in names}
+    print(f"{questions} questions, {CONTEXT}-token contexts, batch {BATCH}, medians of {repeats} rounds")
     print(
         f"{'':34}{'modelgate s':>12}{'peer s':>9}{'peer / ours':>12}{'max |dLL|':>11}{'acc equal':>10}"
         f"{'peak MB':>9}{'peer MB':>9}"
     )
-    for label, choices, length in (
-        ("3 choices of 8 to 9 tokens", 3, 8),
-        ("4 choices of 8 to 9 tokens", 4, 8),
-        ("4 choices of one token", 4, 1),
-    ):
-        rows = make_questions(ours.tokenizer, questions, choices, length)
-        mine, theirs = ours.score(rows), peer.score(rows)
-        worst = max(abs(a - b) for s, t in zip(mine, theirs, strict=True) for a, b in zip(s, t, strict=True))
-        equal = accuracies(rows, mine) == accuracies(rows, theirs)
-        a, b, ratio = in_turns(
-            lambda rows=rows: ours.score(rows), lambda rows=rows: peer.score(rows), repeats
+    for label, (choices, length) in SHAPES.items():
+        drawn = make_questions(tokenizer, questions, choices, length)
+        difference = equal = "-"
+        if "peer" in libraries:
+            ours, peer = (libraries[name].score(drawn) for name in ("ours", "peer"))
+            difference = f"{greatest_difference(ours, peer):.1e}"
+            equal = str(accuracies(drawn, ours) == accuracies(drawn, peer))
+        seconds = alternate(
+            {name: partial(library.score, drawn) for name, library in libraries.items()}, repeats
         )
-        file = directory / "rows.json"
-        file.write_text(json.dumps(rows))
-        memory = [peak_bytes(directory, who, file) / 1e6 for who in ("ours", "peer")]
-        print(
-            f"{label:34}{a:12.2f}{b:9.2f}{ratio:12.2f}{worst:11.1e}{equal!s:>10}{memory[0]:9.0f}{memory[1]:9.0f}",
-            flush=True,
+        file = directory / "questions.json"
+        file.write_bytes(msgspec.json.encode(drawn))
+        print_row(
+            label, seconds, difference, equal, {name: peak_bytes(directory, name, file) for name in names}
         )
-    prompts = [row["context"] for row in make_questions(ours.tokenizer, questions // 4, 2, 1, context=60)]
-    mine, theirs = ours.generate(prompts, 40), peer.generate(prompts, 40)
-    same = sum(a == b for a, b in zip(mine, theirs, strict=True))
-    a, b, ratio = in_turns(lambda: ours.generate(prompts, 40), lambda: peer.generate(prompts, 40), repeats)
-    print(f"{'generation, 40 tokens':34}{a:12.2f}{b:9.2f}{ratio:12.2f}{'':11}{f'{same}/{len(prompts)}':>10}")
+    drawn = make_questions(tokenizer, max(1, questions // 4), 2, 1, context=PROMPT)
+    prompts = [question.context for question in drawn]
+    same = "-"
+    if "peer" in libraries:
+        texts = [library.generate(prompts, NEW_TOKENS) for library in libraries.values()]
+        same = f"{sum(own == other for own, other in zip(*texts, strict=True))}/{len(prompts)}"
+    seconds = alternate(
+        {name: partial(library.generate, prompts, NEW_TOKENS) for name, library in libraries.items()}, repeats
+    )
+    print_row(f"generation, {NEW_TOKENS} tokens", seconds, "", same, {})
 
 
-# Questions of each dataset for each batch size: about as much work.
-ROWS_OF_BATCH = {"1": 400, "4": 600, "auto": 1500}
+# Whole runs -------------------------------------------------------------------------------------------------
 
 
-def suite_throughput(directory: Path) -> None:
-    """Print how much faster a run of several models and all datasets is with ``-n 4`` than serial, and than on a core.
+def print_suite(directory: Path, batches: Sequence[str], rows: int | None, datasets: Sequence[str]) -> None:
+    """Print how long runs of two models on the datasets take: on one core, serially, and with four workers.
 
-    A serial run has all cores for each batch, four workers have one each. What four workers gain is what threads
-    leave unused: most of three cores where a batch is one question, little where it is large enough to keep four
-    threads busy. "At most" is what they would gain if each did as much as one core does alone.
+    A serial run has all cores for each batch; four workers have one each. So four workers gain what threads leave unused:
+    most of three cores with one question per batch, little with batches that keep four threads busy. "At most" is the
+    gain if each worker did as much as one core does alone.
     """
     shipped = {"name": "shipped", "path": str(ROOT / "fixtures/zoo/tiny-lm"), "dtype": "float32"}
-    # Random weights never say that a text is over.
-    models = [shipped, random_model(directory, 128, 4) | {"max_out_len": 16}]
+    build_model(directory / "random", 128, 4)
+    # Random weights never end a text.
+    made = {"name": "random", "path": str(directory / "random"), "dtype": "float32", "max_out_len": 16}
     config = directory / "eval.py"
-    config.write_text(f"models = {models!r}\n")
-    what = f"all datasets with tiny-lm and a GPT-2 ({len(models)} models), seconds of a whole run"
+    config.write_text(f"models = {[shipped, made]!r}\n", encoding="utf-8")
     print(
-        f"\n{what}\n{'':24}{'one core':>9}{'serial':>8}{'-n 4':>8}{'serial / -n 4':>15}{'one core / -n 4':>17}"
-        f"{'at most':>9}"
+        f"\n{', '.join(datasets) or 'all datasets'} with tiny-lm and a random GPT-2, seconds of a whole run"
     )
-    for batch, rows in ROWS_OF_BATCH.items():
-        folder = make_data(directory / f"rows{rows}", rows)
-        options = ["--config", str(config), "--data", str(folder), "--batch-size", batch]
-        one = run_cases(directory, *options, cores={0})
-        serial, workers = (run_cases(directory, *options, *more) for more in ((), ("-n", "4")))
+    print(
+        f"{'':24}{'one core':>9}{'serial':>8}{'-n 4':>8}{'serial / -n 4':>15}{'one core / -n 4':>17}{'at most':>9}"
+    )
+    for batch in batches:
+        count = ROWS_OF_BATCH[batch] if rows is None else rows
+        options = [
+            "--config", str(config), "--data", str(make_data(directory / f"rows{count}", count)),
+            "--batch-size", batch,
+        ]  # fmt: skip
+        if datasets:
+            options += ["--datasets", *datasets]
+        one, serial, workers = (
+            run_cases("language", directory / "out", [*options, *more], cores, must_pass=True)
+            for more, cores in (([], {0}), ([], None), (["-n", "4"], None))
+        )
         print(
-            f"{f'batch {batch}, {rows:,} rows each':24}{one:9.1f}{serial:8.1f}{workers:8.1f}{serial / workers:15.2f}"
-            f"{one / workers:17.2f}{4 * serial / one:9.2f}",
+            f"{f'batch {batch}, {count:,} rows each':24}{one:9.1f}{serial:8.1f}{workers:8.1f}"
+            f"{serial / workers:15.2f}{one / workers:17.2f}{4 * serial / one:9.2f}",
             flush=True,
         )
 
 
-def random_model(directory: Path, width: int, layers: int) -> dict[str, str]:
-    """Build a model of random weights; return its configuration."""
-    name = f"gpt2_{width}x{layers}"
-    build_model(directory / name, width, layers)
-    return {"name": name, "path": str(directory / name), "dtype": "float32"}
+def make_data(folder: Path, count: int) -> Path:
+    """Write so many rows of each dataset to a folder, unless it is there."""
+    from fixtures.datasets.language import make_rows  # noqa: PLC0415
 
-
-def make_data(folder: Path, rows: int) -> Path:
-    """Write so many rows of each dataset to a folder."""
-    import make_rows  # type: ignore[import-not-found]  # noqa: PLC0415
-
+    if folder.is_dir():
+        return folder
     folder.mkdir()
-    for file in sorted(ROWS.glob("*.jsonl")):
-        name, part, _ = file.name.split(".") if file.name.count(".") > 1 else (file.stem, "evaluation", "")
-        count = rows if part == "evaluation" else 200
-        made = make_rows.rows(name, part, count, seed=7, distinct=False)
-        (folder / file.name).write_text("".join(json.dumps(row) + "\n" for row in made))
+    for source in make_rows.SOURCES:
+        for suffix, part, rows in ((".jsonl", "evaluation", count), (".train.jsonl", "train", TRAINING_ROWS)):
+            made = make_rows.rows(source, part, rows, seed=7, distinct=False)
+            text = "".join(json.dumps(row) + "\n" for row in made)
+            (folder / f"{source}{suffix}").write_text(text, encoding="utf-8")
     return folder
 
 
-def run_cases(directory: Path, *options: str, cores: set[int] | None = None) -> float:
-    """Run the language cases on some cores, all where None; return the seconds that the whole run took."""
-    command = [
-        *pinned(cores), sys.executable, "-m", "pytest", "cases/test_language.py", "-q", "-p", "no:cacheprovider",
-        "--work-dir", str(directory / "out"), *options,
-    ]  # fmt: skip
-    begin = time.perf_counter()
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - begin
-    if finished.returncode:
-        raise RuntimeError(finished.stdout[-3000:])
-    return seconds
-
-
 def main() -> None:
-    """Print everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--questions", type=int, default=400)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--skip-suite", action="store_true")
-    parser.add_argument("--skip-peer", action="store_true")
-    parser.add_argument("--peak-of", choices=("ours", "peer"))
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--rows", type=Path)
-    arguments = parser.parse_args()
+    """Print both tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--questions", type=int, default=400, help="questions of each shape (default 400)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
+    parser.add_argument("--skip-peer", action="store_true", help="measure Modelgate alone")
+    parser.add_argument("--skip-suite", action="store_true", help="leave out the whole runs")
+    parser.add_argument(
+        "--batches", nargs="+", choices=ROWS_OF_BATCH, default=list(ROWS_OF_BATCH),
+        help="batch sizes of the whole runs (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rows", type=int, help="rows of each dataset in the whole runs (default: by batch size)"
+    )
+    parser.add_argument("--datasets", nargs="+", default=(), help="datasets of the whole runs (default: all)")
+    parser.add_argument("--peak-of", choices=LIBRARIES, help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
 
     from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
-    sys.path.insert(0, str(ROWS))
-    if arguments.peak_of:
-        rows = json.loads(arguments.rows.read_text())
-        {"ours": Ours, "peer": Peer}[arguments.peak_of](arguments.model).score(rows)
-        # Not ru_maxrss, which a process that was started by a larger one inherits from it.
-        status = Path("/proc/self/status").read_text()
-        print(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
+    if options.peak_of:
+        print_peak(options.peak_of, options.model, options.file)
         return
+    if not options.skip_peer and importlib.util.find_spec("lm_eval") is None:
+        parser.error("lm-eval is not installed: install the extra 'benchmark', or give --skip-peer")
     with tempfile.TemporaryDirectory(prefix="modelgate-language-") as name:
         directory = Path(name)
-        build_model(directory)
-        if not arguments.skip_peer:
-            compare(directory, arguments.questions, arguments.repeats)
-        if not arguments.skip_suite:
-            suite_throughput(directory)
+        build_model(directory / "benchmark")
+        names = ["ours"] if options.skip_peer else ["ours", "peer"]
+        print_comparison(directory / "benchmark", names, options.questions, options.repeats)
+        if not options.skip_suite:
+            print_suite(directory, options.batches, options.rows, options.datasets)
 
 
 if __name__ == "__main__":

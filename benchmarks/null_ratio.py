@@ -1,114 +1,171 @@
-"""How far from the truth a measured speedup is: the same pipeline as baseline and candidate, 20 pairs.
+"""How far a measured speedup is from the truth: one pipeline against itself, whose true speedup is 1.000.
 
-The true ratio is 1.000. The suite judges 20 such pairs under ``-n 4``; beside it stands what the plain
-protocol says of the same pipeline, alone on the machine and in four processes at once. Then three real
-candidates: measured side by side with others on leased cores, alone on one core, and ``--exclusive`` on
-all cores.
+    python benchmarks/null_ratio.py [--pairs 20] [--rounds 40] [--real deepcache scheduler tome]
+    python benchmarks/null_ratio.py --pairs 1 --rounds 6 --samples 4 --workers 2 --real  # smallest
 
-    python benchmarks/null_ratio.py [--pairs 20]
+The suite judges the pairs with four workers. The plain protocol judges the same pipeline alone on the machine, and in as
+many processes at a time. Then three real candidates are judged: next to others on leased cores, alone on one core, and with
+``--exclusive`` on all cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from suite import CANDIDATES, PROMPTS, ROOT, TASKS, run_plain, run_suite, start_plain, write_tasks
+from suite import (
+    PIPELINES,
+    PROMPTS,
+    Judged,
+    Task,
+    finish_plain,
+    read_results,
+    run_cases,
+    shipped_tasks,
+    start_plain,
+    write_tasks,
+)
 
-# What is reported for its own sake is measured for longer than a run's default.
-PRECISELY = ["--ungated-rounds", "40", "--ungated-precision", "0.03"]
-PIPELINE = ROOT / "fixtures/pipelines/baselines/ddim_20.py"
-REAL = {"deepcache": 17, "scheduler": 18, "tome": 6}
+PIPELINE = PIPELINES / "baselines/ddim_20.py"
+REAL = {"deepcache": 17, "scheduler": 18, "tome": 6}  # prompt ids of shipped tasks
+BUSY = 3  # pairs that run next to the real candidates
 
 
-def pair(prompt_id: str, baseline: Path, candidate: Path, target: Path) -> dict:
-    """Return one task with absolute paths."""
-    return {
-        "prompt_id": prompt_id, "difficulty": "easy", "prompt_context": "", "target_file": str(target),
-        "baseline_file": str(baseline), "candidate_file": str(candidate),
-    }  # fmt: skip
+def ungated(task: Task, prompt_id: str) -> Task:
+    """Return a task that asks for no speedup: what is reported for its own sake is measured for all rounds."""
+    return {key: task[key] for key in ("target_file", "baseline_file", "candidate_file")} | {
+        "prompt_id": prompt_id,
+        "difficulty": "easy",
+        "prompt_context": "",
+    }
 
 
-def spread(name: str, ratios: list[float], intervals: list[tuple[float, float]] | None = None) -> None:
-    """Print the distances of ratios from 1."""
+def judge(
+    directory: Path, tasks: Sequence[Task], arguments: Sequence[str], cores: set[int] | None = None
+) -> list[Judged]:
+    """Let the suite judge tasks; return their records."""
+    options = [*write_tasks(directory, tasks), *arguments]
+    with tempfile.TemporaryDirectory(prefix="modelgate-null-") as work:
+        run_cases("acceleration", Path(work), options, cores)
+        records = read_results(Path(work)).records
+    for record in records:
+        if record.speedup.value is None:
+            raise RuntimeError(f"{record.id} has no speedup: {record.reason}")
+    return records
+
+
+def print_spread(
+    name: str, ratios: Sequence[float], intervals: Sequence[tuple[float, float]] | None = None
+) -> None:
+    """Print how far ratios are from 1, and how many intervals contain 1."""
     distances = [abs(ratio - 1) for ratio in ratios]
-    covered = (
-        "" if intervals is None else f"{sum(low <= 1 <= high for low, high in intervals):8}/{len(intervals)}"
-    )
+    covered = ""
+    if intervals is not None:
+        covered = f"{sum(low <= 1 <= high for low, high in intervals):8}/{len(intervals)}"
     print(
         f"{name:44}{min(ratios):8.3f}{max(ratios):8.3f}{100 * statistics.median(distances):9.1f} %"
         f"{100 * max(distances):8.1f} %{covered}"
     )
 
 
-def null_ratios(count: int, directory: Path) -> None:
+def print_null_ratios(
+    directory: Path, count: int, samples: int, workers: int, precisely: Sequence[str]
+) -> None:
     """Measure the same pipeline against itself, by the suite and by the plain protocol."""
-    options = write_tasks(directory, [pair(f"null{i}", PIPELINE, PIPELINE, PIPELINE) for i in range(count)])
+    files = dict.fromkeys(("target_file", "baseline_file", "candidate_file"), str(PIPELINE))
+    tasks = [ungated(files, f"null{number}") for number in range(count)]
     print(f"{'true ratio 1.000':44}{'least':>8}{'most':>8}{'median off':>11}{'worst off':>10}   cover 1")
-    _, results = run_suite("-n", "4", *PRECISELY, *options)
-    found = [record["speedup"] for record in results["records"]]
-    spread(
-        "modelgate -n 4, up to 40 rounds a pair",
-        [f["value"] for f in found],
-        [(f["low"], f["high"]) for f in found],
+    found = [
+        record.speedup
+        for record in judge(directory, tasks, ["-n", str(workers), "--num-samples", str(samples), *precisely])
+    ]
+    print_spread(
+        f"modelgate -n {workers}",
+        [speedup.value for speedup in found if speedup.value is not None],
+        [(s.low, s.high) for s in found if s.low is not None and s.high is not None],
     )
-    print(f"{'':44}rounds: {sorted(f['rounds'] for f in found)}")
+    print(f"{'':44}rounds: {sorted(speedup.rounds for speedup in found)}")
 
-    plain = [*options, "--prompts", str(PROMPTS), "--num-samples", "32", "--batch-size", "4"]
-    one = [*plain, "--only", "null0", "--repeat", str(count)]
-    spread("plain, alone, all cores", [row["ratio"] for row in run_plain(*one)[1]])
-    each = [*plain, "--only", "null0", "--repeat", str(-(-count // 4)), "--threads", "1"]
-    together = [start_plain(*each) for _ in range(4)]
-    rows = [row for process in together for row in json.loads(process.communicate()[0].splitlines()[-1])]
-    spread("plain, four processes at once, 1 thread each", [row["ratio"] for row in rows[:count]])
+    one = [*write_tasks(directory, tasks[:1]), "--prompts", str(PROMPTS), "--num-samples", str(samples)]
+    alone = finish_plain(start_plain(*one, "--repeat", str(count)))
+    print_spread("plain, alone, all cores", [result.ratio for result in alone])
+    each = [*one, "--repeat", str(-(-count // workers)), "--threads", "1"]
+    together = [start_plain(*each) for _ in range(workers)]
+    rows = [result for process in together for result in finish_plain(process)]
+    print_spread(
+        f"plain, {workers} processes at a time, 1 thread each", [result.ratio for result in rows[:count]]
+    )
 
 
-def real_candidates(directory: Path) -> None:
-    """Measure three real candidates side by side, alone on one core, and exclusively on all cores."""
-    annotations = {entry["prompt_id"]: entry for entry in json.loads(TASKS.read_text())}
-    candidates = {entry["prompt_id"]: entry["candidate_file"] for entry in json.loads(CANDIDATES.read_text())}
-    tasks = []
-    for name, number in REAL.items():
-        entry = annotations[number]
-        files = [
-            (TASKS.parent / path).resolve()
-            for path in (entry["baseline_file"], candidates[number], entry["target_file"])
-        ]
-        tasks.append(pair(name, *files))
-    busy = [{**tasks[0], "prompt_id": f"other{i}"} for i in range(3)]
-    print(f"\n{'speedup [interval]':14}" + "".join(f"{name:>24}" for name in REAL))
-    found = {}
-    for how, chosen, options, cores in (
-        ("side by side", tasks + busy, ["-n", "4"], None),
+def print_real_candidates(
+    directory: Path, names: Sequence[str], samples: int, workers: int, precisely: Sequence[str]
+) -> None:
+    """Measure real candidates next to others, alone on one core, and exclusively on all cores."""
+    shipped = {task["prompt_id"]: task for task in shipped_tasks()}
+    tasks = [ungated(shipped[REAL[name]], name) for name in names]
+    busy = [ungated(tasks[0], f"other{number}") for number in range(BUSY)]
+    sizes = ["--num-samples", str(samples), *precisely]
+    print(f"\n{'speedup [interval]':20}" + "".join(f"{name:>24}" for name in names))
+    found: dict[str, list[Judged]] = {}
+    for title, chosen, arguments, cores in (
+        ("next to others", tasks + busy, ["-n", str(workers)], None),
         ("alone, 1 core", tasks, [], {0}),
-        ("--exclusive", tasks, ["-n", "4", "--exclusive"], None),
+        ("--exclusive", tasks, ["-n", str(workers), "--exclusive"], None),
     ):
-        _, results = run_suite(*write_tasks(directory, chosen), *PRECISELY, *options, only_cores=cores)
-        speedups = {record["prompt_id"]: record["speedup"] for record in results["records"]}
-        found[how] = [speedups[name] for name in REAL]
-        cells = (f"{s['value']:.2f} [{s['low']:.2f}, {s['high']:.2f}]" for s in found[how])
-        print(f"{how:14}" + "".join(f"{cell:>24}" for cell in cells))
+        records = {
+            record.prompt_id: record for record in judge(directory, chosen, [*sizes, *arguments], cores)
+        }
+        found[title] = [records[name] for name in names]
+        cells = (
+            f"{record.speedup.value:.2f} [{record.speedup.low:.2f}, {record.speedup.high:.2f}]"
+            for record in found[title]
+        )
+        print(f"{title:20}" + "".join(f"{cell:>24}" for cell in cells))
     for other in ("alone, 1 core", "--exclusive"):
-        overlaps = [
-            a["low"] <= b["high"] and b["low"] <= a["high"]
-            for a, b in zip(found["side by side"], found[other], strict=True)
-        ]
-        print(f"intervals of side by side and {other} overlap: {dict(zip(REAL, overlaps, strict=True))}")
-    print("(an exclusive pair uses all cores: where a candidate gains more from threads than its baseline,")
-    print(" or less, the true ratios differ; the row on one core has the threads of side by side)")
+        overlaps = {
+            name: overlap(first, second)
+            for name, first, second in zip(names, found["next to others"], found[other], strict=True)
+        }
+        print(f"intervals of next to others and {other} overlap: {overlaps}")
+    print(
+        "(An exclusive pair uses all cores. Its true ratio differs where threads help one arm more than the other."
+    )
+    print(" The row on one core has the threads of the row next to others.)")
+
+
+def overlap(first: Judged, second: Judged) -> bool:
+    """Whether the intervals of two speedups overlap."""
+    a, b = first.speedup, second.speedup
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return False
+    return a.low <= b.high and b.low <= a.high
 
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=20)
-    arguments = parser.parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of equal pipelines (default 20)")
+    parser.add_argument("--rounds", type=int, default=40, help="timed rounds per pair at most (default 40)")
+    parser.add_argument("--samples", type=int, default=32, help="samples of each pair (default 32)")
+    parser.add_argument("--workers", type=int, default=4, help="worker processes of the suite (default 4)")
+    parser.add_argument(
+        "--real",
+        nargs="*",
+        choices=REAL,
+        default=list(REAL),
+        help="real candidates (default: all; none skips them)",
+    )
+    options = parser.parse_args()
+    precisely = ["--ungated-rounds", str(options.rounds), "--ungated-precision", "0.03"]
     with tempfile.TemporaryDirectory(prefix="modelgate-null-") as directory:
-        null_ratios(arguments.pairs, Path(directory))
-        real_candidates(Path(directory))
+        print_null_ratios(Path(directory), options.pairs, options.samples, options.workers, precisely)
+        if options.real:
+            print_real_candidates(Path(directory), options.real, options.samples, options.workers, precisely)
 
 
 if __name__ == "__main__":

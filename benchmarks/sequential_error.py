@@ -1,18 +1,18 @@
-"""How often the sequential speedup verdict is wrong, by simulation: the evidence for its constants.
+"""How often the sequential verdict on a speedup is wrong, by simulation: the evidence for its constants.
 
-    python benchmarks/sequential_error.py [--trials 400] [--seed 1]      about two minutes on one core
+    python benchmarks/sequential_error.py [--trials 400] [--seed 1]     # about two minutes on one core
 
-Every trial draws the times of a pair under one model of a machine's noise and follows `SequentialTest` to its
-end. Printed, per noise model:
+Each trial draws the times of a pair from a model of a machine's noise and follows ``SequentialTest`` to its end. Printed
+for each model of noise:
 
-- a candidate exactly at its requirement: how often it passes and how often it fails (each may happen in at
-  most 5 % of trials, the aim is 4 %), and how many rounds are spent;
-- a candidate 1.1, 1.2 and 1.5 times as fast as required: how often it passes, and after how many rounds;
-- how often the interval reported at the end covers the truth (promised: 95 %);
-- the same for the plain intervals at a fixed number of rounds or samples.
+- for a candidate exactly at its requirement: how often it passes and how often it fails (each is allowed in 5 % of
+  trials, the aim is 4 %), and after how many rounds;
+- for a candidate 1.1, 1.2 and 1.5 times as fast as required: how often it passes, and after how many rounds;
+- how often the interval at the end covers the truth (promised: 95 %);
+- how often the intervals at a fixed number of rounds or samples cover the truth.
 
-Every trial resamples with a seed of its own, and 2000 times instead of the default, for speed.
-The standard error of a rate p is sqrt(p (1 - p) / trials). No model is run on the machine: every time is drawn.
+Each trial has its own seed, and draws 2,000 resamples instead of the default, for speed. The standard error of a rate p
+is sqrt(p (1 - p) / trials). All times are drawn; no model runs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,16 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.statistics.paired_times import LOOKS, SequentialTest, quality_loss_interval, ratio_interval
+from bench.core.estimate import Estimate
+from bench.core.gate import Limit, gate
+from bench.statistics.paired_times import quality_loss_interval, ratio_interval
+from bench.statistics.sequential import LOOKS, SequentialTest
 
 Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, int], tuple[Floats, Floats]]
+"""Draws the log times of baseline and candidate, (rounds,) each."""
+Scatter = Callable[[np.random.Generator, int], Floats]
+"""Draws differences of scores, (samples,)."""
 
 REQUIRED = 1.5
 ROUND_SD = 0.06  # of a round's log ratio; the arms share its variance
@@ -54,7 +60,7 @@ def _student_t3(rng: np.random.Generator, rounds: int) -> tuple[Floats, Floats]:
 
 
 def _stalls_in_either_arm(rng: np.random.Generator, rounds: int) -> tuple[Floats, Floats]:
-    """A tenth of the rounds has one arm, either, slowed 1.5 to 3 times."""
+    """In a tenth of the rounds, one of the arms takes 1.5 to 3 times as long."""
     baseline, candidate = _normal(rng, rounds)
     stall = (rng.random(rounds) < STALL_RATE) * np.log(rng.uniform(1.5, 3, rounds))
     in_baseline = rng.random(rounds) < 0.5
@@ -71,8 +77,9 @@ def _autocorrelated(rng: np.random.Generator, rounds: int) -> tuple[Floats, Floa
 
 
 def _lognormal_stall(rng: np.random.Generator, rounds: int) -> Floats:
-    """A tenth of the rounds is slowed by a factor of 1 + lognormal, median 1.6."""
-    return (rng.random(rounds) < STALL_RATE) * np.log1p(rng.lognormal(math.log(0.6), 0.5, rounds))
+    """Draw logarithms of delays: a tenth of the rounds is slower by a factor of 1 + lognormal, median 1.6."""
+    stalled = (rng.random(rounds) < STALL_RATE).astype(np.float64)
+    return stalled * np.log1p(rng.lognormal(math.log(0.6), 0.5, rounds))
 
 
 def _stalls_in_baseline(rng: np.random.Generator, rounds: int) -> tuple[Floats, Floats]:
@@ -96,8 +103,19 @@ NOISES: dict[str, Noise] = {
 }
 
 
+def _normal_scatter(rng: np.random.Generator, samples: int) -> Floats:
+    return rng.normal(0, 1.5, samples)
+
+
+def _skewed_scatter(rng: np.random.Generator, samples: int) -> Floats:
+    return rng.exponential(1.5, samples) - 1.5
+
+
+SCATTERS: dict[str, Scatter] = {"normal": _normal_scatter, "skewed (exponential)": _skewed_scatter}
+
+
 def draw_times(noise: Noise, ratio: float, rng: np.random.Generator, rounds: int) -> tuple[Floats, Floats]:
-    """Seconds of baseline and candidate, shape (rounds,) each, with a true speedup of `ratio`."""
+    """Return seconds of baseline and candidate, (rounds,) each, with a true speedup of ``ratio``."""
     baseline, candidate = noise(rng, rounds)
     return ratio * np.exp(baseline), np.exp(candidate)
 
@@ -105,21 +123,24 @@ def draw_times(noise: Noise, ratio: float, rng: np.random.Generator, rounds: int
 def run_to_decision(
     test: SequentialTest, baseline_s: Floats, candidate_s: Floats, truth: float, seed: int
 ) -> tuple[str, int, bool]:
-    """Decision ("continue": still open after the last look), rounds spent, whether the interval covers."""
-    decision, interval = "continue", None
-    rounds = test.next_look(0)
-    while rounds is not None:
-        interval = test.interval(baseline_s[:rounds], candidate_s[:rounds], seed)
-        decision = test.decide(interval, REQUIRED)
-        if decision != "continue":
+    """Return the verdict, the rounds that it took, and whether the interval covers the truth."""
+    for rounds in test.looks:
+        speedup = test.interval(baseline_s[:rounds], candidate_s[:rounds], seed)
+        verdict = gate(speedup, Limit(bound=REQUIRED)).verdict
+        if verdict != "inconclusive":
             break
-        last, rounds = rounds, test.next_look(rounds)
-    assert interval is not None, "a test has at least one look"
-    return decision, rounds or last, interval.low <= truth <= interval.high
+    return verdict, rounds, covers(speedup, truth)
+
+
+def covers(estimate: Estimate, truth: float) -> bool:
+    """Whether the interval of an estimate contains the truth."""
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.low <= truth <= estimate.high
 
 
 def simulate(noise: Noise, over: float, trials: int, seed: int) -> tuple[float, float, float, float]:
-    """Rates of pass and of fail, mean rounds and coverage at `over` times the requirement."""
+    """Return rates of pass and of fail, mean rounds and coverage at ``over`` times the requirement."""
     rng = np.random.default_rng(seed)
     test = SequentialTest(resamples=RESAMPLES)
     truth = REQUIRED * over
@@ -127,17 +148,17 @@ def simulate(noise: Noise, over: float, trials: int, seed: int) -> tuple[float, 
         run_to_decision(test, *draw_times(noise, truth, rng, max(test.looks)), truth, trial)
         for trial in range(trials)
     ]
-    decisions = [decision for decision, _, _ in outcomes]
+    verdicts, rounds, covered = zip(*outcomes, strict=True)
     return (
-        decisions.count("pass") / trials,
-        decisions.count("fail") / trials,
-        float(np.mean([rounds for _, rounds, _ in outcomes])),
-        float(np.mean([covers for _, _, covers in outcomes])),
+        verdicts.count("pass") / trials,
+        verdicts.count("fail") / trials,
+        float(np.mean(rounds)),
+        float(np.mean(covered)),
     )
 
 
 def print_sequential(trials: int, seed: int) -> None:
-    """The table of errors at the limit and of effort away from it."""
+    """Print the errors at the limit, and the effort away from it."""
     error = 100 * math.sqrt(0.04 * 0.96 / trials)
     print(
         f"Sequential test: looks {LOOKS}, requirement {REQUIRED}, per-round sd {ROUND_SD}, {trials} trials;"
@@ -157,48 +178,43 @@ def print_sequential(trials: int, seed: int) -> None:
 
 
 def print_fixed(trials: int, seed: int) -> None:
-    """The coverage of the plain 95 % intervals at one look; they allow for no autocorrelation."""
-    sizes = (4, 6, 10, 20, 40)
+    """Print the coverage of the 95 % intervals at one look, which do not allow for autocorrelation."""
+    sizes: tuple[int, ...] = (4, 6, 10, 20, 40)
     print(f"\nCoverage of ratio_interval at one look (promised: 95 % of independent rounds), {trials} trials")
     print(f"{'noise':20}" + "".join(f"{f'{n} rounds':>11}" for n in sizes))
     for name, noise in NOISES.items():
         rates = []
         for n in sizes:
             rng = np.random.default_rng(seed + n)
-            intervals = [
-                ratio_interval(*draw_times(noise, 1.5, rng, n), seed=k, resamples=RESAMPLES)
-                for k in range(trials)
-            ]
-            rates.append(np.mean([i.low <= 1.5 <= i.high for i in intervals]))
+            hits = 0
+            for k in range(trials):
+                baseline_s, candidate_s = draw_times(noise, 1.5, rng, n)
+                hits += covers(ratio_interval(baseline_s, candidate_s, seed=k, resamples=RESAMPLES), 1.5)
+            rates.append(hits / trials)
         print(f"{name:20}" + "".join(f"{rate:11.1%}" for rate in rates), flush=True)
     sizes = (5, 10, 30, 100)
     print("\nCoverage of quality_loss_interval: scores 25 +- 3, 4 % lost, differences of sd 1.5")
     print(f"{'differences':20}" + "".join(f"{f'{n} samples':>12}" for n in sizes))
-    for name, scatter in {
-        "normal": lambda rng, n: rng.normal(0, 1.5, n),
-        "skewed (exponential)": lambda rng, n: rng.exponential(1.5, n) - 1.5,
-    }.items():
+    for name, scatter in SCATTERS.items():
         rates = []
         for n in sizes:
             rng = np.random.default_rng(seed + n)
             hits = 0
             for k in range(trials):
                 baseline = rng.normal(25, 3, n)
-                interval = quality_loss_interval(
-                    baseline, 0.96 * baseline - scatter(rng, n), seed=k, resamples=RESAMPLES
-                )
-                hits += interval.low <= 0.04 <= interval.high
+                candidate = 0.96 * baseline - scatter(rng, n)
+                hits += covers(quality_loss_interval(baseline, candidate, seed=k, resamples=RESAMPLES), 0.04)
             rates.append(hits / trials)
         print(f"{name:20}" + "".join(f"{rate:12.1%}" for rate in rates), flush=True)
 
 
 def main() -> None:
-    """Parse the options, print both tables."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=400, help="simulated pairs per cell (default 400)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulation (default 1)")
     options = parser.parse_args()
     started = time.perf_counter()
     print_sequential(options.trials, options.seed)

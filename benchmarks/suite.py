@@ -1,4 +1,4 @@
-"""Runs the suite or the plain protocol as a user would, for the scripts beside this file."""
+"""What the scripts in this folder share: runs of the suite and of the plain protocol, task files, cores."""
 
 from __future__ import annotations
 
@@ -6,72 +6,185 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-TASKS = ROOT / "fixtures/tasks/anno_tiny.json"
-CANDIDATES = ROOT / "fixtures/tasks/gen_tiny.json"
+sys.path.insert(0, str(ROOT))
+
+import msgspec  # noqa: E402
+
+from bench.acceleration.record import Quality, Speedup  # noqa: E402
+
 PROMPTS = ROOT / "fixtures/datasets/shapes_prompts.jsonl"
 CLIP = ROOT / "fixtures/zoo/tiny-clip"
+PIPELINES = ROOT / "fixtures/pipelines"
+_ANNOTATIONS = ROOT / "fixtures/tasks/anno_tiny.json"
+_GENERATIONS = ROOT / "fixtures/tasks/gen_tiny.json"
+_FILES = ("target_file", "baseline_file", "candidate_file")
+_SHOWN_CHARACTERS = 3000  # of the output of a run that failed
+
+Task = dict[str, Any]
+"""An entry of a task file: an annotation with its candidate."""
 
 
-def run_suite(*arguments: str, only_cores: set[int] | None = None) -> tuple[float, dict]:
-    """Run ``pytest cases/`` with arguments; return ``(wall seconds, evaluation_results.json)``."""
-    with tempfile.TemporaryDirectory(prefix="modelgate-bench-") as directory:
-        command = [
-            *pinned(only_cores),
-            sys.executable,
-            "-m",
-            "pytest",
-            "cases/test_acceleration.py",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-        ]
-        command += ["--work-dir", directory, *arguments]
-        begin = time.perf_counter()
-        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - begin
-        results = Path(directory) / "latest" / "evaluation_results.json"
-        if not results.is_file():
-            raise RuntimeError(
-                f"the suite wrote no results:\n{finished.stdout[-3000:]}\n{finished.stderr[-3000:]}"
-            )
-        return seconds, json.loads(results.read_text())
+# Results of acceleration cases ------------------------------------------------------------------------------
 
 
-def run_plain(*arguments: str, environment: dict[str, str] | None = None) -> tuple[float, list[dict]]:
-    """Run the plain protocol; return ``(wall seconds, its results)``."""
+class Judged(msgspec.Struct):
+    """What is read of the record of an acceleration case."""
+
+    id: str
+    verdict: str
+    reason: str
+    speedup: Speedup
+    quality: Quality
+    prompt_id: int | str | None = None
+
+
+class Controls(msgspec.Struct):
+    """How many controls there are, and how many were rejected as they should be."""
+
+    total: int
+    rejected: int
+
+
+class Summary(msgspec.Struct):
+    """Counts of a run; controls are counted apart."""
+
+    total: int
+    passed: int
+    controls: Controls
+
+
+class Results(msgspec.Struct):
+    """What is read of ``evaluation_results.json`` after a run of acceleration cases."""
+
+    summary: Summary
+    records: list[Judged]
+
+
+def read_results(directory: Path) -> Results:
+    """Return the results of the latest run in a work directory."""
+    return msgspec.json.decode(results_file(directory).read_bytes(), type=Results)
+
+
+def results_file(directory: Path) -> Path:
+    """Return where the latest run in a work directory writes its results."""
+    return directory / "latest" / "evaluation_results.json"
+
+
+# Runs -------------------------------------------------------------------------------------------------------
+
+
+def cases_command(
+    kind: str, directory: Path, arguments: Sequence[str] = (), cores: Collection[int] | None = None
+) -> list[str]:
+    """Return the command that runs the cases of a kind, as a user would; its results go to a work directory."""
+    return [
+        *pinned(cores), sys.executable, "-m", "pytest", f"cases/test_{kind}.py", "-q", "-p", "no:cacheprovider",
+        "--work-dir", str(directory), *arguments,
+    ]  # fmt: skip
+
+
+def run_cases(
+    kind: str,
+    directory: Path,
+    arguments: Sequence[str] = (),
+    cores: Collection[int] | None = None,
+    *,
+    must_pass: bool = False,
+) -> float:
+    """Run the cases of a kind; return the seconds that it took, the start of Python included.
+
+    Raises:
+        RuntimeError: a run that wrote no results, or with ``must_pass`` one that did not pass.
+    """
     begin = time.perf_counter()
-    finished = start_plain(*arguments, environment=environment)
-    output, errors = finished.communicate()
+    finished = subprocess.run(
+        cases_command(kind, directory, arguments, cores),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     seconds = time.perf_counter() - begin
-    if finished.returncode:
-        raise RuntimeError(f"the plain protocol failed:\n{errors[-3000:]}")
-    return seconds, json.loads(output.splitlines()[-1])
+    if not results_file(directory).is_file() or (must_pass and finished.returncode):
+        raise RuntimeError(
+            f"pytest cases/test_{kind}.py ended with exit code {finished.returncode}, expected a run with results:\n"
+            f"{finished.stdout[-_SHOWN_CHARACTERS:]}\n{finished.stderr[-_SHOWN_CHARACTERS:]}"
+        )
+    return seconds
 
 
-def start_plain(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
-    """Start the plain protocol without waiting for it."""
+def pinned(cores: Collection[int] | None) -> list[str]:
+    """Return the beginning of a command that runs on these cores only; None is all of them."""
+    return [] if cores is None else ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))]
+
+
+# The plain protocol -----------------------------------------------------------------------------------------
+
+
+class PlainResult(msgspec.Struct):
+    """What the plain protocol says of a pair.
+
+    Attributes:
+        id: of the case.
+        ratio: seconds of the baseline over seconds of the candidate.
+        loss: relative loss of the CLIP score, a fraction; None where no CLIP model was given.
+    """
+
+    id: str
+    ratio: float
+    loss: float | None = None
+
+
+def start_plain(*arguments: str) -> subprocess.Popen[str]:
+    """Start the plain protocol; ``finish_plain`` waits for it."""
     command = [sys.executable, str(ROOT / "benchmarks/plain_protocol.py"), *arguments]
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, **(environment or {})},
-    )  # fmt: skip
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
 
 
-def write_tasks(directory: Path, tasks: list[dict]) -> list[str]:
-    """Write annotation and generation lists for tasks with absolute paths; return the options that name them."""
+def finish_plain(process: subprocess.Popen[str]) -> list[PlainResult]:
+    """Wait for the plain protocol and return its results.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    output, errors = process.communicate()
+    if process.returncode:
+        raise RuntimeError(
+            f"the plain protocol ended with exit code {process.returncode}, expected 0:\n{errors[-_SHOWN_CHARACTERS:]}"
+        )
+    return msgspec.json.decode(output.splitlines()[-1], type=list[PlainResult])
+
+
+# Task files -------------------------------------------------------------------------------------------------
+
+
+def shipped_tasks() -> list[Task]:
+    """Return the tasks that ship, without controls, with their candidates and absolute paths."""
+    annotations, generations = (
+        json.loads(file.read_text(encoding="utf-8")) for file in (_ANNOTATIONS, _GENERATIONS)
+    )
+    candidates = {entry["prompt_id"]: entry["candidate_file"] for entry in generations}
+    tasks: list[Task] = []
+    for entry in annotations:
+        if "expect" not in entry:
+            task = {**entry, "candidate_file": candidates[entry["prompt_id"]]}
+            tasks.append(task | {key: str((_ANNOTATIONS.parent / task[key]).resolve()) for key in _FILES})
+    return tasks
+
+
+def write_tasks(directory: Path, tasks: Sequence[Task]) -> list[str]:
+    """Write tasks with absolute paths to an annotation and a generation list; return the options that name them."""
     annotations = [{key: value for key, value in task.items() if key != "candidate_file"} for task in tasks]
     generations = [{key: task[key] for key in ("prompt_id", "candidate_file")} for task in tasks]
-    anno, gen = directory / "anno.json", directory / "gen.json"
-    anno.write_text(json.dumps(annotations))
-    gen.write_text(json.dumps(generations))
-    return ["--tasks", str(anno), "--candidates", str(gen)]
-
-
-def pinned(cores: set[int] | None) -> list[str]:
-    """Return the command prefix that confines a command to these cores."""
-    return [] if cores is None else ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))]
+    annotation_file, generation_file = directory / "anno.json", directory / "gen.json"
+    annotation_file.write_text(json.dumps(annotations), encoding="utf-8")
+    generation_file.write_text(json.dumps(generations), encoding="utf-8")
+    return ["--tasks", str(annotation_file), "--candidates", str(generation_file)]

@@ -1,57 +1,98 @@
-"""What a verdict costs: the shipped tasks judged by the suite, against the plain protocol on the same pairs.
-
-Prints wall times and their ratios, all from one run of this script. Controls are left out on both sides, and
-so is the torch.compile task, whose compiler takes the same time wherever it runs.
+"""What a verdict costs: the time of the suite for the shipped tasks, against that of the plain protocol.
 
     python benchmarks/verdict_cost.py [--num-samples 64] [--batch-size 4] [--skip-serial]
+    python benchmarks/verdict_cost.py --only 18 --num-samples 4 --max-rounds 6 --workers 2 --skip-serial  # smallest
+
+Prints wall times and their ratios, all from one run of this script, and both protocols' results for each task. Controls
+are left out on both sides. So is the task of torch.compile, whose compiler takes the same time everywhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from suite import CANDIDATES, CLIP, PROMPTS, TASKS, run_plain, run_suite
+from suite import (
+    CLIP,
+    PROMPTS,
+    Judged,
+    PlainResult,
+    Results,
+    finish_plain,
+    read_results,
+    run_cases,
+    shipped_tasks,
+    start_plain,
+    write_tasks,
+)
 
-EXCLUDED = "not control and not ddim-11"
+COMPILED = 11
+
+
+def judged_by_suite(arguments: Sequence[str]) -> tuple[float, Results]:
+    """Return the seconds of a run of the suite, and its results."""
+    with tempfile.TemporaryDirectory(prefix="modelgate-cost-") as directory:
+        seconds = run_cases("acceleration", Path(directory), arguments)
+        return seconds, read_results(Path(directory))
+
+
+def judged_by_plain(arguments: Sequence[str]) -> tuple[float, list[PlainResult]]:
+    """Return the seconds of the plain protocol, and its results."""
+    begin = time.perf_counter()
+    results = finish_plain(start_plain(*arguments))
+    return time.perf_counter() - begin, results
+
+
+def print_task(record: Judged, peer: PlainResult) -> None:
+    """Print what both say of a task."""
+    speedup, loss = record.speedup, record.quality.loss
+    ours = "-" if speedup.value is None else f"{speedup.value:.2f} [{speedup.low:.2f}, {speedup.high:.2f}]"
+    lost, peer_lost = ("-" if found is None else f"{100 * found:.1f} %" for found in (loss, peer.loss))
+    print(f"{record.id:44}{ours:>24}{peer.ratio:8.2f}{lost:>9}{peer_lost:>9}")
 
 
 def main() -> None:
-    """Run all three and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--num-samples", default="64")
-    parser.add_argument("--batch-size", default="4")
-    parser.add_argument("--skip-serial", action="store_true")
-    arguments = parser.parse_args()
-    sizes = ["--num-samples", arguments.num_samples, "--batch-size", arguments.batch_size]
+    """Run the suite and the plain protocol, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--num-samples", default="64", help="samples of each task (default 64)")
+    parser.add_argument("--batch-size", default="4", help="images per call (default 4)")
+    parser.add_argument("--max-rounds", default="40", help="timed rounds of each task (default 40)")
+    parser.add_argument("--only", nargs="+", metavar="ID", help="prompt ids of the tasks (default: all)")
+    parser.add_argument("--workers", default="4", help="worker processes of the suite (default 4)")
+    parser.add_argument("--skip-serial", action="store_true", help="leave out the run without workers")
+    options = parser.parse_args()
+    tasks = [
+        task
+        for task in shipped_tasks()
+        if task["prompt_id"] != COMPILED and (options.only is None or str(task["prompt_id"]) in options.only)
+    ]
+    if not tasks:
+        parser.error(f"--only {' '.join(options.only)}: no shipped task has one of these prompt ids")
+    with tempfile.TemporaryDirectory(prefix="modelgate-cost-") as directory:
+        sizes = ["--num-samples", options.num_samples, "--batch-size", options.batch_size]
+        common = [*write_tasks(Path(directory), tasks), *sizes]
+        suite = [*common, "--max-rounds", options.max_rounds]
+        parallel_s, results = judged_by_suite(["-n", options.workers, *suite])
+        serial_s = None if options.skip_serial else judged_by_suite(suite)[0]
+        plain_s, plain = judged_by_plain([*common, "--prompts", str(PROMPTS), "--clip", str(CLIP)])
 
-    parallel_s, results = run_suite("-n", "4", "-k", EXCLUDED, *sizes)
-    records = results["records"]
-    ids = [str(record["prompt_id"]) for record in records]
-    serial_s = None if arguments.skip_serial else run_suite("-k", EXCLUDED, *sizes)[0]
-    plain_s, plain = run_plain(
-        "--tasks", str(TASKS), "--candidates", str(CANDIDATES), "--prompts", str(PROMPTS), "--clip", str(CLIP),
-        *sizes, "--only", *ids,
-    )  # fmt: skip
-
-    print(f"{len(records)} tasks, {arguments.num_samples} samples each, batches of {arguments.batch_size}")
+    print(f"{len(tasks)} tasks, {options.num_samples} samples each, batches of {options.batch_size}")
     print(f"{'protocol':34}{'seconds':>9}{'plain / this':>14}")
     print(f"{'plain, one process, all cores':34}{plain_s:9.1f}{1:14.2f}")
     if serial_s is not None:
         print(f"{'modelgate, serial':34}{serial_s:9.1f}{plain_s / serial_s:14.2f}")
-    print(f"{'modelgate, -n 4':34}{parallel_s:9.1f}{plain_s / parallel_s:14.2f}")
+    print(f"{f'modelgate, -n {options.workers}':34}{parallel_s:9.1f}{plain_s / parallel_s:14.2f}")
     if serial_s is not None:
-        print(f"serial / -n 4: {serial_s / parallel_s:.2f}")
-    print(f"verdicts of -n 4: {results['summary']['passed']} passed of {results['summary']['total']}")
+        print(f"serial / -n {options.workers}: {serial_s / parallel_s:.2f}")
+    print(f"verdicts of -n {options.workers}: {results.summary.passed} passed of {results.summary.total}")
     print(f"{'task':44}{'speedup [interval]':>24}{'plain':>8}{'loss':>9}{'plain':>9}")
-    for record, peer in zip(records, plain, strict=True):
-        speedup, loss = record["speedup"], record["quality"]["loss"]
-        found = (
-            f"{speedup['value']:.2f} [{speedup['low']:.2f}, {speedup['high']:.2f}]"
-            if speedup["value"]
-            else "-"
-        )
-        ours = "-" if loss is None else f"{100 * loss:.1f} %"
-        print(f"{record['id']:44}{found:>24}{peer['ratio']:8.2f}{ours:>9}{100 * peer['loss']:7.1f} %")
+    for record, peer in zip(results.records, plain, strict=True):
+        print_task(record, peer)
 
 
 if __name__ == "__main__":

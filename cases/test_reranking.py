@@ -1,25 +1,26 @@
 """How near the top do rankers put what is relevant?
 
-One test per ranker and query set. Every query has candidates of its own; equal scores are ordered against the
-ranker, so that no score is gained by a tie. The gain over a random order must lie above zero with its whole
-interval, and so must the score above what is required.
+One test per ranker and query set. Every query has candidates of its own. Equal scores are ordered against the ranker, so
+that a tie gains nothing. A ranker passes when its gain over a random order is above zero by its whole interval, and its
+score reaches what is required.
 """
 
 from __future__ import annotations
 
 
-def test_ranking(ranking, reranking):
-    outcome = reranking.rank()
+def test_reranking(reranking_case, evaluation):
+    outcome = evaluation.run()
     assert outcome.gain.holds, outcome.reason
     assert outcome.score.holds, outcome.reason
+    assert outcome.holds, outcome.reason
 
 
-def test_ranking_control_is_rejected(ranking_control, reranking):
-    """A control is a ranker with a known fault: it is green when that very fault is found."""
-    verdict = reranking.verdict()
+def test_reranking_control_is_rejected(reranking_control, evaluation):
+    """A control is a ranker with a known fault; it is green when that very fault is found."""
+    verdict = evaluation.verdict()
     assert not verdict.holds, (
-        f"expected {ranking_control.expect}, but nothing was found wrong: {verdict.reason}"
+        f"expected {reranking_control.expect}, but nothing was found wrong: {verdict.reason}"
     )
-    assert verdict.reason_code == ranking_control.expect, (
-        f"expected {ranking_control.expect}: {verdict.reason}"
+    assert verdict.reason_code == reranking_control.expect, (
+        f"expected {reranking_control.expect}: {verdict.reason}"
     )

@@ -1,3 +1,3 @@
-"""Lists of datasets that configurations share."""
+"""A list of datasets that several configurations share."""
 
 reasoning = ["siqa_gen", "winograd_ppl", "piqa_ll"]

@@ -1,7 +1,7 @@
-"""A run of the shipped model on a few datasets; lists from other files beside this one can be imported."""
+"""A run of the shipped model on a few datasets. A configuration may import lists from files next to it."""
 
 from demo_datasets import reasoning
 
 models = ["tiny_lm"]
 datasets = [*reasoning, {"name": "gsm8k_gen", "min_score": 10}]
-summary_groups = [{"name": "reasoning", "datasets": reasoning, "how": "average"}]
+summary_groups = [{"name": "reasoning", "datasets": reasoning, "rule": "average"}]

@@ -15,9 +15,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Helpers are imported by their bare names, from every folder of tests.
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+pytest_plugins = ("pytester",)
 pytest.register_assert_rewrite("arms")
 
 import arms  # noqa: E402
+from comparing import one_thread  # noqa: E402, F401  a fixture for every folder
+
+# Warnings are errors in tests, but for these.
+TOLERATED = (
+    # diffusers' Euler schedulers hand torch tensors to NumPy 2 in a form that it will give up.
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+    # Tests make pipelines whose images hold NaN, which diffusers turns into bytes.
+    "ignore:invalid value encountered in cast:RuntimeWarning:diffusers.image_processor",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make warnings errors. Cases are not concerned: a model of a user's may warn."""
+    for line in ("error", *TOLERATED):
+        config.addinivalue_line("filterwarnings", line)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.core.files import replace_file
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -20,8 +22,8 @@ T = TypeVar("T")
 class ContentCache:
     """A directory of array files, each named by the hash of everything that determines its content.
 
-    Entries appear atomically, so a reader needs no lock; :meth:`locked` is for those who would
-    otherwise compute the same thing twice.
+    Entries appear atomically, so a reader needs no lock. A process that computes an entry holds :meth:`locked`, so that
+    nothing is computed twice.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -56,15 +58,13 @@ class ContentCache:
     def load_json(self, key: str) -> Any:
         """Return the plain value stored under a key, or None."""
         try:
-            return json.loads((self._directory / f"{key}.json").read_text())
+            return json.loads((self._directory / f"{key}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
     def store_json(self, key: str, value: Any) -> None:
         """Store a plain value under a key."""
-        temporary = self._directory / f".{key}.{os.getpid()}.json"
-        temporary.write_text(json.dumps(value))
-        temporary.replace(self._directory / f"{key}.json")
+        replace_file(self._directory / f"{key}.json", json.dumps(value))
 
     def once(self, key: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Return the arrays of a key, made by whichever worker is first; what ``make`` raises stores nothing."""

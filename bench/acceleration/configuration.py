@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from bench.acceleration.detectors.shipped import METHODS
+from bench.acceleration.methods import Parameters
+from bench.acceleration.protocol.messages import Described, Observed, json_value
 from bench.acceleration.source.reading import SourceReading
+from bench.core.record import Json
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
 """Fields in which a candidate must equal its target."""
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Mismatch(msgspec.Struct, kw_only=True, frozen=True):
+    """A field in which a candidate differs from its target, with both values."""
+
+    field: str
+    target: Any
+    candidate: Any
+
+    def __str__(self) -> str:
+        """Return the field with both values."""
+        return f"{self.field}: target {self.target!r}, candidate {self.candidate!r}"
+
+
+class Disagreement(msgspec.Struct, kw_only=True, frozen=True):
+    """A field in which the text of a file differs from the object that it makes, with both values."""
+
+    field: str
+    source: Any
+    observed: Any
+
+
+class Said(msgspec.Struct, kw_only=True, frozen=True):
+    """What the text of a file says; None is not said."""
+
+    pipeline_class: str | None = None
+    model_id: str | None = None
+    scheduler_class: str | None = None
+    num_inference_steps: int | None = None
+    methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
+
+
+class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     """What one arm is, and what it did in its first call.
 
     Attributes:
@@ -27,99 +61,101 @@ class Configuration:
         denoiser_calls_per_image: samples that went through the denoiser per image; guidance counts twice.
         denoiser_layer_calls: executions of the denoiser's layers in the first call, None if not countable.
         source: the same as the text of the file says.
-        disagreements: fields in which the source and the object differ, each with both values.
+        disagreements: fields in which the source and the object differ.
     """
 
-    pipeline_class: str | None
-    model_id: str | None
-    scheduler_class: str | None
-    num_inference_steps: int | None
-    scheduler_steps: int | None
-    entry_point: str
-    methods: dict[str, dict]
-    dtypes: dict[str, str]
-    denoiser_calls_per_image: float | None
-    denoiser_layer_calls: int | None
-    source: dict[str, Any] = field(default_factory=dict)
-    disagreements: list[dict] = field(default_factory=list)
+    pipeline_class: str | None = None
+    model_id: str | None = None
+    scheduler_class: str | None = None
+    num_inference_steps: int | None = None
+    scheduler_steps: int | None = None
+    entry_point: str = "__call__"
+    methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
+    dtypes: dict[str, str] = msgspec.field(default_factory=dict)
+    denoiser_calls_per_image: float | None = None
+    denoiser_layer_calls: int | None = None
+    source: Said = msgspec.field(default_factory=Said)
+    disagreements: list[Disagreement] = msgspec.field(default_factory=list)
 
-    def to_record(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return all fields as plain builtins."""
-        return asdict(self)
+        plain: Json = msgspec.to_builtins(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Json) -> Configuration:
+        """Return the configuration of plain builtins."""
+        return msgspec.convert(data, cls)
 
 
-def combine(described: dict, observed: dict, source: SourceReading) -> Configuration:
+def combine(described: Described, observed: Observed, source: SourceReading) -> Configuration:
     """Put together what the arm reported of its object and of its first call, and the reading of its text."""
-    said = {
-        "pipeline_class": source.pipeline_class,
-        "model_id": _resolved(source.model_id),
-        "scheduler_class": source.scheduler_class,
-        "num_inference_steps": source.num_inference_steps,
-        "methods": {name: dict(parameters) for name, parameters in source.methods.items()},
-    }
-    steps = observed.get("num_inference_steps")
-    seen = {
-        "pipeline_class": described.get("pipeline_class"),
-        "model_id": described.get("model_id"),
-        "scheduler_class": described.get("scheduler_class"),
-        "num_inference_steps": steps,
-        "methods": described.get("methods", {}),
-    }
+    said = Said(
+        pipeline_class=source.pipeline_class,
+        model_id=_resolved(source.model_id),
+        scheduler_class=source.scheduler_class,
+        num_inference_steps=source.num_inference_steps,
+        methods=json_value(source.methods),
+    )
+    steps = observed.num_inference_steps
     return Configuration(
-        pipeline_class=seen["pipeline_class"],
-        model_id=seen["model_id"],
-        scheduler_class=seen["scheduler_class"],
+        pipeline_class=described.pipeline_class,
+        model_id=described.model_id,
+        scheduler_class=described.scheduler_class,
         # A pipeline without a scheduler of diffusers shows no steps; then the text is all there is.
         num_inference_steps=steps if steps is not None else source.num_inference_steps,
-        scheduler_steps=observed.get("scheduler_steps") or None,
-        entry_point=described.get("entry_point", "__call__"),
-        methods=seen["methods"],
-        dtypes=described.get("dtypes", {}),
-        denoiser_calls_per_image=observed.get("denoiser_calls_per_image") or None,
-        denoiser_layer_calls=observed.get("denoiser_layer_calls"),
+        scheduler_steps=observed.scheduler_steps or None,
+        entry_point=described.entry_point,
+        methods=described.methods,
+        dtypes=described.dtypes,
+        denoiser_calls_per_image=observed.denoiser_calls_per_image or None,
+        denoiser_layer_calls=observed.denoiser_layer_calls,
         source=said,
-        disagreements=_disagreements(said, seen),
+        disagreements=_disagreements(said, described, steps),
     )
 
 
-def mismatches(target: Configuration, candidate: Configuration) -> list[dict]:
-    """Return ``{"field", "target", "candidate"}`` for every compared field that differs.
+def mismatches(target: Configuration, candidate: Configuration) -> list[Mismatch]:
+    """Return every compared field that differs.
 
     The steps that the scheduler took are only listed where the steps asked for are equal: otherwise they
     say the same thing twice.
     """
     found = [
-        {"field": name, "target": getattr(target, name), "candidate": getattr(candidate, name)}
+        Mismatch(field=name, target=getattr(target, name), candidate=getattr(candidate, name))
         for name in COMPARED
         if getattr(target, name) != getattr(candidate, name)
     ]
-    fields = {entry["field"] for entry in found}
+    fields = {entry.field for entry in found}
     if fields & {"num_inference_steps", "scheduler_class"}:
-        found = [entry for entry in found if entry["field"] != "scheduler_steps"]
+        found = [entry for entry in found if entry.field != "scheduler_steps"]
     return found
 
 
-def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[dict]:
+def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:
     """Return a mismatch for every required acceleration method that is not in place on the candidate."""
     return [
-        {"field": f"methods.{name}", "target": "required", "candidate": None}
+        Mismatch(field=f"methods.{name}", target="required", candidate=None)
         for name in required
         if name not in candidate.methods
     ]
 
 
-def _disagreements(said: dict[str, Any], seen: dict[str, Any]) -> list[dict]:
+def _disagreements(said: Said, described: Described, steps: int | None) -> list[Disagreement]:
     found = []
     for name in ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps"):
+        source = getattr(said, name)
+        observed = steps if name == "num_inference_steps" else getattr(described, name)
         # What the text does not say, or says through an Auto class, contradicts nothing.
-        unsaid = said[name] is None or (
-            name == "pipeline_class" and str(said[name]).startswith(("Auto", "DiffusionPipeline"))
+        unsaid = source is None or (
+            name == "pipeline_class" and str(source).startswith(("Auto", "DiffusionPipeline"))
         )
-        if not unsaid and said[name] != seen[name]:
-            found.append({"field": name, "source": said[name], "observed": seen[name]})
-    for name in sorted(said["methods"].keys() ^ seen["methods"].keys()):
-        in_source = name in said["methods"]
-        found.append({"field": f"methods.{name}", "source": in_source, "observed": not in_source})
+        if not unsaid and source != observed:
+            found.append(Disagreement(field=name, source=source, observed=observed))
+    for name in sorted(said.methods.keys() ^ described.methods.keys()):
+        if name not in METHODS or METHODS[name].is_in_source:
+            in_source = name in said.methods
+            found.append(Disagreement(field=f"methods.{name}", source=in_source, observed=not in_source))
     return found
 
 

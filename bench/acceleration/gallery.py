@@ -28,7 +28,7 @@ class Gallery:
         """Take the images of a batch; returns False, with the problem noted, when they cannot be used."""
         if len(batch.images) != len(indices):
             self.problems.append(
-                f"the {self.role} returned {len(batch.images)} images for {len(indices)} prompts; one a prompt is expected"
+                f"the {self.role} returned {len(batch.images)} images for {len(indices)} prompts; expected one per prompt"
             )
             return False
         self.images.update(zip(indices, batch.images, strict=True))

@@ -1,25 +1,25 @@
-"""The gates of an acceleration case: from numbers and their intervals to verdicts. Pure functions."""
+"""The gates of an acceleration case: from estimates to verdicts. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
-from bench.core.case import AccelerationCase
-from bench.core.record import Verdict
-from bench.statistics.paired_times import Interval
+from bench.acceleration.case import AccelerationCase
+from bench.acceleration.configuration import Mismatch
+from bench.acceleration.record import PointEstimate
+from bench.core.estimate import Estimate
+from bench.core.gate import Limit, gate
+from bench.core.verdict import PASSED, Verdict
 
 SUSPICIOUS_SPEEDUP = 10.0
 
 
-def judge_configuration(mismatches: Sequence[dict]) -> Verdict:
+def judge_configuration(mismatches: Sequence[Mismatch]) -> Verdict:
     """Pass when the candidate's configuration equals the target's; a fail lists each field with both values."""
     if not mismatches:
         return Verdict("pass", "passed", "configuration equals the target's")
-    fields = "; ".join(
-        f"{entry['field']}: target {entry['target']!r}, candidate {entry['candidate']!r}"
-        for entry in mismatches
-    )
+    fields = "; ".join(map(str, mismatches))
     return Verdict(
         "fail", "config_mismatch", f"configuration differs from the target's: {fields}; align the candidate"
     )
@@ -28,67 +28,82 @@ def judge_configuration(mismatches: Sequence[dict]) -> Verdict:
 def judge_images(problems: Sequence[str]) -> Verdict:
     """Pass when nothing is wrong with the candidate's images themselves."""
     if not problems:
-        return Verdict("pass", "passed", "")
+        return PASSED
     return Verdict("fail", "degenerate_output", f"{problems[0]}; look at what the candidate returns")
 
 
-def judge_quality(loss: Interval, allowed: float) -> Verdict:
-    """Compare the interval of the quality loss with the allowance; both are fractions."""
+def judge_quality(loss: Estimate, allowed: float) -> Verdict:
+    """Compare the quality loss with the allowance; both are fractions, and the allowance itself is too much."""
+    limit = Limit(
+        bound=allowed,
+        at_most=True,
+        strict=True,
+        missed="quality_lost",
+        undecided="quality_undecided",
+        advice="accelerate less aggressively",
+        more="raise --num-samples",
+    )
     found = f"quality loss {percent(loss.value)} [{percent(loss.low)}, {percent(loss.high)}]"
-    if loss.high < allowed:
-        return Verdict("pass", "passed", f"{found} is within {percent(allowed)}")
-    if loss.low > allowed:
-        return Verdict(
-            "fail",
-            "quality_lost",
-            f"{found} is above the allowed {percent(allowed)}; accelerate less aggressively",
-        )
-    return Verdict(
-        "inconclusive",
-        "quality_undecided",
-        f"inconclusive: {found} contains the allowed {percent(allowed)}; raise --num-samples",
+    return _worded(
+        gate(loss, limit),
+        limit,
+        passed=f"{found} is within {percent(allowed)}",
+        missed=f"{found} is above the allowed {percent(allowed)}",
+        undecided=f"{found} contains the allowed {percent(allowed)}",
     )
 
 
-def judge_speedup(speedup: Interval, required: float | None, rounds: int) -> Verdict:
-    """Compare the interval of the speedup with the requirement; without one it is only reported."""
+def judge_speedup(speedup: Estimate, required: float | None, rounds: int) -> Verdict:
+    """Compare the speedup with the requirement, which is reached at its exact value; without one it is reported."""
     found = f"speedup {speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
     if required is None:
-        return Verdict("pass", "passed", f"{found}, not gated")
-    if speedup.low >= required:
-        return Verdict("pass", "passed", f"{found} reaches {required:g}x")
-    if speedup.high < required:
-        return Verdict(
-            "fail",
-            "speedup_missed",
-            f"{found} misses the required {required:g}x; the candidate must be faster",
-        )
-    return Verdict(
-        "inconclusive",
-        "speedup_undecided",
-        f"inconclusive: {found} contains the required {required:g}x after {rounds} rounds; "
-        "raise --time-budget and --max-rounds, or use --exclusive on a quiet machine",
+        return gate(speedup, None, shown=f"{found}, not gated")
+    limit = Limit(
+        bound=required,
+        missed="speedup_missed",
+        undecided="speedup_undecided",
+        advice="the candidate must be faster",
+        more="raise --time-budget and --max-rounds, or use --exclusive on a quiet machine",
+    )
+    return _worded(
+        gate(speedup, limit),
+        limit,
+        passed=f"{found} reaches {required:g}x",
+        missed=f"{found} misses the required {required:g}x",
+        undecided=f"{found} contains the required {required:g}x after {rounds} rounds",
     )
 
 
-def judge_latency(latency: Interval | None, allowed_s: float | None, rounds: int) -> Verdict:
-    """Compare the interval of the seconds per image with the limit; without one nothing is said."""
-    if allowed_s is None or latency is None:
-        return Verdict("pass", "passed", "")
+def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int) -> Verdict:
+    """Compare the seconds per image with the limit, which is kept at its exact value; without one nothing is said."""
+    if allowed_s is None:
+        return PASSED
+    limit = Limit(
+        bound=allowed_s,
+        at_most=True,
+        missed="latency_missed",
+        undecided="latency_undecided",
+        advice="the candidate must be faster",
+        more="raise --time-budget",
+    )
     found = f"latency {latency.value:.3f} s [{latency.low:.3f}, {latency.high:.3f}] per image"
-    if latency.high <= allowed_s:
-        return Verdict("pass", "passed", f"{found} is within {allowed_s:g} s")
-    if latency.low > allowed_s:
-        return Verdict(
-            "fail",
-            "latency_missed",
-            f"{found} is above the allowed {allowed_s:g} s; the candidate must be faster",
-        )
-    return Verdict(
-        "inconclusive",
-        "latency_undecided",
-        f"inconclusive: {found} contains the allowed {allowed_s:g} s after {rounds} rounds; raise --time-budget",
+    return _worded(
+        gate(latency, limit),
+        limit,
+        passed=f"{found} is within {allowed_s:g} s",
+        missed=f"{found} is above the allowed {allowed_s:g} s",
+        undecided=f"{found} contains the allowed {allowed_s:g} s after {rounds} rounds",
     )
+
+
+def _worded(verdict: Verdict, limit: Limit, *, passed: str, missed: str, undecided: str) -> Verdict:
+    """Return a verdict in the words of its gate, with what to do unless it passed."""
+    reasons = {
+        "pass": passed,
+        "fail": f"{missed}; {limit.advice}",
+        "inconclusive": f"inconclusive: {undecided}; {limit.more}",
+    }
+    return replace(verdict, reason=reasons[verdict.verdict])
 
 
 def judge_too_few_rounds(case: AccelerationCase, rounds: int, least: int) -> tuple[Verdict, Verdict]:
@@ -97,10 +112,9 @@ def judge_too_few_rounds(case: AccelerationCase, rounds: int, least: int) -> tup
         f"inconclusive: only {rounds} timed rounds fitted into the budget, at least {least} are needed; "
         "raise --time-budget and --max-rounds"
     )
-    unmeasured = Verdict("pass", "passed", "")
     return (
-        unmeasured if case.max_latency_s is None else Verdict("inconclusive", "latency_undecided", reason),
-        unmeasured if case.required_speedup is None else Verdict("inconclusive", "speedup_undecided", reason),
+        PASSED if case.max_latency_s is None else Verdict("inconclusive", "latency_undecided", reason),
+        PASSED if case.required_speedup is None else Verdict("inconclusive", "speedup_undecided", reason),
     )
 
 
@@ -110,7 +124,7 @@ def achievement(
     """Return ``(rate, ratio)`` of a hard task with a requirement, else ``(None, None)``.
 
     The rate is 0 unless configuration and quality hold, otherwise speedup over required speedup, at most
-    1; the ratio is the same uncapped, None where no speedup was measured.
+    1; the ratio is the same without the cap, None where no speedup was measured.
     """
     if case.difficulty != "hard" or case.required_speedup is None or case.is_control:
         return None, None
@@ -122,22 +136,21 @@ def achievement(
 
 def point_estimate(
     case: AccelerationCase, speedup: float | None, loss: float | None, latency_s: float | None
-) -> dict[str, Any]:
-    """Return the verdicts that the bare numbers would give, as papers report them, without intervals."""
-    checks = {
-        "quality": None if loss is None else loss <= case.max_quality_loss,
-        "speedup": None
+) -> PointEstimate:
+    """Return the verdicts that the bare values would give, as papers report them, without intervals."""
+    found = PointEstimate(
+        quality=None if loss is None else loss <= case.max_quality_loss,
+        speedup=None
         if case.required_speedup is None or speedup is None
         else speedup >= case.required_speedup,
-        "latency": None
-        if case.max_latency_s is None or latency_s is None
-        else latency_s <= case.max_latency_s,
-    }
-    decided = [value for value in checks.values() if value is not None]
-    verdict = None if not decided else "pass" if all(decided) else "fail"
-    return {**checks, "verdict": verdict}
+        latency=None if case.max_latency_s is None or latency_s is None else latency_s <= case.max_latency_s,
+    )
+    decided = [value for value in (found.quality, found.speedup, found.latency) if value is not None]
+    if decided:
+        found.verdict = "pass" if all(decided) else "fail"
+    return found
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float | None) -> str:
     """Format a fraction as percent with one decimal: 0.0123 is ``1.2 %``, and never ``-0.0 %``."""
-    return f"{100 * fraction:z.1f} %"
+    return "-" if fraction is None else f"{100 * fraction:z.1f} %"

@@ -25,9 +25,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleStream:
-    """The samples of a run, without end: the drawn ones decide on quality, all further ones serve the clock.
+    """The samples of a run, without end: the drawn ones decide on quality, all further ones only serve the timing.
 
-    A further sample repeats a prompt with a new seed, so that no timed round ever repeats an image.
+    A further sample repeats a prompt with a new seed, so that no timed round repeats an image.
 
     Attributes:
         drawn: the samples on which quality is decided.
@@ -109,7 +109,7 @@ def _rows(source: str, split: str | None) -> Any:
     path = Path(source)
     local = path.exists()
     if local and path.is_file() and path.stat().st_size == 0:
-        raise UsageProblem(f"--prompts {source}: the file is empty; expected one JSON object a line")
+        raise UsageProblem(f"--prompts {source}: the file is empty; expected one JSON object per line")
     looks_local = path.suffix in _LOADERS or source.startswith((".", "/", "~"))
     if not local and looks_local:
         raise UsageProblem(f"--prompts {source}: no such file or directory; give a path or a hub name")

@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
 from bench.core.errors import ArmProblem, ScoringProblem
+from bench.core.estimate import Estimate
+from bench.core.record import Json
 from bench.metrics.clip_score import clip_score
 from bench.metrics.image_fidelity import IMAGE_METRICS
-from bench.statistics.paired_times import Interval, quality_loss_interval
+from bench.statistics.bootstrap import mean_intervals
+from bench.statistics.paired_times import quality_loss_interval
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 @dataclass(frozen=True)
-class Quality:
+class PairScores:
     """What the images of a pair are worth.
 
     Attributes:
-        loss: relative loss of the CLIP score with its interval.
+        loss: relative loss of the CLIP score, a fraction.
         baseline, candidate: mean CLIP scores.
         rows: one plain row per sample.
+        seed: of the bootstrap.
     """
 
-    loss: Interval
+    loss: Estimate
     baseline: float
     candidate: float
-    rows: list[dict[str, Any]]
+    rows: list[Json]
+    seed: int = 0
 
-    def fidelity(self) -> dict[str, Any]:
-        """Return the mean similarity to the baseline's own images; identical ones have no PSNR."""
-        names = ("clip_image_cosine", *IMAGE_METRICS)
-        return {name: _mean(row[name] for row in self.rows) for name in names} | {
-            "identical_images": sum(row["identical"] for row in self.rows)
+    def fidelity(self) -> dict[str, float | int | None]:
+        """Return the mean of each image metric, and how many images are identical to the baseline's."""
+        means: dict[str, float | int | None] = {
+            name: estimate.value for name, estimate in self.closeness().items()
         }
+        return means | {"identical_images": sum(row["identical"] for row in self.rows)}
+
+    def closeness(self) -> dict[str, Estimate]:
+        """Return the mean of each image metric over the samples; identical images have no PSNR."""
+        return {name: self._mean(name) for name in ("clip_image_cosine", *IMAGE_METRICS)}
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return all that was estimated, by metric."""
+        return {self.loss.metric: self.loss, **self.closeness()}
+
+    def _mean(self, name: str) -> Estimate:
+        values = [row[name] for row in self.rows if row[name] is not None]
+        better = IMAGE_METRICS[name].higher_is_better if name in IMAGE_METRICS else True
+        found = Estimate(metric=name, n=len(values), higher_is_better=better)
+        if not values:
+            return replace(found, reason="no sample has a value, since it was not measured or is infinite")
+        found = replace(found, value=sum(values) / len(values))
+        if len(values) == 1:
+            return replace(found, reason="one sample says nothing of the scatter")
+        (low, high), *_ = mean_intervals([[value] for value in values], self.seed).tolist()
+        return replace(found, low=low, high=high)
 
 
 class Scoring:
@@ -60,7 +88,7 @@ class Scoring:
         *,
         baseline_identity: list[Any],
         seed: int,
-    ) -> Quality:
+    ) -> PairScores:
         """Score both arms on the same samples.
 
         Args:
@@ -94,12 +122,7 @@ class Scoring:
             loss = quality_loss_interval(base_scores, cand_scores, seed=seed)
         except ValueError as error:
             raise ScoringProblem(f"no quality loss can be computed: {error}") from error
-        return Quality(
-            loss,
-            float(base_scores.mean()),
-            float(cand_scores.mean()),
-            rows,
-        )
+        return PairScores(loss, float(base_scores.mean()), float(cand_scores.mean()), rows, seed)
 
     def _once(self, parts: list[Any], embed: Any) -> np.ndarray:
         key = self._cache.key("embeddings", self._clip, *parts)
@@ -113,7 +136,7 @@ class Scoring:
         pixels = b"".join(image.tobytes() for image in images)
         return self._rows({"op": "embed_images", "shapes": shapes}, pixels)
 
-    def _rows(self, request: dict, payload: bytes = b"") -> np.ndarray:
+    def _rows(self, request: Json, payload: bytes = b"") -> np.ndarray:
         import numpy as np  # noqa: PLC0415
 
         try:
@@ -123,14 +146,25 @@ class Scoring:
         return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
 
 
-def _closeness(image: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+def _closeness(image: np.ndarray, reference: np.ndarray) -> Json:
     comparable = image.shape == reference.shape
-    values = {
-        name: measure(image, reference) if comparable else None for name, measure in IMAGE_METRICS.items()
-    }
+    values = {name: _measured(name, image, reference) if comparable else None for name in IMAGE_METRICS}
     return {**values, "identical": comparable and bool((image == reference).all())}
 
 
-def _mean(values: Any) -> float | None:
-    present = [value for value in values if value is not None]
-    return sum(present) / len(present) if present else None
+def _measured(name: str, image: np.ndarray, reference: np.ndarray) -> float | None:
+    """Return an image metric as a plain number; a user's own may raise or return anything."""
+    place = IMAGE_METRICS.place(name)
+    try:
+        value = IMAGE_METRICS[name](image, reference)
+        number = None if value is None else float(value)
+    except Exception as error:
+        raise ScoringProblem(
+            f"the image metric {name!r} ({place}) raised {type(error).__name__}: {error}; expected a number, or None; "
+            "fix the metric"
+        ) from error
+    if number is not None and not math.isfinite(number):
+        raise ScoringProblem(
+            f"the image metric {name!r} ({place}) returned {number}; expected a finite number, or None; fix the metric"
+        )
+    return number

@@ -14,6 +14,7 @@ from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.prompts import Sample
 from bench.core.errors import ArmProblem, TaskProblem
+from bench.core.record import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,16 +34,16 @@ class References:
     def target_configuration(self, file: Path, sample: Sample, name: str) -> Configuration:
         """Return the configuration of a target, observed on one sample by the first case that needs it."""
 
-        def observe() -> dict[str, Any]:
+        def observe() -> Json:
             with self._arms.start("target", name) as process:
                 arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
                 arm.load()
                 arm.first_call([sample])
             assert arm.configuration is not None
-            return arm.configuration.to_record()
+            return arm.configuration.to_json()
 
         key = self._cache.key("configuration", self.file_identity(file))
-        return Configuration(**self._cache.once_json(key, observe))
+        return Configuration.from_json(self._cache.once_json(key, observe))
 
     def baseline_images(
         self, baseline: PipelineArm, samples: list[Sample], generate: Callable[[], list[np.ndarray]]
@@ -77,14 +78,14 @@ class References:
 
 
 @contextmanager
-def blame(role: str) -> Iterator[None]:
+def as_reference_failure(role: str) -> Iterator[None]:
     """Turn a failure of the target or baseline into ``reference_failed``: it says nothing of the candidate."""
     try:
         yield
     except ArmProblem as problem:
         raise ArmProblem(
             "reference_failed",
-            f"{problem}; the candidate was not judged, mend the {role}",
+            f"{problem}; the candidate was not judged; fix the {role}",
             role=role,
             output_tail=problem.output_tail,
         ) from problem

@@ -1,34 +1,34 @@
-"""Raw material of a record on disk: a row per sample, and all timed rounds."""
+"""Raw material of a record on disk: a row per sample, and the record by itself."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
-from bench.core.case import AccelerationCase
-
-
-class Evaluated(Protocol):
-    """What is written of an evaluation."""
-
-    case: AccelerationCase
-    record: dict[str, Any]
-    samples_log: list[dict[str, Any]]
+from bench.core.files import replace_file
+from bench.core.record import Json, Record
 
 
-def write_samples(directory: Path, evaluated: Evaluated) -> None:
-    """Write ``predictions/<model>/<id>.jsonl`` and ``results/<model>/<id>.json`` below a run's directory.
+def sample_files(case_id: str, *, has_rows: bool) -> dict[str, str]:
+    """Return where the files of a case lie, by what they are, relative to the run's directory.
 
-    The model is the second part of the id, as in the test's name.
+    They are ``predictions/<model>/<id>.jsonl`` with a row per sample, where there are any, and
+    ``results/<model>/<id>.json``. The model is the second part of the id, as in the test's name.
     """
-    parts = evaluated.case.id.split("-")
+    parts = case_id.split("-")
     model = parts[1] if len(parts) > 1 else "unknown"
-    for folder, suffix, text in (
-        ("predictions", "jsonl", "".join(json.dumps(row) + "\n" for row in evaluated.samples_log)),
-        ("results", "json", json.dumps(evaluated.record, indent=1) + "\n"),
-    ):
-        target = directory / folder / model
-        target.mkdir(parents=True, exist_ok=True)
-        if text:
-            (target / f"{evaluated.case.id}.{suffix}").write_text(text)
+    files = {"predictions": f"predictions/{model}/{case_id}.jsonl"} if has_rows else {}
+    return files | {"results": f"results/{model}/{case_id}.json"}
+
+
+def write_samples(directory: Path, record: Record, rows: Sequence[Json]) -> None:
+    """Write the files of a record below a run's directory."""
+    texts = {
+        "predictions": "".join(json.dumps(row) + "\n" for row in rows),
+        "results": json.dumps(record.to_json(), indent=1) + "\n",
+    }
+    for name, path in sample_files(record.id, has_rows=bool(rows)).items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target, texts[name])

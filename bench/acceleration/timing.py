@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample
+from bench.acceleration.times import Round, Times
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class TimingPlan:
         batch_size: images of one call.
         warmup_rounds: untimed calls of each arm before the first timed round, the first call included.
         max_rounds: timed rounds at most.
-        ungated_rounds: the same for a speedup that no gate asks for,
-        ungated_precision: and how precisely that is to be known, as half the width of its interval.
-        time_budget_s: seconds of timed rounds after which no further round is begun.
+        ungated_rounds: the same for a speedup that no gate asks for.
+        ungated_precision: how precisely such a speedup is to be known, as half the width of its interval.
+        time_budget_s: seconds of timed rounds after which no further round begins.
     """
 
     batch_size: int = 4
@@ -30,46 +30,6 @@ class TimingPlan:
     ungated_rounds: int = 20
     ungated_precision: float = 0.1
     time_budget_s: float = 240.0
-
-
-@dataclass(frozen=True)
-class Round:
-    """One timed round: both arms made the same samples, one right after the other.
-
-    Attributes:
-        first: the arm that began, ``baseline`` or ``candidate``.
-        baseline_s, candidate_s: seconds for the whole batch.
-        images: images in the batch.
-    """
-
-    first: str
-    baseline_s: float
-    candidate_s: float
-    images: int
-
-
-@dataclass
-class Times:
-    """Everything that was timed in a pair, raw.
-
-    Attributes:
-        load_s, first_call_s: seconds by arm; the first call holds compiling and warming up.
-        warmup_s: seconds of the untimed calls after the first, by arm.
-        rounds: the timed rounds in their order.
-    """
-
-    load_s: dict[str, float | None] = field(default_factory=dict)
-    first_call_s: dict[str, float | None] = field(default_factory=dict)
-    warmup_s: dict[str, list[float]] = field(default_factory=lambda: {"baseline": [], "candidate": []})
-    rounds: list[Round] = field(default_factory=list)
-
-    def per_image_s(self, arm: str) -> list[float]:
-        """Return the seconds per image of an arm in each timed round."""
-        return [getattr(entry, f"{arm}_s") / entry.images for entry in self.rounds]
-
-    def to_record(self) -> dict[str, Any]:
-        """Return everything as plain builtins."""
-        return asdict(self)
 
 
 class PairedTimer:

@@ -5,19 +5,23 @@
     ModelgateError
     ├── UsageProblem            an option, prompts file or CLIP name that no run can start with
     ├── TaskProblem             one entry of a task file that cannot become a case
-    │   └── RequirementProblem  a speedup in prose that names none or several numbers
+    │   ├── RequirementProblem  a speedup in prose that names none or several numbers
+    │   └── SourceProblem       a pipeline file whose text cannot be read as a pipeline file
     ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── CaseProblem             what ended a case, with its reason code
     │   ├── LanguageProblem     a model, dataset or answer of a language case that cannot be used
-    │   └── TuningProblem       a task, its data, training or ranking that cannot be used
-    ├── ModelProblem            a language model that cannot be found, loaded or asked (bench.language.models)
-    ├── SourceProblem           a pipeline file whose text cannot be read as a pipeline file
-    └── ArmProblem              what ended a pipeline's process; carries the arm and its last output
+    │   │   └── ModelProblem    a language model that cannot be found, loaded or asked
+    │   ├── TuningProblem       a task, its data, training or ranking that cannot be used
+    │   └── ArmProblem          what ended a pipeline's process; carries the arm and its last output
+    ├── WireError               a message from an arm that is cut short, too long or no JSON (acceleration.protocol.wire)
+    └── Refused                 a request that a server will not answer, however often it is asked (language.server.client)
 
 An error message says what was found, what was expected and what to do, in that order.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 REASON_CODES: dict[str, str] = {
     # pass
@@ -31,13 +35,16 @@ REASON_CODES: dict[str, str] = {
     "speedup_missed": "the speedup is under the requirement, its whole interval included",
     "score_missed": "the score is under the required one, its whole interval included",
     "worse_than_reference": "the score is below the reference run's by more than the margin, interval included",
-    "baseline_not_beaten": "the interval of the gain over the trivial predictor does not lie above zero",
+    "baseline_not_beaten": "the gain over the trivial predictor is below zero, its whole interval included",
+    "requirement_missed": "what --require asks for is missed by the whole interval",
     "not_rejected": "a control was not rejected, or for another reason than the one it was written for",
     # inconclusive
     "quality_undecided": "the interval of the quality loss contains the allowance",
     "latency_undecided": "the interval of the latency contains the limit",
     "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
     "score_undecided": "the interval of the score contains the required one",
+    "gain_undecided": "the interval of the gain over the trivial predictor contains zero",
+    "requirement_undecided": "the interval contains what --require asks for",
     "reference_undecided": "the interval of the difference to the reference run contains the margin",
     # error: a language model on a dataset
     "model_failed": "the model could not be loaded or asked",
@@ -66,24 +73,51 @@ REASON_CODES: dict[str, str] = {
 }
 
 
+def add_reason_codes(codes: Mapping[str, str]) -> None:
+    """Add the reason codes of a kind.
+
+    Raises:
+        ValueError: a code that is there already with another meaning.
+    """
+    for code, meaning in codes.items():
+        if REASON_CODES.setdefault(code, meaning) != meaning:
+            raise ValueError(f"the reason code {code!r} is taken: {REASON_CODES[code]}; choose another word")
+
+
 class ModelgateError(Exception):
-    """Base class of the errors that Modelgate raises on purpose."""
+    """Base class of the errors that Modelgate raises on purpose.
+
+    Attributes:
+        reason_code: what it means when it ends a case; one of :data:`REASON_CODES`.
+    """
+
+    reason_code = "internal_error"
 
 
 class UsageProblem(ModelgateError):
     """An option or an input of the whole run that cannot be used."""
 
+    reason_code = "scoring_failed"  # inside a case, only the model that scores is asked for so late
+
 
 class TaskProblem(ModelgateError):
     """One entry of a task file that cannot become a case. The message names the entry."""
+
+    reason_code = "task_invalid"
 
 
 class RequirementProblem(TaskProblem):
     """A text that names no single required speedup although it speaks of one."""
 
 
+class SourceProblem(TaskProblem):
+    """A pipeline file whose source cannot be read: missing, a syntax error, nothing to call."""
+
+
 class ScoringProblem(ModelgateError):
     """Images or scores from which no quality loss can be computed."""
+
+    reason_code = "scoring_failed"
 
 
 class CaseProblem(ModelgateError):
@@ -105,15 +139,18 @@ class LanguageProblem(CaseProblem):
     """What ended a language case."""
 
 
+class ModelProblem(LanguageProblem):
+    """A language model that cannot be found, loaded or asked; the message names it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("model_failed", message)
+
+
 class TuningProblem(CaseProblem):
     """What ended a regression or reranking case."""
 
 
-class SourceProblem(ModelgateError):
-    """A pipeline file whose source cannot be read: missing, a syntax error, nothing to call."""
-
-
-class ArmProblem(ModelgateError):
+class ArmProblem(CaseProblem):
     """What ended the process of a target, baseline or candidate.
 
     Args:
@@ -124,9 +161,6 @@ class ArmProblem(ModelgateError):
     """
 
     def __init__(self, reason_code: str, message: str, *, role: str, output_tail: str = "") -> None:
-        if reason_code not in REASON_CODES:
-            raise ValueError(f"unknown reason code {reason_code!r}")
-        super().__init__(message)
-        self.reason_code = reason_code
+        super().__init__(reason_code, message)
         self.role = role
         self.output_tail = output_tail

@@ -1,68 +1,102 @@
-"""Gates of what is measured on a task: better than the trivial predictor, and as good as was required."""
+"""The one comparison of an estimate with a limit: by the interval, never by the bare value."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from dataclasses import dataclass
 
-from bench.core.record import Verdict
-
-ADVICE = "see whether what was predicted belongs to the right sample and higher is better, or evaluate more"
-
-
-def judge_gain(gain: dict[str, Any], shown: str | None = None, advice: str = ADVICE) -> Verdict:
-    """Compare the gain over the trivial predictor with zero: a pass needs its whole interval above.
-
-    Args:
-        gain: the key of that name of a record.
-        shown: what the reason says of the gain before its interval; left out, its metric and value.
-        advice: what to do where it is not above zero.
-    """
-    over = "" if shown else f" over {gain['over']}"
-    shown = shown or f"gain in {gain['metric']} {gain['value']:+.4g}"
-    if gain["low"] is None:
-        return Verdict(
-            "inconclusive",
-            "score_undecided",
-            f"{shown}{over}: one sample has no interval; evaluate more",
-        )
-    shown += f" [{gain['low']:+.4g}, {gain['high']:+.4g}]{over}"
-    if gain["low"] > 0:
-        return Verdict("pass", "passed", shown)
-    return Verdict(
-        "fail",
-        "baseline_not_beaten",
-        f"{shown}, expected all of the interval above zero; {advice}",
-    )
+from bench.core.estimate import Estimate
+from bench.core.verdict import Verdict
 
 
-def judge_limit(name: str, metric: dict[str, Any], limit: float | None, *, at_most: bool = False) -> Verdict:
-    """Compare a metric with a limit: a pass needs its whole interval on the right side.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What an estimate is held against.
 
-    Args:
-        name: of the metric.
-        metric: its ``value``, ``low``, ``high`` and ``n``; without an interval the value alone is compared, and the
-            reason says so.
-        limit: None is not gated.
+    Attributes:
+        bound: in the unit of the estimate.
         at_most: whether less is better.
+        strict: whether the bound itself is not good enough. Quality losses and gains are strict, speedups, latencies
+            and scores are not.
+        missed: reason code of an estimate that is on the wrong side with its whole interval.
+        undecided: reason code of an interval that contains the bound, or of an estimate without one.
+        advice: what to do where it is missed.
+        more: what to do where it is undecided.
+        needs_interval: whether a value without an interval is undecided. Values that somebody else computed come
+            without one and are compared as they are; the reason says so.
     """
-    value, low, high = metric["value"], metric["low"], metric["high"]
+
+    bound: float
+    at_most: bool = False
+    strict: bool = False
+    missed: str = "requirement_missed"
+    undecided: str = "requirement_undecided"
+    advice: str = "see what was measured"
+    more: str = "evaluate more samples"
+    needs_interval: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a bound that decides nothing."""
+        if not math.isfinite(self.bound):
+            raise ValueError(f"found a limit of {self.bound}, expected a finite number")
+
+
+def gate(
+    estimate: Estimate, limit: Limit | None, *, shown: str | None = None, required: str | None = None
+) -> Verdict:
+    """Compare an estimate with a limit.
+
+    The verdict is a pass when the whole interval is on the right side of the bound, a fail when the whole interval is
+    on the wrong side, and inconclusive in between.
+
+    Args:
+        estimate: what was measured.
+        limit: None is not gated: a value passes, whatever it is; a missing one is still inconclusive.
+        shown: what the reason says of the estimate; left out, metric, value, interval and number of samples.
+        required: what it says of the limit; left out, ``at least 60 required``.
+
+    Example:
+        >>> faster = Estimate(metric="speedup", value=2.1, low=2.0, high=2.2, unit="x")
+        >>> gate(faster, Limit(bound=2.0)).verdict
+        'pass'
+        >>> gate(faster, Limit(bound=2.1)).verdict
+        'inconclusive'
+    """
+    shown = describe(estimate) if shown is None else shown
+    value, low, high = estimate.value, estimate.low, estimate.high
     if value is None:
-        return Verdict(
-            "inconclusive", "score_undecided", f"{name} has no value: {metric['reason']}; evaluate more"
-        )
-    interval = ", no interval known" if low is None else f" [{low:.4g}, {high:.4g}]"
-    shown = f"{name} {value:.4g}{interval}" + (f" of {metric['n']}" if metric["n"] else "")
+        why = estimate.reason or "it was not measured"
+        code, more = (limit.undecided, limit.more) if limit else ("score_undecided", Limit(bound=0).more)
+        return Verdict("inconclusive", code, f"{shown}: {why}; {more}")
     if limit is None:
         return Verdict("pass", "passed", shown)
-    shown += f", at {'most' if at_most else 'least'} {limit:g} required"
-    low, high = (value, value) if low is None else (low, high)
-    worse, better, bound = (-high, -low, -limit) if at_most else (low, high, limit)
-    if worse >= bound:
-        return Verdict("pass", "passed", shown)
+    if required is None:
+        required = f"at {'most' if limit.at_most else 'least'} {limit.bound:g} required"
+    if low is None or high is None:
+        if limit.needs_interval:
+            why = estimate.reason or "one sample says nothing of the scatter"
+            return Verdict(
+                "inconclusive",
+                limit.undecided,
+                f"{shown}, {required}: there is no interval ({why}); {limit.more}",
+            )
+        low = high = value
+        shown += ", no interval known"
+    worse, better, bound = (-high, -low, -limit.bound) if limit.at_most else (low, high, limit.bound)
+    if worse > bound or (worse == bound and not limit.strict):
+        return Verdict("pass", "passed", f"{shown}, {required}")
     if better < bound:
-        return Verdict("fail", "score_missed", f"{shown}; train longer, or take a better model")
+        return Verdict("fail", limit.missed, f"{shown}, {required}; {limit.advice}")
     return Verdict(
-        "inconclusive",
-        "score_undecided",
-        f"{shown}: the interval contains it; evaluate more samples or change the requirement",
+        "inconclusive", limit.undecided, f"{shown}, {required}: the interval contains the limit; {limit.more}"
     )
+
+
+def describe(estimate: Estimate) -> str:
+    """Return metric, value, interval and number of samples, such as ``mrr@10 0.74 [0.66, 0.82] of 64``."""
+    if estimate.value is None:
+        return f"{estimate.metric} has no value"
+    interval = f" [{estimate.low:.4g}, {estimate.high:.4g}]" if estimate.has_interval else ""
+    samples = f" of {estimate.n}" if estimate.n else ""
+    unit = f" {estimate.unit}" if estimate.unit and estimate.unit != "x" else estimate.unit
+    return f"{estimate.metric} {estimate.value:.4g}{unit}{interval}{samples}"

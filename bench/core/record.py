@@ -1,134 +1,149 @@
-"""Verdicts and records: what was decided about one case, as plain builtins that any process can send on."""
+"""Records: what was found out about one case. Typed in the code, plain builtins on the wire and in the JSON."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from bench.core.case import Case
-from bench.core.errors import (
-    REASON_CODES,
-    ArmProblem,
-    CaseProblem,
-    ModelgateError,
-    ScoringProblem,
-    UsageProblem,
-)
+import msgspec
 
-VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
+from bench.core.estimate import Estimate
+from bench.core.verdict import Verdict, judge_control
+
 SCHEMA_VERSION = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+Json = dict[str, Any]
+"""A JSON object: plain builtins only."""
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A decision with its reason.
+
+class Score(Estimate, frozen=True, kw_only=True):
+    """The estimate that a case is known by.
 
     Attributes:
-        verdict: one of :data:`VERDICTS`.
-        reason_code: one of :data:`bench.core.errors.REASON_CODES`.
-        reason: one line that names the number, the limit and, unless it passed, the next thing to do.
+        unparsed: how many answers could not be read.
+        required: the limit that was set for it.
     """
 
-    verdict: str
-    reason_code: str
-    reason: str
+    metric: str | None = None  # type: ignore[assignment]  # None until something is measured
+    unparsed: int | None = None
+    required: float | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse words outside the closed lists."""
-        if self.verdict not in VERDICTS or self.reason_code not in REASON_CODES:
-            raise ValueError(f"unknown verdict {self.verdict!r} or reason code {self.reason_code!r}")
+
+class Gain(Estimate, frozen=True, kw_only=True):
+    """How much better than a trivial predictor something is.
+
+    Attributes:
+        over: that predictor, such as ``the mean`` or ``random order``.
+    """
+
+    over: str
+
+
+class Control(msgspec.Struct, kw_only=True):
+    """What a control was written for, and what was found."""
+
+    expected: str
+    verdict: str | None = None
+    reason_code: str | None = None
+    reason: str | None = None
+
+
+class Body(msgspec.Struct, kw_only=True):
+    """Base of what the records of one kind hold besides the common keys.
+
+    Attributes:
+        metric_type: what the kind's metrics are; a kind whose metrics say more than an estimate names another type.
+    """
+
+    metric_type: ClassVar[type[Estimate]] = Estimate
+
+    def settled(self, record: Record) -> None:
+        """Adjust the record when its verdict is written, for kinds where a verdict implies something."""
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """What is known of one case; valid JSON at every moment.
+
+    Attributes:
+        id, kind, order: of the case.
+        verdict, reason_code, reason: the decision; ``not_run`` until there is one.
+        prompt_id, difficulty, level: of a task that has them.
+        duration_s: seconds from the first to the last moment of its evaluation.
+        control: set for a control only.
+        achievement_rate: of a hard task; see the kind that has them.
+        warnings: sentences for a reader.
+        score, metrics, gain: estimates.
+        data: what was evaluated on.
+        files: what was written, by what it is, relative to the run's directory.
+        output_tail: last lines that a failed process printed.
+        headline: what was measured, in a few words.
+        body: what only this kind has; its keys stand next to the common ones in the JSON.
+    """
+
+    id: str
+    kind: str
+    order: int = 0
+    prompt_id: int | str | None = None
+    verdict: str = "error"
+    reason_code: str = "not_run"
+    reason: str = "the run ended before this case was run"
+    difficulty: str | None = None
+    level: str | None = None
+    duration_s: float | None = None
+    control: Control | None = None
+    achievement_rate: float | None = None
+    warnings: list[str] = msgspec.field(default_factory=list)
+    score: Score | None = None
+    metrics: dict[str, Estimate] | None = None
+    gain: Gain | None = None
+    data: Any = None
+    files: dict[str, str] | None = None
+    output_tail: str | None = None
+    headline: str = ""
+    body: Any = msgspec.field(default_factory=Body)
 
     @property
-    def holds(self) -> bool:
-        """Whether it is a pass."""
-        return self.verdict == "pass"
+    def is_undecided(self) -> bool:
+        """Whether no verdict was written yet."""
+        return self.reason_code == "not_run"
 
+    def apply(self, verdict: Verdict) -> None:
+        """Write a verdict as it is."""
+        self.verdict, self.reason_code, self.reason = verdict.verdict, verdict.reason_code, verdict.reason
+        self.body.settled(self)
 
-def verdict_of(error: BaseException | None) -> Verdict:
-    """Return the verdict that an exception means: an error, with its one-line reason."""
-    reason = " ".join(str(error).split())
-    if isinstance(error, ArmProblem):
-        return Verdict("error", error.reason_code, reason)
-    if isinstance(error, CaseProblem):
-        return Verdict("error", error.reason_code, reason)
-    if isinstance(error, ScoringProblem | UsageProblem):
-        return Verdict("error", "scoring_failed", reason)
-    if isinstance(error, ModelgateError):
-        return Verdict("error", "task_invalid", reason)
-    return Verdict("error", "internal_error", f"{type(error).__name__}: {reason}")
+    def settle(self, verdict: Verdict) -> None:
+        """Write what was found; a control passes when it is rejected for the reason it was written for."""
+        if self.control is not None:
+            self.control.verdict, self.control.reason_code = verdict.verdict, verdict.reason_code
+            self.control.reason = verdict.reason
+            verdict = judge_control(self.control.expected, verdict)
+        self.apply(verdict)
 
+    def to_json(self) -> Json:
+        """Return plain builtins; the keys of the body stand next to the common ones."""
+        plain: Json = msgspec.to_builtins(self)
+        body = plain.pop("body")
+        return {**plain, **body}
 
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict that decides: an error, else the first fail, else the first inconclusive, else a pass.
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], body: type[Body]) -> Record:
+        """Return the record of a JSON object; keys that nobody knows are left out.
 
-    A fail beats an inconclusive one before it: no further measuring could turn the whole into a pass.
-    """
-    for kind in ("error", "fail", "inconclusive", "skip"):
-        for verdict in verdicts:
-            if verdict.verdict == kind:
-                return verdict
-    reasons = "; ".join(verdict.reason for verdict in verdicts if verdict.reason)
-    return Verdict("pass", "passed", reasons or "nothing to object to")
-
-
-def blank_record(case: Case) -> dict[str, Any]:
-    """Return the record of a case of which nothing is known yet: every key, missing values as None."""
-    return {
-        "id": case.id,
-        "order": case.order,
-        "prompt_id": None,
-        "kind": case.kind,
-        "verdict": "error",
-        "reason_code": "not_run",
-        "reason": "the run ended before this case was run",
-        "difficulty": None,
-        "level": None,
-        "duration_s": None,
-        "control": None,
-        "achievement_rate": None,
-        "warnings": [],
-        **case.blank(),
-    }
-
-
-def apply_verdict(record: dict[str, Any], verdict: Verdict) -> None:
-    """Write a verdict into a record.
-
-    A hard task with a requirement that was not met for any reason but a skip has achieved nothing, unless
-    its evaluation measured what it achieved.
-    """
-    gated = (
-        record["difficulty"] == "hard" and record["speedup"]["required"] is not None
-    )  # no other kind is hard
-    not_met = verdict.verdict in ("fail", "inconclusive", "error")
-    if gated and not_met and record["control"] is None and record["achievement_rate"] is None:
-        record["achievement_rate"] = 0.0
-    record.update(verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason)
-
-
-def judge_control(expected: str, found: Verdict) -> Verdict:
-    """Pass when a control was rejected for the very reason it was written for."""
-    if found.verdict in ("fail", "error") and found.reason_code == expected:
-        return Verdict("pass", "rejected_as_expected", f"rejected as expected ({expected}): {found.reason}")
-    return Verdict(
-        "fail",
-        "not_rejected",
-        f"this control must be rejected with {expected}, but the verdict was {found.verdict} ({found.reason_code}): "
-        f"{found.reason}; the evaluator or the control is wrong",
-    )
-
-
-def settle(record: dict[str, Any], verdict: Verdict) -> None:
-    """Write what was found into a record; a control passes when it is rejected for the reason it was written for."""
-    control = record["control"]
-    if control is None:
-        apply_verdict(record, verdict)
-        return
-    control.update(verdict=verdict.verdict, reason_code=verdict.reason_code, reason=verdict.reason)
-    apply_verdict(record, judge_control(control["expected"], verdict))
+        Raises:
+            msgspec.ValidationError: a key with a value of another type.
+        """
+        common = {
+            key: data[key] for key in cls.__struct_fields__ if key in data and key not in ("body", "metrics")
+        }
+        own = {key: data[key] for key in body.__struct_fields__ if key in data}
+        record: Record = msgspec.convert(common, cls)
+        record.metrics = msgspec.convert(data.get("metrics"), dict[str, body.metric_type] | None)  # type: ignore[name-defined]  # known at run time only
+        record.body = msgspec.convert(own, body)
+        return record
 
 
 def plain_problems(value: Any, path: str = "record") -> list[str]:

@@ -1,4 +1,4 @@
-"""A callback that keeps what any Trainer run evaluated, for `pytest cases/test_evaluated.py --evaluated DIR`.
+"""A callback that keeps what any Trainer evaluated, for `pytest cases/test_evaluated.py --evaluated DIR`.
 
     RecordCallback("evaluations", Watched("eval_rerank", "reranking", model="mine", dataset="faq", metrics=metrics))
 
@@ -7,30 +7,83 @@ Needs transformers.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from bench.core.evaluation import metric_record
+import msgspec
+
+from bench.core.estimate import Estimate
 from bench.core.names import safe_name
-from bench.evaluated.evaluation import KINDS, SCHEMA
+from bench.core.record import Gain, Score
+from bench.evaluated.file import KINDS, SCHEMA, Point, StoredEvaluation, StoredGain
 from bench.machine.torchvision_shim import ensure_torchvision
-from bench.report.export import write_table
+from bench.report.export import Columns, write_table
 
 ensure_torchvision()
 
 from transformers import TrainerCallback  # noqa: E402
 
-if TYPE_CHECKING:
-    from bench.reranking.compute import RerankMetrics
-
-# What the Trainer reports beside metrics.
+# What the Trainer reports besides metrics.
 _NO_METRICS = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 _NO_INTERVAL = "a Trainer reports values without intervals"
+
+
+class MeasuredRanking(Protocol):
+    """What metrics have to say besides values; `bench.reranking.measures.Measured` is one."""
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        """All metrics by name, with intervals."""
+
+    @property
+    def score(self) -> Score:
+        """The primary metric."""
+
+    @property
+    def gain(self) -> Gain:
+        """Over a random order."""
+
+    @property
+    def queries(self) -> object:
+        """Counts, as a struct."""
+
+    @property
+    def tie_rule(self) -> str:
+        """Which of equal scores went first."""
+
+    def table(self, **constant: str) -> Columns:
+        """Return a row for each query and candidate."""
+
+
+class EvaluatedSet(Protocol):
+    """What is evaluated; `bench.reranking.queries.QuerySet` is one."""
+
+    @property
+    def data_hash(self) -> str:
+        """Identifies it by its content."""
+
+    @property
+    def source(self) -> str:
+        """Where it is from, in words."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What else it depends on."""
+
+
+class RankingMetrics(Protocol):
+    """What computes metrics and keeps what it found; `bench.reranking.compute.RerankMetrics` is one."""
+
+    @property
+    def queries(self) -> EvaluatedSet | None:
+        """What is evaluated, where it is known."""
+
+    @property
+    def measured(self) -> MeasuredRanking | None:
+        """What the latest evaluation found."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +106,16 @@ class Watched:
     dataset: str
     data_hash: str | None = None
     primary: str | None = None
-    metrics: RerankMetrics | None = None
+    metrics: RankingMetrics | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no record can be made of."""
         if self.kind not in KINDS:
-            raise ValueError(f"found the kind {self.kind!r}, expected one of {', '.join(KINDS)}")
+            raise ValueError(f"found the kind {self.kind!r}, expected one of {', '.join(KINDS)}; correct it")
         if self.primary is None and self.metrics is None:
             raise ValueError(
-                f"found no primary metric for {self.prefix}, expected the name of the one that is the score, such as "
-                "primary='pearson'"
+                f"found no primary metric for {self.prefix}, expected the name of the metric that is the score; give it, "
+                "such as primary='pearson'"
             )
 
     @property
@@ -72,33 +125,33 @@ class Watched:
 
 
 class RecordCallback(TrainerCallback):
-    """Writes a record of the latest evaluation of each kind, from the process that is world-zero.
+    """Writes down the latest of each of the watched evaluations, from the process that is world-zero.
 
-    A file is replaced atomically. With `load_best_model_at_end`, evaluate once more after training: the record is
-    then that of the model that is kept.
+    A file is replaced as a whole. With `load_best_model_at_end`, evaluate once more after training, so that the file is
+    about the model that is kept.
 
     Args:
         directory: made if needed.
         watched: the evaluations, each with a file of its own.
 
     Raises:
-        ValueError: two of them with the same prefix or the same names.
+        ValueError: none of them, or two with the same prefix or the same names.
     """
 
     def __init__(self, directory: str | Path, *watched: Watched) -> None:
         self._directory, self._watched = Path(directory), watched
-        self._history: dict[str, list[dict[str, Any]]] = {one.prefix: [] for one in watched}
+        self._history: dict[str, list[Point]] = {one.prefix: [] for one in watched}
         names = {one.name for one in watched}
         if not watched or len(self._history) < len(watched) or len(names) < len(watched):
             raise ValueError(
                 f"found {[(one.prefix, one.name) for one in watched]}, expected at least one evaluation, each with a "
-                "prefix and a name of its own"
+                "prefix and a name of its own; rename one"
             )
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
     ) -> None:
-        """Write the records of the evaluations that these metrics are of."""
+        """Write the evaluations that these metrics are of."""
         if not state.is_world_process_zero:
             return
         dataset: Any = getattr(kwargs.get("eval_dataloader"), "dataset", None)
@@ -121,53 +174,66 @@ class RecordCallback(TrainerCallback):
 
     def _write(self, watched: Watched, values: dict[str, float], samples: int | None, state: Any) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        record = _record(watched, values, samples)
-        self._history[watched.prefix].append({"step": state.global_step, "value": record["score"]["value"]})
-        record |= {
-            "step": state.global_step,
-            "epoch": None if state.epoch is None else float(state.epoch),
-            "history": self._history[watched.prefix],
-        }
-        measured = watched.metrics.measured if watched.metrics is not None else None
+        history = self._history[watched.prefix]
+        metrics, score = _metrics(watched, values, samples)
+        history.append(Point(step=state.global_step, value=score.value))
+        stored = StoredEvaluation(
+            schema=SCHEMA,
+            kind=watched.kind,
+            model=watched.model,
+            dataset=watched.dataset,
+            prefix=watched.prefix,
+            step=state.global_step,
+            epoch=None if state.epoch is None else float(state.epoch),
+            history=history,
+            data=_data(watched),
+            score=score,
+            metrics=metrics,
+        )
+        measured = _measured(watched)
         if measured is not None:
-            table = measured.table(case=watched.name, data=(record["data"]["hash"] or "")[:16])
+            stored.gain = msgspec.convert(measured.gain, StoredGain, from_attributes=True)
+            stored.queries, stored.tie_rule = msgspec.to_builtins(measured.queries), measured.tie_rule
+            table = measured.table(case=watched.name, data=(stored.data["hash"] or "")[:16])
             files = write_table(self._directory / watched.name, table)
-            record["files"] = {file.suffix[1:]: file.name for file in files}
-        path = self._directory / f"{watched.name}.json"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+            stored.files = {file.suffix[1:]: file.name for file in files}
+        stored.write(self._directory / f"{watched.name}.json")
 
 
-def _record(watched: Watched, values: dict[str, float], samples: int | None) -> dict[str, Any]:
-    """Return what is known of an evaluation, as plain builtins."""
-    record: dict[str, Any] = {
-        "schema": SCHEMA, "kind": watched.kind, "model": watched.model, "dataset": watched.dataset,
-        "prefix": watched.prefix, "files": None, "gain": None, "queries": None, "tie_rule": None,
-    }  # fmt: skip
-    measured = watched.metrics.measured if watched.metrics is not None else None
-    if watched.metrics is not None and measured is not None:
-        queries = watched.metrics.queries
-        data_hash = watched.data_hash or (queries.data_hash if queries is not None else None)
-        facts = {"source": queries.source, **queries.facts} if queries is not None else {}
-        known = {**measured.record, "metrics": dict(measured.record["metrics"])}
-        known["metrics"] |= _plain({name: value for name, value in values.items() if name == "loss"}, samples)
-        return {**record, **known, "data": {"hash": data_hash, **facts}}
-    metrics = _plain(values, samples)
+def _measured(watched: Watched) -> MeasuredRanking | None:
+    return None if watched.metrics is None else watched.metrics.measured
+
+
+def _data(watched: Watched) -> dict[str, str | None]:
+    """Return the hash of what was evaluated, and what else is known of it."""
+    queries = (
+        watched.metrics.queries if _measured(watched) is not None and watched.metrics is not None else None
+    )
+    if queries is None:
+        return {"hash": watched.data_hash}
+    return {"hash": watched.data_hash or queries.data_hash, "source": queries.source, **queries.facts}
+
+
+def _metrics(
+    watched: Watched, values: Mapping[str, float], samples: int | None
+) -> tuple[dict[str, Estimate], Score]:
+    """Return all metrics, and the one that is the score."""
+    measured, metrics = _measured(watched), _plain(values, samples)
+    if measured is not None:
+        loss = {name: metric for name, metric in metrics.items() if name == "loss"}
+        return {**measured.metrics, **loss}, measured.score
     primary = watched.primary or ""
     if primary not in metrics:
-        metrics[primary] = {
-            **_valued(None, samples), "reason": f"the evaluation reported {', '.join(values)}, and no {primary}",
-        }  # fmt: skip
-    score = {**metrics[primary], "metric": primary, "stderr": None, "unparsed": None, "required": None}
-    return {**record, "metrics": metrics, "score": score, "data": {"hash": watched.data_hash}}
+        reason = f"the evaluation reported {', '.join(values)}, and no {primary}"
+        metrics[primary] = Estimate(metric=primary, n=samples, reason=reason)
+    return metrics, Score(**msgspec.structs.asdict(metrics[primary]))
 
 
-def _plain(values: Mapping[str, float], samples: int | None) -> dict[str, dict[str, Any]]:
-    return {name: _valued(float(value), samples) for name, value in values.items()}
+def _plain(values: Mapping[str, float], samples: int | None) -> dict[str, Estimate]:
+    return {name: _valued(name, float(value), samples) for name, value in values.items()}
 
 
-def _valued(value: float | None, samples: int | None) -> dict[str, Any]:
-    known = value is not None and math.isfinite(value)
-    reason = _NO_INTERVAL if known else f"the evaluation gave {value}"
-    return metric_record(value if known else None, None, None, samples, reason)
+def _valued(name: str, value: float, samples: int | None) -> Estimate:
+    if not math.isfinite(value):
+        return Estimate(metric=name, n=samples, reason=f"the evaluation gave {value}")
+    return Estimate(metric=name, value=value, n=samples, reason=_NO_INTERVAL)

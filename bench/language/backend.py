@@ -1,18 +1,20 @@
-"""What a model is asked for, in texts: continuations scored, whole texts scored, text written."""
+"""What a model can be asked for, in texts: scores of continuations and of whole texts, and new text."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from bench.core.errors import LanguageProblem
 from bench.language.engine.generating import Generator, Request
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, TokenScores
 from bench.language.models.loading import LoadedModel, apply_chat
+from bench.language.record import Usage
 
-# Where neither the model nor its tokenizer says how much it can read.
+# The limit of a model that states none, and whose tokenizer states none.
 DEFAULT_MAX_LEN = 2048
 
 
@@ -23,8 +25,8 @@ class TextScore:
     Attributes:
         loglikelihood: of its scored tokens, in nats.
         tokens: how many tokens were scored.
-        length: tokens of the whole text, those included that nothing predicts.
-        is_greedy: whether each scored token was the model's first choice; None where it is not known.
+        length: tokens of the whole text, including those that nothing predicts.
+        is_greedy: whether each scored token was the most likely one; None if that is not known.
     """
 
     loglikelihood: float
@@ -33,16 +35,19 @@ class TextScore:
     is_greedy: bool | None = None
 
 
-Done = Callable[[int, Any], None]
+ScoresDone = Callable[[int, list[TextScore]], None]
+"""Takes the index of a context or a group, and the scores of its texts."""
+ScoreDone = Callable[[int, TextScore], None]
+TextDone = Callable[[int, str], None]
 
 
 class Backend(Protocol):
-    """A model that can be asked. ``done`` gets each question's index and answer as soon as it is there.
+    """A model that can be asked. ``done`` gets the index and the answer of each question as soon as it is known.
 
     Attributes:
         fingerprint: identifies the model's weights.
         dtype: of its weights.
-        max_len: tokens that it can read, None where only a server knows.
+        max_len: tokens that it can read; None if only a server knows.
     """
 
     fingerprint: str
@@ -52,25 +57,38 @@ class Backend(Protocol):
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Return the length of each prompt in tokens."""
 
-    def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
-        """Score texts after a context; gives a list of TextScore for each context."""
+    def score_continuations(
+        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+    ) -> None:
+        """Score the choices of each context."""
 
-    def whole(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: Done) -> None:
-        """Score whole texts but for the tokens of a masked beginning; gives a list of TextScore for each group."""
+    def score_texts(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: ScoresDone) -> None:
+        """Score the whole texts of each group, except for the tokens of a masked beginning."""
 
-    def first_tokens(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
-        """Score the first token of each choice; gives a list of TextScore for each context."""
+    def score_first_tokens(
+        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+    ) -> None:
+        """Score the first token of each choice of each context.
 
-    def rolling(self, texts: Sequence[str], done: Done) -> None:
-        """Score all tokens of long texts, window by window; gives a TextScore each."""
+        Raises:
+            LanguageProblem: choices that begin with the same token, or a model whose tokens are not known.
+        """
+
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
+        """Score all tokens of each text, which may be longer than the model can read."""
 
     def generate(
-        self, prompts: Sequence[str], max_out_len: int, stop: Sequence[str], seeds: Sequence[int], done: Done
+        self,
+        prompts: Sequence[str],
+        max_out_len: int,
+        stop: Sequence[str],
+        seeds: Sequence[int],
+        done: TextDone,
     ) -> None:
-        """Write text after prompts; gives a text each."""
+        """Write text after each prompt."""
 
-    def effort(self) -> dict[str, Any]:
-        """Return what the work took, for the record."""
+    def usage(self) -> Usage:
+        """Return what the model has done since it was loaded."""
 
 
 class LocalBackend:
@@ -88,7 +106,7 @@ class LocalBackend:
         self.max_len: int | None = self._reads
         self._chat = loaded.config.type == "chat"
         vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
-        # A padding token that was added to the tokenizer alone has no embedding; it is masked, any other will do.
+        # A padding token that only the tokenizer knows has no embedding. Padding is masked, so any token will do.
         pad = self._tokenizer.pad_token_id
         pad = pad if pad is not None and pad < vocabulary else 0
         self._scorer = Scorer(loaded.model, pad, batch_size)
@@ -100,15 +118,19 @@ class LocalBackend:
         """Return the length of each text in tokens, as a prompt."""
         return [len(tokens) for tokens in self._encode([self._framed(text) for text in texts])]
 
-    def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
-        """Score texts after a context, split on tokens as lm-evaluation-harness does."""
+    def score_continuations(
+        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+    ) -> None:
+        """Score the choices of each context, split on tokens as lm-evaluation-harness does."""
         self._score(self._continued(contexts, choices), done)
 
-    def first_tokens(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
-        """Score the first token of each choice.
+    def score_first_tokens(
+        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+    ) -> None:
+        """Score the first token of each choice of each context.
 
         Raises:
-            ValueError: when two choices begin with the same token.
+            LanguageProblem: two choices that begin with the same token.
         """
         groups = []
         for number, group in enumerate(self._continued(contexts, choices)):
@@ -116,15 +138,16 @@ class LocalBackend:
                 sequence[: start + 1] for sequence, start in zip(group.sequences, group.starts, strict=True)
             ]
             if len(set(firsts)) < len(firsts):
-                raise ValueError(
+                raise LanguageProblem(
+                    "inference_failed",
                     f"found choices {list(choices[number])} of which two begin with the same token, expected "
-                    "different first tokens; infer by log-likelihood instead"
+                    "different first tokens; infer by log-likelihood instead",
                 )
             groups.append(Group(tuple(firsts), group.starts))
         self._score(groups, done)
 
-    def whole(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: Done) -> None:
-        """Score whole texts, tokenized in one piece, but for as many tokens as a masked beginning has."""
+    def score_texts(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: ScoresDone) -> None:
+        """Score whole texts, tokenized in one piece, without as many tokens as a masked beginning has."""
         encoded = iter(self._encode([text for group in texts for text in group]))
         starts = [
             len(tokens) if mask else 1 for mask, tokens in zip(masked, self._encode(masked), strict=True)
@@ -138,8 +161,8 @@ class LocalBackend:
 
         self._score(groups, done, skipped)
 
-    def rolling(self, texts: Sequence[str], done: Done) -> None:
-        """Score all tokens of texts in windows: each token once, with as much before it as a window holds."""
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
+        """Score all tokens of texts in windows: each token once, after as much text as a window holds."""
         groups, owners = [], []
         for number, tokens in enumerate(self._encode(texts, special=False)):
             whole = (self._beginning(), *tokens)
@@ -167,9 +190,14 @@ class LocalBackend:
         self._scorer.score(groups, keep)
 
     def generate(
-        self, prompts: Sequence[str], max_out_len: int, stop: Sequence[str], seeds: Sequence[int], done: Done
+        self,
+        prompts: Sequence[str],
+        max_out_len: int,
+        stop: Sequence[str],
+        seeds: Sequence[int],
+        done: TextDone,
     ) -> None:
-        """Write text after prompts; of a prompt that leaves no room for an answer the end is kept."""
+        """Write text after prompts; a prompt that leaves no room for an answer loses its beginning."""
         room = max(1, self._reads - max_out_len)
         requests = []
         for tokens, seed in zip(
@@ -180,21 +208,21 @@ class LocalBackend:
             requests.append(Request(kept, max_out_len, tuple(stop), seed))
         self._generator.generate(requests, done)
 
-    def effort(self) -> dict[str, Any]:
-        """Return batch size, halvings, tokens fed, and how many prompts were cut at their beginning."""
+    def usage(self) -> Usage:
+        """Return what the model has done since it was loaded."""
         batches = [self._scorer.batches, self._generator.batches]
-        return {
-            "batch_size": min(batch.size for batch in batches),
-            "halvings": sum(batch.halvings for batch in batches),
-            "fed_tokens": self._scorer.fed_tokens,
-            "shared_prefixes": self._scorer.shares,
-            "cut_prompts": self._cut,
-        }
+        return Usage(
+            batch_size=min(batch.size for batch in batches),
+            halvings=sum(batch.halvings for batch in batches),
+            fed_tokens=self._scorer.fed_tokens,
+            shared_prefixes=self._scorer.shares,
+            cut_prompts=self._cut,
+        )
 
     # -- tokens ------------------------------------------------------------------------------------
 
     def _encode(self, texts: Sequence[str], special: bool | None = None) -> list[list[int]]:
-        """Return token ids, with the tokenizer's own special tokens unless a chat template has put them there."""
+        """Return token ids, with the tokenizer's own special tokens unless a chat template provides them."""
         if not texts:
             return []
         special = not self._chat if special is None else special
@@ -205,11 +233,11 @@ class LocalBackend:
         return encoded
 
     def _framed(self, prompt: str) -> str:
-        """Return a prompt as the model was trained to be asked."""
+        """Return a prompt in the form that the model was trained on."""
         return apply_chat(self._tokenizer, [{"role": "user", "content": prompt}]) if self._chat else prompt
 
     def _beginning(self) -> int:
-        """The token before a text that has none before it."""
+        """Return the token that starts a text without a start token."""
         for token in (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id):
             if token is not None:
                 return int(token)
@@ -221,7 +249,7 @@ class LocalBackend:
     def _continued(self, contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[Group]:
         framed, wholes = [], []
         for context, texts in zip(contexts, choices, strict=True):
-            # Blanks belong to the word after them: "x " and "y" are the tokens "x" and " y".
+            # A blank belongs to the word after it: "x " and "y" are the tokens "x" and " y".
             text = self._framed(context)
             bare = text.rstrip() if not self._chat else text
             framed.append(bare)
@@ -235,7 +263,7 @@ class LocalBackend:
             if not context:
                 bare_tokens = self._encode(list(texts), special=False)
                 sequences, start = [[self._beginning(), *tokens] for tokens in bare_tokens], 1
-            elif not start:  # a context of which the tokenizer makes nothing
+            elif not start:  # a context that the tokenizer turns into nothing
                 sequences, start = [[self._beginning(), *tokens] for tokens in sequences], 1
             begun_sequences = [self._with_beginning(sequence) for sequence in sequences]
             groups.append(
@@ -244,7 +272,7 @@ class LocalBackend:
         return groups
 
     def _fitted(self, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Group:
-        """Return a group; what the model cannot read is cut off at the beginning. The last token is never fed."""
+        """Return a group; sequences that are too long lose their beginning. The last token is never fed."""
         cut_sequences, cut_starts = [], []
         for sequence, start in zip(sequences, starts, strict=True):
             cut = max(0, len(sequence) - self._reads - 1)
@@ -253,8 +281,8 @@ class LocalBackend:
             cut_starts.append(max(1, start - cut))
         return Group(tuple(cut_sequences), tuple(cut_starts))
 
-    def _score(self, groups: list[Group], done: Done, skipped: Sequence[int] | None = None) -> None:
-        """Score groups; of a group's texts so many tokens are left out of the length."""
+    def _score(self, groups: list[Group], done: ScoresDone, skipped: Sequence[int] | None = None) -> None:
+        """Score groups; the texts of a group count as shorter by its number of skipped tokens."""
 
         def keep(index: int, scores: list[TokenScores]) -> None:
             out = 0 if skipped is None else skipped[index]
@@ -272,5 +300,5 @@ class LocalBackend:
 
 
 def text_seed(run_seed: int, key: str) -> int:
-    """Return the seed of one text's sampling: it depends on the question and not on the batch or the shard."""
+    """Return the seed of one text's sampling; it depends on the question, not on the batch or the shard."""
     return int.from_bytes(hashlib.sha256(f"{run_seed}:{key}".encode()).digest()[:6], "big")

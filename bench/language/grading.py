@@ -1,103 +1,91 @@
-"""From predictions to scores: what was predicted, by which rule, and what the whole dataset is worth."""
+"""From predictions to scores: what was predicted, by which rule, and the score of the whole dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from bench.core.errors import LanguageProblem
-from bench.language.postprocess import apply_postprocessors
-from bench.language.predictions import Prediction
+from bench.core.estimate import PERCENT, Estimate
+from bench.core.record import Score
+from bench.language.postprocess import POSTPROCESSORS, apply_postprocessors
+from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
-from bench.language.scores import Comparison, Score, evaluate, not_worse
+from bench.language.scores import Values, difference, evaluate
 from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, Rolling
-from bench.metrics.text import METRICS, GroupMetric
+from bench.metrics.text import TEXT_METRICS, Answer, GroupMetric, TextMetric
 
-# Metrics that are the accuracy of another rule than the dataset's own.
+# Metrics that are the accuracy by another rule than the dataset's own.
 _RULES = {"acc_norm": "char", "acc_bytes": "byte", "acc_sum": "sum", "acc_unconditional": "unconditional"}
+
+E = TypeVar("E", bound=Estimate)
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A metric's score with the values that it was computed from.
+class Graded:
+    """A metric of a dataset.
 
     Attributes:
-        score: of the dataset.
-        values: one per sample, as :func:`bench.language.scores.summarise` takes them.
-        percent: whether a table shows it times 100.
-        higher_is_better: what "better" means.
+        score: as a table shows it, percentages from 0 to 100.
+        values: that it was computed from, one per sample or question.
     """
 
     score: Score
-    values: list[Any]
-    percent: bool
-    higher_is_better: bool
-
-    @property
-    def scale(self) -> float:
-        """What a table multiplies by."""
-        return 100.0 if self.percent else 1.0
-
-    def to_record(self, required: float | None = None) -> dict[str, Any]:
-        """Return the score as a table shows it, percentages from 0 to 100."""
-        score, scale = self.score, self.scale
-
-        def scaled(value: float | None) -> float | None:
-            return None if value is None else float(value * scale)
-
-        return {
-            "metric": score.metric,
-            "value": scaled(score.value),
-            "low": scaled(score.low),
-            "high": scaled(score.high),
-            "stderr": scaled(score.stderr),
-            "n": score.n,
-            "unparsed": score.unparsed,
-            "percent": self.percent,
-            "higher_is_better": self.higher_is_better,
-            "required": required,
-        }
+    values: Values
 
 
-def choose(dataset: Dataset, prediction: Prediction, rule: str | None = None) -> int:
-    """Return the index of the choice that a rule prefers; the first of equals.
+def check_names(dataset: Dataset) -> None:
+    """Refuse a dataset with a metric or a post-processor that nobody registered, before anything is asked.
+
+    Raises:
+        LanguageProblem: with the nearest names.
+    """
+    for name in dataset.metrics:
+        if name not in _RULES and name not in TEXT_METRICS:
+            raise LanguageProblem("task_invalid", TEXT_METRICS.unknown(name))
+    for name in dataset.postprocess:
+        if name not in POSTPROCESSORS:
+            raise LanguageProblem("task_invalid", POSTPROCESSORS.unknown(name))
+
+
+def choose(dataset: Dataset, prediction: StoredPrediction, rule: str | None = None) -> int:
+    """Return the index of the choice that a rule prefers; the first of equal ones.
 
     Args:
         dataset: its inference says what the predictions hold.
         prediction: of a question with choices.
-        rule: ``sum``, ``char``, ``byte``, ``unconditional``; the dataset's own where None.
+        rule: ``sum``, ``char``, ``byte``, ``unconditional``; None is the dataset's own.
 
     Raises:
-        LanguageProblem: when the prediction does not hold what the rule needs.
+        LanguageProblem: a prediction without what the rule needs.
     """
-    how, values = dataset.inference, prediction["loglikelihoods"]
-    if isinstance(how, Perplexity) and rule is None:
+    inference, values = dataset.inference, prediction["loglikelihoods"]
+    if isinstance(inference, Perplexity) and rule is None:
         perplexities = prediction["perplexity"]
         return perplexities.index(min(perplexities))
-    rule = rule or (how.rule if isinstance(how, LogLikelihood) else "sum")
+    rule = rule or (inference.rule if isinstance(inference, LogLikelihood) else "sum")
     if rule == "char":
-        values = [
-            value / max(len(text), 1) for value, text in zip(values, prediction["choices"], strict=True)
-        ]
+        lengths = [len(text) for text in prediction["choices"]]
+        values = [value / max(length, 1) for value, length in zip(values, lengths, strict=True)]
     elif rule == "byte":
-        values = [
-            value / max(len(text.encode()), 1)
-            for value, text in zip(values, prediction["choices"], strict=True)
-        ]
+        lengths = [len(text.encode()) for text in prediction["choices"]]
+        values = [value / max(length, 1) for value, length in zip(values, lengths, strict=True)]
     elif rule == "unconditional":
         if "unconditional" not in prediction:
             raise LanguageProblem(
                 "predictions_missing",
-                "the score acc_unconditional needs predictions with unconditional log-likelihoods, found none; "
+                "found predictions without unconditional log-likelihoods, expected them for the metric acc_unconditional; "
                 'declare LogLikelihood(rule="unconditional")',
             )
         values = [value - alone for value, alone in zip(values, prediction["unconditional"], strict=True)]
     return values.index(max(values))
 
 
-def answer(dataset: Dataset, question: Question, prediction: Prediction, metric: str) -> Any:
-    """Return what was predicted, None for what could not be read."""
+def answer(dataset: Dataset, question: Question, prediction: StoredPrediction, metric: str) -> Answer:
+    """Return what was predicted; None for a text without an answer."""
     if isinstance(dataset.inference, Generation):
         return apply_postprocessors(dataset.postprocess, prediction["text"], question.fields)
     if isinstance(dataset.inference, Rolling):
@@ -105,13 +93,19 @@ def answer(dataset: Dataset, question: Question, prediction: Prediction, metric:
     return choose(dataset, prediction, _RULES.get(metric))
 
 
-def score(
-    dataset: Dataset, questions: Sequence[Question], predictions: dict[str, Prediction], seed: int = 0
-) -> dict[str, Scored]:
-    """Return the score of each of the dataset's metrics, the first one first.
+def grade(
+    dataset: Dataset, questions: Sequence[Question], predictions: Mapping[str, StoredPrediction], seed: int = 0
+) -> dict[str, Graded]:  # fmt: skip
+    """Return each of the dataset's metrics, the first one first.
+
+    Args:
+        dataset: says which metrics.
+        questions: that are scored together.
+        predictions: by question.
+        seed: of the bootstrap.
 
     Raises:
-        LanguageProblem: when predictions are missing, or a metric cannot score them.
+        LanguageProblem: predictions that are missing, or that a metric cannot score.
     """
     missing = [question.key for question in questions if question.key not in predictions]
     if missing:
@@ -120,36 +114,57 @@ def score(
             f"found predictions for {len(questions) - len(missing)} of {len(questions)} questions, the first one missing "
             f"is {missing[0]}; run --mode infer, or --mode all with --reuse",
         )
-    scores = {}
+    golds = [list(question.golds) for question in questions]
+    metrics = {}
     for name in dataset.metrics:
-        metric = "accuracy" if name in _RULES else name
+        metric = _metric(name)
         answers = [answer(dataset, question, predictions[question.key], name) for question in questions]
-        golds = [list(question.golds) for question in questions]
-        grouped = isinstance(METRICS[metric], GroupMetric)
+        groups = [question.index for question in questions] if isinstance(metric, GroupMetric) else None
         try:
-            values, found = evaluate(
-                metric, answers, golds, groups=[q.index for q in questions] if grouped else None, seed=seed
-            )
+            values, found = evaluate(metric.name, answers, golds, groups=groups, seed=seed)
         except ValueError as error:
             raise LanguageProblem("inference_failed", f"metric {name}: {error}") from error
-        how = METRICS[metric]
-        renamed = Score(name, *[getattr(found, field) for field in list(Score.__dataclass_fields__)[1:]])
-        scores[name] = Scored(renamed, values, how.percent, how.higher_is_better)
-    return scores
+        metrics[name] = Graded(_in_table(msgspec.structs.replace(found, metric=name), metric), values)
+    return metrics
 
 
-def compare(scored: Scored, reference: Scored, margin: float, seed: int = 0) -> Comparison:
-    """Compare a score with a reference run's on the same questions.
+def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
+    """Return how much better a metric is than an earlier run's on the same questions, in the unit of the table.
 
     Args:
-        scored, reference: scores of the same metric.
-        margin: how much worse is still good enough, as a table shows it: 1.0 is one percentage point.
+        graded, reference: the same metric of both runs.
+        seed: of the bootstrap.
 
     Raises:
-        LanguageProblem: when the two are not of the same questions.
+        LanguageProblem: metrics of different questions.
     """
-    name = "accuracy" if scored.score.metric in _RULES else scored.score.metric
+    metric = _metric(str(graded.score.metric))
+    if len(graded.values) < 2:
+        return Estimate(
+            metric="difference", n=len(graded.values), reason="one sample says nothing of the scatter"
+        )
     try:
-        return not_worse(METRICS[name], scored.values, reference.values, margin / scored.scale, seed=seed)
+        found = difference(metric, graded.values, reference.values, seed=seed)
     except ValueError as error:
         raise LanguageProblem("predictions_missing", f"comparison with the reference run: {error}") from error
+    return _in_table(found, metric)
+
+
+def describe_score(score: Score) -> str:
+    """Return metric, value, interval and number of samples, and how many answers could not be read."""
+    interval = f" [{score.low:.4g}, {score.high:.4g}]" if score.has_interval else ""
+    unparsed = f", {score.unparsed} unparsed" if score.unparsed else ""
+    return f"{score.metric} {score.value:.4g}{interval} of {score.n}{unparsed}"
+
+
+def _metric(name: str) -> TextMetric:
+    return TEXT_METRICS["accuracy" if name in _RULES else name]
+
+
+def _in_table(estimate: E, metric: TextMetric) -> E:
+    """Return an estimate in the unit of the table: percentages of shares."""
+    if not metric.percent:
+        return estimate
+    scaled = estimate.scaled(100, PERCENT)
+    assert isinstance(scaled, type(estimate))
+    return scaled

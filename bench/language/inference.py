@@ -1,46 +1,54 @@
-"""Asking: what each kind of inference makes of questions, and what it writes of the answers."""
+"""Asks questions by each kind of inference, and turns the answers into predictions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, TextScore, text_seed
-from bench.language.predictions import Prediction
+from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
 from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, Rolling, SingleToken
 
-# A few tokens more than a context and a choice have by themselves may come of putting them together.
+# Prompt and choice together may have a few tokens more than each of them alone.
 _SLACK = 4
-# Bytes that a chat template may put around a prompt.
+# Bytes that a chat template may add to a prompt.
 _FRAME = 256
 
-Write = Callable[[Prediction], None]
+Write = Callable[[StoredPrediction], None]
+ByChoice = Perplexity | LogLikelihood | SingleToken
 
 
 def infer(
     dataset: Dataset, questions: Sequence[Question], backend: Backend, write: Write, *,
     seed: int = 0, max_out_len: int | None = None,
 ) -> None:  # fmt: skip
-    """Ask all questions; each prediction is written as soon as its batch is through.
+    """Ask all questions; each prediction is written as soon as its batch is complete.
 
-    A prompt that the model cannot read in one piece loses examples from the end; how many is in the prediction.
+    A prompt that the model cannot read in one piece loses examples from the end; the prediction says how many.
+
+    Args:
+        dataset: what is asked, and how.
+        questions: of the dataset.
+        backend: the model.
+        write: takes each prediction.
+        seed: of the run, for sampling.
+        max_out_len: new tokens at most, in place of the dataset's limit.
 
     Raises:
-        LanguageProblem: when the model answers with what is no number, or a question cannot be asked this way.
+        LanguageProblem: an answer of the model that is not a number, or a question that cannot be asked this way.
         Exception: whatever the model raises.
     """
-    how = dataset.inference
-    if isinstance(how, Rolling):
-        _roll(questions, backend, write)
+    inference = dataset.inference
+    if isinstance(inference, Rolling):
+        _score_rolling(questions, backend, write)
         return
-    new = (max_out_len or how.max_out_len) if isinstance(how, Generation) else 0
+    new = (max_out_len or inference.max_out_len) if isinstance(inference, Generation) else 0
     fitted = _fitted(questions, backend, new)
     prompts = [prompt for prompt, _ in fitted]
 
-    def begun(index: int) -> Prediction:
+    def begun(index: int) -> StoredPrediction:
         question = questions[index]
         return {
             "key": question.key,
@@ -50,103 +58,121 @@ def infer(
             "dropped_examples": fitted[index][1],
         }
 
-    if isinstance(how, Generation):
+    if isinstance(inference, Generation):
         backend.generate(
-            prompts, new, how.stop, [text_seed(seed, question.key) for question in questions],
-            lambda index, text: write(begun(index) | {"text": text}),
+            prompts, new, inference.stop, [text_seed(seed, question.key) for question in questions],
+            lambda index, text: write({**begun(index), "text": text}),
         )  # fmt: skip
     else:
-        _choose(how, questions, prompts, backend, lambda index, values: write(begun(index) | values))
+        _Choosing(questions, prompts, backend, begun, write).run(inference)
 
 
-def _choose(
-    how: Any, questions: Sequence[Question], prompts: list[str], backend: Backend,
-    write: Callable[[int, dict[str, Any]], None],
-) -> None:  # fmt: skip
-    choices = [question.choices for question in questions]
+class _Choosing:
+    """Scores the choices of questions.
 
-    def keep(index: int, scores: list[TextScore], more: dict[str, list[float]] | None = None) -> None:
+    Args:
+        questions: with choices.
+        prompts: of the questions, as the model can read them.
+        backend: the model.
+        begun: returns what is known of a prediction before its choices are scored.
+        write: takes each prediction.
+    """
+
+    def __init__(
+        self, questions: Sequence[Question], prompts: list[str], backend: Backend,
+        begun: Callable[[int], StoredPrediction], write: Write,
+    ) -> None:  # fmt: skip
+        self._questions, self._prompts, self._backend = questions, prompts, backend
+        self._begun, self._write = begun, write
+        self._choices = [question.choices for question in questions]
+
+    def run(self, inference: ByChoice) -> None:
+        if isinstance(inference, SingleToken):
+            self._backend.score_first_tokens(self._prompts, self._choices, self._keep)
+        elif isinstance(inference, Perplexity):
+            self._score_perplexity(inference)
+        elif inference.rule == "unconditional":
+            self._score_unconditional(inference)
+        else:
+            self._backend.score_continuations(self._prompts, self._choices, self._keep)
+
+    def _keep(self, index: int, scores: list[TextScore]) -> None:
+        self._write(self._prediction(index, scores))
+
+    def _prediction(self, index: int, scores: list[TextScore]) -> StoredPrediction:
+        question = self._questions[index]
         values = [score.loglikelihood for score in scores]
         if not all(map(math.isfinite, values)):
             raise LanguageProblem(
                 "inference_failed",
-                f"question {questions[index].key}: found log-likelihoods {values}, expected finite numbers; the model "
+                f"question {question.key}: found log-likelihoods {values}, expected finite numbers; the model "
                 "computes NaN or infinity, try --dtype float32",
             )
-        write(
-            index,
-            {
-                "choices": list(questions[index].labels),
-                "loglikelihoods": values,
-                "tokens": [score.tokens for score in scores],
-                "is_greedy": [score.is_greedy for score in scores],
-                **(more or {}),
-            },
-        )
+        return {
+            **self._begun(index),
+            "choices": list(question.labels),
+            "loglikelihoods": values,
+            "tokens": [score.tokens for score in scores],
+            "is_greedy": [score.is_greedy for score in scores],
+        }
 
-    if isinstance(how, SingleToken):
-        try:
-            backend.first_tokens(prompts, choices, keep)
-        except ValueError as error:
-            raise LanguageProblem("inference_failed", str(error)) from error
-    elif isinstance(how, LogLikelihood) and how.rule == "unconditional":
+    def _score_unconditional(self, inference: LogLikelihood) -> None:
         alone: dict[int, list[float]] = {}
-        backend.continuations(
-            [how.unconditional_prompt] * len(questions), choices,
+        self._backend.score_continuations(
+            [inference.unconditional_prompt] * len(self._questions), self._choices,
             lambda index, scores: alone.__setitem__(index, [score.loglikelihood for score in scores]),
         )  # fmt: skip
-        backend.continuations(
-            prompts, choices, lambda index, scores: keep(index, scores, {"unconditional": alone[index]})
+        self._backend.score_continuations(
+            self._prompts, self._choices,
+            lambda index, scores: self._write(
+                {**self._prediction(index, scores), "unconditional": alone[index]}
+            ),
+        )  # fmt: skip
+
+    def _score_perplexity(self, inference: Perplexity) -> None:
+        """Score by OpenCompass's rule: mean cross-entropy over all tokens of the text, including the first one."""
+        texts = [
+            [prompt + choice for choice in choices]
+            for choices, prompt in zip(self._choices, self._prompts, strict=True)
+        ]
+        if inference.normalizer is None:
+            self._backend.score_texts(
+                texts, [""] * len(texts),
+                lambda index, scores: self._write(
+                    {**self._prediction(index, scores), "perplexity": _means(scores)}
+                ),
+            )  # fmt: skip
+            return
+        normalizers = [inference.normalizer.format(**question.fields) for question in self._questions]
+        normal: dict[int, list[float]] = {}
+        self._backend.score_texts(
+            [
+                [text + choice for choice in choices]
+                for choices, text in zip(self._choices, normalizers, strict=True)
+            ],
+            normalizers,
+            lambda index, scores: normal.__setitem__(index, _means(scores)),
         )
-    elif isinstance(how, Perplexity):
-        _perplexities(how, questions, prompts, backend, keep)
-    else:
-        backend.continuations(prompts, choices, keep)
+
+        def keep_difference(index: int, scores: list[TextScore]) -> None:
+            values = [a - b for a, b in zip(_means(scores), normal[index], strict=True)]
+            self._write({**self._prediction(index, scores), "perplexity": values})
+
+        self._backend.score_texts(texts, self._prompts, keep_difference)
 
 
-def _perplexities(
-    how: Perplexity, questions: Sequence[Question], prompts: list[str], backend: Backend, keep: Callable
-) -> None:
-    """Score by OpenCompass's rule: mean cross-entropy over all tokens of the text, the first one counted too."""
-
-    def means(scores: list[TextScore]) -> list[float]:
-        return [-score.loglikelihood / score.length for score in scores]
-
-    texts = [
-        [prompt + choice for choice in question.choices]
-        for question, prompt in zip(questions, prompts, strict=True)
-    ]
-    if how.normalizer is None:
-        backend.whole(
-            texts, [""] * len(texts), lambda index, scores: keep(index, scores, {"perplexity": means(scores)})
-        )
-        return
-    normalizers = [how.normalizer.format(**question.fields) for question in questions]
-    normal: dict[int, list[float]] = {}
-    backend.whole(
-        [
-            [text + choice for choice in question.choices]
-            for question, text in zip(questions, normalizers, strict=True)
-        ],
-        normalizers,
-        lambda index, scores: normal.__setitem__(index, means(scores)),
-    )
-    backend.whole(
-        texts,
-        prompts,
-        lambda index, scores: keep(
-            index, scores, {"perplexity": [a - b for a, b in zip(means(scores), normal[index], strict=True)]}
-        ),
-    )
+def _means(scores: list[TextScore]) -> list[float]:
+    return [-score.loglikelihood / score.length for score in scores]
 
 
-def _roll(questions: Sequence[Question], backend: Backend, write: Write) -> None:
+def _score_rolling(questions: Sequence[Question], backend: Backend, write: Write) -> None:
     def keep(index: int, score: TextScore) -> None:
         question = questions[index]
         if not math.isfinite(score.loglikelihood):
             raise LanguageProblem(
                 "inference_failed",
-                f"question {question.key}: found a log-likelihood of {score.loglikelihood}",
+                f"question {question.key}: found a log-likelihood of {score.loglikelihood}, expected a finite number; the "
+                "model computes NaN or infinity, try --dtype float32",
             )
         write(
             {
@@ -158,7 +184,7 @@ def _roll(questions: Sequence[Question], backend: Backend, write: Write) -> None
             }
         )
 
-    backend.rolling([question.golds[0] for question in questions], keep)
+    backend.score_rolling([question.golds[0] for question in questions], keep)
 
 
 def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[tuple[str, int]]:
@@ -170,7 +196,7 @@ def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[t
         return fitted
 
     def may_be_long(index: int) -> bool:
-        # No tokenizer of today makes more tokens of a text than it has bytes: what is short need not be tokenized.
+        # Current tokenizers make at most one token of a byte: a short text need not be tokenized.
         longest = max((len(choice.encode()) for choice in questions[index].choices), default=0)
         return len(prompts[index].encode()) + longest + new + _FRAME > most
 

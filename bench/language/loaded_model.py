@@ -1,20 +1,23 @@
-"""The model in memory: loaded once, kept for all cases that use it, dropped before the next one is loaded."""
+"""The model in memory: loaded once, kept for all cases that use it, dropped before the next is loaded."""
 
 from __future__ import annotations
 
 import functools
 import gc
+from typing import TYPE_CHECKING
 
-from bench.language.backend import Backend
 from bench.language.models.config import ModelConfig
+
+if TYPE_CHECKING:
+    from bench.language.backend import Backend
 
 
 class ModelHolder:
-    """Holds one model at a time; cases come grouped by model, so a process loads each once.
+    """Holds one model. Cases are grouped by model, so a process loads each model once.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        concurrency: requests to a server at a time.
+        concurrency: parallel requests to a server.
     """
 
     def __init__(self, device: str, concurrency: int = 8) -> None:
@@ -26,7 +29,7 @@ class ModelHolder:
         """Return the model of a configuration.
 
         Raises:
-            ModelProblem: when it cannot be loaded.
+            ModelProblem: it cannot be loaded.
         """
         if self._backend is None or self._config != config:
             self.drop()
@@ -34,7 +37,7 @@ class ModelHolder:
         return self._backend
 
     def drop(self) -> None:
-        """Free the model: two of them may not fit."""
+        """Free the model; two models may not fit into memory."""
         self._backend = self._config = None
         gc.collect()
         if self._device == "cuda":
@@ -55,18 +58,19 @@ class ModelHolder:
         from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
         keep_freed_memory()
-        logging.disable_progress_bar()  # a bar per worker is noise between pytest's lines
-        ensure_torchvision()  # transformers imports it, and a build that does not fit torch breaks that
+        # One bar per worker is noise between pytest's lines.
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it without types
+        ensure_torchvision()  # transformers imports torchvision, which fails with a build for another torch
         _import_frameworks()
         return LocalBackend(load_model(config, self._device), config.batch_size)
 
 
 @functools.cache
 def _import_frameworks() -> None:
-    """Import what every model needs, and spare the garbage collector what never is garbage.
+    """Import what every model needs, and exclude it from garbage collection.
 
-    It would walk through all that a framework's modules hold at each full collection, of which pytest and the
-    interpreter ask for several when a process ends: more than a second.
+    A full collection walks through everything that the modules of a framework hold. pytest and the interpreter run
+    several of them when a process ends, which takes more than a second.
     """
     import transformers.modeling_utils  # noqa: F401, PLC0415
 

@@ -1,225 +1,308 @@
-"""Command-line options of the language cases, and what they resolve to."""
+"""Options of the language cases, and what they resolve to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import pytest
-
+from bench.core.case import Case
+from bench.core.errors import ModelProblem, UsageProblem
+from bench.core.options import Place, Setting, option
+from bench.core.registry import no_such
+from bench.language.case import LanguageCase
 from bench.language.config import RunConfig, read_config
 from bench.language.models.catalog import MODELS
-from bench.language.models.config import ModelConfig, ModelProblem, from_options
+from bench.language.models.config import DTYPES, ModelConfig, from_options, parse_batch_size
+from bench.language.reuse import find_run
 from bench.language.rows import HUB, OWN
-from bench.run.options import local_path, words, worker_count
+from bench.language.spec import Generation
 
 MODES = ("all", "infer", "eval", "viz")
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Add the options of the language cases to pytest's parser."""
-    add = parser.getgroup("modelgate-language", "Modelgate: language models").addoption
-    several = {"nargs": "+", "action": "extend"}
-    add("--models", **several, metavar="NAME", help="models by name (default: tiny_lm, which ships)")
-    add("--datasets", **several, metavar="NAME", help="datasets by name (default: all that ship)")
-    add("--dataset-dir", **several, metavar="DIR", help="folders with dataset files of your own")
-    add("--config", **several, metavar="FILE", help="Python files with lists `models` and `datasets`")
-    add("--data", default=OWN, metavar="own|hub|DIR", help="where rows come from (default: those that ship)")
-    add("--limit", type=int, metavar="N", help="rows of each dataset at most")
-    add("--hf-path", metavar="PATH|NAME", help="a model's directory or hub name")
-    add(
-        "--hf-type",
-        default="base",
-        choices=("base", "chat"),
-        help="whether prompts go through the chat template",
+@dataclass(frozen=True)
+class LanguageOptions:
+    """Options as they are given."""
+
+    models: tuple[str, ...] = option("models by name", (), metavar="NAME")
+    datasets: tuple[str, ...] = option(
+        "datasets by name (default: all that are registered)", (), metavar="NAME"
     )
-    add(
-        "--tokenizer-path",
-        metavar="PATH|NAME",
-        help="tokenizer of --hf-path, where it is not beside the model",
+    config: tuple[Path, ...] = option(
+        "Python files with lists `models` and `datasets`", (), metavar="FILE", ini=None
     )
-    add("--peft-path", metavar="PATH|NAME", help="adapter on --hf-path")
-    for name in ("model", "tokenizer", "generation"):
-        add(f"--{name}-kwargs", **several, metavar="KEY=VALUE", help=f"further arguments of the {name}")
-    add("--max-seq-len", type=int, metavar="N", help="tokens of prompt and answer together, at most")
-    add("--max-out-len", type=int, metavar="N", help="new tokens at most (default: what the dataset says)")
-    add("--dtype", metavar="NAME", help="auto, float32, bfloat16 or float16")
-    add("--api-base", metavar="URL", help="an OpenAI-compatible server in place of a local model")
-    add("--api-model", metavar="NAME", help="the name by which the server knows the model")
-    add("--api-concurrency", type=int, default=8, metavar="N", help="requests to a server at a time")
-    add(
-        "--mode", default="all", choices=MODES, help="infer only, evaluate or show stored predictions, or all"
-    )
-    add("--reuse", metavar="latest|RUN|DIR", help="take over predictions of an earlier run where they fit")
-    add("--min-score", **several, metavar="[MODEL/]DATASET=N", help="required score, as the table shows it")
-    add("--reference", metavar="RUN|DIR", help="a run that no score may be worse than by more than --margin")
-    add("--margin", type=float, default=1.0, metavar="N", help="as the table shows scores: percentage points")
-    add(
-        "--max-task-size", type=int, metavar="N",
-        help="cost (rows x choices, rows x output length) above which a dataset is split into shards "
-        "(default: at most 20000, less where four workers, or as many as there are, would wait for one at the end)",
+    data: str = option("where rows come from; `own` is those that ship", OWN, metavar="own|hub|DIR")
+    rows: Path | None = option("folder of the rows that ship", flags=())
+    limit: int | None = option("rows of each dataset at most", metavar="N", least=1)
+    hf_path: Place | None = option("a model's directory or hub name", metavar="PATH|NAME", ini=None)
+    hf_type: str = option(
+        "whether prompts of --hf-path or --api-base go through the chat template", "base",
+        choices=("base", "chat"), ini=None,
     )  # fmt: skip
-    parser.addini("modelgate_models", "models when none is named", type="args")
-    parser.addini("modelgate_datasets", "datasets when none is named (default: all that ship)", type="args")
-    parser.addini("modelgate_rows", "folder of the rows that ship", type="paths")
+    tokenizer_path: Place | None = option(
+        "tokenizer of --hf-path, if it is not next to the model", metavar="PATH|NAME", ini=None
+    )
+    peft_path: Place | None = option("adapter on --hf-path", metavar="PATH|NAME", ini=None)
+    model_kwargs: dict[str, str] = option("further arguments of the model", {}, metavar="KEY=VALUE", ini=None)
+    tokenizer_kwargs: dict[str, str] = option(
+        "further arguments of the tokenizer", {}, metavar="KEY=VALUE", ini=None
+    )
+    generation_kwargs: dict[str, str] = option(
+        "further arguments of the generation", {}, metavar="KEY=VALUE", ini=None, example="top_p=0.9"
+    )
+    max_seq_len: int | None = option(
+        "tokens of prompt and answer together, at most (default: the model's limit)", metavar="N", least=1
+    )
+    max_out_len: int | None = option(
+        "new tokens at most (default: the dataset's limit)", metavar="N", least=1
+    )
+    dtype: str | None = option("type of the weights (default: that of the file)", choices=DTYPES)
+    api_base: str | None = option(
+        "an OpenAI-compatible server in place of a local model", metavar="URL", ini=None
+    )
+    api_model: str | None = option("the name by which the server knows the model", metavar="NAME", ini=None)
+    api_concurrency: int = option("parallel requests to a server", 8, metavar="N", least=1)
+    mode: str = option("infer only, evaluate or show stored predictions, or all", "all", choices=MODES)
+    reuse: str | None = option(
+        "an earlier run whose predictions are used where they fit", metavar="latest|RUN|DIR"
+    )
+    min_score: dict[str, float] = option(
+        "required score, as the table shows it", {}, metavar="[MODEL/]DATASET=NUMBER", example="siqa_gen=60"
+    )
+    reference: str | None = option(
+        "an earlier run that no score may be worse than by more than --margin", metavar="latest|RUN|DIR"
+    )
+    margin: float = option("in the unit of the table: percentage points", 1.0, metavar="N", least=0)
+    max_task_size: int | None = option(
+        "cost (rows x choices, rows x output length) above which a dataset is split into shards "
+        "(default: at most 20000, and less if four workers, or as many as there are, would wait for one at the end)",
+        metavar="N", least=1,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class LanguageOptions:
-    """Resolved options of the language cases.
+class LanguageSettings:
+    """Options as they are used.
 
     Attributes:
         models: what is asked, in the order of the table's columns.
-        datasets: names; empty for all that ship.
-        config: what configuration files say besides.
+        datasets: names; empty is all that are registered.
+        config: what configuration files say.
+        data: ``own``, ``hub`` or an absolute path.
+        rows: folder of the rows that ship.
+        limit: rows of each dataset at most.
+        mode: one of :data:`MODES`.
+        reuse: run whose predictions are used where they fit.
+        reference: run that no score may be worse than by more than `margin`.
+        margin: in the unit of the table.
         min_scores: by ``dataset`` or ``model/dataset``.
-        max_task_size: cost above which a dataset is split; None where the run decides.
-        workers: processes that run cases.
+        max_task_size: cost above which a dataset is split; None is decided by the run.
+        api_concurrency: parallel requests to a server.
+        given: names of the options that the command line gave.
     """
 
     models: tuple[ModelConfig, ...]
-    datasets: tuple[str, ...]
-    config: RunConfig
-    dataset_dirs: tuple[Path, ...]
-    data: str
-    own_rows: Path
-    limit: int | None
-    mode: str
-    reuse: str | None
-    reference: str | None
-    margin: float
-    min_scores: dict[str, float]
-    max_task_size: int | None
-    api_concurrency: int
-    workers: int = 1
+    datasets: tuple[str, ...] = ()
+    config: RunConfig = field(default_factory=RunConfig)
+    data: str = OWN
+    rows: Path | None = None
+    limit: int | None = None
+    mode: str = "all"
+    reuse: Path | None = None
+    reference: Path | None = None
+    margin: float = 1.0
+    min_scores: dict[str, float] = field(default_factory=dict)
+    max_task_size: int | None = None
+    api_concurrency: int = 8
+    given: frozenset[str] = frozenset()
 
     def required(self, model: str, dataset: str) -> float | None:
-        """Return the score that a combination must reach: the command line's, else the configuration's."""
+        """Return the score that a model must reach on a dataset: the option's, else the configuration's."""
         for scores in (self.min_scores, self.config.min_scores):
             for key in (f"{model}/{dataset}", dataset):
                 if key in scores:
                     return scores[key]
         return None
 
+    def model(self, name: str) -> ModelConfig:
+        """Return the configuration of a model that is asked."""
+        return next(model for model in self.models if model.name == name)
 
-def resolve(config: pytest.Config) -> LanguageOptions:
-    """Resolve and check the options.
+
+def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
+    """Return the options as they are used.
 
     Raises:
-        pytest.UsageError: when a value cannot be used, naming the option, the value and what was expected.
+        UsageProblem: a value that cannot be used, or an option that does not apply with the others.
     """
-    get = config.getoption
-    try:
-        read = read_config([local_path(name, config) for name in words(get("config"))])
-        models = _models(get, read, config)
-    except (ModelProblem, KeyError) as problem:  # a KeyError of the catalogue names the nearest models
-        raise pytest.UsageError(str(problem.args[0])) from problem
-    data = get("data")
+    config = read_config(raw.config)
+    models = _models(raw, setting, config)
+    _refuse_idle(raw, setting, models)
+    data = raw.data
     if data not in (OWN, HUB):
-        data = str(local_path(data, config))
+        data = str(setting.local_path(data))
         if not Path(data).is_dir():
-            raise pytest.UsageError(f"--data {data}: no such folder; expected own, hub or a folder with rows")
-    for name, least in (("limit", 1), ("max_task_size", 1), ("margin", 0), ("api_concurrency", 1)):
-        value = get(name)
-        if value is not None and not value >= least:
-            raise pytest.UsageError(f"--{name.replace('_', '-')} {value}: expected at least {least}")
-    mode, reuse = get("mode"), get("reuse")
-    if mode in ("eval", "viz") and reuse is None:
-        raise pytest.UsageError(
-            f"--mode {mode}: expected a run to evaluate; name it with --reuse latest|RUN|DIR"
-        )
-    own = config.getini("modelgate_rows")
-    return LanguageOptions(
+            raise UsageProblem(f"--data {data}: no such folder; expected own, hub or a folder with rows")
+    given = setting.given
+    datasets = raw.datasets if "datasets" in given else (config.datasets or raw.datasets)
+    return LanguageSettings(
         models=models,
-        datasets=words(get("datasets")) or read.datasets or tuple(config.getini("modelgate_datasets")),
-        config=read,
-        dataset_dirs=tuple(local_path(name, config) for name in words(get("dataset_dir"))),
+        datasets=datasets,
+        config=config,
         data=data,
-        own_rows=own[0] if own else Path("fixtures/datasets/language"),
-        limit=get("limit"),
-        mode=mode,
-        reuse=reuse,
-        reference=get("reference"),
-        margin=get("margin"),
-        min_scores=_min_scores(words(get("min_score"))),
-        max_task_size=get("max_task_size"),
-        api_concurrency=get("api_concurrency"),
-        workers=worker_count(config),
+        rows=raw.rows,
+        limit=raw.limit,
+        mode=raw.mode,
+        reuse=None if raw.reuse is None else find_run(raw.reuse, "--reuse", setting),
+        reference=None if raw.reference is None else find_run(raw.reference, "--reference", setting),
+        margin=raw.margin,
+        min_scores=raw.min_score,
+        max_task_size=raw.max_task_size,
+        api_concurrency=raw.api_concurrency,
+        given=given,
     )
 
 
-def find_run(name: str, work_dir: Path, option: str) -> Path:
-    """Return the directory of an earlier run: ``latest``, the name of a run in the work directory, or a path.
+def check(settings: LanguageSettings, cases: Sequence[Case]) -> None:
+    """Refuse options that name or concern nothing that is run.
+
+    Args:
+        settings: of the run.
+        cases: those that are run.
 
     Raises:
-        pytest.UsageError: when there is none.
+        UsageProblem: a required score of no case, or limits of an output that no case has.
     """
-    for path in (work_dir / name, Path(name).expanduser()):
-        if (path / "predictions").is_dir():
-            return path.resolve()
-    runs = sorted(path.parent.name for path in work_dir.glob("*/predictions") if path.parent.name != "latest")
-    raise pytest.UsageError(
-        f"{option} {name}: no such run in {work_dir}, and no directory of a run; "
-        f"found {', '.join(runs[-3:]) or 'none'} there"
-    )
-
-
-def _models(get: Any, read: RunConfig, config: pytest.Config) -> tuple[ModelConfig, ...]:
-    named = [MODELS[name] for name in words(get("models"))]
-    common = {
-        name: value for name in ("max_seq_len", "max_out_len", "dtype") if (value := get(name)) is not None
-    }
-    if get("batch_size") is not None:
-        common["batch_size"] = get("batch_size")
-    if get("hf_path") or get("api_base"):
-        path = get("hf_path")
-        if path and local_path(path, config).is_dir():
-            path = str(local_path(path, config))
-        named.append(
-            from_options(
-                hf_path=path,
-                hf_type=get("hf_type"),
-                tokenizer_path=get("tokenizer_path"),
-                peft_path=get("peft_path"),
-                model_kwargs=get("model_kwargs") or (),
-                tokenizer_kwargs=get("tokenizer_kwargs") or (),
-                generation_kwargs=get("generation_kwargs") or (),
-                api_base=get("api_base"),
-                api_model=get("api_model"),
-            )
-        )
-    elif any(
-        get(name) for name in ("tokenizer_path", "peft_path", "model_kwargs", "tokenizer_kwargs", "api_model")
+    asked = [case for case in cases if isinstance(case, LanguageCase)]
+    known = {name for case in asked for name in case.names if name != case.id}
+    for given, scores in (
+        ("--min-score ", settings.min_scores),
+        (f"min_score in --config {', '.join(settings.config.files)}: ", settings.config.min_scores),
     ):
-        raise pytest.UsageError(
-            "an option says how to load a model, but none is named; give --hf-path or --api-base"
+        for name, score in scores.items():
+            if name not in known:
+                raise UsageProblem(
+                    f"{given}{name}={score:g}: {no_such('dataset that is run', name, sorted(known))}; correct the name, "
+                    "or run that dataset"
+                )
+    modes = {case.mode for case in asked if case.problem is None}
+    if modes and Generation().kind not in modes:
+        for idle in ("max_out_len", "generation_kwargs"):
+            if idle in settings.given:
+                raise UsageProblem(
+                    f"{_flag(idle)}: applies to datasets with inference by generation (gen), and none of them is "
+                    "run; leave it out, or run one of them too"
+                )
+
+
+_ONE_MODEL = (
+    "hf_type", "tokenizer_path", "peft_path", "model_kwargs", "tokenizer_kwargs", "generation_kwargs", "api_model",
+)  # fmt: skip
+# Which options do nothing in which mode, and why.
+_IDLE_IN_MODE = {
+    "infer": (("min_score", "reference", "margin"), "asks questions and evaluates nothing"),
+    "viz": (
+        ("min_score", "reference", "margin", "limit", "data", "max_task_size"),
+        "shows an earlier run's records as they are",
+    ),
+}
+
+
+def _refuse_idle(raw: LanguageOptions, setting: Setting, models: Sequence[ModelConfig]) -> None:
+    """Refuse options that do nothing with the others."""
+    given = setting.given
+    if raw.mode in ("eval", "viz") and raw.reuse is None:
+        raise UsageProblem(
+            f"--mode {raw.mode}: found no earlier run to read; name one with --reuse latest|RUN|DIR"
         )
-    chosen = named or list(read.models) or [MODELS[name] for name in config.getini("modelgate_models")]
+    names, why = _IDLE_IN_MODE.get(raw.mode, ((), ""))
+    for name in names:
+        if name in given:
+            raise UsageProblem(f"{_flag(name)}: --mode {raw.mode} {why}; leave it out, or give --mode eval")
+    if "margin" in given and raw.reference is None:
+        raise UsageProblem(
+            "--margin: found no run to compare with; name one with --reference, or leave it out"
+        )
+    served = [model.backend == "server" for model in models]
+    if "api_concurrency" in given and not any(served):
+        raise UsageProblem(
+            "--api-concurrency: found no model behind a server; give --api-base and --api-model, or leave it out"
+        )
+    if "dtype" in given and all(served):
+        raise UsageProblem(
+            "--dtype: found only models behind servers, which load their weights themselves; leave it out"
+        )
+
+
+def _models(raw: LanguageOptions, setting: Setting, config: RunConfig) -> tuple[ModelConfig, ...]:
+    """Return the models that the command line names, else those of configuration files, else those of the ini file."""
+    try:
+        named = [_named(name) for name in raw.models] if "models" in setting.given else []
+        named += _one_model(raw, setting)
+        chosen = named or list(config.models) or [_named(name) for name in raw.models]
+        chosen = [_adjusted(model, raw, setting.run.batch_size) for model in chosen]
+    except ModelProblem as problem:
+        raise UsageProblem(str(problem)) from problem
+    if not chosen:
+        raise UsageProblem(
+            f"found no model, expected at least one; name it with --models ({', '.join(list(MODELS)[:3])}, ...), "
+            "--hf-path or --api-base"
+        )
     names = [model.name for model in chosen]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise pytest.UsageError(
+        raise UsageProblem(
             f"model {twice!r} is named twice; leave one out, or give it another name in a --config"
         )
-    if not common:
-        return tuple(chosen)
-    if common.get("batch_size", "auto") != "auto":
-        common["batch_size"] = int(common["batch_size"])
-    return tuple(replace(model, **common) for model in chosen)
+    return tuple(chosen)
 
 
-def _min_scores(pairs: Iterable[str]) -> dict[str, float]:
-    scores = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        try:
-            scores[name] = float(text)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise pytest.UsageError(
-                f"--min-score {pair}: expected [MODEL/]DATASET=NUMBER, such as siqa_gen=60"
+def _named(name: str) -> ModelConfig:
+    if name not in MODELS:
+        raise UsageProblem(f"--models {name}: {MODELS.unknown(name)}")
+    return MODELS[name]
+
+
+def _one_model(raw: LanguageOptions, setting: Setting) -> list[ModelConfig]:
+    """Return the model that --hf-path or --api-base names, in a list that is empty if neither does."""
+    if raw.hf_path is None and raw.api_base is None:
+        idle = [_flag(name) for name in _ONE_MODEL if name in setting.given]
+        if idle:
+            raise UsageProblem(
+                f"{', '.join(idle)}: found no model that it applies to; it says how the model of --hf-path or --api-base "
+                "is loaded or asked; name one, or set the fields of a model in a --config"
             )
-    return scores
+        return []
+    return [
+        from_options(
+            hf_path=raw.hf_path,
+            hf_type=raw.hf_type,
+            tokenizer_path=raw.tokenizer_path,
+            peft_path=raw.peft_path,
+            model_kwargs=_pairs(raw.model_kwargs),
+            tokenizer_kwargs=_pairs(raw.tokenizer_kwargs),
+            generation_kwargs=_pairs(raw.generation_kwargs),
+            api_base=raw.api_base,
+            api_model=raw.api_model,
+        )
+    ]
+
+
+def _adjusted(model: ModelConfig, raw: LanguageOptions, batch_size: str | None) -> ModelConfig:
+    """Return a model with the fields that the options set for every model."""
+    return replace(
+        model,
+        max_seq_len=model.max_seq_len if raw.max_seq_len is None else raw.max_seq_len,
+        max_out_len=model.max_out_len if raw.max_out_len is None else raw.max_out_len,
+        dtype=model.dtype if raw.dtype is None or model.backend == "server" else raw.dtype,
+        batch_size=model.batch_size if batch_size is None else parse_batch_size(batch_size),
+    )
+
+
+def _pairs(values: dict[str, str]) -> list[str]:
+    return [f"{key}={value}" for key, value in values.items()]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,7 +1,14 @@
-"""How the answer is read out of what a model wrote: an option letter, a number, a line, a word, a boxed text.
+"""Post-processors: they extract the answer from a text: an option letter, a number, a line, a word, a boxed text.
 
-A post-processor that finds no answer gives None: the sample counts as unparsed, and a report shows how many
-are. To guess instead would turn a model that does not answer into one that answers by chance.
+A post-processor that finds no answer returns None. The sample then counts as unparsed, and a report shows how many are.
+A guess would turn a model that does not answer into one that answers by chance.
+
+A user's file registers its own, under a name for the field ``postprocess`` of a dataset::
+
+    @POSTPROCESSORS.register("last_word")
+    def last_word(text, row):
+        words = text.split()
+        return words[-1] if words else None
 """
 
 from __future__ import annotations
@@ -15,10 +22,12 @@ from typing import Any
 from bench.core.registry import Registry
 
 PostProcessor = Callable[[str, Mapping[str, Any]], str | None]
-POSTPROCESSORS: Registry[PostProcessor] = Registry("post-processor")
-"""Functions of a text and the prepared row it answers; None where the text holds no answer."""
+POSTPROCESSORS: Registry[PostProcessor] = Registry(
+    "post-processor", "correct `postprocess` of the dataset, or register one of that name"
+)
+"""Functions of a text and the prepared row that it answers; they return None for a text without an answer."""
 
-# Where a row does not list its options. More letters would take the pronoun I for an answer.
+# For rows that do not list their options. With more letters, the pronoun I would be taken for an answer.
 _DEFAULT_OPTIONS = 8
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -27,8 +36,8 @@ def apply_postprocessors(names: Iterable[str], text: str, row: Mapping[str, Any]
     """Return the text after all post-processors in order, or None as soon as one of them finds no answer.
 
     Raises:
-        KeyError: a name that is not registered, also where an earlier one has already found nothing.
-        ValueError: from a post-processor that cannot serve the row.
+        KeyError: a name that is not registered, even if an earlier post-processor finds nothing.
+        ValueError: from a post-processor that cannot handle the row.
     """
     answer: str | None = text
     for function in [POSTPROCESSORS[name] for name in names]:
@@ -40,21 +49,21 @@ def apply_postprocessors(names: Iterable[str], text: str, row: Mapping[str, Any]
 
 # --- option letters --------------------------------------------------------------------------------------------
 
-# Letters and digits that make a neighbour part of a word. Chinese characters are not among them: "答案是B" has no space.
+# Letters and digits that continue a word. Chinese characters do not: "答案是B" has no space.
 _WORD = "A-Za-z0-9À-ɏ"
 _JOINER = "/&+#@_'’-"
-# Neither a word's letter, nor the end of N/A, Q&A, vitamin-C, snake_A or U.S.A, nor "not A".
+# Neither a letter within a word, nor the end of N/A, Q&A, vitamin-C, snake_A or U.S.A, nor "not A".
 _BEFORE = (
     rf"(?<![{_WORD}])(?<![{_WORD}][{_JOINER}])(?<!^[A-Za-z]\.)(?<![^A-Za-z][A-Za-z]\.)(?<!\b(?i:not)[ ])"
 )
 # Nor the start of a word, of A/B, I'd, A-level, C++, C# or A.M.
 _AFTER = rf"(?![{_WORD}+#])(?![{_JOINER}][{_WORD}])(?!\.[A-Za-z](?![A-Za-z]))"
-# "A man" has an article and "I think" a pronoun; "A because", "A is" and "A and" have an answer.
+# In "A man" the letter is an article, in "I think" a pronoun; in "A because", "A is" and "A and" it is an answer.
 _NO_ARTICLE = (
     r"(?![ \t]+(?!(?i:is|was|are|because|since|as|and|or|but|so|which|that|due|would|should|seems|not|in|of|from|to"
     r"|on|by|with|than|the|this|it|according)\b(?!-))\w)"
 )
-# What may open before a letter: brackets, quotes, Markdown, and LaTeX such as \text{.
+# What may precede a letter: brackets, quotes, Markdown, and LaTeX such as \text{.
 _OPEN = r"(?:\\[a-z]+\{|[\s*_`\"'“”‘’(\[{$<>#（【「])"
 _CLOSE = r"[^\S\n]|[*_`\"'“”‘’)\]}$<>.:,;：，。）】」\\]"
 _SUBJECT = r"(?:\b(?i:answer|choice|option)\b(?:\s+(?i:to|for|of)\s[^.:\n]{1,80}?)?|答案(?:应该|应)?)"
@@ -69,20 +78,20 @@ _PRAISE = r"(?:(?:most|only|single|likely|correct|right|best|accurate|appropriat
 
 @POSTPROCESSORS.register("first_option")
 def first_option(text: str, row: Mapping[str, Any]) -> str | None:
-    """Return the letter of the option that the text names, upper-case, or None where it names none.
+    """Return the letter of the option that the text names, upper-case, or None if it names none.
 
     ``A``, ``(B)``, ``**B**``, ``C.``, ``b)``, ``Option C``, ``Answer: D``, ``\\boxed{A}`` and ``答案是B`` are
     understood. Of several letters, the first of these decides:
 
-    1. one that stands alone on the first line;
+    1. one that is alone on the first line;
     2. the last statement such as "the answer is C", "\\boxed{C}" or "C is the correct answer";
-    3. the first letter that is a word by itself, but no article, pronoun, part of a name or negated one.
+    3. the first letter that is a word, but not an article, a pronoun, part of a name or negated.
 
-    What follows a new "Question:" counts only where nothing before it names an option: a base model goes on
-    with questions of its own, and answers them. ``Generation.stop`` saves writing them in the first place.
+    Text after a new "Question:" counts only if nothing before it names an option: a base model continues with questions
+    of its own and answers them. A stop string in ``Generation.stop`` ends the text before that.
 
-    Only letters of the row's options count, as many as its field ``options`` or else ``choices`` has;
-    A to H where it has neither.
+    Only letters of the row's options count: as many as its field ``options``, else ``choices``, has; A to H if it has
+    neither.
 
     Raises:
         ValueError: a row with more options than there are letters.
@@ -107,7 +116,7 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 def _option_count(row: Mapping[str, Any]) -> int:
     """Return how many options a row has."""
     options = row.get("options") or row.get("choices")
-    # {"text": [...], "label": [...]}, as ARC has it, against {"A": ..., "B": ...}, as MedQA has it.
+    # {"text": [...], "label": [...]} as in ARC, or {"A": ..., "B": ...} as in MedQA.
     if isinstance(options, Mapping) and isinstance(
         values := next(iter(options.values()), None), list | tuple
     ):
@@ -124,7 +133,7 @@ def _option_count(row: Mapping[str, Any]) -> int:
 
 @functools.cache
 def _option_patterns(count: int) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """Return the patterns of a letter alone, of a statement and of any letter, each with the letter as a group."""
+    """Return the patterns of a letter alone, of a statement, and of any letter; the letter is a group of each."""
     upper = _ALPHABET[:count]
     both = upper + upper.lower()
 
@@ -140,7 +149,7 @@ def _option_patterns(count: int) -> tuple[re.Pattern[str], re.Pattern[str], re.P
     )
     standalone = (
         _BEFORE + letter(upper),
-        # A lower-case letter is a word in most texts; brackets, bold type or its place show that it is an option.
+        # A lower-case letter is usually a word; brackets, bold type or its place show that it is an option.
         rf"(?<![{_WORD}])[(\[]([{upper.lower()}])[)\]]",
         rf"(?<![{_WORD}(\[])([{upper.lower()}])\)",
         rf"\*\*([{upper.lower()}])\*\*",
@@ -153,13 +162,13 @@ def _option_patterns(count: int) -> tuple[re.Pattern[str], re.Pattern[str], re.P
 # --- numbers ---------------------------------------------------------------------------------------------------
 
 _NUMBER = re.compile(
-    # The 5 of "10-5" is not negative, the 2 of H2O and the 3 of version 1.2.3 are no numbers, the 5 of Rs.5 is one.
+    # The 5 of "10-5" is not negative. The 2 of H2O and the 3 of version 1.2.3 are not numbers; the 5 of Rs.5 is one.
     r"(?<![A-Za-z0-9])(?<![0-9]\.)"
     r"(?:(?<![)\]])(?P<sign>[-−–]))?[$€£¥]?"
     r"(?P<digits>[0-9]{1,3}(?:(?:,|\{,\})[0-9]{3})+(?![0-9])|[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+(?![0-9])"
     r"|[0-9]+|(?=\.[0-9]))"
     r"(?P<fraction>\.[0-9]+)?"
-    # Two digits at most: a longer exponent would be written out into a text of any length.
+    # At most two digits: with a longer exponent the plain number would be a text of any length.
     r"(?P<exponent>[eE][+-]?[0-9]{1,2}(?![0-9A-Za-z]))?"
 )
 
@@ -175,16 +184,16 @@ def first_number(text: str, row: Mapping[str, Any]) -> str | None:
 def last_number(text: str, row: Mapping[str, Any]) -> str | None:
     """Return the last number of the text in plain digits, such as "1234.5", "-3" or "72", or None.
 
-    Thousands may be separated by a comma or a space ("1,234", "1 234.5"), so that two numbers such as
-    "100 200" are taken for one; a point starts the decimals. Zeros that say nothing go ("72.50" is "72.5");
-    currency signs and the percent sign are ignored. A fraction, "3/4", is two numbers.
+    Thousands may be separated by a comma or a space ("1,234", "1 234.5"); two numbers such as "100 200" are therefore
+    read as one. A point starts the decimals, and trailing zeros are dropped ("72.50" is "72.5"). Currency signs and the
+    percent sign are ignored. A fraction, "3/4", is two numbers.
     """
     found = _last(_NUMBER, text)
     return None if found is None else _plain(found)
 
 
 def _plain(number: re.Match[str]) -> str:
-    """Return a number without separators, exponent or idle zeros, exact to its last digit."""
+    """Return a number without separators, exponent or trailing zeros, exact to its last digit."""
     digits = re.sub(r"[^0-9]", "", number["digits"])
     value = format(Decimal(f"{digits or '0'}{number['fraction'] or ''}{number['exponent'] or ''}"), "f")
     if "." in value:
@@ -197,23 +206,23 @@ def _plain(number: re.Match[str]) -> str:
 
 @POSTPROCESSORS.register("first_line")
 def first_line(text: str, row: Mapping[str, Any]) -> str | None:
-    """Return the first line that is not blank, without the blanks around it, or None."""
+    """Return the first line that is not blank, stripped, or None."""
     return next((line.strip() for line in text.splitlines() if line.strip()), None)
 
 
 @POSTPROCESSORS.register("first_word")
 def first_word(text: str, row: Mapping[str, Any]) -> str | None:
-    """Return the first run of letters and digits, with apostrophes and hyphens inside it, or None."""
+    """Return the first run of letters and digits, including apostrophes and hyphens within it, or None."""
     found = re.search(r"[^\W_]+(?:['’-][^\W_]+)*", text)
     return None if found is None else found[0]
 
 
 @POSTPROCESSORS.register("boxed")
 def boxed(text: str, row: Mapping[str, Any]) -> str | None:
-    """Return what stands in the last ``\\boxed{...}`` whose braces balance, or None where it is empty or absent."""
+    """Return the content of the last ``\\boxed{...}`` whose braces balance, or None if it is empty or absent."""
     last = (-1, "")
-    open_braces: list[int] = []  # where the text of a box begins, -1 for any other brace
-    # An escaped brace is a brace of the formula, not of LaTeX.
+    open_braces: list[int] = []  # where the text of a box begins; -1 for any other brace
+    # An escaped brace belongs to the formula, not to LaTeX.
     for found in re.finditer(r"(\\boxed\s*\{)|\\.|[{}]", text, flags=re.DOTALL):
         if found[1] or found[0] == "{":
             open_braces.append(found.end() if found[1] else -1)

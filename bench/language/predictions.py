@@ -1,4 +1,4 @@
-"""Predictions on disk: appended question by question, so that a killed run goes on where it stopped."""
+"""Predictions on disk: appended question by question, so that a killed run continues where it stopped."""
 
 from __future__ import annotations
 
@@ -6,35 +6,72 @@ import fcntl
 import hashlib
 import inspect
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
+from bench.core.files import replace_file
 from bench.core.names import content_hash
-from bench.language.spec import Dataset
+from bench.language.models.config import ModelConfig
+from bench.language.spec import Dataset, Generation
 
-Prediction = dict[str, Any]
 Fingerprint = dict[str, str]
 
-# What of this package decides what a model is asked and how its answers are computed.
+_HERE = Path(__file__).parent
+# The code of this package that decides what a model is asked and how its answers are computed. The catalogue only names
+# models: their weights and options are parts of the fingerprint by themselves.
 _CODE = (
     "prompting.py",
     "retrieve.py",
     "backend.py",
     "server",
     "engine",
+    "models",
     "inference.py",
 )
+_NO_CODE = ("models/catalog.py",)
+
+
+class StoredPrediction(TypedDict, total=False):
+    """One line of a predictions file.
+
+    Keys:
+        key: of the question, unique in its dataset.
+        index: number of the row.
+        prompt: text before the answer, or the whole text that was scored.
+        examples, dropped_examples: in-context examples in the prompt, and those that it was too long for.
+        text: that the model wrote.
+        choices: without what separates them from the prompt.
+        loglikelihoods: of the choices, in nats.
+        tokens: scored tokens, of each choice or of the whole text.
+        is_greedy: whether all tokens of a choice were the most likely ones; None if that is not known.
+        unconditional: log-likelihoods of the choices without the question.
+        perplexity: mean cross-entropy of each choice.
+        loglikelihood: of the whole text.
+    """
+
+    key: Required[str]
+    index: int
+    prompt: str
+    examples: int
+    dropped_examples: int
+    text: str
+    choices: list[str]
+    loglikelihoods: list[float]
+    tokens: int | list[int]
+    is_greedy: list[bool | None]
+    unconditional: list[float]
+    perplexity: list[float]
+    loglikelihood: float
 
 
 class PredictionStore:
-    """The predictions of one model on one dataset, shared by the shards of a run.
+    """The predictions of one model on one dataset, which the shards of a run share.
 
-    ``<directory>/<model>/<dataset>.jsonl`` holds a line per question, ``<dataset>.fingerprint.json`` beside it
-    what they depend on.
+    ``<directory>/<model>/<dataset>.jsonl`` holds a line for each question, ``<dataset>.fingerprint.json`` what they depend
+    on.
 
     Args:
         directory: ``predictions`` of a run.
@@ -46,14 +83,12 @@ class PredictionStore:
         self._fingerprint_path = self.path.with_suffix(".fingerprint.json")
 
     def open(self, fingerprint: Fingerprint) -> None:
-        """Make the files ready to be appended to."""
+        """Create the folder and write the fingerprint."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._fingerprint_path.with_name(f".{self._fingerprint_path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(fingerprint, indent=1) + "\n")
-        temporary.replace(self._fingerprint_path)
+        replace_file(self._fingerprint_path, json.dumps(fingerprint, indent=1) + "\n")
 
-    def append(self, predictions: Iterable[Prediction]) -> None:
-        """Append lines; those of other shards do not get in between."""
+    def append(self, predictions: Iterable[StoredPrediction]) -> None:
+        """Append lines; a lock keeps the lines of different shards apart."""
         text = "".join(json.dumps(prediction, allow_nan=False) + "\n" for prediction in predictions)
         if not text:
             return
@@ -61,9 +96,9 @@ class PredictionStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(text)
 
-    def read(self) -> dict[str, Prediction]:
-        """Return the predictions by question; a line that a killed run left unfinished is no prediction."""
-        found: dict[str, Prediction] = {}
+    def read(self) -> dict[str, StoredPrediction]:
+        """Return the predictions by question; an unfinished line of a killed run is left out."""
+        found: dict[str, StoredPrediction] = {}
         try:
             lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
         except FileNotFoundError:
@@ -77,26 +112,41 @@ class PredictionStore:
         return found
 
     def fingerprint(self) -> Fingerprint | None:
-        """Return what the predictions depend on, None where there are none."""
+        """Return what the predictions depend on; None if there are none."""
         try:
-            stored: Fingerprint = json.loads(self._fingerprint_path.read_text())
+            stored: Fingerprint = json.loads(self._fingerprint_path.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
         return stored
 
 
+def decisive_settings(dataset: Dataset, model: ModelConfig, seed: int) -> dict[str, object]:
+    """Return the settings of a run on which predictions depend besides model, data and prompt."""
+    generates = isinstance(dataset.inference, Generation)
+    seeded = dataset.examples.retriever == "random" or "do_sample" in model.generation_kwargs
+    return {
+        "type": model.type,
+        "max_seq_len": model.max_seq_len,
+        "max_out_len": model.max_out_len if generates else None,
+        "generation": dict(model.generation_kwargs) if generates else None,
+        "model_kwargs": dict(model.model_kwargs),
+        "tokenizer_kwargs": dict(model.tokenizer_kwargs),
+        "seed": seed if seeded else None,
+    }
+
+
 def fingerprint_of(
-    dataset: Dataset, *, model: str, dtype: str, data: str, settings: dict[str, Any]
+    dataset: Dataset, *, model: str, dtype: str, data: str, settings: Mapping[str, object]
 ) -> Fingerprint:
     """Return what predictions depend on, part by part.
 
-    Post-processors and metrics are no part: they are applied to stored predictions anew each time.
+    Post-processors and metrics are not included: they are applied to stored predictions in every run.
 
     Args:
         dataset: what is asked.
         model, dtype: the backend's.
-        data: hash of the rows, those for in-context examples included.
-        settings: of the run, as plain builtins: seed, length limits, options of generation.
+        data: hash of the rows, including those for in-context examples.
+        settings: of the run, see `decisive_settings`.
     """
     asked = {
         "prompt": dataset.prompt, "choices": dataset.choices, "separator": dataset.separator,
@@ -109,7 +159,7 @@ def fingerprint_of(
         "prompt": content_hash(asked),
         "data": data,
         "rule": content_hash(asdict(dataset.inference)),
-        "settings": content_hash(settings),
+        "settings": content_hash(dict(settings)),
         "code": code_version(),
     }
 
@@ -120,22 +170,27 @@ def differing(stored: Fingerprint, wanted: Fingerprint) -> list[str]:
 
 
 @cache
-def code_version() -> str:
-    """Return a hash of the code that predictions depend on."""
-    here = Path(__file__).parent
+def code_version(package: Path = _HERE) -> str:
+    """Return a hash of the code that predictions depend on.
+
+    Args:
+        package: folder of the language kind.
+    """
     files = [
         file
         for name in _CODE
-        for file in ([here / name] if name.endswith(".py") else (here / name).glob("*.py"))
+        for file in ([package / name] if name.endswith(".py") else (package / name).glob("*.py"))
     ]
     digest = hashlib.sha256()
     for file in sorted(files):
-        digest.update(f"{file.relative_to(here).as_posix()}\0".encode() + file.read_bytes())
+        name = file.relative_to(package).as_posix()
+        if name not in _NO_CODE:
+            digest.update(f"{name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def _source(function: Any) -> str:
-    """Return the text of a function and of the module around it, on whose other functions it may depend."""
+    """Return the text of a function and of the other functions of its module, on which it may depend."""
     if function is None:
         return ""
     try:

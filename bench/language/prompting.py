@@ -1,4 +1,4 @@
-"""From rows to questions: the prompt with its in-context examples, the choices, the right answer."""
+"""Turns rows into questions: the prompt with its in-context examples, the choices, the right answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from bench.core.errors import LanguageProblem
 from bench.language.retrieve import make_retriever
 from bench.language.rows import Rows
-from bench.language.spec import Dataset
+from bench.language.spec import Dataset, Row
 
-Fields = dict[str, Any]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -20,19 +19,19 @@ class Question:
     """One thing that a model is asked.
 
     Attributes:
-        key: unique in its dataset; the row's number, and the rotation of its options where there are several.
+        key: unique in its dataset: the row's number, and the rotation of its options if there are several.
         index: number of the row in the whole dataset.
         fields: the prepared row.
-        instruction, examples, query: what the prompt is made of.
-        separator: between them.
+        instruction, examples, query: parts of the prompt.
+        separator: between the parts.
         choices: texts that may follow the prompt, separator included; empty for a generation.
         labels: the choices without what separates them from the prompt.
-        golds: the index of the right choice, or right texts.
+        golds: the index of the right choice, or the right texts.
     """
 
     key: str
     index: int
-    fields: Fields
+    fields: Row
     instruction: str
     examples: tuple[str, ...]
     query: str
@@ -42,13 +41,13 @@ class Question:
     golds: tuple[Any, ...]
 
     def prompt(self, examples: int | None = None) -> str:
-        """Return the text before the answer, with all examples or only the first so many."""
+        """Return the text before the answer, with all examples or only the first ones."""
         kept = self.examples if examples is None else self.examples[:examples]
         body = self.separator.join([*kept, self.query])
         return f"{self.instruction}{body}"
 
     def fitting(self, limit: int, length: Callable[[str], int]) -> tuple[str, int]:
-        """Return the longest prompt within a limit and how many examples it had to drop, from the end.
+        """Return the longest prompt within a limit, and how many examples were dropped from the end.
 
         Args:
             limit: length at most.
@@ -61,8 +60,8 @@ class Question:
         return self.prompt(0), len(self.examples)
 
 
-class Asker:
-    """Makes questions of rows.
+class QuestionBuilder:
+    """Turns rows into questions.
 
     Args:
         dataset: what is asked.
@@ -70,7 +69,7 @@ class Asker:
         seed: of the run.
 
     Raises:
-        LanguageProblem: when a row does not have the form that the dataset's file declares.
+        LanguageProblem: a row without the form that the dataset's file declares.
     """
 
     def __init__(self, dataset: Dataset, training: Rows, seed: int) -> None:
@@ -88,8 +87,8 @@ class Asker:
         except ValueError as error:
             raise LanguageProblem("data_failed", f"in-context examples: {error}") from error
 
-    def ask(self, rows: Rows, first: int = 0) -> list[Question]:
-        """Return the questions of rows, of which the first is row number ``first`` of the dataset."""
+    def build(self, rows: Rows, first: int = 0) -> list[Question]:
+        """Return the questions of rows, the first of which is row number ``first`` of the dataset."""
         questions = []
         for index, row in enumerate(rows, first):
             fields = self._prepared(row, index)
@@ -99,7 +98,7 @@ class Asker:
                 questions.append(self._question(key, index, rotated))
         return questions
 
-    def _question(self, key: str, index: int, fields: Fields) -> Question:
+    def _question(self, key: str, index: int, fields: Row) -> Question:
         dataset = self._dataset
         query = self._filled(dataset.prompt, fields, index)
         choices, labels = self._choices(fields, index)
@@ -116,7 +115,7 @@ class Asker:
             golds=self._golds(fields, labels, index),
         )
 
-    def _prepared(self, row: dict[str, Any], index: int) -> Fields:
+    def _prepared(self, row: Row, index: int) -> Row:
         if self._dataset.prepare is None:
             return row
         try:
@@ -125,20 +124,20 @@ class Asker:
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: prepare() raised {type(error).__name__}: {error}; found the columns "
-                f"{', '.join(row)}, see what the dataset's file expects",
+                f"{', '.join(row)}; correct the rows or the dataset's file",
             ) from error
 
-    def _filled(self, template: str, fields: Fields, index: int) -> str:
+    def _filled(self, template: str, fields: Row, index: int) -> str:
         try:
             return template.format(**fields)
         except (KeyError, IndexError, AttributeError) as error:
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: the template {template[:60]!r} asks for {error}, found the fields {', '.join(fields)}; "
-                "mend the template or the rows",
+                "correct the template or the rows",
             ) from error
 
-    def _choices(self, fields: Fields, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _choices(self, fields: Row, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         declared = self._dataset.choices
         if isinstance(declared, str):
             found = fields.get(declared)
@@ -148,7 +147,8 @@ class Asker:
                 or not all(isinstance(c, str) for c in found)
             ):
                 raise LanguageProblem(
-                    "data_failed", f"row {index}: found {found!r} as {declared}, expected a list of texts"
+                    "data_failed",
+                    f"row {index}: found {found!r} as {declared}, expected a list of texts; correct the row",
                 )
             labels = tuple(found)
             choices = tuple(f"{self._dataset.separator}{label}" for label in labels)
@@ -158,11 +158,11 @@ class Asker:
         if declared and (len(choices) < 2 or not all(labels)):
             raise LanguageProblem(
                 "data_failed",
-                f"row {index}: found the choices {list(labels)}, expected at least two, none empty",
+                f"row {index}: found the choices {list(labels)}, expected at least two, none empty; correct the row",
             )
         return choices, labels
 
-    def _golds(self, fields: Fields, labels: tuple[str, ...], index: int) -> tuple[Any, ...]:
+    def _golds(self, fields: Row, labels: tuple[str, ...], index: int) -> tuple[Any, ...]:
         gold = fields.get(self._dataset.gold)
         if labels:
             if isinstance(gold, str) and gold.strip().isdigit():
@@ -178,11 +178,11 @@ class Asker:
         if not golds or not all(isinstance(text, str | int | float) and str(text).strip() for text in golds):
             raise LanguageProblem(
                 "data_failed",
-                f"row {index}: found {gold!r} as {self._dataset.gold}, expected a text or a list of texts",
+                f"row {index}: found {gold!r} as {self._dataset.gold}, expected a text or a list of texts; correct the row",
             )
         return tuple(str(text) for text in golds)
 
-    def _example(self, fields: Fields, index: int) -> str:
+    def _example(self, fields: Row, index: int) -> str:
         """Return a training row with its answer."""
         dataset = self._dataset
         prompt = self._filled(dataset.prompt, fields, index)
@@ -193,23 +193,23 @@ class Asker:
         return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
 
 
-def rotations(fields: Fields, gold: str) -> list[Fields]:
-    """Return the row once for each rotation of its ``options``; the right answer moves along.
-
-    The right answer is an index or an option letter.
+def rotations(fields: Row, gold: str) -> list[Row]:
+    """Return the row once for each rotation of its ``options``; the right answer, an index or a letter, moves along.
 
     Raises:
-        LanguageProblem: when there are no options to rotate, or the answer is neither.
+        LanguageProblem: no options to rotate, or an answer that is neither.
     """
     options, answer = fields.get("options"), fields.get(gold)
     if not isinstance(options, list | tuple) or len(options) < 2:
         raise LanguageProblem(
-            "data_failed", f"found {options!r} as options, expected a list of at least two to rotate"
+            "data_failed",
+            f"found {options!r} as options, expected a list of at least two to rotate; correct the rows",
         )
     letter = isinstance(answer, str) and len(answer) == 1 and answer in _LETTERS
     if not letter and not isinstance(answer, int):
         raise LanguageProblem(
-            "data_failed", f"found the answer {answer!r}, expected an index or an option letter"
+            "data_failed",
+            f"found the answer {answer!r}, expected an index or an option letter; correct the rows",
         )
     place = _LETTERS.index(answer) if isinstance(answer, str) else int(answer or 0)
     turned = []

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import harmonic_mean
 from typing import Any
 
-from bench.report.figures import score_text
+from bench.core.errors import LanguageProblem
+from bench.core.estimate import Estimate
+from bench.core.kind import Finish, Rows, Section
+from bench.core.record import Record
+from bench.language.config import DEFAULT_GROUPS, SummaryGroup
+from bench.language.library import DATASETS, load_dataset
 from bench.report.layout import aligned, table
-
-Records = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Datasets whose first metrics are put into one number.
-
-    Attributes:
-        name: in the table.
-        datasets: their names; empty for all of the run.
-        how: ``average``, ``weighted`` (by the number of samples) or ``harmonic``.
-    """
-
-    name: str
-    datasets: tuple[str, ...] = ()
-    how: str = "average"
-
-
-DEFAULT_GROUPS = (Group("all", how="average"), Group("all", how="weighted"), Group("all", how="harmonic"))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands at one place of the table.
+    """One place of the table.
 
     Attributes:
         text: the score with its interval, or why there is none.
-        value: the score, None where there is none.
+        value: the score; None if there is none.
         n: samples.
         percent: whether the score is a percentage.
     """
@@ -51,14 +37,58 @@ class Cell:
     percent: bool = True
 
 
-def language_rows(records: Records, groups: Sequence[Group] = DEFAULT_GROUPS) -> list[tuple[str, ...]]:
-    """Return the table: its header first. A combination that failed has a marked cell, never an empty one."""
-    models = list(dict.fromkeys(record["model"] for record in records))
-    datasets = list(dict.fromkeys((record["dataset"], record["mode"]) for record in records))
-    combinations: dict[tuple[str, str], Records] = {}
+def headline(record: Record) -> str:
+    """Return score, interval and number of samples in a few words; those of the shard before the whole is scored."""
+    whole = record.score is not None and record.score.value is not None
+    score = record.score if whole else record.body.part
+    if score is None:
+        return ""
+    unparsed = [f"{score.unparsed} unparsed"] if score.unparsed else []
+    return ", ".join([f"{score.metric} {score.text()} of {score.n}", *unparsed])
+
+
+def section(finish: Finish) -> Section:
+    """Return the section of the summary."""
+    data = sorted({record.data for record in finish.records if record.data})
+    notes = [f"rows: {', '.join(data)}"] if data else []
+    return Section("language", table_rows(finish.records, finish.options.config.groups), notes)
+
+
+def write_files(finish: Finish) -> None:
+    """Write the table below ``summary/``, and what was asked for as ``configs/language.json``."""
+    write_summary(finish.directory, finish.records, finish.options.config.groups)
+    settings = finish.options
+    names = dict.fromkeys(record.body.dataset for record in finish.records)
+    resolved = {
+        "models": [asdict(model) for model in settings.models],
+        "datasets": {name: _declared(name) for name in names},
+        "files": settings.config.files,
+        "earlier": {name: _text(getattr(settings, name)) for name in ("reuse", "reference")},
+    }
+    path = finish.directory / "configs" / "language.json"
+    path.write_text(json.dumps(resolved, indent=1, default=repr) + "\n", encoding="utf-8")
+
+
+def write_summary(directory: Path, records: Sequence[Record], groups: Sequence[SummaryGroup]) -> None:
+    """Write the table as ``summary/summary.txt``, ``.csv`` and ``.md`` below a run's directory."""
+    rows = table_rows(records, groups)
+    folder = directory / "summary"
+    folder.mkdir(exist_ok=True)
+    (folder / "summary.txt").write_text("\n".join(aligned(rows)) + "\n", encoding="utf-8")
+    (folder / "summary.md").write_text(table(rows[0], rows[1:]) + "\n", encoding="utf-8")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    (folder / "summary.csv").write_text(text.getvalue(), encoding="utf-8")
+
+
+def table_rows(records: Sequence[Record], groups: Sequence[SummaryGroup] = DEFAULT_GROUPS) -> Rows:
+    """Return the table, its header first. A case that failed has a marked cell, never an empty one."""
+    models = list(dict.fromkeys(record.body.model for record in records))
+    datasets = list(dict.fromkeys((record.body.dataset, record.body.mode) for record in records))
+    combinations: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        combinations.setdefault((record["model"], record["dataset"]), []).append(record)
-    rows = [("dataset", "metric", "mode", *models)]
+        combinations.setdefault((record.body.model, record.body.dataset), []).append(record)
+    rows: Rows = [("dataset", "metric", "mode", *models)]
     first: dict[tuple[str, str], Cell] = {}
     for dataset, mode in datasets:
         mine = [combinations.get((model, dataset), []) for model in models]
@@ -72,57 +102,41 @@ def language_rows(records: Records, groups: Sequence[Group] = DEFAULT_GROUPS) ->
         for group in groups:
             chosen = group.datasets or tuple(dataset for dataset, _ in datasets)
             texts = [
-                _group_text([first.get((model, name)) for name in chosen], group.how) for model in models
+                _group_text([first.get((model, name)) for name in chosen], group.rule) for model in models
             ]
-            rows.append((group.name, group.how, "-", *texts))
+            rows.append((group.name, group.rule, "-", *texts))
     return rows
 
 
-def write_language_summary(directory: Path, records: Records, groups: Sequence[Group]) -> None:
-    """Write the table as ``summary/summary.txt``, ``.csv`` and ``.md`` below a run's directory."""
-    rows = language_rows(records, groups)
-    folder = directory / "summary"
-    folder.mkdir(exist_ok=True)
-    (folder / "summary.txt").write_text("\n".join(aligned(rows)) + "\n", encoding="utf-8")
-    (folder / "summary.md").write_text(table(rows[0], rows[1:]) + "\n", encoding="utf-8")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    (folder / "summary.csv").write_text(text.getvalue(), encoding="utf-8")
+def _metrics(shards: Sequence[Record]) -> dict[str, Estimate]:
+    """Return the metrics of the whole dataset; they are on one record of its shards."""
+    return next((record.metrics for record in shards if record.metrics), {})
 
 
-def _metrics(shards: Records) -> list[str]:
-    joined = _joined(shards)
-    return list(joined["metrics"]) if joined else []
-
-
-def _joined(shards: Records) -> dict[str, Any] | None:
-    """Return the record that holds the scores of the whole dataset."""
-    return next((record for record in shards if record["metrics"]), None)
-
-
-def _cell(shards: Records, metric: str) -> Cell:
+def _cell(shards: Sequence[Record], metric: str) -> Cell:
     if not shards:
         return Cell("not asked")
-    joined = _joined(shards)
-    if joined is None:
-        bad = next((record for record in shards if record["verdict"] not in ("pass", "skip")), shards[0])
-        if bad["verdict"] == "pass":
+    missed = next((record for record in shards if record.verdict not in ("pass", "skip")), None)
+    metrics = _metrics(shards)
+    if not metrics:
+        bad = missed or shards[0]
+        if bad.verdict == "pass":
             return Cell("not evaluated")
-        return Cell(f"{bad['verdict'].upper()}: {bad['reason_code']}")
-    score = joined["metrics"].get(metric)
+        return Cell(f"{bad.verdict.upper()}: {bad.reason_code}")
+    score = metrics.get(metric)
     if score is None:
         return Cell("not asked")
-    text = score_text(score)
-    if score["unparsed"]:
-        text += f" ({score['unparsed']} unparsed)"
-    missed = next((record for record in shards if record["verdict"] not in ("pass", "skip")), None)
+    text = score.text()
+    unparsed = getattr(score, "unparsed", None)
+    if unparsed:
+        text += f" ({unparsed} unparsed)"
     if missed is not None:
-        text += f" {missed['verdict'].upper()}"
-    return Cell(text, score["value"], score["n"], score["percent"])
+        text += f" {missed.verdict.upper()}"
+    return Cell(text, score.value, score.n or 0, score.percent)
 
 
-def _group_text(cells: list[Cell | None], how: str) -> str:
-    """Put the cells of a group into one number: not from fewer than all of them, and only from percentages."""
+def _group_text(cells: Sequence[Cell | None], rule: str) -> str:
+    """Return one number for the cells of a group: only if none is missing, and only from percentages."""
     missing = sum(cell is None or cell.value is None for cell in cells)
     if missing:
         return f"INCOMPLETE: {missing} of {len(cells)} missing"
@@ -132,10 +146,22 @@ def _group_text(cells: list[Cell | None], how: str) -> str:
     if not scored:
         return "-"
     values = [value for value, _ in scored]
-    if how == "weighted":
+    if rule == "weighted":
         number = sum(value * n for value, n in scored) / sum(n for _, n in scored)
-    elif how == "harmonic":
+    elif rule == "harmonic":
         number = harmonic_mean([max(value, 0.0) for value in values])
     else:
         number = sum(values) / len(values)
     return f"{number:.1f}"
+
+
+def _declared(name: str) -> Any:
+    """Return what a dataset's file declares, or why that is not known."""
+    try:
+        return {"file": Path(DATASETS.place(name).file).name, **asdict(load_dataset(name))}
+    except (LanguageProblem, KeyError) as problem:
+        return str(problem.args[0])
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

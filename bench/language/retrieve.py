@@ -1,7 +1,7 @@
-"""Which rows of the training split stand as examples before a question.
+"""Chooses the rows of the training split that are examples before a question.
 
-The choice depends on the run's seed, the question and the training split, never on the order in which
-questions are asked nor on how they are shared out among workers.
+The choice depends on the run's seed, the question and the training split. It does not depend on the order in which
+questions are asked, nor on how workers share them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.language.spec import Examples
 
-# Characters of scripts that put no blanks between words are words of their own.
+# In scripts without blanks between words, each character counts as a word.
 _UNSPACED = "぀-ヿ㐀-鿿"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
@@ -26,11 +26,11 @@ class Retriever(Protocol):
     """Chooses the examples of a question."""
 
     def indices(self, question_index: int, query: str) -> list[int]:
-        """Return rows of the training split, in the order in which they stand before the question.
+        """Return rows of the training split, in their order before the question.
 
         Args:
-            question_index: place of the question in the whole split, also where a worker has a part of it.
-            query: text of the question, of the same form as the training texts.
+            question_index: place of the question in the whole split, even if a worker has only a part of it.
+            query: text of the question, in the form of the training texts.
         """
 
 
@@ -39,11 +39,11 @@ def make_retriever(examples: Examples, train_texts: Sequence[str], seed: int) ->
 
     Args:
         examples: what the dataset declares.
-        train_texts: text of each row of the training split, shape (rows,); empty where there is none.
-        seed: of the run; for ``random`` only.
+        train_texts: text of each row of the training split, shape (rows,); empty without such a split.
+        seed: of the run, for ``random``.
 
     Raises:
-        ValueError: examples that the training split cannot give, or a declaration that contradicts itself.
+        ValueError: more examples than the training split has, or a declaration that contradicts itself.
     """
     if examples.retriever == "zero":
         _expect(
@@ -73,23 +73,23 @@ class _Fixed:
 
 @dataclass(frozen=True, slots=True)
 class _Random:
-    """Examples drawn without replacement, other ones for each question."""
+    """Examples drawn without replacement, different ones for each question."""
 
     count: int
     rows: int
     seed: int
 
     def indices(self, question_index: int, query: str) -> list[int]:
-        # A text as seed keeps (1, 12) and (11, 2) apart, and Python hashes it the same way everywhere.
+        # A text seed tells (1, 12) and (11, 2) apart, and Python hashes it the same way everywhere.
         return random.Random(f"{self.seed}:{question_index}").sample(range(self.rows), self.count)
 
 
 class _Bm25:
-    """The examples most like the question by BM25, the nearest one first, as OpenCompass has them.
+    """The examples most similar to the question by BM25, the most similar one first, as in OpenCompass.
 
-    A prompt that is too long drops examples from the end: those that are least like the question. Of equally
-    near ones, the earlier rows of the training split are taken and count as nearer. Source:
-    Robertson et al. 1994 in the form of Lucene, k1 = 1.5 and b = 0.75, as in the library bm25s.
+    A prompt that is too long drops examples from the end: the least similar ones. Among equally similar rows, earlier
+    ones of the training split come first. Source: Robertson et al. 1994 in the form of Lucene, k1 = 1.5 and b = 0.75,
+    as in the library bm25s.
     """
 
     def __init__(self, count: int, train_texts: Sequence[str]) -> None:
@@ -99,17 +99,17 @@ class _Bm25:
 
     def indices(self, question_index: int, query: str) -> list[int]:
         words = _words(query)
-        # Neither a query nor a training split without words has anything to look up.
+        # Without words in the query or in the training split there is nothing to look up.
         scores = self._index.get_scores(words) if self._index and words else np.zeros(self._rows)
         nearest = np.argsort(-scores, kind="stable")[: self._count]
         return [int(row) for row in nearest]
 
 
 def _bm25_index(texts: list[list[str]]) -> Any | None:
-    """Return an index of texts given as words, None where there is no word in them."""
+    """Return an index of texts given as words; None if there are no words."""
     import bm25s  # noqa: PLC0415  only datasets with this retriever need it
 
-    # Importing it asks for debug messages, which would stand below every failed case.
+    # On import it asks for debug messages, which would be shown with every failed case.
     logging.getLogger("bm25s").setLevel(logging.WARNING)
     if not any(texts):
         return None
@@ -123,7 +123,7 @@ def _words(text: str) -> list[str]:
 
 
 def _check(examples: Examples, rows: int) -> None:
-    """Refuse examples that the training split cannot give."""
+    """Refuse examples that the training split cannot provide."""
     name = f"retriever {examples.retriever!r}"
     if examples.retriever != "fixed":
         _expect(
@@ -138,7 +138,7 @@ def _check(examples: Examples, rows: int) -> None:
     )
     _expect(
         examples.count in {0, count},
-        f"count {examples.count} beside {len(examples.ids)} ids",
+        f"count {examples.count} with {len(examples.ids)} ids",
         "as many as there are ids",
         "leave `count` or `ids` out",
     )

@@ -1,42 +1,41 @@
-"""Rows of a dataset: our own, from a folder of the user's, or from the hub; parquet and jsonl, no scripts."""
+"""Rows of a dataset: those that ship, those of a user's folder, or those of the hub; parquet and jsonl, no scripts."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import LanguageProblem
-from bench.language.spec import Source
+from bench.core.files import read_jsonl
+from bench.language.spec import Row, Source
 
 OWN, HUB = "own", "hub"
 _LOADERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 
 
 class RowReader:
     """Reads rows from where ``--data`` says.
 
     Args:
-        data: ``own`` for the rows that ship, ``hub``, or a folder that holds ``<rows>.jsonl``, ``.parquet`` or
-            ``.csv`` for each dataset (``<rows>.train.*`` for examples), or a folder ``<last part of the hub
-            name>`` in any form that ``datasets.load_dataset`` takes.
-        own: folder of the rows that ship.
+        data: ``own`` for the rows that ship, ``hub``, or a folder. A folder holds ``<rows>.jsonl``, ``.parquet`` or
+            ``.csv`` for each dataset (``<rows>.train.*`` for examples), or a folder named after the last part of the
+            hub name, in any form that ``datasets.load_dataset`` takes.
+        own: folder of the rows that ship; None if there is none.
     """
 
-    def __init__(self, data: str, own: Path) -> None:
+    def __init__(self, data: str, own: Path | None = None) -> None:
         self._data, self._own = data, own
-        # The last dataset's two parts: its shards ask for them one after the other.
+        # Both splits of the last dataset: its shards ask for them one after the other.
         self._last: dict[str, Rows] = {}
 
     @property
     def label(self) -> str:
-        """What a record says of the rows' origin."""
+        """What a record says of the origin of the rows."""
         return "synthetic rows that ship with the suite" if self._data == OWN else self._data
 
     def count(self, source: Source) -> int | None:
-        """Return how many rows are evaluated, None where that is known only after loading them."""
+        """Return how many rows are evaluated; None if that is known only after loading them."""
         file = self._file(source.rows)
         if file is None or file.suffix != ".jsonl":
             return None
@@ -47,90 +46,86 @@ class RowReader:
         """Return the rows that are evaluated.
 
         Raises:
-            LanguageProblem: when they cannot be loaded, or there are none.
+            LanguageProblem: they cannot be loaded, or there are none.
         """
-        return self._read(source, source.rows, source.split)
+        return self._kept(source, source.rows, source.split)
 
     def training(self, source: Source) -> Rows:
-        """Return the rows that in-context examples come from; none where the dataset has none."""
+        """Return the rows that in-context examples come from; none if the dataset has no such split.
+
+        Raises:
+            LanguageProblem: they cannot be loaded, or there are none.
+        """
         if source.train_split is None:
             return []
-        return self._read(source, f"{source.rows}.train", source.train_split)
+        return self._kept(source, f"{source.rows}.train", source.train_split)
 
     def _file(self, stem: str) -> Path | None:
         if self._data == HUB:
             return None
         folder = self._own if self._data == OWN else Path(self._data)
+        if folder is None:
+            return None
         return next((file for suffix in _LOADERS if (file := folder / f"{stem}{suffix}").is_file()), None)
 
-    def _read(self, source: Source, stem: str, split: str) -> Rows:
+    def _kept(self, source: Source, stem: str, split: str) -> Rows:
+        """Return a split, read once for all shards of the dataset."""
         part = f"{source} {stem}"
         if part not in self._last:
-            rows = self._read_anew(source, stem, split)
+            rows = self._read(source, stem, split)
             if any(not other.startswith(f"{source} ") for other in self._last):
                 self._last.clear()
             self._last[part] = rows
         return self._last[part]
 
-    def _read_anew(self, source: Source, stem: str, split: str) -> Rows:
+    def _read(self, source: Source, stem: str, split: str) -> Rows:
         file = self._file(stem)
-        where = str(file or source.hub)
-        lines = file is not None and file.suffix == ".jsonl"
-        rows = _read_lines(file) if lines and file else self._load(source, file, split)
+        if file is not None and file.suffix == ".jsonl":
+            rows = [row for _, row in read_jsonl(file, _data_failed)]
+        else:
+            rows = self._load(source, file, split)
         if not rows:
-            raise LanguageProblem("data_failed", f"{where}: found no rows; expected at least one")
+            raise _data_failed(f"{file or source.hub}: found no rows; expected at least one; add rows")
         return rows
 
     def _load(self, source: Source, file: Path | None, split: str) -> Rows:
-        import datasets  # noqa: PLC0415 - slow, and our own rows need none of it
+        import datasets  # noqa: PLC0415 - slow, and the rows that ship do not need it
 
         datasets.disable_progress_bars()
-        if file is not None:
-            what: tuple[Any, ...] = (_LOADERS[file.suffix],)
-            options: dict[str, Any] = {"data_files": str(file), "split": "train"}
-        elif self._data == HUB:
-            what = (source.hub, source.subset) if source.subset else (source.hub,)
-            options = {"split": split, "revision": source.revision}
-        else:
-            folder = Path(self._data) / source.hub.rsplit("/", 1)[-1]
-            if not folder.is_dir():
-                raise LanguageProblem(
-                    "data_failed",
-                    f"--data {self._data}: found neither {source.rows}.jsonl (.parquet, .csv) nor a folder "
-                    f"{folder.name} there; expected the rows of {source.hub}",
-                )
-            what = (
-                (str(folder), source.subset)
-                if source.subset and (folder / source.subset).is_dir()
-                else (str(folder),)
-            )
-            options = {"split": split}
+        what, options = self._place(source, file, split)
         try:
             return list(datasets.load_dataset(*what, **options))
         except Exception as error:  # datasets raises whatever its readers and the hub raise
             cause = error.__cause__ or error
-            raise LanguageProblem(
-                "data_failed",
+            raise _data_failed(
                 f"{what[0] if file is None else file}: datasets could not load it ({type(cause).__name__}: "
-                f"{str(cause)[:300]}); give local rows with --data DIR, or check the hub name",
+                f"{str(cause)[:300]}); give local rows with --data DIR, or check the hub name"
             ) from error
 
-
-def _read_lines(file: Path) -> Rows:
-    rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LanguageProblem(
-                "data_failed", f"{file}, line {number}: no JSON ({error}); mend the line"
-            ) from error
-        if not isinstance(row, dict):
-            raise LanguageProblem(
-                "data_failed",
-                f"{file}, line {number}: found {type(row).__name__}, expected an object with columns",
+    def _place(
+        self, source: Source, file: Path | None, split: str
+    ) -> tuple[tuple[str, ...], dict[str, str | None]]:
+        """Return the arguments and keyword arguments of ``datasets.load_dataset``."""
+        if file is not None:
+            return (_LOADERS[file.suffix],), {"data_files": str(file), "split": "train"}
+        if self._data == HUB:
+            named = (source.hub, source.subset) if source.subset else (source.hub,)
+            return named, {"split": split, "revision": source.revision}
+        if self._data == OWN and self._own is None:
+            raise _data_failed(
+                f"--data {OWN}: found no folder of rows that ship; expected one as the ini value modelgate_rows; set it, "
+                "or give --data hub or --data DIR"
             )
-        rows.append(row)
-    return rows
+        folder = (self._own or Path()) if self._data == OWN else Path(self._data)
+        local = folder / source.hub.rsplit("/", 1)[-1]
+        if not local.is_dir():
+            raise _data_failed(
+                f"--data {self._data}: found neither {source.rows}.jsonl (.parquet, .csv) nor a folder {local.name} in "
+                f"{folder}; expected the rows of {source.hub}; add them, or give --data hub"
+            )
+        inner = source.subset is not None and (local / source.subset).is_dir()
+        return (str(local), str(source.subset)) if inner else (str(local),), {"split": split}
+
+
+def _data_failed(message: str) -> LanguageProblem:
+    return LanguageProblem("data_failed", message)

@@ -1,16 +1,17 @@
 """What a dataset file declares: where its rows are, what is asked, how the answer is inferred and scored.
 
-A dataset file is a Python file that defines ``DATASET``; its name is the file's name. It imports this module
-and nothing heavy, so that collecting stays fast. See ``bench/language/datasets/siqa_gen.py`` for an example.
+A dataset file is a Python file that defines ``DATASET``; the dataset has the file's name. It imports this module and
+nothing heavy, so that collecting stays fast. ``bench/language/datasets/siqa_gen.py`` is an example.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
+"""A row of a source, or what `prepare` makes of it: values by column. Its content is untrusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,12 @@ class Source:
     """Where the rows of a dataset are.
 
     Attributes:
-        hub: name on the hub, for ``datasets.load_dataset``; parquet or jsonl only, no scripts.
-        rows: stem of our own rows of the same form: ``<rows>.jsonl`` and ``<rows>.train.jsonl``.
+        hub: name on the hub, for ``datasets.load_dataset``. Parquet or jsonl only, no scripts.
+        rows: stem of local files with rows of the same form: ``<rows>.jsonl`` and ``<rows>.train.jsonl``.
         split: split that is evaluated.
-        train_split: split that in-context examples come from, None where there is none.
+        train_split: split that in-context examples come from; None if there is none.
         subset: configuration name on the hub.
-        revision: revision on the hub; ``refs/convert/parquet`` where the main branch holds a script.
+        revision: revision on the hub; ``refs/convert/parquet`` if the main branch holds a script.
     """
 
     hub: str
@@ -36,14 +37,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """In-context examples that stand before the question.
+    """In-context examples before the question.
 
     Attributes:
-        retriever: ``zero``, ``fixed``, ``random`` (seeded, other examples for each question), ``bm25``.
+        retriever: ``zero``, ``fixed``, ``random`` (seeded, different examples for each question), ``bm25``.
         count: how many.
-        ids: rows of the training split, for ``fixed``; the first ``count`` where it is empty.
+        ids: rows of the training split, for ``fixed``; the first ``count`` rows if it is empty.
         separator: between examples, and between the last one and the question.
-        instruction: text before the first example; stays when examples are dropped.
+        instruction: text before the first example; it stays when examples are dropped.
     """
 
     retriever: Literal["zero", "fixed", "random", "bm25"] = "zero"
@@ -55,7 +56,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The model writes, and a post-processor reads the answer out of it.
+    """The model writes, and post-processors extract the answer.
 
     Attributes:
         max_out_len: new tokens at most.
@@ -69,11 +70,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """The choice whose whole text, prompt included, has the least mean cross-entropy per token (OpenCompass).
+    """The choice whose whole text, prompt included, has the lowest mean cross-entropy per token (OpenCompass).
 
     Attributes:
-        normalizer: template of a string; each choice's score is then that of prompt and choice with the
-            prompt masked, minus that of normaliser and choice with the normaliser masked.
+        normalizer: template of a text. With it, a choice's score is that of prompt and choice with the prompt masked,
+            minus that of normaliser and choice with the normaliser masked.
     """
 
     normalizer: str | None = None
@@ -84,12 +85,12 @@ class Perplexity:
 class LogLikelihood:
     """The choice with the highest log-likelihood given the prompt.
 
-    All of ``sum``, ``char`` (per character), ``byte`` (per UTF-8 byte) are computed;
-    ``unconditional`` (minus the log-likelihood given ``unconditional_prompt``) costs a second pass.
+    ``sum``, ``char`` (per character) and ``byte`` (per UTF-8 byte) need one pass. ``unconditional`` (minus the
+    log-likelihood given ``unconditional_prompt``) needs a second one.
 
     Attributes:
         rule: which of them decides the prediction.
-        unconditional_prompt: the prompt that says nothing of the question.
+        unconditional_prompt: a prompt that says nothing about the question.
     """
 
     rule: Literal["sum", "char", "byte", "unconditional"] = "sum"
@@ -99,7 +100,7 @@ class LogLikelihood:
 
 @dataclass(frozen=True, slots=True)
 class SingleToken:
-    """The choice whose first token the model finds most likely; all choices must begin with different tokens."""
+    """The choice whose first token is the most likely one; all choices must begin with different tokens."""
 
     kind: str = field(default="clp", init=False)
 
@@ -122,21 +123,21 @@ class Dataset:
 
     Attributes:
         source: where the rows are.
-        prompt: template of what stands before the answer; no trailing space.
-        inference: how the answer is got.
-        gold: field of the prepared row that holds the right answer: the index of the right choice for
-            inference by choices, a text or a list of texts for generation, the whole text for ``rolling``.
-        choices: templates of the choices, each with the space or newline that separates it from the prompt;
-            or the name of a field that holds the list of choices, which ``separator`` then precedes.
+        prompt: template of the text before the answer, without a trailing space.
+        inference: how the answer is obtained.
+        gold: field of the prepared row with the right answer: the index of the right choice for inference by choices,
+            a text or a list of texts for generation, the whole text for ``rolling``.
+        choices: templates of the choices, each with the space or newline that separates it from the prompt; or the
+            name of a field with the list of choices, each of which ``separator`` then precedes.
         separator: between the prompt and a choice from a field, and between prompt and answer of an example.
-        prepare: turns a row of the source into the fields that templates use; may raise ValueError on a bad one.
+        prepare: turns a row of the source into the fields that templates use. May raise ValueError for a bad row.
         examples: in-context examples.
-        answer: template of the answer of an in-context example of a generation; the first gold text where None.
+        answer: template of the answer of an in-context example of a generation. None is the first gold text.
         postprocess: names of post-processors of a generation, applied in this order.
         metrics: names of metrics; the first one is the dataset's score.
-        circular: ask each question once for each rotation of the list in the field ``options`` (``gold`` moves
-            along); it counts as right only if all of its rotations are.
-        version: raised whenever anything above changes what is measured.
+        circular: ask each question once for each rotation of the list in the field ``options``; ``gold`` moves along.
+            A question counts as right only if all of its rotations are.
+        version: raise it whenever a change above changes what is measured.
     """
 
     source: Source
@@ -145,7 +146,7 @@ class Dataset:
     gold: str = "gold"
     choices: tuple[str, ...] | str = ()
     separator: str = " "
-    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    prepare: Callable[[Row], Row] | None = None
     examples: Examples = Examples()
     answer: str | None = None
     postprocess: tuple[str, ...] = ()
@@ -157,10 +158,12 @@ class Dataset:
         """Refuse a declaration that cannot be evaluated.
 
         Raises:
-            ValueError: what is missing.
+            ValueError: inference by choices without choices, or no metric.
         """
         by_choice = isinstance(self.inference, Perplexity | LogLikelihood | SingleToken)
         if by_choice and not self.choices:
-            raise ValueError(f"inference {self.inference.kind!r} needs choices; found none")
+            raise ValueError(
+                f"found no choices, expected some for inference {self.inference.kind!r}; declare `choices`"
+            )
         if not self.metrics:
-            raise ValueError("found no metrics, expected at least one")
+            raise ValueError("found no metrics, expected at least one; declare `metrics`")

@@ -14,9 +14,11 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 Service = Callable[[], str]
 
@@ -93,8 +95,11 @@ class LeaseServer:
 
     def stop(self) -> None:
         """End the thread and close every connection; waiting clients get an error."""
-        self._wake_write.send(b"x")
+        with suppress(OSError):  # stopped already
+            self._wake_write.send(b"x")
         self._thread.join(timeout=10)
+        self._wake_write.close()
+        self._wake_read.close()
 
     def _serve(self) -> None:
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -213,13 +218,13 @@ def _connect(address: str) -> socket.socket:
     return connection
 
 
-def _ask(connection: socket.socket, request: dict[str, object]) -> dict:
+def _ask(connection: socket.socket, request: dict[str, object]) -> dict[str, Any]:
     connection.sendall(json.dumps(request).encode() + b"\n")
     with connection.makefile("rb") as answers:
         line = answers.readline()
     if not line:
         raise ConnectionError(_ENDED)
-    answer: dict = json.loads(line)
+    answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         raise RuntimeError(f"the run refused {request}: {answer['error']}")
     return answer

@@ -1,4 +1,4 @@
-"""What of an environment a stranger's process may see."""
+"""Which environment variables an untrusted process may see."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import pwd
 from pathlib import Path
 
-# What a pipeline needs to find its libraries, its model cache and its GPU; everything else, tokens
-# and CI secrets above all, stays out. --pass-env adds to it.
+# What a pipeline needs to find its libraries, its model cache and its GPU. Everything else stays out, tokens and CI
+# secrets above all. --pass-env adds to it.
 KEPT_ENVIRONMENT = (
     "PATH", "PYTHONPATH", "LANG", "LANGUAGE", "LC_ALL", "TZ", "LD_LIBRARY_PATH",
     "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_DATASETS_CACHE", "HF_DATASETS_OFFLINE",
@@ -15,7 +15,7 @@ KEPT_ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "CUDA_PATH", "NVIDIA_VISIBLE_DEVICES",
     "CC", "CXX", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
-# Lists of paths, and single ones, that would mean something else in the arm's directory and home.
+# Paths and lists of paths: relative ones would mean something else in the arm's directory and home.
 _PATHS = ("PYTHONPATH", "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "TORCH_HOME", "XDG_CACHE_HOME")
 
 

@@ -15,7 +15,7 @@ def pin_process(cpus: Iterable[int], threads: int | None = None) -> None:
 
     Args:
         cpus: logical CPUs.
-        threads: how many threads torch shall use, if it is imported or will be.
+        threads: how many threads torch uses, whether it is imported already or later.
     """
     cpus = set(cpus)
     os.sched_setaffinity(0, cpus)

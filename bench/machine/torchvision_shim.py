@@ -1,8 +1,8 @@
-"""Lets torchvision import beside a torch build that its compiled part does not fit.
+"""Lets torchvision import with a torch build that its compiled part does not fit.
 
 torchvision consists of a compiled part (`_C.so`, which registers operators such as `nms`) and of pure Python,
 and open_clip, transformers and through it diffusers need the Python part only: image transforms. The wheel
-of the package registry is compiled against the CUDA build of torch. Beside the much smaller CPU build its
+of the package registry is compiled against the CUDA build of torch. With the much smaller CPU build its
 compiled part cannot be loaded; torchvision swallows that, then attaches fake kernels to operators that
 were never registered, and `import torchvision` dies with "operator torchvision::nms does not exist".
 
@@ -15,6 +15,7 @@ import importlib.machinery
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 # The operators to which torchvision attaches fake kernels by a decorator that insists on a schema.
 SCHEMAS = (
@@ -50,14 +51,14 @@ def ensure_torchvision() -> bool:
     missing = [schema for schema in SCHEMAS if not _is_declared(schema, torch)]
     if not missing:
         return False
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]  # torch types it not
     for schema in missing:
         library.define(schema)
     _kept_libraries.append(library)
     return True
 
 
-def _compiled_part_loads(package: Path, torch) -> bool:  # type: ignore[no-untyped-def]
+def _compiled_part_loads(package: Path, torch: Any) -> bool:
     """Load the operators as torchvision itself would; False where their file is absent or does not fit."""
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     for library_file in (package / f"_C{suffix}" for suffix in suffixes):

@@ -23,7 +23,7 @@ class ClipModel:
         device: where to compute.
 
     Raises:
-        UsageProblem: when the name is unknown or the directory is none that open_clip can load.
+        UsageProblem: an unknown name, or a directory that open_clip cannot load.
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
@@ -39,7 +39,7 @@ class ClipModel:
                 architecture, pretrained=pretrained, device=device
             )
             self._tokenizer = open_clip.get_tokenizer(architecture)
-        except Exception as error:  # open_clip raises whatever transformers, safetensors and the hub raise
+        except Exception as error:  # open_clip lets errors of transformers, safetensors and the hub through
             raise UsageProblem(
                 f"--clip {name}: open_clip could not load it ({type(error).__name__}: {error}); "
                 "give MODEL:PRETRAINED with weights at hand, or a local directory"
@@ -47,8 +47,8 @@ class ClipModel:
         one, other = self._tokenizer(["a red circle", "two blue squares"]).tolist()
         if one == other:  # what transformers makes of a tokenizer whose vocabulary is missing
             raise UsageProblem(
-                f"--clip {name}: its tokenizer gives every text the same tokens; "
-                "a directory needs the tokenizer's files (tokenizer.json) beside the weights"
+                f"--clip {name}: its tokenizer gives every text the same tokens, expected different ones; "
+                "put the tokenizer's files (tokenizer.json) next to the weights"
             )
         self.name, self.device = name, device
         self._model, self._preprocess = model.eval(), preprocess
@@ -91,7 +91,8 @@ def resolve(name: str, open_clip: Any) -> tuple[str, str | None]:
     if directory.is_dir():
         if not (directory / _CONFIG_FILE).is_file():
             raise UsageProblem(
-                f"--clip {name}: the directory has no {_CONFIG_FILE}; expected a model directory as open_clip saves it"
+                f"--clip {name}: the directory has no {_CONFIG_FILE}; expected a model directory as open_clip saves "
+                "it"
             )
         return f"local-dir:{directory.resolve()}", None
     if name.startswith(("hf-hub:", "local-dir:")):
@@ -107,6 +108,7 @@ def resolve(name: str, open_clip: Any) -> tuple[str, str | None]:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if pretrained not in tags and not Path(pretrained).is_file():
         raise UsageProblem(
-            f"--clip {name}: {architecture} has no weights {pretrained!r}; give one of {', '.join(tags) or 'a file'}"
+            f"--clip {name}: {architecture} has no weights {pretrained!r}; give one of "
+            f"{', '.join(tags) or 'a file'}"
         )
     return architecture, pretrained

@@ -1,17 +1,28 @@
-"""How close images are to the images of a reference: SSIM, PSNR, and images that are no pictures at all."""
+"""How close images are to the images of a reference (SSIM, PSNR), and images that are no pictures at all.
+
+A metric of your own is one function in a file of a ``--user-dir`` folder::
+
+    from bench.metrics.image_fidelity import IMAGE_METRICS
+
+    @IMAGE_METRICS.register("mean_absolute_error", higher_is_better=False)
+    def mean_absolute_error(image, reference):
+        return float(np.abs(image.astype(int) - reference.astype(int)).mean())
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.core.registry import Registry
+from bench.core.registry import Registry, caller_place
 
-ImageMetric = Callable[[np.ndarray, np.ndarray], float | None]
-IMAGE_METRICS: Registry[ImageMetric] = Registry("image metric")
-"""Similarity of an image to its reference, higher is closer; every registered metric is in every record."""
+Pixels = NDArray[Any]
+F = TypeVar("F")
 
 # Below this standard deviation of 8-bit values an image is one flat colour but for rounding.
 CONSTANT_STD = 1.0
@@ -19,36 +30,119 @@ CONSTANT_STD = 1.0
 _SSIM_WINDOW = 7
 
 
+@dataclass(frozen=True)
+class ImageMetric:
+    """A number for an image and the reference's image of the same sample.
+
+    Attributes:
+        name: as in `IMAGE_METRICS`.
+        function: takes two uint8 arrays of the same shape [height, width, 3]; None where the number does not
+            exist.
+        higher_is_better: whether a greater number is closer.
+    """
+
+    name: str
+    function: Callable[[Pixels, Pixels], float | None]
+    higher_is_better: bool = True
+
+    def __call__(self, image: Pixels, reference: Pixels) -> float | None:
+        """Return what the function returns."""
+        return self.function(image, reference)
+
+
+class ImageMetrics(Registry[ImageMetric]):
+    """The image metrics, by name."""
+
+    def register(self, name: str, *, higher_is_better: bool = True) -> Callable[[F], F]:
+        """Return a decorator that registers a function as an `ImageMetric` and returns it unchanged.
+
+        Args:
+            name: in records, tables and requirements.
+            higher_is_better: whether a greater number is closer.
+
+        Raises:
+            ValueError: the name is taken; the message names both places.
+
+        Example:
+            >>> metrics = ImageMetrics("image metric")
+            >>> @metrics.register("largest_difference", higher_is_better=False)
+            ... def largest_difference(image, reference):
+            ...     return float(np.abs(image.astype(int) - reference.astype(int)).max())
+            >>> metrics["largest_difference"](np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 9, np.uint8))
+            9.0
+        """
+        place = caller_place()
+
+        def decorate(function: F) -> F:
+            # F keeps the type of what is decorated, and a function is all that it is used for.
+            self.add(name, ImageMetric(name, function, higher_is_better), place=place)  # type: ignore[arg-type]
+            return function
+
+        return decorate
+
+
+IMAGE_METRICS = ImageMetrics("image metric")
+"""How close an image is to its reference; every registered metric is in every record of a pair."""
+
+
 @IMAGE_METRICS.register("ssim")
-def ssim(image: np.ndarray, reference: np.ndarray) -> float:
+def ssim(image: Pixels, reference: Pixels) -> float:
     """Return the mean structural similarity in [-1, 1], higher is closer.
+
+    Source: Wang et al. 2004, as in scikit-image.
 
     Args:
         image, reference: uint8 arrays of the same shape [height, width, 3].
 
-    Source: Wang et al. 2004, as in scikit-image.
+    Example:
+        >>> image = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+        >>> ssim(image, image)
+        1.0
     """
     from skimage.metrics import structural_similarity  # noqa: PLC0415
 
     shortest = min(image.shape[:2])
     window = min(_SSIM_WINDOW, shortest if shortest % 2 else shortest - 1)
-    return float(structural_similarity(image, reference, channel_axis=2, win_size=window, data_range=255))
+    similarity = structural_similarity(  # type: ignore[no-untyped-call]  # scikit-image ships no types for it
+        image, reference, channel_axis=2, win_size=window, data_range=255
+    )
+    return float(similarity)
 
 
 @IMAGE_METRICS.register("psnr_db")
-def psnr(image: np.ndarray, reference: np.ndarray) -> float | None:
-    """Return the peak signal-to-noise ratio in dB, or None for identical images, where it is infinite."""
+def psnr(image: Pixels, reference: Pixels) -> float | None:
+    """Return the peak signal-to-noise ratio in dB, or None for identical images, where it is infinite.
+
+    Args:
+        image, reference: uint8 arrays of the same shape [height, width, 3].
+
+    Example:
+        >>> flat = np.full((4, 4, 3), 100, np.uint8)
+        >>> round(psnr(flat, flat + np.uint8(1)), 2), psnr(flat, flat)
+        (48.13, None)
+    """
     error = np.mean((image.astype(np.float64) - reference.astype(np.float64)) ** 2)
     return None if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-def constant_images(images: Sequence[np.ndarray]) -> list[int]:
-    """Return the indices of images of one flat colour."""
+def constant_images(images: Sequence[Pixels]) -> list[int]:
+    """Return the indices of images of one flat colour.
+
+    Example:
+        >>> constant_images([np.zeros((2, 2, 3), np.uint8), np.eye(6, dtype=np.uint8).reshape(2, 6, 3) * 255])
+        [0]
+    """
     return [index for index, image in enumerate(images) if image.std(axis=(0, 1)).max() < CONSTANT_STD]
 
 
-def duplicate_images(images: Sequence[np.ndarray]) -> list[tuple[int, int]]:
-    """Return ``(first, later)`` index pairs of images that are equal in every pixel."""
+def duplicate_images(images: Sequence[Pixels]) -> list[tuple[int, int]]:
+    """Return ``(first, later)`` index pairs of images that are equal in every pixel.
+
+    Example:
+        >>> black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
+        >>> duplicate_images([black, white, black])
+        [(0, 2)]
+    """
     first_seen: dict[bytes, int] = {}
     pairs = []
     for index, image in enumerate(images):

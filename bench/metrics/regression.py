@@ -1,15 +1,13 @@
-"""How near predicted numbers are to the right ones: correlations, errors, agreement, and their intervals.
+"""Metrics of predicted numbers against the right ones: correlations, errors, agreement, and their intervals.
 
     with_interval("pearson", gold, prediction, seed=0)
     with_interval("quadratic_weighted_kappa", gold, prediction, seed=0, label_range=(1, 6))
 
-Every metric is written once, for many weightings of the same samples: its value has each sample once, and a
-bootstrap resample has it as often as it was drawn. So thousands of resamples take array operations and no
-sorting.
+Every metric is written once, for many weightings of the same samples: its value counts each sample once, and
+a bootstrap resample counts it as often as it was drawn. Thousands of resamples then take array operations and
+no sorting. Intervals are those of `bench.statistics.bootstrap`.
 
-Intervals are those of `bench.statistics.bootstrap`.
-
-A correlation with something constant does not exist. It is None, with a reason; never NaN, which every
+A correlation with something constant does not exist. It is None, with a reason. It is never NaN, which every
 comparison passes over, and never 0, which would say that there is no relation.
 """
 
@@ -18,12 +16,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.core.registry import Registry
+from bench.core.estimate import Estimate
+from bench.core.registry import Registry, caller_place
 from bench.statistics.bootstrap import RESAMPLES, interval_ends, resampled_weights
 
 Floats = NDArray[np.float64]
@@ -34,7 +33,7 @@ Side = Literal["gold", "prediction"]
 _ROUNDING = 1e-13
 
 
-# --- what a metric is ------------------------------------------------------------------------------------------
+# --- what a metric is ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Samples:
 
     def mean(self, values: Floats) -> Floats:
         """Return means, shape (weightings,), of values of shape (samples,) or (weightings, samples)."""
-        total: Floats = (self.weights * values).sum(axis=1)
-        return total / self.weights.shape[1]
+        means: Floats = (self.weights * values).sum(axis=1) / self.weights.shape[1]
+        return means
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,6 @@ class RegressionMetric:
         value, _ = _value(self, _samples(self, gold, prediction, label_range))
         return value
 
-    @property
-    def __code__(self) -> Any:
-        """Where the metric is written: the registry names both places of a name that is taken twice."""
-        return self.function.__code__
-
 
 REGRESSION_METRICS: Registry[RegressionMetric] = Registry("regression metric")
 """Every metric of this file, by its name."""
@@ -97,38 +91,60 @@ def _metric(
     *, higher_is_better: bool, varies: tuple[Side, ...] = (), needs_label_range: bool = False
 ) -> Callable[[Callable[[Samples], Floats]], RegressionMetric]:
     """Return a decorator that makes a registered metric, of the same name, of a function."""
+    place = caller_place()
 
     def decorate(function: Callable[[Samples], Floats]) -> RegressionMetric:
         metric = RegressionMetric(function.__name__, function, higher_is_better, varies, needs_label_range)
-        return REGRESSION_METRICS.register(function.__name__)(metric)
+        REGRESSION_METRICS.add(metric.name, metric, place=place)
+        return metric
 
     return decorate
 
 
-# --- metrics ---------------------------------------------------------------------------------------------------
+# --- metrics ------------------------------------------------------------------------------------------------
 
 
 @_metric(higher_is_better=True, varies=("gold", "prediction"))
 def pearson(samples: Samples) -> Floats:
-    """Return the linear correlation, in [-1, 1]. Source: Pearson 1895."""
+    """Return the linear correlation, in [-1, 1]. Source: Pearson 1895.
+
+    Example:
+        >>> round(pearson([1, 2, 3, 4], [10, 20, 30, 50]), 3)
+        0.983
+    """
     return _correlation(samples, samples.gold, samples.prediction)
 
 
 @_metric(higher_is_better=True, varies=("gold", "prediction"))
 def spearman(samples: Samples) -> Floats:
-    """Return the correlation of ranks, equal values sharing their mean rank, in [-1, 1]: Spearman 1904."""
+    """Return the correlation of ranks, in [-1, 1]; equal values share their mean rank. Source: Spearman 1904.
+
+    Example:
+        >>> round(spearman([1, 2, 3, 4], [10, 20, 30, 50]), 3)
+        1.0
+    """
     return _correlation(samples, _ranks(samples, samples.gold), _ranks(samples, samples.prediction))
 
 
 @_metric(higher_is_better=False)
 def mae(samples: Samples) -> Floats:
-    """Return the mean absolute error, in the unit of the gold values."""
+    """Return the mean absolute error, in the unit of the gold values.
+
+    Example:
+        >>> mae([1, 2, 3], [1, 2, 6])
+        1.0
+    """
     return samples.mean(np.abs(samples.gold - samples.prediction))
 
 
 @_metric(higher_is_better=False)
 def rmse(samples: Samples) -> Floats:
-    """Return the square root of the mean squared error, in the unit of the gold values."""
+    """Return the square root of the mean squared error, in the unit of the gold values.
+
+    Example:
+        >>> rmse([1, 2], [4, 6])
+        3.5355339059327378
+    """
     return np.sqrt(samples.mean((samples.gold - samples.prediction) ** 2))
 
 
@@ -137,6 +153,10 @@ def r2(samples: Samples) -> Floats:
     """Return 1 minus the squared error over that of always predicting the mean of the gold values; at most 1.
 
     Below 0 is worse than that mean. Source: the coefficient of determination, as in scikit-learn.
+
+    Example:
+        >>> r2([1, 2, 3], [1, 2, 4])
+        0.5
     """
     mean, variance = _moments(samples, samples.gold)
     error = samples.mean((samples.gold - samples.prediction) ** 2)
@@ -147,10 +167,17 @@ def r2(samples: Samples) -> Floats:
 def quadratic_weighted_kappa(samples: Samples) -> Floats:
     """Return the agreement of labels beyond chance, in [-1, 1], where a disagreement counts by its square.
 
-    Predictions are rounded, halves to the even number, and clipped to the declared range. Of the differences
-    between labels themselves, and not between their places among those seen: a label that nobody got widens
-    its gap all the same. Source: Cohen 1968, Psychological Bulletin 70:213. In this form, 1 - E[(g - p)^2] /
-    (var g + var p + (E g - E p)^2), by Fleiss & Cohen 1973, Educational and Psychological Measurement 33:613.
+    Predictions are rounded, halves to the even number, and clipped to the declared range. A disagreement is
+    the difference of the labels themselves, not of their places among those seen: a label that nobody got
+    widens the gap all the same.
+
+    Source: Cohen 1968, Psychological Bulletin 70:213. In this form,
+    ``1 - E[(g - p)^2] / (var g + var p + (E g - E p)^2)``, by Fleiss & Cohen 1973, Educational and
+    Psychological Measurement 33:613.
+
+    Example:
+        >>> quadratic_weighted_kappa([1, 2, 3, 4], [1.2, 2, 2.8, 3], label_range=(1, 6))
+        0.875
     """
     if samples.label_range is None:
         raise ValueError("found no label_range, expected the least and the greatest label, such as (1, 6)")
@@ -167,7 +194,7 @@ def _correlation(samples: Samples, first: Floats, second: Floats) -> Floats:
     together = samples.mean((first - mean[:, None]) * (second - other_mean[:, None]))
     scale = np.sqrt(variance) * np.sqrt(other_variance)
     exists = _varies(mean, variance) & _varies(other_mean, other_variance)
-    # A correlation is within these bounds, but rounding may not be.
+    # A correlation is within these bounds, but rounding can leave them.
     return np.clip(_ratio(together, scale, exists), -1, 1)
 
 
@@ -199,32 +226,7 @@ def _ranks(samples: Samples, values: Floats) -> Floats:
     return ranks[:, codes]
 
 
-# --- a value and its interval ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric of all samples, and how sure it is.
-
-    Attributes:
-        metric: name in `REGRESSION_METRICS`.
-        value: None where it does not exist.
-        low, high: two-sided interval at level `confidence`; None where it cannot be given.
-        n: samples.
-        confidence: as a fraction.
-        undefined_resamples: in how many resamples the metric does not exist. They count as the worst for
-            `low` and as the best for `high`, so that leaving them out makes no interval short.
-        reason: why value or interval is None; None where neither is.
-    """
-
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    confidence: float
-    undefined_resamples: int = 0
-    reason: str | None = None
+# --- a value and its interval -------------------------------------------------------------------------------
 
 
 def with_interval(
@@ -239,6 +241,9 @@ def with_interval(
 ) -> Estimate:
     """Return a metric of predictions with a bootstrap interval over the samples.
 
+    A resample in which the metric does not exist counts as the worst for the low end and as the best for the
+    high one, so that leaving it out makes no interval short. Where that leaves no end, there is no interval.
+
     Args:
         metric: name in `REGRESSION_METRICS`, or the metric itself.
         gold, prediction: shape (samples,), in the same unit; entry i of both is the same sample.
@@ -251,33 +256,50 @@ def with_interval(
     Raises:
         KeyError: an unknown metric, with the nearest names.
         ValueError: no samples, unequal lengths, a value that is not finite, gold outside the declared range,
-            labels or a range that are not whole numbers where the metric needs them, a level that is none.
+            labels or a range that are not whole numbers where the metric needs them, a confidence that is no
+            fraction.
+
+    Example:
+        >>> with_interval("mae", [1, 2, 3, 4], [2, 3, 4, 5], seed=0).text()
+        '1.000 [1.000, 1.000]'
+        >>> with_interval("pearson", [1, 2, 3], [2, 2, 2], seed=0).reason
+        'pearson does not exist where the prediction is constant: all 3 values are 2, but for rounding'
     """
-    how = REGRESSION_METRICS[metric] if isinstance(metric, str) else metric
+    rule = REGRESSION_METRICS[metric] if isinstance(metric, str) else metric
     if not 0 < confidence < 1 or resamples < 1:
         raise ValueError(
             f"found a confidence of {confidence:g} and {resamples} resamples, expected a fraction between 0 "
             "and 1, such as 0.95, and at least one resample"
         )
-    samples = _samples(how, gold, prediction, label_range)
+    samples = _samples(rule, gold, prediction, label_range)
     n = len(samples.gold)
-    value, reason = _value(how, samples)
-    if value is None:
-        return Estimate(how.name, None, None, None, n, confidence, reason=reason)
-    if n == 1:
+    value, reason = _value(rule, samples)
+    low, high = None, None
+    if value is not None and n == 1:
         reason = "one sample says nothing of the scatter"
-        return Estimate(how.name, value, None, None, n, confidence, reason=reason)
-    draws = np.concatenate(
-        [how.function(replace(samples, weights=weights)) for weights in resampled_weights(n, resamples, seed)]
-    )
-    undefined = int(np.isnan(draws).sum())
-    low, high = interval_ends(draws, n, (1 - confidence) / 2)
-    if not math.isfinite(low):
-        reason = (
-            f"{how.name} does not exist in {undefined} of {resamples} resamples: their values are all equal"
+    elif value is not None:
+        draws = np.concatenate(
+            [
+                rule.function(replace(samples, weights=weights))
+                for weights in resampled_weights(n, resamples, seed)
+            ]
         )
-        return Estimate(how.name, value, None, None, n, confidence, undefined, reason)
-    return Estimate(how.name, value, low, high, n, confidence, undefined)
+        ends = interval_ends(draws, n, (1 - confidence) / 2)
+        if math.isfinite(ends[0]):
+            low, high = ends
+        else:
+            undefined = int(np.isnan(draws).sum())
+            reason = f"{rule.name} does not exist in {undefined} of {resamples} resamples: their values are all equal"
+    return Estimate(
+        metric=rule.name,
+        value=value,
+        low=low,
+        high=high,
+        n=n,
+        higher_is_better=rule.higher_is_better,
+        confidence=confidence,
+        reason=reason,
+    )
 
 
 def _value(metric: RegressionMetric, samples: Samples) -> tuple[float | None, str | None]:
@@ -298,7 +320,7 @@ def _value(metric: RegressionMetric, samples: Samples) -> tuple[float | None, st
     return value, None
 
 
-# --- input and its faults --------------------------------------------------------------------------------------
+# --- input and its faults -----------------------------------------------------------------------------------
 
 
 def _samples(
@@ -307,8 +329,8 @@ def _samples(
     right, predicted = _numbers(gold, "gold"), _numbers(prediction, "prediction")
     if len(right) != len(predicted):
         raise ValueError(
-            f"found {len(right)} gold values and {len(predicted)} predictions, expected as many of one as of "
-            "the other; give both of the same samples"
+            f"found {len(right)} gold values and {len(predicted)} predictions, expected equal numbers; give both "
+            "for the same samples"
         )
     if metric.needs_label_range and label_range is None:
         raise ValueError(

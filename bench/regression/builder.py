@@ -1,4 +1,4 @@
-"""The model that ships: any encoder with a sigmoid head. Importing this module imports no framework."""
+"""The model `encoder`: any encoder with a sigmoid head. Importing this module imports no framework."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from bench.regression.scale import ScoreRange
 if TYPE_CHECKING:
     from bench.regression.model import EncoderRegressor
 
-TINY_ENCODER = Path(__file__).resolve().parents[2] / "fixtures" / "zoo" / "tiny-encoder"
-
 
 @register_model("encoder")
 @dataclass(frozen=True)
@@ -23,22 +21,22 @@ class EncoderBuilder:
 
     Attributes:
         encoder: directory or hub name of an encoder with its tokenizer.
-        pretrained: whether the encoder keeps its weights; else they are drawn anew for its configuration.
+        pretrained: whether the encoder keeps its weights; else its configuration gets new random ones.
         pooling: ``mean`` over a text's tokens, or its ``first`` token.
         dropout: before the head, a fraction.
     """
 
-    encoder: str = str(TINY_ENCODER)
+    encoder: str
     pretrained: bool = True
     pooling: Literal["mean", "first"] = "mean"
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse a folder that is not there, which would be looked for on a hub."""
+        """Refuse a folder that does not exist, which would be looked for on a hub."""
         path = Path(self.encoder)
         if path.is_absolute() and not path.is_dir():
             raise ValueError(
-                f"encoder={self.encoder}: no such folder; expected one with an encoder and its tokenizer"
+                f"encoder={self.encoder}: no such folder; expected one with an encoder and its tokenizer; correct the path"
             )
 
     @property

@@ -1,56 +1,56 @@
-"""Cases of the regression kind: the tasks that were asked for, those of user folders, or all that ship."""
+"""Cases of the regression kind: the tasks that were asked for, else those of the user's folders, else those that ship."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from bench.core.case import RegressionCase
-from bench.core.registry import no_such
-from bench.regression import builder, shipped  # noqa: F401  register what ships
-from bench.regression.options import TuningOptions
-from bench.regression.registry import TASKS, tasks_below
+from bench.core.options import Setting
+from bench.regression.case import RegressionCase
+from bench.regression.measures import metric_names
+from bench.regression.options import RegressionOptions
+from bench.regression.preparation import problem_of
+from bench.regression.registry import TASKS
 
 _CONTROL = "control-"
 
 
-def make_cases(options: TuningOptions) -> list[RegressionCase]:
-    """Return a case per task; one that does not exist or cannot be made is a case with a problem."""
-    return [_case(name, order) for order, name in enumerate(_chosen(options))]
+def make_cases(options: RegressionOptions, setting: Setting) -> list[RegressionCase]:
+    """Return a case per task; a task that does not exist or cannot be trained is a case with a problem."""
+    return [_case(name, order, options) for order, name in enumerate(_chosen(options, setting))]
 
 
-def missing(options: TuningOptions) -> str | None:
-    """Return what to tell a user whose folders register no task although none is named, None where all is well."""
-    if options.tasks or not options.user_dirs or _chosen(options):
-        return None
-    folders = ", ".join(map(str, options.user_dirs))
-    return (
-        f"--user-dir {folders}: no regression task is registered there, so there is no case of one; that takes a "
-        "function with @register_task, in a file that __init__.py imports where there is one"
-    )
+def hints(options: RegressionOptions, setting: Setting) -> list[str]:
+    """Return what to tell a user whose folders register no task although the command names none."""
+    if options.task or not setting.own_dirs or _chosen(options, setting):
+        return []
+    folders = ", ".join(map(str, setting.own_dirs))
+    return [
+        f"--user-dir {folders}: no regression task is registered there, so no case is one; register a function with "
+        "@register_task, in a file that __init__.py imports where there is one"
+    ]
 
 
-def _chosen(options: TuningOptions) -> Sequence[str]:
-    if options.tasks:
-        return options.tasks
-    return tasks_below(options.user_dirs or [Path(__file__).parent])
+def _chosen(options: RegressionOptions, setting: Setting) -> Sequence[str]:
+    return options.task or TASKS.below(setting.own_dirs or setting.user_dirs)
 
 
-def _case(name: str, order: int) -> RegressionCase:
+def _case(name: str, order: int, options: RegressionOptions) -> RegressionCase:
     if name not in TASKS:
-        return RegressionCase(
-            name,
-            name,
-            problem=f"{no_such('task', name, TASKS)}; --user-dir imports tasks of your own",
-            order=order,
-        )
+        return RegressionCase(name, name, problem=TASKS.unknown(name), order=order)
+    where = f"task {name} ({TASKS.place(name)})"
     try:
-        expect = TASKS[name]().expect
-    except Exception as error:  # whatever the user's code raises
-        where = TASKS[name]
+        task = TASKS[name]()
+        problem = problem_of(task, options.model_args, options.training_args)
+    except Exception as error:  # the user's code may raise anything
         return RegressionCase(
-            name, name, order=order,
-            problem=f"task {name} ({where.file}:{where.line}): {type(error).__name__}: {error}; mend it",
-        )  # fmt: skip
-    marked = expect is not None and not name.startswith(_CONTROL)
-    return RegressionCase(f"{_CONTROL}{name}" if marked else name, name, expect=expect, order=order)
+            name, name, problem=f"{where}: {type(error).__name__}: {error}; correct it", order=order
+        )
+    marked = task.expect is not None and not name.startswith(_CONTROL)
+    return RegressionCase(
+        f"{_CONTROL}{name}" if marked else name,
+        name,
+        problem=None if problem is None else f"{where}: {problem}",
+        expect=task.expect,
+        metrics=metric_names(task),
+        order=order,
+    )

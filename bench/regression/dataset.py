@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,8 +10,10 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from bench.core import files
 from bench.core.errors import TuningProblem
 from bench.core.names import content_hash
+from bench.regression.record import LeftOut
 from bench.regression.scale import ScoreRange
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ScoredTexts:
         """Return the model's inputs of one row, lists of (tokens,), as `tokenizer(...)` gives them."""
         return dict(tokenizer(row.text, truncation=True, max_length=max_length))
 
-    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Encoded]], dict[str, Any]]:
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Encoded]], Mapping[str, Any]]:
         """Return what makes a batch of encoded rows: padded to the longest of them, by default."""
         from bench.regression.collation import PaddingCollator  # noqa: PLC0415  imports torch
 
@@ -78,9 +79,9 @@ class Excluded:
     counts: dict[str, int]
     first: dict[str, str]
 
-    def to_record(self) -> dict[str, Any]:
-        """Return plain builtins."""
-        return {"rows": sum(self.counts.values()), "reasons": dict(self.counts)}
+    def to_record(self) -> LeftOut:
+        """Return what a record says of them."""
+        return LeftOut(rows=sum(self.counts.values()), reasons=dict(self.counts))
 
     def sentence(self, split: str) -> str | None:
         """Return what a record's warnings say, None where no row was left out."""
@@ -93,9 +94,9 @@ class Excluded:
 def read_split(dataset: ScoredTexts, split: Split, scores: ScoreRange) -> tuple[list[ScoredText], Excluded]:
     """Return the rows of a split that can be used, and what was left out.
 
-    A score that was never given, is no number or lies outside the range is a fault of one row: it is left
-    out, counted and shown. A key that is missing or there twice, a text that is none or a field that is missing is a
-    fault of the dataset's code, which would join wrong rows: it ends the case.
+    A score that was never given, is no number or lies outside the range is a fault of one row: the row is left out,
+    counted and shown. A key that is missing or repeated, a text that is empty or a field that is missing is a fault of
+    the dataset's code, which would join wrong rows: it ends the case.
 
     Raises:
         TuningProblem: ``data_failed``, such a fault, or fewer than two rows left.
@@ -104,8 +105,8 @@ def read_split(dataset: ScoredTexts, split: Split, scores: ScoreRange) -> tuple[
         rows = list(dataset.rows(split))
     except TuningProblem:
         raise
-    except Exception as error:  # whatever the user's code raises
-        raise _failed(split, f"rows() raised {type(error).__name__}: {error}; mend the dataset") from error
+    except Exception as error:  # the user's code may raise anything
+        raise _failed(split, f"rows() raised {type(error).__name__}: {error}; correct the dataset") from error
     seen: set[str] = set()
     used, counts, first = [], Counter[str](), dict[str, str]()
     for place, row in enumerate(rows):
@@ -121,7 +122,7 @@ def read_split(dataset: ScoredTexts, split: Split, scores: ScoreRange) -> tuple[
         left_out = excluded.sentence(split) or "none was left out"
         raise _failed(
             split,
-            f"found {len(used)} usable rows of {len(rows)}, expected at least {MIN_ROWS}; {left_out}",
+            f"found {len(used)} usable rows of {len(rows)}, expected at least {MIN_ROWS}; {left_out}; give more rows",
         )
     return used, excluded
 
@@ -129,19 +130,25 @@ def read_split(dataset: ScoredTexts, split: Split, scores: ScoreRange) -> tuple[
 def _check_row(row: Any, place: int, split: str, seen: set[str], fields: tuple[str, ...]) -> None:
     where = f"row {place}"
     if not isinstance(row, ScoredText):
-        raise _failed(split, f"{where} is {type(row).__name__}, expected ScoredText(key, text, score)")
+        raise _failed(
+            split, f"{where} is {type(row).__name__}, expected ScoredText(key, text, score); correct rows()"
+        )
     if not isinstance(row.key, str) or not row.key:
-        raise _failed(split, f"{where} has the key {row.key!r}, expected a text that names it")
+        raise _failed(split, f"{where} has the key {row.key!r}, expected a text that names it; give it one")
     if row.key in seen:
-        raise _failed(split, f"{where} has the key {row.key!r} of an earlier row, expected each key once")
+        raise _failed(
+            split, f"{where} has the key {row.key!r} of an earlier row, expected each key once; rename one"
+        )
     seen.add(row.key)
     if not isinstance(row.text, str) or not row.text.strip():
-        raise _failed(split, f"{row.key}: the text is {row.text!r}, expected one that is not empty")
+        raise _failed(
+            split, f"{row.key}: the text is {row.text!r}, expected one that is not empty; drop the row"
+        )
     for name in fields:
         if not isinstance(row.fields.get(name), str):
             raise _failed(
-                split, f"{row.key}: the field {name!r} is {row.fields.get(name)!r}, expected a text, as the "
-                "dataset's `fields` name it"
+                split, f"{row.key}: the field {name!r} is {row.fields.get(name)!r}, expected a text, since the "
+                "dataset's `fields` name it; give every row one"
             )  # fmt: skip
 
 
@@ -157,7 +164,7 @@ def _unusable(score: Any, scores: ScoreRange) -> str | None:
 
 
 def _failed(split: str, message: str) -> TuningProblem:
-    return TuningProblem("data_failed", f"{split} rows: {message}")
+    return _data_failed(f"{split} rows: {message}")
 
 
 def data_hash(splits: Mapping[Split, list[ScoredText]]) -> str:
@@ -177,28 +184,25 @@ def vocabularies(rows: Iterable[ScoredText], fields: Iterable[str]) -> dict[str,
 def read_jsonl(
     file: Path, *, key: str = "key", text: str = "text", score: str = "score", fields: Iterable[str] = ()
 ) -> list[ScoredText]:
-    """Return the rows of a jsonl file, an object with these columns on each line.
+    """Return the rows of a JSON lines file, an object with these columns on each line.
 
     Raises:
         TuningProblem: ``data_failed``, with file and line: no file, no JSON, a column that is missing.
     """
-    names = tuple(fields)
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TuningProblem("data_failed", f"{file}: {error.strerror}; expected a jsonl file") from error
+    columns = (key, text, score, *fields)
     rows = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            made = ScoredText(str(row[key]), row[text], row[score], {name: str(row[name]) for name in names})
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise TuningProblem(
-                "data_failed",
-                f"{file}, line {number}: {type(error).__name__}: {error}; expected an object with "
-                f"{', '.join((key, text, score, *names))}",
-            ) from error
-        rows.append(made)
+    for number, row in files.read_jsonl(file, _data_failed):
+        missing = [name for name in columns if name not in row]
+        if missing:
+            raise _data_failed(
+                f"{file}, line {number}: found no {', '.join(missing)}, expected an object with {', '.join(columns)}; "
+                "add what is missing"
+            )
+        rows.append(
+            ScoredText(str(row[key]), row[text], row[score], {name: str(row[name]) for name in columns[3:]})
+        )
     return rows
+
+
+def _data_failed(message: str) -> TuningProblem:
+    return TuningProblem("data_failed", message)

@@ -4,118 +4,107 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
-from bench.core.case import RegressionCase
-from bench.core.errors import TuningProblem
-from bench.core.evaluation import RecordedEvaluation, metric_record
-from bench.core.record import Verdict, verdict_of
-from bench.metrics.regression import Estimate
-from bench.regression.judge import judge_gain
+from bench.core.estimate import Estimate
+from bench.core.evaluation import Evaluation, RunContext
+from bench.core.gate import Limit, gate
+from bench.core.record import Score
+from bench.core.verdict import Outcome, Verdict
+from bench.regression.case import RegressionCase
 from bench.regression.measures import MAIN_METRIC, gain_over_mean, measure
-from bench.regression.options import TuningOptions
+from bench.regression.options import RegressionOptions
 from bench.regression.preparation import Rows, read_rows, with_settings
+from bench.regression.record import RegressionGain
 from bench.regression.registry import task_of
 from bench.regression.scale import Floats
 from bench.report.export import Columns, write_table
+from bench.report.metric_table import signed
 
 if TYPE_CHECKING:
     from bench.regression.fitting import Fit
     from bench.regression.training import Trained
 
+GAIN = Limit(
+    bound=0,
+    strict=True,
+    missed="baseline_not_beaten",
+    undecided="gain_undecided",
+    advice="train longer or with other settings, or see whether the scores follow from the texts",
+    more="evaluate more rows, or train longer",
+)
+
 
 @dataclass(frozen=True)
-class RunSettings:
-    """What all regression cases of a run share.
+class Resources:
+    """What the run gives to each regression case.
 
     Attributes:
-        directory: of the run; its name is the run's.
-        seed: of the run.
-        device: ``cpu`` or ``cuda``.
-        options: of the command line.
+        options: of the kind, resolved.
+        tables: formats of the table of samples.
     """
 
-    directory: Path
-    seed: int
-    device: str
-    options: TuningOptions
+    options: RegressionOptions
+    tables: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a case comes to."""
-
-    gain: Verdict
-
-    @property
-    def reason(self) -> str:
-        """Why the case ends as it does."""
-        return self.gain.reason
-
-
-class TaskEvaluation(RecordedEvaluation):
+class RegressionEvaluation(Evaluation[RegressionCase]):
     """Trains the model of a task and evaluates it on the range of the task's scores.
 
     Args:
         case: the case.
-        settings: of the run.
+        context: of the run.
+        given: the kind's options, and the formats of tables.
     """
 
-    def __init__(self, case: RegressionCase, settings: RunSettings) -> None:
-        super().__init__(case)
-        self.case, self._settings = case, settings
+    def __init__(self, case: RegressionCase, context: RunContext, given: Resources) -> None:
+        super().__init__(case, context)
+        self._given = given
         self._rows: Rows | None = None
         self._fit: Fit | None = None
+
+    def run(self) -> Outcome:
+        """Train and evaluate; errors as for the two."""
+        self.train()
+        return self.evaluate()
 
     def train(self) -> Trained:
         """Read the rows, build the model and train it.
 
         Raises:
-            TuningProblem: when rows, model or training cannot be used.
+            TuningProblem: rows, model or training that cannot be used.
         """
-        with self._recording():
+        with self.recording():
             return self._train()
 
     def evaluate(self) -> Outcome:
         """Predict the scores of the evaluation rows, measure, judge, and write the table of samples.
 
         Raises:
-            TuningProblem: when predictions are no numbers.
+            TuningProblem: predictions that are no numbers.
         """
-        with self._recording():
-            outcome = self._evaluate()
-            self._settle(outcome.gain)
-            return outcome
-
-    def verdict(self) -> Verdict:
-        """Train and evaluate without raising for what task, model and data do; for controls."""
-        try:
-            self.train()
-            return self.evaluate().gain
-        except TuningProblem as problem:
-            return verdict_of(problem)
-
-    # -- what is done ------------------------------------------------------------------------------
+        with self.recording():
+            return self._evaluate()
 
     def _train(self) -> Trained:
         from bench.regression.fitting import Fit  # noqa: PLC0415  imports torch and transformers
 
-        settings = self._settings
-        task = with_settings(task_of(self.case.task), settings.options.training_args)
-        self._rows = rows = read_rows(task, settings.seed)
-        self.record["data"] = rows.to_record()
-        self.record["warnings"] += rows.warnings()
-        seed = settings.seed if task.training.seed is None else task.training.seed
+        options, record, seed = self._given.options, self.record, self.context.seed
+        task = with_settings(task_of(self.case.task), options.training_args)
+        self._rows = rows = read_rows(task, seed)
+        record.data = rows.to_record()
+        record.warnings += rows.warnings()
         self._fit = fit = Fit(
-            task, rows, settings.options, self._directory, seed=seed, device=settings.device,
-            warnings=self.record["warnings"],
+            task, rows, options, self._directory, seed=seed if task.training.seed is None else task.training.seed,
+            device=self.context.device, warnings=record.warnings,
         )  # fmt: skip
-        self.record["training"] = fit.to_record(None)
+        record.body.training = fit.to_record(None)
         trained = fit.train()
-        self.record["training"] = fit.to_record(trained)
-        self._note_files(*sorted(self._directory.glob("checkpoint-*")))
+        record.body.training = fit.to_record(trained)
+        self._note_files({path.name: path for path in sorted(self._directory.glob("checkpoint-*"))})
         return trained
 
     def _evaluate(self) -> Outcome:
@@ -125,20 +114,20 @@ class TaskEvaluation(RecordedEvaluation):
         raw = fit.predict()
         prediction = task.scores.from_unit(raw)
         gold = np.array([row.score for row in rows.used["evaluation"]])
-        seed = self._settings.seed
+        seed = self.context.seed
         estimates = measure(gold, prediction, task.scores, task.label_step, seed)
         gain = gain_over_mean(gold, prediction, seed)
         main = estimates[MAIN_METRIC]
-        self.record["metrics"] = {name: _metric(estimate) for name, estimate in estimates.items()}
-        self.record["score"] |= {"metric": MAIN_METRIC} | _metric(main)
-        self.record["gain"] = gain.to_record()
+        self.record.metrics = estimates
+        self.record.score = Score(**msgspec.structs.asdict(main))
+        self.record.gain = gain
         self._write_table(rows, gold, raw, prediction)
-        return Outcome(judge_gain(gain, main))
+        return self.conclude({"gain": judge_gain(gain, main)}, estimates)
 
     def _write_table(self, rows: Rows, gold: Floats, raw: Floats, prediction: Floats) -> None:
-        used = rows.used["evaluation"]
+        used, formats = rows.used["evaluation"], self._given.tables
         columns: Columns = {
-            "run": [self._settings.directory.name] * len(used),
+            "run": [self.context.directory.name] * len(used),
             "task": [self.case.task] * len(used),
             "data": [rows.hash] * len(used),
             "split": ["evaluation"] * len(used),
@@ -149,18 +138,27 @@ class TaskEvaluation(RecordedEvaluation):
             "error": prediction - gold,
             "text": [row.text for row in used],
         }
-        self._note_files(*write_table(self._directory / "samples", columns, self._settings.options.tables))
-
-    # -- the record --------------------------------------------------------------------------------
+        written = write_table(self._directory / "samples", columns, formats)
+        self._note_files(dict(zip(formats, written, strict=True)))
 
     @property
     def _directory(self) -> Path:
-        return self._settings.directory / "results" / self.case.id
+        return self.context.directory / "results" / self.case.id
 
-    def _note_files(self, *files: Path) -> None:
-        named = [file.relative_to(self._settings.directory).as_posix() for file in files]
-        self.record["files"] = [*(self.record["files"] or []), *named]
+    def _note_files(self, files: dict[str, Path]) -> None:
+        named = {what: path.relative_to(self.context.directory).as_posix() for what, path in files.items()}
+        self.record.files = {**(self.record.files or {}), **named}
 
 
-def _metric(estimate: Estimate) -> dict[str, Any]:
-    return metric_record(estimate.value, estimate.low, estimate.high, estimate.n, estimate.reason)
+def judge_gain(gain: RegressionGain, rmse: Estimate) -> Verdict:
+    """Compare the gain over always predicting the mean with zero: a pass needs its whole interval above.
+
+    The interval is over evaluation rows, for the model as it was trained: it says that this model beats the mean on
+    rows like these, not that another training would.
+    """
+    return gate(
+        gain,
+        GAIN,
+        shown=f"rmse {rmse.value:.4g} of {rmse.n}, {gain.mean_rmse:.4g} for the mean {gain.mean:.4g}: gain {signed(gain)}",
+        required="above zero required",
+    )

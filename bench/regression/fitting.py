@@ -1,4 +1,4 @@
-"""A task's model on its way from first weights to predictions. Importing this module imports torch and transformers."""
+"""A task's model from its first weights to its predictions. Importing this module imports torch and transformers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import numpy as np
 from bench.core.errors import TuningProblem
 from bench.regression import training
 from bench.regression.dataset import Encoded, Split
-from bench.regression.options import TuningOptions
+from bench.regression.options import RegressionOptions
 from bench.regression.preparation import Rows, builder_for, collator_of, encode_rows
+from bench.regression.record import LearningRate, Plain, Training
 from bench.regression.scale import Floats
 from bench.regression.task import RegressionTask
 
@@ -28,18 +29,18 @@ class Fit:
     Args:
         task: what is trained, and how.
         rows: the task's rows.
-        options: how training starts, the model's arguments, whether checkpoints are kept.
+        options: how training starts, the model's arguments, and whether checkpoints are kept.
         directory: for checkpoints.
         seed: of weights, order and dropout.
         device: ``cpu`` or ``cuda``.
-        warnings: gets what a reader of the record must know.
+        warnings: a list that gets what a reader of the record must know.
 
     Raises:
         TuningProblem: a model that cannot be built or a checkpoint that does not fit; rows that cannot be encoded.
     """
 
     def __init__(
-        self, task: RegressionTask, rows: Rows, options: TuningOptions, directory: Path, *, seed: int, device: str,
+        self, task: RegressionTask, rows: Rows, options: RegressionOptions, directory: Path, *, seed: int, device: str,
         warnings: list[str],
     ) -> None:  # fmt: skip
         import torch  # noqa: PLC0415
@@ -74,8 +75,8 @@ class Fit:
         trained = training.train(self._trainer, self._started.resume_from)
         if not trained.learning_rates:
             self._warnings.append(
-                f"no step was taken: the checkpoint has all {trained.steps} behind it; to train on, raise "
-                "num_train_epochs, or take its weights with --finetune-from"
+                f"no step was taken: the checkpoint has done all {trained.steps}; to train further, raise "
+                "num_train_epochs, or start from its weights with --finetune-from"
             )
         return trained
 
@@ -83,7 +84,7 @@ class Fit:
         """Return the predictions for the evaluation rows, from 0 to 1, shape (rows,).
 
         Raises:
-            TuningProblem: ``inference_failed``: not one finite number a row, or whatever the model raises.
+            TuningProblem: ``inference_failed``: not one finite number per row, or an exception of the model.
         """
         rows = self._rows.used["evaluation"]
         encoded = self._encode("evaluation")
@@ -91,56 +92,55 @@ class Fit:
             with training.quiet():
                 found = self._trainer.predict(cast(Any, encoded)).predictions
             raw = np.asarray(found[0] if isinstance(found, tuple) else found, dtype=np.float64).reshape(-1)
-        except Exception as error:  # whatever model and collator raise
+        except Exception as error:  # model and collator may raise anything
             raise TuningProblem(
-                "inference_failed", f"the model raised {_said(error)} on evaluation rows"
+                "inference_failed",
+                f"the model raised {_said(error)} on evaluation rows; see its forward and the collator",
             ) from error
         if len(raw) != len(rows):
             raise TuningProblem(
                 "inference_failed",
-                f"found {len(raw)} predictions for {len(rows)} rows, expected `logits` of shape (batch,)",
+                f"found {len(raw)} predictions for {len(rows)} rows, expected `logits` of shape (batch,); correct the model",
             )
         for place in np.flatnonzero(~np.isfinite(raw))[:1]:
             raise TuningProblem(
                 "inference_failed",
-                f"found the prediction {raw[place]} for {rows[place].key}, expected a number from 0 to 1",
+                f"found the prediction {raw[place]} for {rows[place].key}, expected a number from 0 to 1; correct the model",
             )
         outside = int(((raw < 0) | (raw > 1)).sum())
         if outside:
             self._warnings.append(
-                f"{outside} predictions are outside 0 to 1, and so of the task's range: the model ends in no sigmoid"
+                f"{outside} predictions are outside 0 to 1, and so outside the task's range: the model does not end in a "
+                "sigmoid"
             )
         return raw
 
-    def to_record(self, trained: training.Trained | None) -> dict[str, Any]:
-        """Return plain builtins: how training started and, once it ended, what it came to."""
-        started, record = self._started, {}
+    def to_record(self, trained: training.Trained | None) -> Training:
+        """Return what a record says: how training started and, once it ended, what it came to."""
+        started, task = self._started, self._task
+        record = Training(
+            started_from=started.started_from,
+            examples=len(self._encoded),
+            seed=self._seed,
+            threads=self._threads,
+            model=task.model,
+            model_args={name: _plain(value) for name, value in self._arguments.items()},
+            parameters=sum(parameter.numel() for parameter in self._model.parameters()),
+            settings={name: _plain(value) for name, value in asdict(task.training).items()},
+            missing=len(started.missing),
+            missing_keys=list(started.missing[:_NAMED]),
+            unused=len(started.unused),
+            unused_keys=list(started.unused[:_NAMED]),
+        )
         if trained is not None:
             rates = trained.learning_rates
-            record = {
-                "first_step": trained.first_step,
-                "steps": trained.steps,
-                "epochs": round(trained.epochs, 3),
-                "seconds": trained.seconds,
-                "loss": trained.loss,
-                "learning_rate": {"first": rates[0], "last": rates[-1]} if rates else None,
-            }
-        return record | {
-            "started_from": started.started_from,
-            "examples": len(self._encoded),
-            "seed": self._seed,
-            "threads": self._threads,
-            "model": self._task.model,
-            "model_args": {name: _plain(value) for name, value in self._arguments.items()},
-            "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
-            "settings": {name: _plain(value) for name, value in asdict(self._task.training).items()},
-            "missing": len(started.missing),
-            "missing_keys": list(started.missing[:_NAMED]),
-            "unused": len(started.unused),
-            "unused_keys": list(started.unused[:_NAMED]),
-        }
+            record.first_step, record.steps = trained.first_step, trained.steps
+            record.epochs, record.seconds = round(trained.epochs, 3), trained.seconds
+            record.loss = trained.loss
+            record.learning_rate = LearningRate(first=rates[0], last=rates[-1]) if rates else None
+        return record
 
-    def _start(self, options: TuningOptions, origin: str) -> training.Started:
+    def _start(self, options: RegressionOptions, origin: str) -> training.Started:
         if options.resume is not None:
             return training.resume(self._model, options.resume)
         if options.finetune_from is None:
@@ -148,7 +148,7 @@ class Fit:
         started = training.finetune_from(self._model, options.finetune_from)
         if started.missing:
             self._warnings.append(
-                f"{started.started_from}: {len(started.missing)} weights are not there and start anew, "
+                f"{started.started_from}: {len(started.missing)} weights are not there and start fresh, "
                 f"{started.missing[0]} the first"
             )
         return started
@@ -170,25 +170,33 @@ class Fit:
         if most is not None and limit > most:
             raise TuningProblem(
                 "task_invalid",
-                f"found max_length={limit}, expected at most {most}, which is all that the model {self._task.model} reads",
+                f"found max_length={limit}, expected at most {most}, which is all that the model {self._task.model} reads; "
+                "lower it",
             )
 
 
 @contextmanager
 def _blaming_the_model() -> Iterator[None]:
-    """Turn whatever loading and building a model raises into a problem of the model."""
+    """Turn an exception of loading or building a model into a problem of the model."""
     try:
         yield
     except TuningProblem:
         raise
     except Exception as error:
-        raise TuningProblem("model_failed", f"the model cannot be built: {_said(error)}") from error
+        raise TuningProblem(
+            "model_failed", f"the model cannot be built: {_said(error)}; correct its arguments or its files"
+        ) from error
 
 
 def _said(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
-def _plain(value: Any) -> Any:
-    plain = isinstance(value, bool | int | str | None) or (isinstance(value, float) and math.isfinite(value))
-    return value if plain else repr(value)
+def _plain(value: Any) -> Plain:
+    if (
+        value is None
+        or isinstance(value, bool | int | str)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        return value
+    return repr(value)

@@ -19,13 +19,13 @@ ensure_torchvision()
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel  # noqa: E402
-from transformers.modeling_outputs import ModelOutput  # noqa: E402
 from transformers.models.auto.modeling_auto import MODEL_MAPPING  # noqa: E402
+from transformers.utils.generic import ModelOutput  # noqa: E402
 
 POOLINGS = ("mean", "first")
 
 
-class EncoderRegressorConfig(PreTrainedConfig):
+class EncoderRegressorConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """Configuration of `EncoderRegressor`.
 
     Args:
@@ -52,7 +52,7 @@ class EncoderRegressorConfig(PreTrainedConfig):
         if pooling not in POOLINGS or not 0 <= dropout < 1:
             raise ValueError(
                 f"found pooling={pooling!r} and dropout={dropout}, expected one of {', '.join(POOLINGS)}, and a "
-                "fraction under 1"
+                "fraction under 1; correct the model's arguments"
             )
         self.encoder = dict(encoder or {})
         self.vocabularies = {name: dict(values) for name, values in (vocabularies or {}).items()}
@@ -79,7 +79,7 @@ class RegressionOutput(ModelOutput):
     logits: torch.Tensor | None = None
 
 
-class EncoderRegressor(PreTrainedModel):
+class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Predicts a number from 0 to 1 for each text.
 
     The embedding of each categorical field's value is added to that of every token. `save_pretrained` keeps the
@@ -96,14 +96,16 @@ class EncoderRegressor(PreTrainedModel):
     def __init__(self, config: EncoderRegressorConfig) -> None:
         super().__init__(config)
         encoder_config = config.encoder_config()
-        self.encoder = AutoModel.from_config(encoder_config, **_without_pooler(encoder_config))
+        self.encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]
+            encoder_config, **_without_pooler(encoder_config)
+        )
         width = self.encoder.get_input_embeddings().weight.shape[1]
         self.extra = nn.ModuleDict(
             {name: nn.Embedding(len(values) + 1, width) for name, values in config.vocabularies.items()}
         )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(encoder_config.hidden_size, 1)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
         self,
@@ -135,7 +137,7 @@ class EncoderRegressor(PreTrainedModel):
     def adopt(self, state: dict[str, torch.Tensor], checkpoint: Path) -> dict[str, torch.Tensor]:
         """Return a checkpoint's weights with the extra embeddings in the order of this model's values.
 
-        A value that both know keeps what was learnt of it; one that the checkpoint does not know starts fresh.
+        A value that both know keeps what was learnt of it. One that the checkpoint does not know starts fresh.
         """
         try:
             known = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))["vocabularies"]
@@ -161,7 +163,8 @@ class EncoderRegressor(PreTrainedModel):
         """Return token embeddings with those of the categorical fields added, (batch, tokens, width)."""
         if extra_ids is None:
             raise ValueError(
-                f"found no extra_ids, expected (batch, {len(self.extra)}): {', '.join(self.extra)}"
+                f"found no extra_ids, expected (batch, {len(self.extra)}): {', '.join(self.extra)}; give the index of "
+                "each field's value"
             )
         embed: Any = self.encoder.get_input_embeddings()
         embedded: torch.Tensor = embed(input_ids)
@@ -189,7 +192,8 @@ def build_regressor(
     described = encoder_config.to_dict() | {"model_type": encoder_config.model_type}
     model = EncoderRegressor(
         EncoderRegressorConfig(encoder=described, vocabularies=vocabularies, **of_config)
-    ).float()
+    )
+    model.float()  # type: ignore[no-untyped-call]
     if not pretrained:
         return model
     encoder, info = AutoModel.from_pretrained(

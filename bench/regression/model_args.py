@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.core.registry import no_such
 
+Arguments = dict[str, Any]
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 
 
-def checked(made: Any, values: Mapping[str, Any], what: str) -> dict[str, Any]:
+def checked(made: Any, values: Mapping[str, Any], what: str) -> Arguments:
     """Return values for the fields of a dataclass, texts turned into the fields' types.
 
     Args:
         made: the dataclass.
         values: by field; a text is parsed, anything else must have the field's type already.
-        what: for messages: ``argument of model wide``.
+        what: for messages, such as ``argument of model wide``.
 
     Raises:
         ValueError: a name that is no field, with the nearest names; a value that is not of the field's type.
     """
     if not (isinstance(made, type) and is_dataclass(made)):
-        raise ValueError(f"found {made!r}, expected a dataclass whose fields are the arguments ({what})")
+        raise ValueError(
+            f"found {made!r}, expected a dataclass whose fields are the arguments ({what}); decorate the class with "
+            "@dataclass"
+        )
     hints, names = get_type_hints(made), [field.name for field in fields(made) if field.init]
     found = {}
     for name, value in values.items():
@@ -32,6 +36,18 @@ def checked(made: Any, values: Mapping[str, Any], what: str) -> dict[str, Any]:
             raise ValueError(f"{no_such(what, name, names)}; there are {', '.join(names) or 'none'}")
         found[name] = _converted(value, hints[name], f"{what}: {name}={value}")
     return found
+
+
+def missing_arguments(made: Any, arguments: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a dataclass that have no default and no value."""
+    return [
+        field.name
+        for field in fields(made)
+        if field.init
+        and field.default is MISSING
+        and field.default_factory is MISSING
+        and field.name not in arguments
+    ]
 
 
 def _converted(value: Any, kind: Any, shown: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.core.errors import TuningProblem
+from bench.regression import builder  # noqa: F401  registers the model `encoder`
 from bench.regression.dataset import (
     Encoded,
     Excluded,
@@ -20,8 +21,9 @@ from bench.regression.dataset import (
     read_split,
     vocabularies,
 )
-from bench.regression.model_args import checked
-from bench.regression.registry import MODELS, dataset_of
+from bench.regression.model_args import Arguments, checked, missing_arguments
+from bench.regression.record import Data
+from bench.regression.registry import DATASETS, MODELS, dataset_of
 from bench.regression.task import ModelBuilder, RegressionTask, TrainingSettings, is_whole
 
 if TYPE_CHECKING:
@@ -50,14 +52,14 @@ class Rows:
         """Return the index of each value of each categorical field among training rows."""
         return vocabularies(self.used["train"], self.dataset.fields)
 
-    def to_record(self) -> dict[str, Any]:
-        """Return plain builtins."""
-        return {
-            "label": self.dataset.label or type(self.dataset).__name__,
-            "hash": self.hash,
-            "rows": {split: len(rows) for split, rows in self.used.items()},
-            "left_out": {split: excluded.to_record() for split, excluded in self.excluded.items()},
-        }
+    def to_record(self) -> Data:
+        """Return what a record says of them."""
+        return Data(
+            label=self.dataset.label or type(self.dataset).__name__,
+            hash=self.hash,
+            rows={split: len(rows) for split, rows in self.used.items()},
+            left_out={split: excluded.to_record() for split, excluded in self.excluded.items()},
+        )
 
     def warnings(self) -> list[str]:
         """Return what a reader of the record must know of the rows."""
@@ -79,12 +81,17 @@ def read_rows(task: RegressionTask, seed: int) -> Rows:
     """Read the rows of a task; for a control, training texts get each other's scores.
 
     Raises:
-        TuningProblem: ``data_failed``: an unknown dataset, with the nearest names, or rows that cannot be used.
+        TuningProblem: ``task_invalid``: an unknown dataset, with the nearest names; ``data_failed``: rows that cannot be
+            used.
     """
+    if task.dataset not in DATASETS:
+        raise TuningProblem("task_invalid", DATASETS.unknown(task.dataset))
     try:
         dataset = dataset_of(task.dataset)
-    except KeyError as error:
-        raise TuningProblem("data_failed", f"{error.args[0]}; register it with @register_dataset") from error
+    except Exception as error:  # the user's code may raise anything
+        raise TuningProblem(
+            "data_failed", f"dataset {task.dataset} raised {type(error).__name__}: {error}; correct it"
+        ) from error
     used, excluded = {}, {}
     for split in SPLITS:
         used[split], excluded[split] = read_split(dataset, split, task.scores)
@@ -104,8 +111,8 @@ def _check_labels(rows: list[ScoredText], split: Split, task: RegressionTask) ->
         if not is_whole((row.score - task.scores.low) / step):
             raise TuningProblem(
                 "data_failed",
-                f"{split} rows: {row.key} has the score {row.score:g}, expected {task.scores.low:g} and steps of {step:g} "
-                "from there, as the task's label_step says; leave it out where scores are no labels",
+                f"{split} rows: {row.key} has the score {row.score:g}, expected {task.scores.low:g} plus steps of "
+                f"{step:g}, as the task's label_step says; leave label_step out where scores are no labels",
             )
 
 
@@ -129,9 +136,10 @@ def encode_rows(
     for row, label in zip(rows.used[split], labels, strict=True):
         try:
             inputs = dict(rows.dataset.encode(row, tokenizer, limit))
-        except Exception as error:  # whatever the user's code raises
+        except Exception as error:  # the user's code may raise anything
             raise TuningProblem(
-                "data_failed", f"{split} rows: {row.key}: encode() raised {type(error).__name__}: {error}"
+                "data_failed",
+                f"{split} rows: {row.key}: encode() raised {type(error).__name__}: {error}; correct the dataset",
             ) from error
         if indices:
             inputs["extra_ids"] = [values.get(row.fields[name], 0) for name, values in indices.items()]
@@ -143,8 +151,10 @@ def collator_of(rows: Rows, tokenizer: PreTrainedTokenizerBase) -> Any:
     """Return the dataset's collator; raises TuningProblem, ``data_failed``, with what its `collator` raised."""
     try:
         return rows.dataset.collator(tokenizer)
-    except Exception as error:  # whatever the user's code raises
-        raise TuningProblem("data_failed", f"collator() raised {type(error).__name__}: {error}") from error
+    except Exception as error:  # the user's code may raise anything
+        raise TuningProblem(
+            "data_failed", f"collator() raised {type(error).__name__}: {error}; correct the dataset"
+        ) from error
 
 
 def with_settings(task: RegressionTask, overrides: Mapping[str, str]) -> RegressionTask:
@@ -160,19 +170,57 @@ def with_settings(task: RegressionTask, overrides: Mapping[str, str]) -> Regress
     return replace(task, training=replace(task.training, **settings))
 
 
-def builder_for(task: RegressionTask, overrides: Mapping[str, str]) -> tuple[ModelBuilder, dict[str, Any]]:
-    """Return the builder of a task's model and the extra arguments it was given.
+def model_arguments(task: RegressionTask, overrides: Mapping[str, str]) -> Arguments:
+    """Return the arguments of a task's model.
 
     Args:
         task: names the model and its arguments.
-        overrides: of the command line; each goes before the task's.
+        overrides: of the command line; they replace the task's.
 
     Raises:
-        TuningProblem: ``model_failed``: an unknown model or argument, with the nearest names, or a wrong type.
+        TuningProblem: ``task_invalid``: an unknown model or argument, with the nearest names, a wrong type, or an
+            argument that the model needs and nothing names.
     """
+    if task.model not in MODELS:
+        raise TuningProblem("task_invalid", MODELS.unknown(task.model))
+    made, what = MODELS[task.model], f"argument of model {task.model}"
     try:
-        made = MODELS[task.model].made
-        arguments = checked(made, {**task.model_args, **overrides}, f"argument of model {task.model}")
-        return made(**arguments), arguments
-    except (KeyError, ValueError, TypeError) as error:
-        raise TuningProblem("model_failed", str(error.args[0] if error.args else error)) from error
+        arguments = checked(made, {**task.model_args, **overrides}, what)
+        missing = missing_arguments(made, arguments)
+    except ValueError as error:
+        raise TuningProblem("task_invalid", str(error)) from error
+    if missing:
+        raise TuningProblem(
+            "task_invalid",
+            f"found no {what} named {missing[0]}, expected one; give it in the task's model_args, or with --model-args "
+            f"{missing[0]}=...",
+        )
+    return arguments
+
+
+def builder_for(task: RegressionTask, overrides: Mapping[str, str]) -> tuple[ModelBuilder, Arguments]:
+    """Return the builder of a task's model and the arguments it was given.
+
+    Raises:
+        TuningProblem: ``task_invalid``, as for `model_arguments`; ``model_failed``, arguments that the builder refuses.
+    """
+    arguments = model_arguments(task, overrides)
+    try:
+        return MODELS[task.model](**arguments), arguments
+    except Exception as error:  # a model is anybody's code
+        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise TuningProblem("model_failed", text) from error
+
+
+def problem_of(
+    task: RegressionTask, model_args: Mapping[str, str], training_args: Mapping[str, str]
+) -> str | None:
+    """Return why a task cannot be trained, as far as it is known before anything is loaded; None where it can."""
+    if task.dataset not in DATASETS:
+        return DATASETS.unknown(task.dataset)
+    try:
+        with_settings(task, training_args)
+        model_arguments(task, model_args)
+    except TuningProblem as problem:
+        return str(problem)
+    return None

@@ -1,4 +1,4 @@
-"""The range of a task's scores, and the way from it to the 0..1 of a sigmoid and back."""
+"""The range of a task's scores, mapped to the 0..1 of a sigmoid and back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class ScoreRange:
         """Refuse a range that nothing can be scaled to."""
         if not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise ValueError(
-                f"found the score range from {self.low} to {self.high}, expected two finite numbers, the smaller first"
+                f"found the score range from {self.low} to {self.high}, expected two finite numbers, the smaller first; "
+                "correct them"
             )
 
     def to_unit(self, scores: ArrayLike) -> Floats:
@@ -36,7 +37,7 @@ class ScoreRange:
     def from_unit(self, values: ArrayLike) -> Floats:
         """Return numbers from 0 to 1 as scores of the range, of the same shape: `x * (high - low) + low`.
 
-        Of an array, always: a list times 3 is the list three times over.
+        A list is made an array first: a list times 3 is the list repeated three times.
         """
         return np.asarray(values, dtype=np.float64) * (self.high - self.low) + self.low
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.core.errors import REASON_CODES
+from bench.core.registry import no_such
 from bench.regression.scale import ScoreRange
 
 if TYPE_CHECKING:
@@ -32,21 +33,21 @@ class TrainingSettings:
     max_length: int = 128
     seed: int | None = None
 
-    def to_arguments(self) -> dict[str, Any]:
+    def to_arguments(self) -> dict[str, float | str]:
         """Return what `TrainingArguments` takes."""
         return {name: value for name, value in asdict(self).items() if name not in ("max_length", "seed")}
 
 
 @dataclass(frozen=True)
 class RegressionTask:
-    """A dataset, a model, and how the one is trained on the other.
+    """A dataset, a model, and how the model is trained on the dataset.
 
     Attributes:
         dataset, model: registered names.
         scores: the least and the greatest score that can be; predictions are mapped to it.
         label_step: distance between neighbouring labels where scores are labels, such as 1 for whole scores.
-            The quadratic weighted kappa is given for such tasks only.
-        model_args: extra arguments of the model.
+            Only such tasks get the quadratic weighted kappa.
+        model_args: arguments of the model.
         training: how it is trained.
         shuffle_training_scores: whether training texts get each other's scores, so that nothing can be learnt.
         expect: for a control, the reason code for which it must be rejected; None for a task.
@@ -68,13 +69,13 @@ class RegressionTask:
             ValueError: an unknown reason code, or a step of which the range is no multiple.
         """
         if self.expect is not None and self.expect not in REASON_CODES:
-            raise ValueError(f"found expect={self.expect!r}, expected a reason code of bench/core/errors.py")
+            raise ValueError(f"{no_such('reason code', self.expect, REASON_CODES)}; correct `expect`")
         if self.label_step is not None:
             width = self.scores.high - self.scores.low
             if not (self.label_step > 0 and is_whole(width / self.label_step)):
                 raise ValueError(
                     f"found label_step={self.label_step} for scores from {self.scores.low:g} to "
-                    f"{self.scores.high:g}, expected a step that divides the range"
+                    f"{self.scores.high:g}, expected a step that divides the range; correct it"
                 )
 
 

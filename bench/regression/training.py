@@ -1,4 +1,4 @@
-"""Training with transformers' Trainer: from scratch, from a checkpoint's weights, or on where a checkpoint stopped.
+"""Training with transformers' Trainer: from scratch, from a checkpoint's weights, or on from a checkpoint.
 
 Importing this module imports torch and transformers.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import TuningProblem
+from bench.core.record import Json
 from bench.machine.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
@@ -39,7 +40,7 @@ class Started:
         started_from: ``scratch``, ``pretrained NAME``, ``finetuned-from PATH`` or ``resumed PATH``.
         missing: weights that the checkpoint lacks; they kept their fresh values.
         unused: weights of the checkpoint that the model has no place for.
-        resume_from: the checkpoint whose optimizer, learning rate and step count go on; None starts them anew.
+        resume_from: the checkpoint whose optimizer, learning rate and step count continue; None starts them fresh.
     """
 
     started_from: str
@@ -53,7 +54,7 @@ class Trained:
     """What a training came to.
 
     Attributes:
-        first_step, steps: the optimizer steps that were done before it and when it ended.
+        first_step, steps: optimizer steps that were done before it, and when it ended.
         epochs: passes over the data when it ended, those before it included.
         seconds: that training took.
         loss: mean of the steps' losses in the last epoch; None where no step was taken.
@@ -69,9 +70,9 @@ class Trained:
 
 
 class WatchedTrainer(Trainer):
-    """A Trainer that ends when a loss is no number, and notes each step's loss and learning rate.
+    """A Trainer that ends when a loss is no number, and keeps each step's loss and learning rate.
 
-    By default transformers logs the mean of the finite losses in place of one that is not, and trains on.
+    By default transformers logs the mean of the finite losses in place of one that is not, and goes on training.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -102,14 +103,14 @@ class WatchedTrainer(Trainer):
 def training_arguments(
     settings: Mapping[str, Any], directory: Path, *, seed: int, use_cpu: bool, save: bool
 ) -> TrainingArguments:
-    """Return arguments with which nothing is printed, nothing is sent anywhere and no column is dropped.
+    """Return arguments that print nothing, send nothing anywhere and drop no column.
 
     Args:
         settings: by transformers' names.
         directory: where checkpoints go; nothing is written without `save`.
         seed: of order and dropout.
-        use_cpu: whether a GPU is left alone.
-        save: whether a checkpoint is written after each epoch; the last one is kept.
+        use_cpu: whether a GPU is not used.
+        save: whether a checkpoint is written after each epoch; only the last one is kept.
 
     Raises:
         TuningProblem: ``task_invalid``: settings that transformers refuses.
@@ -133,14 +134,16 @@ def training_arguments(
             **settings,
         )
     except (ValueError, TypeError) as error:
-        raise TuningProblem("task_invalid", f"transformers refuses the training settings: {error}") from error
+        raise TuningProblem(
+            "task_invalid", f"transformers refuses the training settings: {error}; correct them"
+        ) from error
     if leased is not None:
         stay_on_gpu(arguments, leased)
     return arguments
 
 
 def stay_on_gpu(arguments: TrainingArguments, index: int) -> None:
-    """Keep a Trainer on one GPU, that which the case has leased; by itself it takes all that there are."""
+    """Keep a Trainer on the one GPU that the case has leased; by default it takes all of them."""
     if torch.cuda.is_available():
         torch.cuda.set_device(index)
     arguments.__dict__["_setup_devices"] = torch.device("cuda", index)  # what its property `device` caches
@@ -151,7 +154,7 @@ def train(trainer: WatchedTrainer, resume_from: Path | None = None) -> Trained:
     """Train and say what was done.
 
     Raises:
-        TuningProblem: ``training_failed``: a loss that is no number, or whatever training raised.
+        TuningProblem: ``training_failed``: a loss that is no number, or an exception of the training.
     """
     first_step = _steps_of(resume_from) if resume_from is not None else 0
     began = time.monotonic()
@@ -160,13 +163,13 @@ def train(trainer: WatchedTrainer, resume_from: Path | None = None) -> Trained:
             trainer.train(resume_from_checkpoint=str(resume_from) if resume_from is not None else None)
     except TuningProblem:
         raise
-    except Exception as error:  # whatever model, collator and optimizer raise
+    except Exception as error:  # model, collator and optimizer may raise anything
         text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         raise TuningProblem(
             "training_failed", f"training raised {text}; see the model's forward and the collator"
         ) from error
     steps, epochs = trainer.state.global_step, trainer.state.epoch or 0.0
-    # A checkpoint that is complete is not trained further, and then says nothing of an epoch.
+    # A complete checkpoint is not trained further, and then the Trainer reports no epoch.
     epochs = epochs or first_step / max(1, trainer.state.max_steps) * trainer.state.num_train_epochs
     each = max(1, round(steps / epochs)) if epochs else 1
     last = trainer.losses[-each:]
@@ -177,11 +180,11 @@ def train(trainer: WatchedTrainer, resume_from: Path | None = None) -> Trained:
 
 
 def resume(model: PreTrainedModel, checkpoint: Path) -> Started:
-    """Return a start that goes on where a checkpoint stopped.
+    """Return a start that continues from a checkpoint.
 
     Raises:
         TuningProblem: ``model_failed``: a directory that is no checkpoint of the Trainer, or one whose model was made
-            for other categories or another range of scores, so that its weights would mean something else.
+            for other categories or another range of scores; its weights would mean something else.
     """
     _steps_of(checkpoint)
     theirs = read_config(checkpoint)
@@ -197,10 +200,10 @@ def resume(model: PreTrainedModel, checkpoint: Path) -> Started:
 
 
 def finetune_from(model: PreTrainedModel, checkpoint: Path) -> Started:
-    """Put a checkpoint's weights into a model; optimizer, learning rate and step count begin anew.
+    """Put a checkpoint's weights into a model; optimizer, learning rate and step count start fresh.
 
     Args:
-        model: what gets the weights.
+        model: gets the weights.
         checkpoint: a checkpoint of the Trainer, or what `save_pretrained` wrote: of the whole model, or of its
             encoder alone. Weights that it lacks keep their fresh values.
 
@@ -237,10 +240,10 @@ def finetune_from(model: PreTrainedModel, checkpoint: Path) -> Started:
     return Started(f"finetuned-from {checkpoint}", tuple(missing), tuple(unused))
 
 
-def read_config(directory: Path) -> dict[str, Any]:
-    """Return the ``config.json`` of a saved model, empty where there is none."""
+def read_config(directory: Path) -> Json:
+    """Return the ``config.json`` of a saved model, or an empty dictionary."""
     with suppress(OSError, ValueError):
-        config: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config: Json = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         return config
     return {}
 
@@ -249,7 +252,7 @@ def read_weights(directory: Path) -> Weights:
     """Return the weights in a directory: ``model.safetensors``, or the shards that its index names.
 
     Raises:
-        TuningProblem: ``model_failed``: none are there, or they cannot be read. Pickled ones are not read.
+        TuningProblem: ``model_failed``: there are none, or they cannot be read. Pickled weights are not read.
     """
     try:
         if (directory / _SINGLE).is_file():
@@ -263,7 +266,8 @@ def read_weights(directory: Path) -> Weights:
             }
     except Exception as error:  # safetensors has exceptions of its own
         raise TuningProblem(
-            "model_failed", f"{directory}: its weights cannot be read ({type(error).__name__}: {error})"
+            "model_failed",
+            f"{directory}: its weights cannot be read ({type(error).__name__}: {error}); save it again",
         ) from error
     found = ", ".join(sorted(file.name for file in directory.iterdir())[:8]) or "nothing"
     raise TuningProblem(
@@ -276,14 +280,14 @@ def read_weights(directory: Path) -> Weights:
 def quiet() -> Iterator[None]:
     """Keep transformers' progress bars and reports out of the output while models are loaded or trained."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _steps_of(checkpoint: Path) -> int:
@@ -293,7 +297,7 @@ def _steps_of(checkpoint: Path) -> int:
     raise TuningProblem(
         "model_failed",
         f"--resume {checkpoint}: found no trainer_state.json with a step count, expected a checkpoint of the Trainer; to "
-        "start anew from weights alone, give --finetune-from",
+        "start from weights alone, give --finetune-from",
     )
 
 

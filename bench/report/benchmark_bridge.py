@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from bench.core.record import Json
 
-def add(config: pytest.Config, nodeid: str, record: dict[str, Any]) -> None:
+
+def add(config: pytest.Config, nodeid: str, record: Json) -> None:
     """Add two benchmarks, the candidate and its baseline, in seconds per image."""
     session = getattr(config, "_benchmarksession", None)
     times = record.get("times")
@@ -26,8 +28,8 @@ def add(config: pytest.Config, nodeid: str, record: dict[str, Any]) -> None:
             session.benchmarks.append(_benchmark(nodeid, record, arm, seconds))
 
 
-def _benchmark(nodeid: str, record: dict[str, Any], arm: str, seconds: list[float]) -> Any:
-    from pytest_benchmark.stats import Metadata  # noqa: PLC0415 - absent when the plugin is blocked
+def _benchmark(nodeid: str, record: Json, arm: str, seconds: list[float]) -> Any:
+    from pytest_benchmark import stats  # noqa: PLC0415  absent when the plugin is blocked
 
     name = f"{record['id']}:{arm}"
     fixture = SimpleNamespace(
@@ -40,7 +42,8 @@ def _benchmark(nodeid: str, record: dict[str, Any], arm: str, seconds: list[floa
         cprofile_stats=None,
         has_error=False,
     )
-    benchmark = Metadata(fixture, iterations=1, options={"timer": "perf_counter"})
+    metadata: Any = stats.Metadata  # has no types
+    benchmark = metadata(fixture, iterations=1, options={"timer": "perf_counter"})
     for value in seconds:
         benchmark.update(value)
     return benchmark

@@ -1,7 +1,7 @@
 """Tables of samples: parquet, CSV and xlsx, the same columns in each.
 
-Parquet holds values as they are. CSV and xlsx are opened in spreadsheets, where a text that begins like a formula
-is run as one: there such a text begins with an apostrophe. Numbers stay numbers in all three.
+Parquet holds values as they are. CSV and xlsx are opened in spreadsheets, where a text that begins like a formula is run
+as one, so there such a text begins with an apostrophe. Numbers stay numbers in all three.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+Columns: TypeAlias = "Mapping[str, Sequence[Any] | NDArray[Any]]"
 
 DEFAULT_FORMATS = ("parquet", "csv")
-# By which a spreadsheet takes a text for a formula: owasp.org, "CSV Injection".
+# A spreadsheet takes a text that begins so for a formula: owasp.org, "CSV Injection".
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# The sheet's limits, from the specification of xlsx: the writer cuts longer texts without a word.
+# Limits of a sheet, from the specification of xlsx: the writer cuts longer texts silently.
 XLSX_ROWS = 1_048_576
 XLSX_CELL_LENGTH = 32_767
 _CUT = " [cut]"
@@ -44,7 +45,9 @@ def write_table(stem: Path, columns: Columns, formats: Sequence[str] = DEFAULT_F
     """
     for name in formats:
         if name not in WRITERS:
-            raise ValueError(f"found the table format {name!r}, expected some of {', '.join(WRITERS)}")
+            raise ValueError(
+                f"found the table format {name!r}, expected one of {', '.join(WRITERS)}; correct it"
+            )
     named = stem.suffix.lower().removeprefix(".")
     # Where a suffix contradicts a format, the writer of that format refuses the path.
     paths = tuple(stem if named in WRITERS else stem.with_name(f"{stem.name}.{name}") for name in formats)
@@ -55,7 +58,7 @@ def write_table(stem: Path, columns: Columns, formats: Sequence[str] = DEFAULT_F
 
 def write_parquet(path: Path, columns: Columns) -> None:
     """Write a parquet file; arguments and errors as for `write_table`."""
-    import pyarrow as pa  # noqa: PLC0415  who writes no table need not load it
+    import pyarrow as pa  # noqa: PLC0415  slow, and collecting writes no table
     from pyarrow import parquet  # noqa: PLC0415
 
     _check_suffix(path, "parquet")
@@ -87,7 +90,7 @@ def write_xlsx(path: Path, columns: Columns) -> None:
     What a cell cannot hold is marked: control characters become U+FFFD, a text over 32,767 characters ends
     with `[cut]`.
     """
-    from openpyxl import Workbook  # noqa: PLC0415  who writes no workbook need not load it
+    from openpyxl import Workbook  # noqa: PLC0415  most runs write no workbook
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
 
@@ -96,8 +99,8 @@ def write_xlsx(path: Path, columns: Columns) -> None:
     count = len(next(iter(table.values()), ()))
     if count >= XLSX_ROWS:
         raise ValueError(
-            f"found {count:,} rows for {path.name}, expected fewer than {XLSX_ROWS:,}, which is all that a sheet "
-            "can hold; write parquet or csv"
+            f"found {count:,} rows for {path.name}, expected fewer than {XLSX_ROWS:,}, the limit of a sheet; write parquet "
+            "or csv"
         )
     book = Workbook(write_only=True)
     sheet = book.create_sheet("samples")
@@ -140,7 +143,7 @@ def _plain(columns: Columns) -> dict[str, list[Any]]:
     lengths = {name: len(values) for name, values in table.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
-            f"found columns of different length, {lengths}, expected a value of each in each row"
+            f"found columns of different length, {lengths}, expected a value of each in each row; fill the gaps with None"
         )
     return table
 
@@ -151,7 +154,7 @@ def _values(values: Sequence[Any] | NDArray[Any]) -> list[Any]:
 
 
 def _text(value: Any) -> Any:
-    """Replace half characters, which no file can hold."""
+    """Replace unpaired surrogates, which no file can hold."""
     return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
@@ -169,7 +172,7 @@ def _check_suffix(path: Path, wanted: str) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Let a file be written aside and put it in place when it is complete."""
+    """Let a file be written under another name and put it in place when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import pytest
 
+from bench.core.kind import Section
+from bench.core.record import Record
 from bench.report.layout import aligned
 from bench.report.results import ResultsFile
-from bench.report.tables import sections
 
 
-def write_summary(terminal: pytest.TerminalReporter, results: ResultsFile) -> None:
+def write_summary(
+    terminal: pytest.TerminalReporter, results: ResultsFile, sections: Iterable[Section]
+) -> None:
     """Write a table per kind of case, and where the JSON is."""
     records = results.ordered()
-    for section in sections(records, results.groups):
+    for section in sections:
         terminal.section(f"modelgate: {section.kind}")
         for line in [*aligned(section.rows), *section.notes]:
             terminal.write_line(line)
-    unrun = sum(record["reason_code"] == "not_run" for record in records)
+    unrun = sum(record.is_undecided for record in records)
     if unrun:
         terminal.write_line(f"{unrun} collected cases were not run; they are errors of the results", red=True)
     for warning in warnings(records):
@@ -26,6 +29,6 @@ def write_summary(terminal: pytest.TerminalReporter, results: ResultsFile) -> No
     terminal.write_line(f"results: {results.path}")
 
 
-def warnings(records: list[dict[str, Any]]) -> list[str]:
+def warnings(records: Sequence[Record]) -> list[str]:
     """Return the warnings of the records, each with its case."""
-    return [f"{record['id']}: {text}" for record in records for text in record["warnings"]]
+    return [f"{record.id}: {text}" for record in records for text in record.warnings]

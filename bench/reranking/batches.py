@@ -1,8 +1,8 @@
 """From queries with candidates to padded batches. Needs torch.
 
-Dimension 0 of every tensor is the queries. What gathers over processes cuts the last batch by the length of
-the dataset, so candidates in dimension 0 would be lost. Which entries are padding is said by a mask of their
-own, never by a special score or relevance; and rows are found again by `row_id`, never by their position.
+Dimension 0 of every tensor is the queries. Gathering over processes cuts the last batch by the length of the dataset, so
+candidates in dimension 0 would be lost. A mask says which entries are padding, never a special score or relevance. Rows
+are found again by `row_id`, never by their position.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 def encode_pairs(
     tokenizer: Any, query: str, candidates: Sequence[str], max_length: int
 ) -> dict[str, list[list[int]]]:
-    """Return the tokens of each pair of the query and a candidate; of a pair too long the longer part is cut."""
+    """Return the tokens of each pair of the query and a candidate; the longer part of a pair that is too long is cut."""
     if not candidates:
         return {"input_ids": []}
     encoded = tokenizer(
@@ -34,7 +34,7 @@ def encode_pairs(
 
 
 def length_limit(tokenizer: Any, asked: int | None = None) -> int:
-    """Return how many tokens a pair may have: what is asked for (512 by itself), but no more than the model's."""
+    """Return how many tokens a pair may have: what is asked for, by default 512, but no more than the model reads."""
     return min(asked or _USUAL_LENGTH, getattr(tokenizer, "model_max_length", _USUAL_LENGTH))
 
 
@@ -42,7 +42,7 @@ def rerank_rows(query_set: QuerySet, tokenizer: Any, max_length: int | None = No
     """Return a row for each query of a set, tokenized once: a dataset as the Trainer takes it.
 
     A row has ``row_id``, the query's place in the set; ``input_ids``, a list of tokens for each candidate; and
-    ``relevances``. Its length, by which a Trainer may group rows, is the number of its candidates.
+    ``relevances``. Its length, by which a Trainer may group rows, is the number of candidates.
 
     Args:
         query_set: of texts.
@@ -84,8 +84,8 @@ class RerankCollator:
         for name in ("row_id", "input_ids", "relevances"):
             if any(name not in row for row in rows):
                 raise KeyError(
-                    f"found a row without {name!r}, expected those of rerank_rows; set "
-                    "remove_unused_columns=False, since the Trainer drops what a model's forward does not name"
+                    f"found a row without {name!r}, expected those of rerank_rows; set remove_unused_columns=False, since "
+                    "the Trainer drops columns that a model's forward does not name"
                 )
         queries = len(rows)
         width = max(1, *(len(row["input_ids"]) for row in rows))

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.core.case import RerankingCase
 from bench.core.names import safe_name
-from bench.core.registry import no_such
-from bench.reranking import shipped  # noqa: F401  registers what ships
+from bench.core.options import Setting
+from bench.reranking.case import RerankingCase
 from bench.reranking.library import QUERY_SETS, RANKERS
+from bench.reranking.measures import metric_names
 from bench.reranking.options import RerankingOptions
 
 
-def make_cases(options: RerankingOptions) -> list[RerankingCase]:
+def make_cases(options: RerankingOptions, setting: Setting) -> list[RerankingCase]:
     """Return the cases in the order of rankers and sets; what cannot be evaluated is a case with a problem."""
     cases = _run_file_case(options)
     if not cases or options.rankers or options.query_sets:
         cases += _registered_cases(options)
+    metrics = metric_names()
     return [
         replace(
-            case, order=order, min_score=None if case.expect else options.required(case.ranker, case.dataset)
+            case,
+            order=order,
+            metrics=() if case.problem else metrics,
+            min_score=None if case.expect else options.required(case.ranker, case.dataset),
         )
         for order, case in enumerate(cases)
     ]
@@ -29,17 +33,14 @@ def _run_file_case(options: RerankingOptions) -> list[RerankingCase]:
     if options.run_file is None or options.qrels is None:
         return []
     run, qrels = options.run_file.stem, options.qrels.stem
-    return [RerankingCase(f"{safe_name(run)}-{safe_name(qrels)}", run, qrels)]
+    name = f"{safe_name(run)}-{safe_name(qrels)}"
+    return [RerankingCase(name, run, qrels, run_file=options.run_file, qrels=options.qrels)]
 
 
 def _registered_cases(options: RerankingOptions) -> list[RerankingCase]:
-    unknown = [
-        _problem(name, no_such("ranker", name, RANKERS)) for name in options.rankers if name not in RANKERS
-    ]
+    unknown = [_problem(name, RANKERS.unknown(name)) for name in options.rankers if name not in RANKERS]
     unknown += [
-        _problem(name, no_such("query set", name, QUERY_SETS))
-        for name in options.query_sets
-        if name not in QUERY_SETS
+        _problem(name, QUERY_SETS.unknown(name)) for name in options.query_sets if name not in QUERY_SETS
     ]
     made, met = [], set()
     for name in options.rankers or tuple(RANKERS):

@@ -9,7 +9,16 @@ import numpy as np
 
 from bench.core.errors import TuningProblem
 from bench.metrics.ranking import TieRule
-from bench.reranking.measures import DEFAULT_TIES, NAMES, Measured, Qrels, Run, check_metric, join, measure
+from bench.reranking.measures import (
+    DEFAULT_TIES,
+    Measured,
+    Qrels,
+    Run,
+    check_metric,
+    join,
+    measure,
+    metric_names,
+)
 from bench.reranking.queries import DEFAULT_PRIMARY, QuerySet
 
 LABEL_NAMES = ("labels", "candidate_mask", "row_id")
@@ -20,8 +29,8 @@ _COUNTED = ("total", "without_relevant", "without_candidates", "tied_candidates"
 class RerankMetrics:
     """A `compute_metrics` for scores of shape (queries, candidates), with the labels of `LABEL_NAMES`.
 
-    Rows are joined to queries by `row_id`, so that neither the order of evaluation nor the number of processes
-    matters, and padding is left out by its mask, whatever its score.
+    Rows are joined to queries by `row_id`, so neither the order of evaluation nor the number of processes matters.
+    Padding is left out by its mask; its scores do not matter.
 
     Args:
         queries: the set that is evaluated; left out, queries and candidates are named by their numbers.
@@ -32,13 +41,11 @@ class RerankMetrics:
     Attributes:
         names: of all values that a call returns.
         measured: what the latest call found, with intervals, the gain over a random order and a row for each
-            candidate; None before the first.
+            candidate; None before the first call.
 
     Raises:
         TuningProblem: an unknown primary metric, with the nearest names.
     """
-
-    names = (*NAMES, *(f"queries_{name}" for name in _COUNTED))
 
     def __init__(
         self,
@@ -50,6 +57,7 @@ class RerankMetrics:
     ) -> None:
         self.queries = queries
         self.primary = check_metric(primary or (queries.primary if queries is not None else DEFAULT_PRIMARY))
+        self.names = (*metric_names(), *(f"queries_{name}" for name in _COUNTED))
         self.measured: Measured | None = None
         self._ties, self._seed = ties, seed
 
@@ -60,8 +68,8 @@ class RerankMetrics:
             prediction: the Trainer's `EvalPrediction`.
 
         Raises:
-            TuningProblem: labels that are not those of `LABEL_NAMES`, shapes that do not fit, rows that are missing
-                or there twice.
+            TuningProblem: labels other than those of `LABEL_NAMES`, shapes that do not fit, rows that are missing or
+                repeated.
             ValueError: a score that is no finite number. The message names the query.
         """
         scores, relevances, mask, row_ids = _arrays(prediction)
@@ -73,10 +81,10 @@ class RerankMetrics:
         else:
             run, qrels = _numbered(row_ids[rows], lists, [relevances[row, mask[row]] for row in rows])
         self.measured = measure(run, qrels, primary=self.primary, ties=self._ties, seed=self._seed)
-        counts = self.measured.record["queries"]
+        counts = self.measured.queries
         return {
             **self.measured.values(),
-            **{f"queries_{name}": float(counts[name]) for name in _COUNTED},
+            **{f"queries_{name}": float(getattr(counts, name)) for name in _COUNTED},
         }
 
     def _check_rows(self, row_ids: np.ndarray) -> None:
@@ -84,7 +92,7 @@ class RerankMetrics:
         if len(repeated):
             raise TuningProblem(
                 "inference_failed",
-                f"found row_id {repeated[0]} twice, expected every query once; see whether gathering over processes has "
+                f"found row_id {repeated[0]} twice, expected every query once; see whether gathering over processes "
                 "repeated rows",
             )
         if self.queries is not None and not np.array_equal(row_ids, np.arange(len(self.queries))):
@@ -112,8 +120,8 @@ def _arrays(prediction: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     if shapes[0] is None or len(shapes[0]) != 2 or len(set(shapes)) > 1:
         raise TuningProblem(
             "inference_failed",
-            f"found scores, relevances and mask of shapes {shapes}, expected (queries, candidates) for each; a model "
-            "returns one score for a candidate, and eval_do_concat_batches must stay on",
+            f"found scores, relevances and mask of shapes {shapes}, expected (queries, candidates) for each; return one "
+            "score for each candidate, and leave eval_do_concat_batches on",
         )
     return scores, relevances, np.asarray(mask) == 1, np.asarray(row_ids)
 

@@ -1,4 +1,4 @@
-"""A cross-encoder: it reads a query and a candidate together and gives the pair a score. Needs torch, transformers."""
+"""A cross-encoder: it reads a query and a candidate together and scores the pair. Needs torch and transformers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CrossEncoder(torch.nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Return ``logits``, the scores, and with `labels` the ``loss``; shapes are those of `RerankCollator`.
 
-        Padding is not computed; its score is 0 and means nothing. `row_id` passes through a Trainer untouched.
+        Padding is not computed; its score is 0 and means nothing. `row_id` is passed for the Trainer and not used.
         """
         inside = candidate_mask == 1
         inputs = {"input_ids": input_ids[inside], "attention_mask": attention_mask[inside]}
@@ -73,7 +73,7 @@ class TextRanker:
         max_length: tokens of a pair at most; the longer part is cut.
 
     Raises:
-        TuningProblem: when there is no such model.
+        TuningProblem: ``model_failed``: no such model, or one that cannot be loaded.
     """
 
     def __init__(self, directory: Path, max_length: int | None = None) -> None:
@@ -89,7 +89,7 @@ class TextRanker:
         try:
             encoder = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32)
             self._tokenizer = AutoTokenizer.from_pretrained(directory)
-        except Exception as error:  # transformers raises whatever its parts raise
+        except Exception as error:  # transformers raises what its parts raise
             raise TuningProblem(
                 "model_failed",
                 f"{directory} could not be loaded ({type(error).__name__}: {error}), expected a sequence classifier "

@@ -3,125 +3,110 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from bench.core.case import RerankingCase
+import msgspec
+
 from bench.core.errors import TuningProblem
-from bench.core.evaluation import RecordedEvaluation
-from bench.core.gate import judge_gain, judge_limit
-from bench.core.record import Verdict, verdict_of, worst
-from bench.metrics.ranking import TieRule, trec
+from bench.core.evaluation import Evaluation, RunContext
+from bench.core.gate import Limit, gate
+from bench.core.record import Score
+from bench.core.verdict import Outcome, Verdict
+from bench.metrics.ranking import trec
 from bench.report.export import write_table
+from bench.report.metric_table import describe_gain
+from bench.reranking.case import RerankingCase
 from bench.reranking.library import QUERY_SETS, RANKERS
-from bench.reranking.measures import DEFAULT_TIES, Measured, Qrels, Run, join, measure
+from bench.reranking.measures import Measured, Qrels, Run, join, measure
+from bench.reranking.options import RerankingOptions
 from bench.reranking.queries import DEFAULT_PRIMARY
+from bench.reranking.record import RankingGain
+
+GAIN = Limit(
+    bound=0,
+    strict=True,
+    missed="baseline_not_beaten",
+    undecided="gain_undecided",
+    advice="see whether each score belongs to its candidate and higher is better",
+    more="evaluate more queries, or take a better ranker",
+)
 
 
 @dataclass(frozen=True)
-class RankingSettings:
-    """What all reranking cases of a run share.
+class Resources:
+    """What the run gives to each reranking case.
 
     Attributes:
-        directory: of the run.
-        seed: of the run.
-        tie_rule: which of equal scores goes first.
+        options: of the kind, resolved.
         tables: formats of the table of candidates.
-        run_file, qrels: of the user, for the case that has no registered ranker.
     """
 
-    directory: Path
-    seed: int = 0
-    tie_rule: TieRule = DEFAULT_TIES
-    tables: tuple[str, ...] = ("parquet", "csv")
-    run_file: Path | None = None
-    qrels: Path | None = None
-
-
-@dataclass
-class Outcome:
-    """What a case comes to."""
-
-    gain: Verdict
-    score: Verdict
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict that decides the case."""
-        return worst([self.gain, self.score])
-
-    @property
-    def reason(self) -> str:
-        """Why the case ends as it does."""
-        return self.verdict.reason
+    options: RerankingOptions
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Scored:
     run: Run
     qrels: Qrels
-    data: dict[str, Any]
+    data: dict[str, str]
 
 
-class RankingEvaluation(RecordedEvaluation):
+class RerankingEvaluation(Evaluation[RerankingCase]):
     """Evaluates a ranker on a query set, or a run of the user's own.
 
     Args:
         case: the case.
-        settings: of the run.
+        context: of the run.
+        given: the kind's options, and the formats of tables.
     """
 
-    def __init__(self, case: RerankingCase, settings: RankingSettings) -> None:
-        super().__init__(case)
-        self.case, self._settings = case, settings
+    def __init__(self, case: RerankingCase, context: RunContext, given: Resources) -> None:
+        super().__init__(case, context)
+        self._given = given
 
-    def rank(self) -> Outcome:
+    def run(self) -> Outcome:
         """Score all candidates, rank and judge them, and write run, qrels and the table.
 
         Raises:
-            TuningProblem: when queries, scores or the user's files cannot be used.
+            TuningProblem: queries, scores or files of the user that cannot be used.
         """
-        with self._recording():
+        with self.recording():
             scored = self._scored()
-            self.record["data"] = scored.data
+            record, required = self.record, self.case.min_score
+            record.data = scored.data
             measured = self._measured(scored)
-            self.record.update(measured.record)
-            self.record["score"]["required"] = self.case.min_score
-            self.record["files"] = self._write(scored, measured)
-            score = judge_limit(measured.primary, self.record["score"], self.case.min_score)
-            outcome = Outcome(judge_gain(self.record["gain"]), score)
-            self._settle(outcome.verdict)
-            return outcome
-
-    def verdict(self) -> Verdict:
-        """Return what was found, an error as the verdict that it means: what a control is asked for."""
-        try:
-            return self.rank().verdict
-        except TuningProblem as problem:
-            return verdict_of(problem)
+            record.metrics, record.gain = measured.metrics, measured.gain
+            record.score = msgspec.structs.replace(measured.score, required=required)
+            record.body.queries, record.body.tie_rule = measured.queries, measured.tie_rule
+            record.files = self._write(scored, measured)
+            return self.conclude(
+                {"gain": judge_gain(measured.gain), "score": _judge_score(measured.score, required)},
+                measured.metrics,
+            )
 
     def _scored(self) -> _Scored:
-        run_file, qrels = self._settings.run_file, self._settings.qrels
-        if run_file is not None and qrels is not None:
-            return _read(run_file, qrels)
-        queries = QUERY_SETS[self.case.dataset].load()
+        case = self.case
+        if case.run_file is not None and case.qrels is not None:
+            return _read(case.run_file, case.qrels)
+        queries = QUERY_SETS[case.dataset].load()
         data = {
             "source": queries.source,
             "hash": queries.data_hash,
             "primary": queries.primary,
             **{name: str(value) for name, value in queries.facts.items()},
         }
-        self.record["data"] = data
+        self.record.data = data
         try:
-            scores = RANKERS[self.case.ranker].score(queries)
+            scores = RANKERS[case.ranker].score(queries)
         except TuningProblem:
             raise
         except Exception as error:  # a ranker is anybody's code
             raise TuningProblem(
                 "inference_failed",
-                f"ranker {self.case.ranker} raised {type(error).__name__}: {error}; mend it, or see whether it can "
-                f"rank {self.case.dataset}",
+                f"ranker {case.ranker} raised {type(error).__name__}: {error}; correct it, or see whether it can rank "
+                f"{case.dataset}",
             ) from error
         return _Scored(*join(queries, scores), data)
 
@@ -129,14 +114,14 @@ class RankingEvaluation(RecordedEvaluation):
         try:
             return measure(
                 scored.run, scored.qrels,
-                primary=scored.data["primary"], ties=self._settings.tie_rule, seed=self._settings.seed,
+                primary=scored.data["primary"], ties=self._given.options.tie_rule, seed=self.context.seed,
             )  # fmt: skip
-        except ValueError as error:  # a score that is no finite number, with its query
+        except ValueError as error:  # a score that is no number
             raise TuningProblem("inference_failed", str(error)) from error
 
     def _write(self, scored: _Scored, measured: Measured) -> dict[str, str]:
         """Write what was ranked; return the files by what they are, relative to the run's directory."""
-        directory = self._settings.directory
+        directory, formats = self.context.directory, self._given.tables
         # A control may have the ranker and set of a case: its files have names of their own.
         stem = directory / "results" / self.case.ranker / self.case.id
         stem.parent.mkdir(parents=True, exist_ok=True)
@@ -145,15 +130,40 @@ class RankingEvaluation(RecordedEvaluation):
         whole = _whole(scored.qrels)
         if whole is None:
             del files["qrels"]
-            self.record["warnings"].append(
+            self.record.warnings.append(
                 "relevances that are not whole numbers: TREC qrels cannot hold them, none were written"
             )
         else:
             trec.write_qrels(files["qrels"], whole)
         table = measured.table(run=directory.name, case=self.case.id, data=scored.data["hash"][:16])
-        written = write_table(stem, table, self._settings.tables)
-        files |= dict(zip(self._settings.tables, written, strict=True))
-        return {name: str(path.relative_to(directory)) for name, path in files.items()}
+        files |= dict(zip(formats, write_table(stem, table, formats), strict=True))
+        return {name: path.relative_to(directory).as_posix() for name, path in files.items()}
+
+
+def judge_gain(gain: RankingGain) -> Verdict:
+    """Compare the gain over a random order with zero: a pass needs its whole interval above.
+
+    Where no order is better than another nothing can be gained, and the verdict says so.
+    """
+    limit = GAIN
+    if gain.has_interval and gain.reason is not None:
+        limit = replace(GAIN, more=f"{gain.reason}; evaluate queries that have candidates to tell apart")
+    return gate(gain, limit, shown=describe_gain(gain), required="above zero required")
+
+
+def _judge_score(score: Score, required: float | None) -> Verdict:
+    if required is None:
+        return gate(score, None)
+    return gate(
+        score,
+        Limit(
+            bound=required,
+            missed="score_missed",
+            undecided="score_undecided",
+            advice="train longer, or take a better ranker",
+            more="evaluate more queries, or change the requirement",
+        ),
+    )
 
 
 def _read(run_file: Path, qrels: Path) -> _Scored:

@@ -6,8 +6,8 @@
     @ranker("word_overlap", queries="text", candidates="text")
     def word_overlap(queries: QuerySet) -> list[np.ndarray]: ...
 
-A ranker meets every set that asks and answers in the same form. Registering imports no framework; what is heavy
-is imported in the functions.
+A ranker meets every set that asks and answers in the same form. Registering imports no framework; import what is heavy
+inside the functions.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bench.core.registry import Registry
+from bench.core.errors import REASON_CODES
+from bench.core.registry import Registry, caller_place, no_such
 from bench.reranking.queries import QuerySet
 
 Load = Callable[[], QuerySet]
-Score = Callable[[QuerySet], Sequence[Any]]
+Rank = Callable[[QuerySet], Sequence[Any]]
 F = TypeVar("F", bound=Callable[..., Any])
+_HINT = "--user-dir imports what you register yourself"
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,6 @@ class RegisteredSet:
     queries: str
     candidates: str
 
-    @property
-    def __code__(self) -> Any:
-        """Where it is written, for the registry's messages."""
-        return self.load.__code__
-
 
 @dataclass(frozen=True)
 class RegisteredRanker:
@@ -54,16 +51,11 @@ class RegisteredRanker:
         expect: for a control, the reason code for which it must be rejected.
     """
 
-    score: Score
+    score: Rank
     queries: str | None = None
     candidates: str | None = None
     sets: tuple[str, ...] | None = None
     expect: str | None = None
-
-    @property
-    def __code__(self) -> Any:
-        """Where it is written, for the registry's messages."""
-        return self.score.__code__
 
     def fits(self, name: str, query_set_: RegisteredSet) -> bool:
         """Whether it can rank a set."""
@@ -74,19 +66,20 @@ class RegisteredRanker:
         )
 
 
-QUERY_SETS: Registry[RegisteredSet] = Registry("query set")  # type: ignore[type-var]  # called through `load`
-RANKERS: Registry[RegisteredRanker] = Registry("ranker")  # type: ignore[type-var]
+QUERY_SETS: Registry[RegisteredSet] = Registry("query set", _HINT)
+RANKERS: Registry[RegisteredRanker] = Registry("ranker", _HINT)
 
 
 def query_set(name: str, *, queries: str, candidates: str) -> Callable[[F], F]:
     """Return a decorator for a function that returns a `QuerySet`.
 
     Raises:
-        ValueError: when the name is taken; the message names both places.
+        ValueError: the name is taken; the message names both places.
     """
+    place = caller_place()
 
     def decorate(load: F) -> F:
-        QUERY_SETS.register(name)(RegisteredSet(load, queries, candidates))
+        QUERY_SETS.add(name, RegisteredSet(load, queries, candidates), place=place)
         return load
 
     return decorate
@@ -103,11 +96,14 @@ def ranker(
     """Return a decorator for a function that scores a `QuerySet`; arguments as for `RegisteredRanker`.
 
     Raises:
-        ValueError: when the name is taken; the message names both places.
+        ValueError: the name is taken, and the message names both places; or `expect` is no reason code.
     """
+    if expect is not None and expect not in REASON_CODES:
+        raise ValueError(f"ranker {name!r}: {no_such('reason code', expect, REASON_CODES)}; correct `expect`")
+    place = caller_place()
 
     def decorate(score: F) -> F:
-        RANKERS.register(name)(RegisteredRanker(score, queries, candidates, sets, expect))
+        RANKERS.add(name, RegisteredRanker(score, queries, candidates, sets, expect), place=place)
         return score
 
     return decorate

@@ -1,7 +1,7 @@
 """Losses of scored candidate lists. Needs torch.
 
-Each takes scores and relevances of shape (queries, candidates) and a boolean mask, True for a candidate, and
-returns a scalar: the mean over the queries, or pairs, that have one. What padding holds counts for nothing.
+Each takes scores and relevances of shape (queries, candidates) and a boolean mask, True for a candidate. It returns a
+scalar: the mean over the queries, or pairs, that have a loss. Padding does not count.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def listwise(scores: torch.Tensor, relevances: torch.Tensor, mask: torch.Tensor)
 
 
 def _mean(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Return the mean of the entries that count; of none it is 0 and still has a gradient."""
+    """Return the mean of the entries that count; without any it is 0 and still has a gradient."""
     return (values * counted).sum() / counted.sum().clamp(min=1)

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
+import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bench.core.errors import TuningProblem
-from bench.core.evaluation import metric_record
+from bench.core.estimate import Estimate
+from bench.core.record import Score
 from bench.core.registry import no_such
 from bench.metrics import ranking
-from bench.metrics.ranking.random_order import expected_values
+from bench.metrics.ranking import at_k
+from bench.metrics.ranking.random_order import EXPECTATIONS, expected_values
 from bench.metrics.ranking.trec import Flat, flatten
+from bench.report.export import Columns
 from bench.reranking.queries import DEFAULT_PRIMARY, QuerySet
+from bench.reranking.record import QueryCounts, RankingGain
 from bench.statistics.bootstrap import mean_intervals
 
 METRICS = ("recall", "hit_rate", "mrr", "ndcg", "map")
 NAMES = (*(f"{metric}@{k}" for metric in METRICS[:-1] for k in ranking.KS), "map")
-"""What is measured, by name; any of them can be the score."""
+"""What is always measured, by name; metrics that users register come after them."""
 DEFAULT_TIES: ranking.TieRule = "pessimistic"
 OVER = "random order"
+NOTHING_TO_GAIN = "every order of the candidates has the same value, so no ranker can gain anything"
 _ONE_QUERY = "one query says nothing of the scatter"
+_ROUNDING = 1e-9
 
 Run = dict[str, dict[str, float]]
 Qrels = dict[str, dict[str, float]]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,20 +46,42 @@ class Measured:
         ranked: their order.
         scores: values query by query, and what was counted.
         primary: the metric that is the score.
-        record: the keys ``queries``, ``tie_rule``, ``score``, ``metrics`` and ``gain`` of a record.
+        metrics: means over the queries, by name.
+        score: the mean of the primary metric, with its standard error.
+        gain: of the primary metric over a random order.
     """
 
     flat: Flat
     ranked: ranking.Ranked
     scores: ranking.RankingScores
     primary: str
-    record: dict[str, Any]
+    metrics: dict[str, Estimate]
+    score: Score
+    gain: RankingGain
+
+    @property
+    def tie_rule(self) -> str:
+        """Which of equal scores went first."""
+        return self.scores.ties
+
+    @property
+    def queries(self) -> QueryCounts:
+        """How many queries and candidates there are."""
+        scores = self.scores
+        return QueryCounts(
+            total=scores.n_queries,
+            scored=scores.n,
+            without_relevant=scores.without_relevant,
+            without_candidates=scores.without_candidates,
+            candidates=scores.n_candidates,
+            tied_candidates=scores.tied_candidates,
+        )
 
     def values(self) -> dict[str, float]:
         """Return the metrics by name."""
-        return {name: metric["value"] for name, metric in self.record["metrics"].items()}
+        return {name: metric.value for name, metric in self.metrics.items() if metric.value is not None}
 
-    def table(self, **constant: str) -> dict[str, Any]:
+    def table(self, **constant: str) -> Columns:
         """Return a row for each query and candidate in ranked order; `constant` columns come first."""
         order, ranks = self.ranked.order, self.ranked.ranks
         return {
@@ -65,15 +95,35 @@ class Measured:
         }
 
 
+def users_metrics() -> tuple[str, ...]:
+    """Return the ranking metrics that were registered by files of users."""
+    ours = [Path(at_k.__file__).parent]
+    registry = ranking.RANKING_METRICS
+    return tuple(name for name in registry if not registry.place(name).is_below(ours))
+
+
+def metric_names() -> tuple[str, ...]:
+    """Return the names of all that is measured; any of them can be required, or be the score."""
+    return (*NAMES, *ranking.metric_names(users_metrics()))
+
+
 def check_metric(name: str) -> str:
-    """Return the name of a metric that is measured.
+    """Return the name of a metric that can be the score: it is measured, and its value in a random order is known.
 
     Raises:
         TuningProblem: with the nearest names.
     """
-    if name not in NAMES:
+    names = metric_names()
+    if name not in names:
         raise TuningProblem(
-            "data_failed", f"{no_such('reranking metric', name, NAMES)}; k is one of {ranking.KS}"
+            "data_failed",
+            f"{no_such('reranking metric', name, names)}; k is one of {ranking.KS}; name one that is measured",
+        )
+    if name.partition("@")[0] not in EXPECTATIONS:
+        raise TuningProblem(
+            "data_failed",
+            f"found the score {name}, expected a metric whose value in a random order is known; register that too, with "
+            "EXPECTATIONS of bench.metrics.ranking.random_order, or name another metric as the score",
         )
     return name
 
@@ -86,13 +136,13 @@ def join(queries: QuerySet, scores: Sequence[ArrayLike]) -> tuple[Run, Qrels]:
         scores: of each query's candidates, in their order; shape (queries, *).
 
     Raises:
-        TuningProblem: when there are not as many scores as candidates. The message names the query.
+        TuningProblem: another number of scores than of candidates. The message names the query.
     """
     if len(scores) != len(queries):
         raise TuningProblem(
             "inference_failed",
-            f"found scores of {len(scores)} queries, expected those of {len(queries)}; a ranker returns one array for "
-            "each query, an empty one where it has no candidates",
+            f"found scores of {len(scores)} queries, expected those of {len(queries)}; return one array for each query, an "
+            "empty one where it has no candidates",
         )
     run: Run = {}
     qrels: Qrels = {}
@@ -102,8 +152,8 @@ def join(queries: QuerySet, scores: Sequence[ArrayLike]) -> tuple[Run, Qrels]:
         if values.shape != (len(documents),):
             raise TuningProblem(
                 "inference_failed",
-                f"found scores of shape {values.shape} for query {query!r}, expected ({len(documents)},), one for each "
-                "candidate in its order",
+                f"found scores of shape {values.shape} for query {query!r}, expected ({len(documents)},); return one for "
+                "each candidate, in its order",
             )
         run[query] = dict(zip(documents, values.tolist(), strict=True))
         qrels[query] = {**dict(zip(documents, relevances, strict=True)), **queries.missing.get(query, {})}
@@ -138,42 +188,67 @@ def measure(
         raise TuningProblem("data_failed", str(error)) from error
     ranked = ranking.rank(**vars(flat), ties=ties)
     try:
-        scores = ranking.evaluate(ranked, METRICS)
-    except ValueError as error:  # of no query can anything be said
+        scores = ranking.evaluate(ranked, (*METRICS, *users_metrics()))
+    except ValueError as error:  # nothing can be said of any query
         raise TuningProblem("data_failed", str(error)) from error
     expected = expected_values(ranked, primary)
-    return Measured(flat, ranked, scores, primary, _record(scores, expected, primary, seed))
-
-
-def _record(scores: ranking.RankingScores, expected: Any, primary: str, seed: int) -> dict[str, Any]:
+    gains = scores.values[primary] - expected
+    nothing_to_gain = bool(np.abs(gains).max() <= _ROUNDING) and not _order_matters(ranked, primary)
+    if nothing_to_gain:
+        gains = np.zeros_like(gains)  # what is left of them is rounding
+    # Users' metrics by themselves: the last digits of the others do not depend on how many there are.
+    own = [name for name in metric_names() if name not in NAMES]
+    *metrics, gain = _means(
+        [*NAMES, primary], np.stack([*(scores.values[name] for name in NAMES), gains], axis=1), seed
+    )
+    if own:
+        metrics += _means(own, np.stack([scores.values[name] for name in own], axis=1), seed)
+    by_name = {metric.metric: metric for metric in metrics}
     n = scores.n
-    columns = np.stack([*(scores.values[name] for name in NAMES), scores.values[primary] - expected], axis=1)
-    means = columns.mean(axis=0).tolist()
-    ends = mean_intervals(columns, seed).tolist() if n > 1 else [[None, None]] * columns.shape[1]
-    reason = None if n > 1 else _ONE_QUERY
-    metrics = {
-        name: metric_record(value, low, high, n, reason)
-        for name, value, (low, high) in zip(NAMES, means, ends, strict=False)
-    }
     spread = float(scores.values[primary].std(ddof=1)) / n**0.5 if n > 1 else None
-    shown = metrics[primary]
-    return {
-        "queries": {
-            "total": scores.n_queries,
-            "scored": n,
-            "without_relevant": scores.without_relevant,
-            "without_candidates": scores.without_candidates,
-            "candidates": scores.n_candidates,
-            "tied_candidates": scores.tied_candidates,
-        },
-        "tie_rule": scores.ties,
-        "score": {
-            "metric": primary, "value": shown["value"], "low": shown["low"], "high": shown["high"],
-            "stderr": spread, "n": n, "unparsed": None, "required": None, "percent": False,
-        },
-        "metrics": metrics,
-        "gain": {
-            "metric": primary, "over": OVER, "value": means[-1], "low": ends[-1][0], "high": ends[-1][1],
-            "percent": False, "expected": float(np.mean(expected)),
-        },
-    }  # fmt: skip
+    return Measured(
+        flat,
+        ranked,
+        scores,
+        primary,
+        by_name,
+        Score(**{**msgspec.structs.asdict(by_name[primary]), "stderr": spread}),
+        RankingGain(
+            **{**msgspec.structs.asdict(gain), "reason": NOTHING_TO_GAIN if nothing_to_gain else gain.reason},
+            over=OVER,
+            expected=float(np.mean(expected)),
+        ),
+    )
+
+
+def _means(names: Sequence[str], columns: Floats, seed: int) -> list[Estimate]:
+    """Return the mean of each column over the queries, with its interval; shape (queries, metrics)."""
+    n = len(columns)
+    means = columns.mean(axis=0).tolist()
+    if n == 1:
+        return [
+            Estimate(metric=name, value=value, n=n, reason=_ONE_QUERY)
+            for name, value in zip(names, means, strict=True)
+        ]
+    ends = mean_intervals(columns, seed).tolist()
+    return [
+        Estimate(metric=name, value=value, low=low, high=high, n=n)
+        for name, value, (low, high) in zip(names, means, ends, strict=True)
+    ]
+
+
+def _order_matters(ranked: ranking.Ranked, metric: str) -> bool:
+    """Whether the best order of some query's candidates is worth more than the worst."""
+    best, worst = (_ordered_by(ranked, sign, metric) for sign in (1.0, -1.0))
+    return bool((best - worst).max() > _ROUNDING)
+
+
+def _ordered_by(ranked: ranking.Ranked, sign: float, metric: str) -> Floats:
+    reordered = ranking.rank(
+        sign * ranked.gains,
+        ranked.gains,
+        offsets=ranked.offsets,
+        relevant_counts=ranked.relevant_counts,
+        missing_gains=ranked.missing_gains,
+    )
+    return ranking.evaluate(reordered, (metric.partition("@")[0],)).values[metric]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from bench.core import files
 from bench.core.errors import TuningProblem
 
 DEFAULT_PRIMARY = "mrr@10"
+_COLUMNS = ("query", "candidates", "relevances")
 _PARTS = ("queries", "candidates", "relevances", "documents")
 
 
@@ -22,20 +24,20 @@ class QuerySet:
     """Queries, and for each its candidates in any order.
 
     Attributes:
-        ids: names of the queries, texts without blanks, each once, shape (queries,).
+        ids: names of the queries, distinct texts without blanks, shape (queries,).
         queries: what is asked: texts, or 8-bit images; shape (queries,).
         candidates: what can be returned, as many for each query as there are; shape (queries, *).
         relevances: gains of 0 or more, above 0 is relevant; shape (queries, *).
-        documents: names of the candidates, texts without blanks, each once a query; shape (queries, *).
+        documents: names of the candidates, texts without blanks, distinct in a query; shape (queries, *).
         missing: relevances of relevant documents that are no candidates, by query and document: no order can
-            put them anywhere, and recall counts them.
+            contain them, and recall counts them.
         source: what the data are and where they are from, in words.
-        facts: what they depend on besides, such as the version of an interpreter.
+        facts: what else they depend on, such as the version of an interpreter.
         primary: the metric that is the score.
 
     Raises:
-        TuningProblem: when parts are of different length, a name is missing, has a blank or is there twice, or a
-            relevance is negative or no number. The message names the query.
+        TuningProblem: parts of different length, a name that is missing, has a blank or is repeated, or a relevance that
+            is negative or no number. The message names the query.
     """
 
     ids: tuple[str, ...]
@@ -52,7 +54,9 @@ class QuerySet:
         """Refuse what no ranking can be computed of."""
         lengths = {name: len(getattr(self, name)) for name in ("ids", *_PARTS)}
         if len(set(lengths.values())) > 1 or not self.ids:
-            raise _problem(f"found {lengths}, expected one of each for each query, and at least one query")
+            raise _problem(
+                f"found {lengths}, expected one of each for each query, and at least one query; give as many of each"
+            )
         _check_names(self.ids, "query", "the set")
         for query, *parts in zip(self.ids, self.candidates, self.relevances, self.documents, strict=True):
             sizes = [len(part) for part in parts]
@@ -63,9 +67,10 @@ class QuerySet:
                 )
             _check_names(parts[2], "document", f"query {query!r}")
             for relevance in parts[1]:
-                if not (math.isfinite(relevance) and relevance >= 0):
+                if not isinstance(relevance, Real) or not math.isfinite(relevance) or float(relevance) < 0:
                     raise _problem(
-                        f"found a relevance of {relevance} in query {query!r}, expected a finite one of 0 or more"
+                        f"found a relevance of {relevance!r} in query {query!r}, expected a finite number of 0 or more; "
+                        "correct it"
                     )
 
     def __len__(self) -> int:
@@ -89,32 +94,34 @@ class QuerySet:
 
 
 def read_jsonl(path: Path) -> QuerySet:
-    """Return the queries of a JSONL file, a line a query: ``query``, ``candidates``, ``relevances``, and ``id`` and
-    ``documents`` where they have names.
+    """Return the queries of a JSON lines file.
+
+    A line is a query: ``query``, ``candidates``, ``relevances``, and where they have names ``id`` and ``documents``.
 
     Raises:
-        OSError: the file cannot be read.
-        TuningProblem: a line without one of these, and as for `QuerySet`. The message names file and line.
+        TuningProblem: ``data_failed``: a file that cannot be read, a line without one of these, and as for `QuerySet`. The
+            message names file and line.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            rows.append((row["query"], row["candidates"], row["relevances"], row))
-        except (ValueError, KeyError, TypeError) as error:
+    for number, row in files.read_jsonl(path, _problem):
+        missing = [name for name in _COLUMNS if name not in row]
+        lists = [name for name in (*_COLUMNS[1:], "documents") if not isinstance(row.get(name, []), list)]
+        if missing or lists:
+            found = f"no {', '.join(missing)}" if missing else f"no list in {', '.join(lists)}"
             raise _problem(
-                f"{path}, line {number}: {type(error).__name__}: {error}; expected an object with query, candidates and "
-                "relevances"
-            ) from error
+                f"{path}, line {number}: found {found}, expected an object with query, candidates and relevances, the last "
+                "two lists of the same length; correct the line"
+            )
+        rows.append(row)
     try:
         return QuerySet(
-            tuple(str(row.get("id", f"query-{place}")) for place, (*_, row) in enumerate(rows)),
-            [query for query, *_ in rows],
-            [candidates for _, candidates, *_ in rows],
-            [relevances for _, _, relevances, _ in rows],
+            tuple(str(row.get("id", f"query-{place}")) for place, row in enumerate(rows)),
+            [row["query"] for row in rows],
+            [row["candidates"] for row in rows],
+            [row["relevances"] for row in rows],
             [
-                row.get("documents", [f"candidate-{place}" for place in range(len(candidates))])
-                for _, candidates, _, row in rows
+                row.get("documents", [f"candidate-{place}" for place in range(len(row["candidates"]))])
+                for row in rows
             ],
             source=path.name,
         )
@@ -134,12 +141,12 @@ def _check_names(names: Sequence[str], what: str, where: str) -> None:
     for name in names:
         if not isinstance(name, str) or not name or any(letter.isspace() for letter in name):
             raise _problem(
-                f"found the {what} {name!r} in {where}, expected a text without blanks, which separate columns in "
-                "TREC files; write blanks as underscores"
+                f"found the {what} {name!r} in {where}, expected a text without blanks, which separate columns in TREC "
+                "files; write underscores"
             )
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise _problem(f"found the {what} {twice!r} twice in {where}, expected it once; drop one")
+        raise _problem(f"found the {what} {twice!r} twice in {where}, expected it once; drop or rename one")
 
 
 def _problem(message: str) -> TuningProblem:

@@ -7,8 +7,8 @@
         rerank_dataset=rerank_rows(queries, tokenizer), rerank_metrics=metrics,
     )
 
-Each evaluation of `eval_dataset` is followed by one of the reranking set, with a DataLoader, collator and metrics
-of its own, under the prefix ``eval_rerank``: ``metric_for_best_model="eval_rerank_mrr@10"`` works, and whatever
+Each evaluation of `eval_dataset` is followed by one of the reranking set, with its own DataLoader, collator and
+metrics, under the prefix ``eval_rerank``. So ``metric_for_best_model="eval_rerank_mrr@10"`` works, and everything that
 `report_to` names gets the values. Where `eval_dataset` is itself such rows, `compute_metrics=RerankMetrics(queries)`
 with `label_names=LABEL_NAMES` does the same on the Trainer's own DataLoader.
 """
@@ -61,7 +61,7 @@ class RerankMixin:
         self.rerank_metrics = rerank_metrics or RerankMetrics()
         padding = getattr(getattr(self, "processing_class", None), "pad_token_id", None)
         self.rerank_collator = rerank_collator or RerankCollator(padding or 0)
-        self._rerank_dataloaders: dict[str, Any] = {}
+        self._rerank_dataloaders: dict[str, object] = {}
         if rerank_dataset is None:
             return
         if self.args.remove_unused_columns:  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ class RerankMixin:
         """Evaluate as the Trainer does, then the reranking set unless a dataset is given; return all metrics.
 
         Raises:
-            TuningProblem: when the reranking set gave no metrics, which the Trainer would pass over.
+            TuningProblem: the reranking set gave no metrics, which the Trainer would ignore.
         """
         evaluate = super().evaluate  # type: ignore[misc]
         alone = eval_dataset is None and self.eval_dataset is None and self.rerank_dataset is not None  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ class RerankMixin:
 
     @contextmanager
     def _reranking(self) -> Iterator[None]:
-        """Let the Trainer evaluate reranking rows; everything is put back, whatever happens."""
+        """Let the Trainer evaluate reranking rows, and restore everything afterwards."""
         own = {
             "data_collator": self.rerank_collator,
             "compute_metrics": self.rerank_metrics,
@@ -106,7 +106,7 @@ class RerankMixin:
             "preprocess_logits_for_metrics": None,
             "label_smoother": None,
             "compute_loss_func": None,
-            # With persistent workers the Trainer would take the DataLoader of its own evaluation again.
+            # With persistent workers the Trainer would use the DataLoader of its own evaluation again.
             "_eval_dataloaders": self._rerank_dataloaders,
         }
         of_arguments = {
@@ -133,18 +133,18 @@ class RerankMixin:
 
 
 def _check_best_metric(trainer: Any) -> None:
-    """Refuse a metric for the best model that no evaluation will report, before training is wasted."""
+    """Refuse a metric for the best model that no evaluation will report, before time is spent on training."""
     asked = trainer.args.metric_for_best_model
     if asked is None:
         return
     wanted = asked if asked.startswith("eval_") else f"eval_{asked}"
-    known = [f"eval_rerank_{name}" for name in (*RerankMetrics.names, *_OF_EVERY_PASS)]
+    known = [f"eval_rerank_{name}" for name in (*trainer.rerank_metrics.names, *_OF_EVERY_PASS)]
     shared = trainer.compute_metrics
     sets = trainer.eval_dataset
     prefixes = [f"eval_{name}" for name in sets] if isinstance(sets, dict) else ["eval"]
     names = getattr(shared, "names", ())
     known += [f"{prefix}_{name}" for prefix in prefixes for name in (*names, *_OF_EVERY_PASS)]
-    # What a function of the user's own returns is not known before it is called.
+    # The names that a function of the user's returns are not known before it is called.
     unknowable = shared is not None and not names and not wanted.startswith("eval_rerank_")
     if wanted not in known and not unknowable:
         raise UsageProblem(

@@ -1,221 +1,256 @@
-"""Command-line options: their names, their help, and what they resolve to."""
+"""Options of every kind, from their dataclasses: added to pytest's parser, read back, checked.
+
+A value comes from the command line, else from the ini file, else from the default. `bench.core.options` says what a field
+may declare.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import secrets
-from collections.abc import Iterable
+import types
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from bench.core.case import DEFAULT_MAX_QUALITY_LOSS
+from bench.core.errors import UsageProblem
+from bench.core.kind import Kind
+from bench.core.options import Option, Place, option
+from bench.report.export import DEFAULT_FORMATS, WRITERS
 
-_GIB = 2**30
-DEFAULT_BATCH_SIZE = 4
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Add every option of the suite to pytest's parser."""
-    group = parser.getgroup("modelgate", "Modelgate")
-    add = group.addoption
-    add("--tasks", nargs="+", action="extend", metavar="FILE", help="annotation lists (default: what ships)")
-    add(
-        "--candidates",
-        nargs="+",
-        action="extend",
-        metavar="FILE",
-        help="generation lists, joined on prompt_id",
-    )
-    add("--work-dir", metavar="DIR", default="outputs/default", help="where runs are written")
-    add("--device", default="cpu", choices=("cpu", "cuda"), help="device of all pipelines")
-    add(
-        "--seed",
-        default="0",
-        metavar="N",
-        help="seed of samples and statistics; `random` draws and records one",
-    )
-    add(
-        "--inconclusive",
-        default="fail",
-        choices=("fail", "skip"),
-        help="what an inconclusive case is to pytest",
-    )
-
-    quality = parser.getgroup("modelgate-quality", "Modelgate: quality")
-    add = quality.addoption
-    add(
-        "--clip",
-        metavar="MODEL:PRETRAINED|DIR",
-        help="open_clip model of the CLIP score (default: tiny-clip)",
-    )
-    add(
-        "--prompts",
-        metavar="FILE|DIR|NAME",
-        help="dataset of prompts: jsonl, parquet, csv, directory or hub name",
-    )
-    add("--prompts-split", metavar="SPLIT", help="split of the prompts")
-    add(
-        "--prompts-column",
-        metavar="COLUMN",
-        help="column of the prompts (default: caption, captions, prompt or text)",
-    )
-    add("--num-samples", type=int, default=32, metavar="N", help="images scored per arm")
-    add(
-        "--batch-size",
-        metavar="N|auto",
-        help="images per call of a pipeline (default: 4), questions per batch of a language model (default: auto)",
-    )
-    add(
-        "--max-quality-loss", type=float, default=DEFAULT_MAX_QUALITY_LOSS, metavar="FRACTION",
-        help="allowed relative loss of the CLIP score where a task names none",
-    )  # fmt: skip
-
-    timing = parser.getgroup("modelgate-timing", "Modelgate: timing and isolation")
-    add = timing.addoption
-    add("--exclusive", action="store_true", help="time one pair at a time, on all cores")
-    add("--time-budget", type=float, default=240.0, metavar="S", help="seconds of timed rounds per pair")
-    add("--max-rounds", type=int, default=40, metavar="N", help="timed rounds per pair at most")
-    add(
-        "--ungated-rounds", type=int, default=20, metavar="N",
-        help="timed rounds at most where no gate asks for the speedup",
-    )  # fmt: skip
-    add(
-        "--ungated-precision", type=float, default=0.1, metavar="FRACTION",
-        help="and how precisely it is to be known then, as half the width of its interval",
-    )  # fmt: skip
-    add(
-        "--warmup-rounds",
-        type=int,
-        default=2,
-        metavar="N",
-        help="untimed calls first, the first call included",
-    )
-    add(
-        "--load-timeout",
-        type=float,
-        default=300.0,
-        metavar="S",
-        help="limit for loading, and for the first call",
-    )
-    add("--round-timeout", type=float, default=300.0, metavar="S", help="limit for one batch")
-    add(
-        "--memory-limit",
-        type=float,
-        metavar="GB",
-        help="address space of one arm (default: from the machine's)",
-    )
-    add("--output-limit", type=float, default=8.0, metavar="MB", help="what one arm may print")
-    add(
-        "--pass-env",
-        nargs="+",
-        action="extend",
-        metavar="NAME",
-        help="environment variables that arms may see",
-    )
-
-    parser.addini("modelgate_tasks", "annotation lists when --tasks is not given", type="paths")
-    parser.addini("modelgate_candidates", "generation lists when --candidates is not given", type="paths")
-    parser.addini("modelgate_prompts", "prompts when --prompts is not given", type="paths")
-    parser.addini("modelgate_clip", "CLIP model when --clip is not given", type="paths")
+O = TypeVar("O")  # noqa: E741  a dataclass of options
 
 
 @dataclass(frozen=True)
-class Options:
-    """Resolved options of a run."""
+class RunOptions:
+    """Options that kinds share."""
 
-    tasks: tuple[Path, ...]
-    candidates: tuple[Path, ...]
-    work_dir: Path
-    device: str
-    seed_text: str
-    inconclusive: str
-    clip: str
-    prompts: str
-    prompts_split: str | None
-    prompts_column: str | None
-    num_samples: int
-    batch_size: int
-    max_quality_loss: float
-    exclusive: bool
-    time_budget_s: float
-    max_rounds: int
-    ungated_rounds: int
-    ungated_precision: float
-    warmup_rounds: int
-    load_timeout_s: float
-    round_timeout_s: float
-    memory_bytes: int | None
-    output_bytes: int
-    pass_env: tuple[str, ...]
+    work_dir: Path = option("folder that runs are written to", Path("outputs/default"), metavar="DIR")
+    device: str = option("device of everything that computes", "cpu", choices=("cpu", "cuda"))
+    seed: str = option("seed of samples and statistics; `random` draws one and records it", "0", metavar="N")
+    inconclusive: str = option("what an inconclusive case is to pytest", "fail", choices=("fail", "skip"))
+    require: tuple[str, ...] = option(
+        "what cases must reach, such as 'reranking:mrr@10>=0.6' or 'language:siqa_gen.accuracy>=60%%'",
+        (), metavar="KIND:[NAME.]METRIC>=N",
+    )  # fmt: skip
+    user_dir: tuple[Path, ...] = option(
+        "folders whose Python files register tasks, datasets, models, rankers, metrics and methods of your own",
+        (), metavar="DIR", flags=("--user-dir", "--dataset-dir"),
+    )  # fmt: skip
+    exclusive: bool = option("one case at a time, on all cores", False)
+    batch_size: str | None = option(
+        "images per call of a pipeline (default: 4), questions per batch of a language model (default: auto)",
+        metavar="N|auto",
+    )
+    tables: tuple[str, ...] = option(
+        f"formats of the tables of samples: {', '.join(WRITERS)} (default: {','.join(DEFAULT_FORMATS)})",
+        DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS),
+    )  # fmt: skip
+    pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
 
 
-def resolve_options(config: pytest.Config) -> Options:
-    """Resolve and check the options.
+#: Shared options that concern the run itself; the others must be used by a kind that is run.
+OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir")
+
+
+def add_options(parser: pytest.Parser, kinds: Iterable[Kind]) -> None:
+    """Add the shared options and those of every kind, each with its ini value."""
+    _add(parser.getgroup("modelgate", "Modelgate"), parser, RunOptions)
+    for kind in kinds:
+        _add(parser.getgroup(f"modelgate-{kind.name}", f"Modelgate: {kind.name} cases"), parser, kind.options)
+
+
+def flags_of(field: dataclasses.Field[Any]) -> tuple[str, ...]:
+    """Return the names of a field on the command line."""
+    declared: Option = field.metadata["option"]
+    return (f"--{field.name.replace('_', '-')}",) if declared.flags is None else declared.flags
+
+
+def ini_of(field: dataclasses.Field[Any]) -> str | None:
+    """Return the name of a field in an ini file, or None."""
+    declared: Option = field.metadata["option"]
+    return f"modelgate_{field.name}" if declared.ini == "" else declared.ini
+
+
+def _add(group: Any, parser: pytest.Parser, options: type) -> None:
+    hints = get_type_hints(options)
+    for field in dataclasses.fields(options):
+        declared: Option = field.metadata["option"]
+        kind = _plain_type(hints[field.name])
+        flags = flags_of(field)
+        if flags:
+            more: dict[str, Any] = {"metavar": declared.metavar or "|".join(declared.choices) or None}
+            if kind is bool:
+                more = {"action": "store_true"}
+            elif _is_several(kind):
+                more |= {"nargs": "+", "action": "extend"}
+            group.addoption(*flags, dest=field.name, default=None, help=_help(field, declared, kind), **more)
+        ini = ini_of(field)
+        if ini is not None:
+            shown = f"{declared.help} ({flags[0]})" if flags else declared.help
+            parser.addini(ini, shown.replace("%%", "%"), type=_ini_type(kind), default=None)
+
+
+def _help(field: dataclasses.Field[Any], declared: Option, kind: Any) -> str:
+    default = field.default
+    if "default:" in declared.help or kind is bool or default in (None, (), dataclasses.MISSING):
+        return declared.help
+    return f"{declared.help} (default: {default})"
+
+
+def given_flags(arguments: Sequence[str], options: type) -> dict[str, str]:
+    """Return the fields that a command line gives, each with the flag that it was given by."""
+    given = {}
+    for field in dataclasses.fields(options):
+        for flag in flags_of(field):
+            if any(argument == flag or argument.startswith(f"{flag}=") for argument in arguments):
+                given[field.name] = flag
+    return given
+
+
+def read_options(config: pytest.Config, options: type[O]) -> O:
+    """Return the options of a dataclass, parsed and checked.
 
     Raises:
-        pytest.UsageError: when a value is out of its range, naming the option, the value and the range.
+        UsageProblem: a value that cannot be used, with the option, the value and what was expected.
     """
-    get = config.getoption
-    for name, least in (
-        ("num_samples", 2), ("max_rounds", 6), ("ungated_rounds", 6), ("ungated_precision", 0),
-        ("warmup_rounds", 1), ("time_budget", 0),
-        ("load_timeout", 0.1), ("round_timeout", 0.1), ("output_limit", 0), ("max_quality_loss", 0),
-    ):  # fmt: skip
-        if not get(name) >= least:
-            raise pytest.UsageError(f"--{name.replace('_', '-')} {get(name)}: expected at least {least}")
-    tasks = _paths(get("tasks"), config) or tuple(config.getini("modelgate_tasks"))
-    candidates = _paths(get("candidates"), config)
-    if not candidates and not get("tasks"):
-        candidates = tuple(config.getini("modelgate_candidates"))
-    memory = get("memory_limit")
-    return Options(
-        tasks=tasks,
-        candidates=candidates,
-        work_dir=local_path(get("work_dir"), config),
-        device=get("device"),
-        seed_text=get("seed"),
-        inconclusive=get("inconclusive"),
-        clip=_local(get("clip"), config) or _first(config.getini("modelgate_clip")),
-        prompts=_local(get("prompts"), config) or _first(config.getini("modelgate_prompts")),
-        prompts_split=get("prompts_split"),
-        prompts_column=get("prompts_column"),
-        num_samples=get("num_samples"),
-        batch_size=_batch_size(get("batch_size")),
-        max_quality_loss=get("max_quality_loss"),
-        exclusive=get("exclusive"),
-        time_budget_s=get("time_budget"),
-        max_rounds=get("max_rounds"),
-        ungated_rounds=get("ungated_rounds"),
-        ungated_precision=get("ungated_precision"),
-        warmup_rounds=get("warmup_rounds"),
-        load_timeout_s=get("load_timeout"),
-        round_timeout_s=get("round_timeout"),
-        memory_bytes=None if memory is None else int(memory * _GIB),
-        output_bytes=int(get("output_limit") * 2**20),
-        pass_env=words(get("pass_env")),
-    )
+    hints = get_type_hints(options)
+    values = {}
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]  # a dataclass by contract
+        declared: Option = field.metadata["option"]
+        kind = _plain_type(hints[field.name])
+        flags, ini = flags_of(field), ini_of(field)
+        raw, source, base = None, "", config.invocation_params.dir
+        if flags:
+            raw, source = getattr(config.option, field.name, None), flags[0]
+        if raw is None and ini is not None:
+            raw, source = config.getini(ini), ini
+            base = config.inipath.parent if config.inipath is not None else config.rootpath
+        if raw is not None and raw not in ([], ""):
+            values[field.name] = _Reading(source, declared, base).value(raw, kind)
+        elif kind is Path and isinstance(field.default, Path):
+            values[field.name] = _absolute(str(field.default), config.invocation_params.dir)
+    return options(**values)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Turns the text of one option into its value.
+
+    Attributes:
+        source: the option, for messages.
+        declared: what its field says.
+        base: what a relative path is relative to.
+    """
+
+    source: str
+    declared: Option
+    base: Path
+
+    def value(self, raw: Any, kind: Any) -> Any:
+        if kind is bool:
+            return bool(raw)
+        if _is_several(kind):
+            texts = [str(item) for item in (raw if isinstance(raw, list | tuple) else [raw])]
+            if get_origin(kind) is dict:
+                return self._pairs(texts, get_args(kind)[1])
+            words = [word for text in texts for word in text.split(",") if word]
+            return tuple(dict.fromkeys(self.one(word, get_args(kind)[0]) for word in words))
+        text = str(raw[0] if isinstance(raw, list) else raw)
+        return self.one(text, kind)
+
+    def one(self, text: str, kind: Any) -> Any:
+        if kind is Path:
+            return _absolute(text, self.base)
+        if kind is Place:
+            path = _absolute(text, self.base)
+            return str(path) if path.exists() else text
+        if kind in (int, float):
+            return self._number(text, kind)
+        if self.declared.choices and text not in self.declared.choices:
+            raise UsageProblem(f"{self.source} {text}: expected one of {', '.join(self.declared.choices)}")
+        return text
+
+    def _number(self, text: str, kind: type[int] | type[float]) -> int | float:
+        try:
+            number = kind(text)
+            known = math.isfinite(number)
+        except (ValueError, OverflowError):
+            number, known = kind(0), False
+        if not known:
+            expected = "a whole number" if kind is int else "a number"
+            raise UsageProblem(f"{self.source} {text}: expected {expected}{self._range()}")
+        least, above = self.declared.least, self.declared.above
+        if (least is not None and number < least) or (above is not None and number <= above):
+            raise UsageProblem(f"{self.source} {text}: expected{self._range(first=True)}")
+        return number
+
+    def _range(self, *, first: bool = False) -> str:
+        if self.declared.least is not None:
+            return f" at least {self.declared.least:g}" if first else f" of at least {self.declared.least:g}"
+        if self.declared.above is not None:
+            return f" more than {self.declared.above:g}" if first else f" above {self.declared.above:g}"
+        return ""
+
+    def _pairs(self, texts: Iterable[str], kind: Any) -> dict[str, Any]:
+        pairs = {}
+        words = texts if kind is str else [word for text in texts for word in text.split(",") if word]
+        for text in words:
+            name, equals, value = text.partition("=")
+            if not (name and equals):
+                example = self.declared.example or "KEY=VALUE"
+                raise UsageProblem(
+                    f"{self.source} {text}: expected {self.declared.metavar or 'KEY=VALUE'}, such as {example}"
+                )
+            if name in pairs:
+                raise UsageProblem(
+                    f"{self.source} {text}: {name} is given twice; expected each once; leave one out"
+                )
+            pairs[name] = (
+                value
+                if kind is str
+                else _Reading(f"{self.source} {name}=", self.declared, self.base).one(value, kind)
+            )
+        return pairs
+
+
+def _plain_type(hint: Any) -> Any:
+    """Return the type of a field without its None."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(part for part in get_args(hint) if part is not type(None))
+    return hint
+
+
+def _is_several(kind: Any) -> bool:
+    return get_origin(kind) in (tuple, dict)
+
+
+def _ini_type(kind: Any) -> Any:
+    if kind is bool:
+        return "bool"
+    if kind is Path or (get_origin(kind) is tuple and get_args(kind)[0] is Path):
+        return "paths"
+    return "args" if _is_several(kind) else "string"
+
+
+def _absolute(text: str, base: Path) -> Path:
+    return (base / Path(text).expanduser()).absolute()
 
 
 def resolve_seed(text: str) -> int:
     """Return the seed that ``--seed`` names; ``random`` draws one, so that nobody can know it beforehand.
 
     Raises:
-        pytest.UsageError: when it is neither ``random`` nor an integer from 0.
+        UsageProblem: when it is neither ``random`` nor an integer from 0.
     """
     if text == "random":
         return secrets.randbelow(2**31)
     if not text.isascii() or not text.isdigit():
-        raise pytest.UsageError(f"--seed {text}: expected an integer from 0, or `random`")
-    return int(text)
-
-
-def _batch_size(text: str | None) -> int:
-    """Return the images per call; ``auto`` is for language models, whose batches shrink when memory runs out."""
-    if text is None or text == "auto":
-        return DEFAULT_BATCH_SIZE
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise pytest.UsageError(f"--batch-size {text}: expected an integer from 1, or `auto`")
+        raise UsageProblem(f"--seed {text}: expected an integer from 0, or `random`")
     return int(text)
 
 
@@ -225,29 +260,3 @@ def worker_count(config: pytest.Config) -> int:
     if workerinput is not None:
         return int(workerinput["workercount"])
     return max(1, len(getattr(config.option, "tx", None) or []))
-
-
-def words(values: Iterable[str] | None) -> tuple[str, ...]:
-    """Split values given with spaces, by commas, or repeated."""
-    return tuple(word for value in values or () for word in value.split(",") if word)
-
-
-def local_path(text: str, config: pytest.Config) -> Path:
-    """Return a path of the command line as an absolute one."""
-    return (config.invocation_params.dir / Path(text).expanduser()).absolute()
-
-
-def _paths(values: Iterable[str] | None, config: pytest.Config) -> tuple[Path, ...]:
-    return tuple(local_path(word, config) for word in words(values))
-
-
-def _local(text: str | None, config: pytest.Config) -> str:
-    """Make what is a path on this machine absolute; leave hub and model names alone."""
-    if not text:
-        return ""
-    path = local_path(text, config)
-    return str(path) if path.exists() else text
-
-
-def _first(paths: Iterable[Path]) -> str:
-    return next((str(path) for path in paths), "")

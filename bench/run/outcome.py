@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
+from bench.core.case import Case
 from bench.core.errors import ModelgateError
-from bench.core.record import Verdict, apply_verdict, blank_record, plain_problems, verdict_of
-from bench.report.figures import figures
+from bench.core.kind import Kind
+from bench.core.record import Json, Record, plain_problems
+from bench.core.verdict import Verdict, verdict_of
+from bench.report.tables import figures
 
-# What JUnit shows as properties of a case; a few scalars, the rest is in the JSON.
+# What JUnit shows as properties of a case of any kind; a few scalars, the rest is in the JSON.
 _PROPERTIES = (
     ("verdict", ("verdict",)),
     ("reason_code", ("reason_code",)),
-    ("speedup", ("speedup", "value")),
-    ("speedup_low", ("speedup", "low")),
-    ("speedup_high", ("speedup", "high")),
-    ("required_speedup", ("speedup", "required")),
-    ("quality_loss", ("quality", "loss")),
-    ("quality_loss_high", ("quality", "high")),
-    ("latency_s", ("latency", "value")),
     ("achievement_rate", ("achievement_rate",)),
     ("metric", ("score", "metric")),
     ("score", ("score", "value")),
@@ -37,8 +34,9 @@ def attach_record(
     item: pytest.Item,
     call: pytest.CallInfo[None],
     report: pytest.TestReport,
-    case: Any,
-    record: dict[str, Any] | None,
+    case: Case,
+    kind: Kind,
+    record: Record | None,
     skip_inconclusive: bool,
 ) -> None:
     """Put the case's record on the report of the phase that decided it.
@@ -47,64 +45,75 @@ def attach_record(
     """
     if report.when != "call" and report.passed:
         return
-    record = blank_record(case) if record is None else record
+    record = case.blank() if record is None else record
     error = call.excinfo.value if call.excinfo is not None else None
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         code = "requirement_absent" if reason.startswith("Skipped: needs ") else "skipped"
-        apply_verdict(record, Verdict("skip", code, reason.removeprefix("Skipped: ")))
-    elif report.when == "teardown" or (record["verdict"] == "pass" and report.failed):
-        apply_verdict(
-            record, Verdict("error", "internal_error", f"{report.when}: {type(error).__name__}: {error}")
-        )
-    elif report.failed and record["reason_code"] == "not_run":
-        apply_verdict(record, verdict_of(error))
-    problems = plain_problems(record)
-    if problems:
-        record = blank_record(case)
-        apply_verdict(record, Verdict("error", "internal_error", f"the record is not plain: {problems[0]}"))
+        record.apply(Verdict("skip", code, reason.removeprefix("Skipped: ")))
+    elif report.when == "teardown" or (record.verdict == "pass" and report.failed):
+        record.apply(Verdict("error", "internal_error", f"{report.when}: {type(error).__name__}: {error}"))
+    elif report.failed and record.is_undecided:
+        record.apply(verdict_of(error))
+    if record.duration_s is None:
+        record.duration_s = call.duration
+    plain = _plain(record, kind)
+    if isinstance(plain, str):
+        record = case.blank()
+        record.apply(Verdict("error", "internal_error", f"the record is not plain: {plain}"))
+        record.duration_s = call.duration
+        plain = record.to_json()
         report.outcome = "failed"
-    if record["duration_s"] is None:
-        record["duration_s"] = call.duration
-    report.modelgate_record = record  # type: ignore[attr-defined]
+    report.modelgate_record = plain  # type: ignore[attr-defined]
+    report.modelgate_words = figures(record)  # type: ignore[attr-defined]
     # On the item: JUnit takes them from the report of the teardown, which copies them from there.
     item.user_properties += [
-        (name, value) for name, path in _PROPERTIES if (value := _dig(record, path)) is not None
+        (name, value)
+        for name, path in (*_PROPERTIES, *kind.properties)
+        if (value := _dig(plain, path)) is not None
     ]
     if report.failed and (isinstance(error, AssertionError | ModelgateError)) and report.when != "teardown":
-        report.longrepr = _short_repr(item, record["reason"], getattr(error, "output_tail", ""))
-    if skip_inconclusive and record["verdict"] == "inconclusive" and report.failed:
+        report.longrepr = _short_repr(item, record.reason, getattr(error, "output_tail", ""))
+    if skip_inconclusive and record.verdict == "inconclusive" and report.failed:
         path, line, _ = item.location
         report.outcome = "skipped"
-        report.longrepr = (path, (line or 0) + 1, f"Skipped: {record['reason']}")
+        report.longrepr = (path, (line or 0) + 1, f"Skipped: {record.reason}")
 
 
-def crash_record(blank: dict[str, Any], report: pytest.TestReport) -> dict[str, Any]:
-    """Return the record of a case whose worker died while it ran."""
-    record = dict(blank)
+def _plain(record: Record, kind: Kind) -> Json | str:
+    """Return the record as plain builtins, or what in it is none."""
+    try:
+        record.headline = kind.headline(record)
+        plain = record.to_json()
+    except TypeError as error:  # such as a NumPy scalar
+        return str(error)
+    return next(iter(plain_problems(plain)), plain)
+
+
+def crash_record(record: Record, report: pytest.TestReport) -> Json:
+    """Return the record of a case whose worker died while it ran, from its blank one."""
     said = " ".join(str(report.longrepr).split())
-    apply_verdict(
-        record,
+    record.apply(
         Verdict(
             "error",
             "worker_died",
             f"{said}; the other cases went on, run this one alone with -n 0 to see why",
-        ),
+        )
     )
-    return record
+    return record.to_json()
 
 
 def status_words(report: Any) -> tuple[str, str, str] | None:
-    """Return pytest's ``(category, letter, word)`` with the verdict's figures, or None to leave it alone."""
-    record = getattr(report, "modelgate_record", None)
+    """Return pytest's ``(category, letter, word)`` with what was measured, or None to leave it alone."""
+    record: Json | None = getattr(report, "modelgate_record", None)
     if record is None or report.when != "call":
         return None
     word = {"inconclusive": "INCONCLUSIVE", "error": "ERROR"}.get(record["verdict"], report.outcome.upper())
     letter = {"passed": ".", "failed": "F", "skipped": "s"}[report.outcome]
-    return report.outcome, letter, f"{word} {figures(record)}".rstrip()
+    return report.outcome, letter, f"{word} {report.modelgate_words}".rstrip()
 
 
-def _dig(record: dict[str, Any], path: tuple[str, ...]) -> Any:
+def _dig(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     """Return the value at a path of keys, None where the record's kind has no such key."""
     value: Any = record
     for key in path:

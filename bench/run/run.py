@@ -1,8 +1,7 @@
-"""The run: what the process that began it owns, and what each worker sees of it.
+"""The run: what the process that began it owns.
 
-:class:`Run` lives in the controller (or in the only process of a serial run): scratch space, the lease
-server, the fork server, the run's directory and its records. :class:`RunView` is the same run seen from
-a worker, through the lease server's socket. Everything heavy starts when it is first asked for.
+:class:`Run` lives in the controller, or in the only process of a serial run: scratch space, the lease server, services of
+the kinds, the run's directory and its records. Everything heavy starts when it is first asked for.
 """
 
 from __future__ import annotations
@@ -10,156 +9,136 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from bench.machine.cores import Core, slot_size, usable_cores
+from bench.core.files import replace_file
+from bench.core.kind import Kind, Service, ServiceRun
+from bench.core.record import Json
+from bench.machine.cores import usable_cores
 from bench.machine.environment import describe_environment
-from bench.machine.lease import Lease, LeaseServer, service_address
-from bench.machine.scrub import scrubbed_environment
+from bench.machine.lease import LeaseServer
 from bench.report.results import ResultsFile
+from bench.run.view import DIRECTORY, RunView
 
 # A Unix socket's path may have about 108 bytes; a long TMPDIR leaves no room for the name.
 _MAX_SCRATCH_LENGTH = 80
-_PRELOAD_TIMEOUT_S = 300.0
+_COLLECTED = "collected.json"
 
 
 @dataclass(frozen=True)
-class RunView:
-    """The run as a worker sees it.
+class RunSettings:
+    """What a run is begun with.
 
     Attributes:
-        scratch: temporary directory of the run, shared by its workers.
-        address: socket of the lease server.
+        work_dir: where the run's directory is made.
+        root: the repository, for its commit.
+        command: the command line, for the record.
         seed: the run's seed.
         workers: number of processes that run cases.
-        cores: physical cores of the whole run; a lease names indices into it.
+        resource_count: how many GPUs are leased; None to lease cores.
+        user_dirs: folders with users' code, for services.
+        pass_env: names of environment variables that arms may see besides the usual ones.
     """
 
-    scratch: Path
-    address: str
+    work_dir: Path
+    root: Path
+    command: str
     seed: int
     workers: int
-    cores: tuple[Core, ...]
+    resource_count: int | None
+    user_dirs: tuple[Path, ...] = ()
+    pass_env: tuple[str, ...] = ()
 
-    def to_workerinput(self) -> dict[str, Any]:
-        """Return the view as plain builtins, for xdist's ``workerinput``."""
-        return {
-            "scratch": str(self.scratch),
-            "address": self.address,
-            "seed": self.seed,
-            "workers": self.workers,
-            "cores": [list(core) for core in self.cores],
-        }
+
+@dataclass
+class Collected:
+    """What a process that collected has left for the one that owns the run.
+
+    Attributes:
+        blanks: blank record of each case, by node id.
+        hints: what to tell the user at the end.
+        problem: why no case can run, or None.
+    """
+
+    blanks: dict[str, Json]
+    hints: list[str]
+    problem: str | None = None
+
+    def write(self, scratch: Path) -> None:
+        """Leave it in the run's scratch directory."""
+        replace_file(scratch / _COLLECTED, json.dumps(vars(self)))
 
     @classmethod
-    def from_workerinput(cls, data: dict[str, Any]) -> RunView:
-        """Rebuild the view in a worker."""
-        return cls(
-            Path(data["scratch"]),
-            data["address"],
-            data["seed"],
-            data["workers"],
-            tuple(tuple(core) for core in data["cores"]),
-        )
-
-    @property
-    def fork_server(self) -> str:
-        """Address of the fork server, started by the first who asks, and again should it have died."""
-        return service_address(self.address, "fork_server")
-
-    def lease(self, *, on_gpu: bool, exclusive: bool) -> Lease:
-        """Return the lease of one case: a GPU, or its share of the cores; all of them where it is exclusive."""
-        share = 1 if on_gpu else slot_size(len(self.cores), self.workers)
-        return Lease(self.address, len(self.cores) if exclusive else share)
-
-    @cached_property
-    def directory(self) -> Path:
-        """The run's directory, ``<work-dir>/<timestamp>``."""
-        return Path(service_address(self.address, "directory"))
+    def read(cls, scratch: Path) -> Collected:
+        """Return what was left; empty where nothing was."""
+        with suppress(FileNotFoundError):
+            return cls(**json.loads((scratch / _COLLECTED).read_text(encoding="utf-8")))
+        return cls({}, [])
 
 
 class Run:
     """Owns a run from its start to its summary.
 
     Args:
-        work_dir: where the run's directory is made.
-        root: the repository, for its commit.
-        command: the command line, for the record.
-        options: resolved options, for ``configs/``.
-        seed: the run's seed.
-        workers: number of processes that run cases.
-        resource_count: what the lease server leases: cores, or GPUs.
-        pass_env: names of environment variables that arms may see besides the usual ones.
+        settings: what it is begun with.
+        kinds: by name.
+        options: returns the options by kind, for ``configs/``; called when the run's directory is made.
+
+    Attributes:
+        results: the records; None until the first one.
     """
 
-    def __init__(
-        self,
-        *,
-        work_dir: Path,
-        root: Path,
-        command: str,
-        options: dict[str, Any],
-        seed: int,
-        workers: int,
-        resource_count: int | None,
-        pass_env: tuple[str, ...] = (),
-    ) -> None:
-        self._work_dir, self._root, self._command, self._options = work_dir, root, command, options
-        self._pass_env = pass_env
+    def __init__(self, settings: RunSettings, kinds: Mapping[str, Kind], options: Callable[[], Json]) -> None:
+        self.settings, self._kinds, self._options = settings, kinds, options
         base = tempfile.gettempdir()
         self.scratch = Path(
             tempfile.mkdtemp(prefix="modelgate-", dir=base if len(base) < _MAX_SCRATCH_LENGTH else "/tmp")
         )
         cores = tuple(usable_cores())
+        services: dict[str, Callable[[], str]] = {DIRECTORY: self._make_directory}
+        for kind in kinds.values():
+            for name, start in kind.services.items():
+                services[name] = partial(self._service, name, start)
         self._leases = LeaseServer(
             self.scratch / "leases",
-            len(cores) if resource_count is None else resource_count,
-            {"fork_server": self._start_fork_server, "directory": self._make_directory},
+            len(cores) if settings.resource_count is None else settings.resource_count,
+            services,
         ).start()
-        self.view = RunView(self.scratch, str(self._leases.address), seed, workers, cores)
-        self._fork_server: subprocess.Popen | None = None
-        self._fork_server_address = ""
-        self._fork_servers = 0
+        self.view = RunView(
+            self.scratch, str(self._leases.address), settings.seed, settings.workers, cores,
+            _target(settings.work_dir / "latest"),
+        )  # fmt: skip
+        self._services: dict[str, Service] = {}
+        self._started: dict[str, int] = {}
         self._directory: Path | None = None
         self.results: ResultsFile | None = None
         self._began = datetime.now(UTC)
 
-    def add_record(self, nodeid: str, record: dict[str, Any]) -> None:
-        """Take the record of a finished case and write it out at once."""
+    def add_record(self, nodeid: str, record: Json) -> None:
+        """Take the record of a finished case and write it immediately."""
         self._open_results().add(nodeid, record)
 
-    def collected(self) -> dict[str, dict[str, Any]]:
-        """Return the blank record of each collected case by node id, as the workers left them."""
-        with suppress(FileNotFoundError):
-            blanks: dict[str, dict[str, Any]] = json.loads((self.scratch / "collected.json").read_text())
-            return blanks
-        return {}
+    def collected(self) -> Collected:
+        """Return what the workers collected."""
+        return Collected.read(self.scratch)
 
     def finish(self) -> None:
         """Give every collected case without a record its blank one, and write the summary."""
-        for nodeid, blank in self.collected().items():
+        for nodeid, blank in self.collected().blanks.items():
             results = self._open_results()
             if nodeid not in results.records:
                 results.add(nodeid, blank)
 
     def close(self) -> None:
-        """End the servers and remove the scratch space; nothing of the run computes afterwards."""
-        if self._fork_server is not None:
-            self._fork_server.terminate()
-            try:
-                self._fork_server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._fork_server.kill()
-                self._fork_server.wait()
+        """End the services and remove the scratch space; nothing of the run computes afterwards."""
+        for service in self._services.values():
+            service.stop()
         self._leases.stop()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
@@ -171,67 +150,54 @@ class Run:
                 {
                     "id": directory.name,
                     "started": self._began.isoformat(timespec="seconds"),
-                    "command": self._command,
+                    "command": self.settings.command,
                     "seed": self.view.seed,
                     "workers": self.view.workers,
-                    "environment": describe_environment(self._root),
+                    "environment": describe_environment(self.settings.root),
                 },
+                self._kinds,
             )
         return self.results
 
     def _make_directory(self) -> str:
         if self._directory is None:
+            work_dir = self.settings.work_dir
             stamp = self._began.strftime("%Y%m%d_%H%M%S")
-            directory, number = self._work_dir / stamp, 1
+            directory, number = work_dir / stamp, 1
             while True:
                 try:
                     directory.mkdir(parents=True)
                     break
                 except FileExistsError:  # another run of the same second
                     number += 1
-                    directory = self._work_dir / f"{stamp}_{number}"
+                    directory = work_dir / f"{stamp}_{number}"
             for name in ("configs", "logs", "predictions", "results"):
                 (directory / name).mkdir()
-            (directory / "configs" / "options.json").write_text(
-                json.dumps(self._options, indent=1, default=str)
-            )
-            _point(self._work_dir / "latest", directory.name)
+            options = json.dumps(self._options(), indent=1, default=str)
+            (directory / "configs" / "options.json").write_text(options + "\n", encoding="utf-8")
+            _point(work_dir / "latest", directory.name)
             self._directory = directory.resolve()
         return str(self._directory)
 
-    def _start_fork_server(self) -> str:
-        if self._fork_server is None or self._fork_server.poll() is not None:
-            self._fork_servers += 1
-            address = str(self.scratch / f"fork{self._fork_servers}")
-            log = Path(self._make_directory()) / "logs" / "forkserver.log"
-            environment = scrubbed_environment(dict(os.environ), self._pass_env)
-            # Without a pool in the server there is nothing that a fork could tear apart.
-            environment |= {
-                "OPENBLAS_NUM_THREADS": "1",
-                "OMP_NUM_THREADS": "1",
-                "TOKENIZERS_PARALLELISM": "false",
-            }
-            with open(log, "ab") as errors:
-                self._fork_server = subprocess.Popen(
-                    [sys.executable, "-m", "bench.acceleration.host.forkserver", address],
-                    cwd=Path(__file__).resolve().parents[2],
-                    env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                )  # fmt: skip
-            self._await_ready(log)
-            self._fork_server_address = address
-        return self._fork_server_address
-
-    def _await_ready(self, log: Path) -> None:
-        assert self._fork_server is not None
-        assert self._fork_server.stdout is not None
-        began = time.monotonic()
-        line = self._fork_server.stdout.readline()
-        if line.strip() != b"ready":
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-            raise RuntimeError(
-                f"the fork server ended while it imported torch and diffusers, after "
-                f"{time.monotonic() - began:.0f} s:\n{tail}"
+    def _service(self, name: str, start: Callable[[ServiceRun], Service]) -> str:
+        service = self._services.get(name)
+        if service is None or not service.is_alive():
+            self._started[name] = self._started.get(name, 0) + 1
+            service = self._services[name] = start(
+                ServiceRun(
+                    scratch=self.scratch,
+                    logs=Path(self._make_directory()) / "logs",
+                    number=self._started[name],
+                    user_dirs=self.settings.user_dirs,
+                    pass_env=self.settings.pass_env,
+                )
             )
+        return service.address
+
+
+def _target(link: Path) -> Path | None:
+    """Return the directory that a link points at, None where there is none."""
+    return link.resolve() if link.is_dir() else None
 
 
 def _point(link: Path, target: str) -> None:

@@ -1,10 +1,16 @@
-"""Folders and packages of users that register tasks, datasets and models."""
+"""Users' code: Python files of folders, and entry points of packages, that register what is theirs.
+
+There is one way in for datasets, tasks, models, rankers, query sets, metrics, post-processors and acceleration methods: a
+file that registers them when it is imported. What ships with the suite under ``fixtures/shipped`` comes in the same way.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -12,27 +18,37 @@ from types import ModuleType
 
 from bench.core.errors import UsageProblem
 
-ENTRY_POINTS = "modelgate.tuning"
+ENTRY_POINTS = "modelgate"
+Adopter = Callable[[Path, str], bool]
+"""Takes a file by its path and text where it has the form of something, such as a dataset file; says whether it did."""
 
 
-def import_user_dir(folder: Path) -> ModuleType:
-    """Import a folder as a package under its own name, once per process.
-
-    With an ``__init__.py`` that is what runs, and imports what it needs; without one every module in the folder
-    is imported, in the order of their names.
+def import_user_code(folders: Iterable[Path], adopters: Sequence[Adopter] = ()) -> None:
+    """Import the entry points of installed packages, and all folders, each once per process.
 
     Raises:
-        UsageProblem: no such folder, a name that is no module name or that another module has, or an
-            exception while it is imported.
+        UsageProblem: what cannot be imported, with the place.
+    """
+    import_entry_points()
+    for folder in folders:
+        import_user_dir(folder, adopters)
+
+
+def import_user_dir(folder: Path, adopters: Sequence[Adopter] = ()) -> ModuleType:
+    """Import a folder as a package under its own name, once per process.
+
+    With an ``__init__.py`` that is what runs, and imports what it needs; without one every module in the folder is
+    imported, in the order of their names. Files that an adopter takes are not imported.
+
+    Raises:
+        UsageProblem: no such folder, a name that another module has, or an exception while it is imported.
     """
     folder = folder.resolve()
     if not folder.is_dir():
-        raise UsageProblem(f"--user-dir {folder}: no such folder; expected one with Python files")
-    name = folder.name
-    if not name.isidentifier():
         raise UsageProblem(
-            f"--user-dir {folder}: {name!r} cannot be a module's name; rename the folder to letters, digits and _"
+            f"--user-dir {folder}: no such folder; expected one with Python files; correct the path"
         )
+    name = _module_name(folder.name)
     loaded = sys.modules.get(name)
     if loaded is not None and _is_at(getattr(loaded, "__path__", ()), folder):
         return loaded
@@ -41,11 +57,12 @@ def import_user_dir(folder: Path) -> ModuleType:
         raise UsageProblem(
             f"--user-dir {folder}: the module {name!r} is there already, in {other}; rename the folder"
         )
-    return _import_package(name, folder)
+    files = [file for file in sorted(folder.glob("[!_.]*.py")) if not _is_adopted(file, adopters)]
+    return _import_package(name, folder, files)
 
 
 def import_entry_points() -> list[str]:
-    """Import what installed packages offer under the entry-point group `modelgate.tuning`; return the names.
+    """Import what installed packages offer under the entry-point group `modelgate`; return the names.
 
     Raises:
         UsageProblem: an entry point that cannot be imported, with its package.
@@ -57,17 +74,32 @@ def import_entry_points() -> list[str]:
         except Exception as error:  # whatever the package raises
             raise UsageProblem(
                 f"entry point {point.name!r} of {_package(point)} ({point.value}) cannot be imported: "
-                f"{type(error).__name__}: {error}; mend or uninstall the package"
+                f"{type(error).__name__}: {error}; fix or uninstall the package"
             ) from error
     return [point.name for point in found]
+
+
+def _is_adopted(file: Path, adopters: Sequence[Adopter]) -> bool:
+    if not adopters:
+        return False
+    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        return any(adopt(file, text) for adopt in adopters)
+    except ValueError as error:  # a name that is taken
+        raise UsageProblem(f"--user-dir {file.parent}: {error}") from error
+
+
+def _module_name(text: str) -> str:
+    """Return a module's name for a folder or a file whose own name may be none."""
+    return text if text.isidentifier() else "_" + re.sub(r"\W", "_", text)
 
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown package"
 
 
-def _is_at(places: object, folder: Path) -> bool:
-    return any(Path(place).resolve() == folder for place in places)  # type: ignore[attr-defined]
+def _is_at(places: Iterable[str], folder: Path) -> bool:
+    return any(Path(place).resolve() == folder for place in places)
 
 
 def _other_module(name: str, folder: Path) -> str | None:
@@ -80,30 +112,44 @@ def _other_module(name: str, folder: Path) -> str | None:
     return spec.origin or str(next(iter(spec.submodule_search_locations or ()), "the interpreter"))
 
 
-def _import_package(name: str, folder: Path) -> ModuleType:
+def _import_package(name: str, folder: Path, files: Sequence[Path]) -> ModuleType:
     init = folder / "__init__.py"
+    spec: ModuleSpec | None
     if init.is_file():
         spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(folder)])
-        names = []
+        files = ()
     else:
         spec = ModuleSpec(name, None, is_package=True)
         spec.submodule_search_locations = [str(folder)]
-        names = [file.stem for file in sorted(folder.glob("[!_]*.py")) if file.stem.isidentifier()]
     assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package
     try:
         if spec.loader is not None:
-            spec.loader.exec_module(module)
-        for submodule in names:
-            importlib.import_module(f"{name}.{submodule}")
+            spec.loader.exec_module(package)
+        for file in files:
+            _import_file(f"{name}.{_module_name(file.stem)}", file)
     except Exception as error:  # whatever the user's code raises
         for loaded in [other for other in sys.modules if other == name or other.startswith(f"{name}.")]:
             del sys.modules[loaded]
         raise UsageProblem(
-            f"--user-dir {folder}: {type(error).__name__}: {error}{_place(error, folder)}; mend it"
+            f"--user-dir {folder}: {type(error).__name__}: {error}{_place(error, folder)}; fix the file"
         ) from error
-    return module
+    return package
+
+
+def _import_file(name: str, file: Path) -> None:
+    if name in sys.modules:  # another file of the folder has imported it
+        return
+    if name.rpartition(".")[2] == file.stem:
+        importlib.import_module(name)
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
 
 
 def _place(error: Exception, folder: Path) -> str:
@@ -114,4 +160,6 @@ def _place(error: Exception, folder: Path) -> str:
         if file.is_relative_to(folder):
             place = f" ({file.relative_to(folder.parent)}, line {traceback.tb_lineno})"
         traceback = traceback.tb_next
+    if not place and isinstance(error, SyntaxError) and error.filename:
+        place = f" ({Path(error.filename).name}, line {error.lineno})"
     return place

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from suites import BASELINE, PLAIN, Finished, Suite, own_generate
 
+pytestmark = pytest.mark.slow
+
 GOOD = "good"
 
 CANDIDATES = {

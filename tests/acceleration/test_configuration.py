@@ -1,11 +1,24 @@
 """A candidate's configuration against its target's, and a file's text against the object that it makes."""
 
 import dataclasses
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from bench.acceleration.configuration import COMPARED, Configuration, combine, mismatches, missing_methods
+from bench.acceleration.configuration import (
+    COMPARED,
+    Configuration,
+    Disagreement,
+    Mismatch,
+    Said,
+    combine,
+    mismatches,
+    missing_methods,
+)
 from bench.acceleration.gates import judge_configuration
+from bench.acceleration.methods import acceleration_method
+from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.source.reading import EntryCall, SourceReading
 from bench.core.record import plain_problems
 
@@ -37,7 +50,9 @@ SAID = SourceReading(
 
 def combined(described=None, observed=None, **said):
     return combine(
-        DESCRIBED | (described or {}), OBSERVED | (observed or {}), dataclasses.replace(SAID, **said)
+        msgspec.convert(DESCRIBED | (described or {}), Described),
+        msgspec.convert(OBSERVED | (observed or {}), Observed),
+        dataclasses.replace(SAID, **said),
     )
 
 
@@ -53,25 +68,26 @@ def test_configuration_is_what_was_observed():
         dtypes={"unet": "float32"},
         denoiser_calls_per_image=60.0,
         denoiser_layer_calls=9000,
-        source={
-            "pipeline_class": "StableDiffusionPipeline",
-            "model_id": "someone/model",
-            "scheduler_class": "DDIMScheduler",
-            "num_inference_steps": 30,
-            "methods": {"tome": {"ratio": 0.5}},
-        },
+        source=Said(
+            pipeline_class="StableDiffusionPipeline",
+            model_id="someone/model",
+            scheduler_class="DDIMScheduler",
+            num_inference_steps=30,
+            methods={"tome": {"ratio": 0.5}},
+        ),
         disagreements=[],
     )
 
 
 def test_record_of_a_configuration_is_plain_and_gives_it_back():
-    configuration = combined({"methods": {"tgate": {}}})
-    assert plain_problems(configuration.to_record()) == []
-    assert Configuration(**configuration.to_record()) == configuration
+    configuration = combined({"methods": {"tgate": {}}}, methods={"lora": {"weights": Path("adapter")}})
+    assert plain_problems(configuration.to_json()) == []
+    assert configuration.to_json()["source"]["methods"] == {"lora": {"weights": "adapter"}}
+    assert Configuration.from_json(configuration.to_json()) == configuration
 
 
 def test_what_was_not_seen_is_none():
-    nothing = combine({}, {"scheduler_steps": 0, "denoiser_calls_per_image": 0.0}, SourceReading())
+    nothing = combine(Described(), Observed(), SourceReading())
     for name in ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps"):
         assert getattr(nothing, name) is None
     assert nothing.denoiser_calls_per_image is None
@@ -103,9 +119,9 @@ def test_equal_configurations_have_no_mismatches():
     ],
 )
 def test_every_compared_field_is_listed_with_both_values_and_rejected(field, target, candidate):
-    one, other = combined(), dataclasses.replace(combined(), **{field: candidate})
+    one, other = combined(), msgspec.structs.replace(combined(), **{field: candidate})
     found = mismatches(one, other)
-    assert found == [{"field": field, "target": target, "candidate": candidate}]
+    assert found == [Mismatch(field=field, target=target, candidate=candidate)]
     verdict = judge_configuration(found)
     assert verdict.reason_code == "config_mismatch"
     assert f"{field}: target {target!r}, candidate {candidate!r}" in verdict.reason
@@ -113,20 +129,20 @@ def test_every_compared_field_is_listed_with_both_values_and_rejected(field, tar
 
 
 def test_several_differences_are_all_listed():
-    other = dataclasses.replace(combined(), pipeline_class="A", model_id="b", num_inference_steps=1)
-    assert [entry["field"] for entry in mismatches(combined(), other)] == [
+    other = msgspec.structs.replace(combined(), pipeline_class="A", model_id="b", num_inference_steps=1)
+    assert [entry.field for entry in mismatches(combined(), other)] == [
         "pipeline_class", "model_id", "num_inference_steps",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", ["num_inference_steps", "scheduler_class"])
 def test_steps_taken_are_not_listed_where_they_only_follow_from_another_difference(field):
-    other = dataclasses.replace(combined(), **{field: "another", "scheduler_steps": 3})
-    assert [entry["field"] for entry in mismatches(combined(), other)] == [field]
+    other = msgspec.structs.replace(combined(), **{field: "another", "scheduler_steps": 3})
+    assert [entry.field for entry in mismatches(combined(), other)] == [field]
 
 
 def test_methods_dtypes_and_entry_points_may_differ():
-    other = dataclasses.replace(
+    other = msgspec.structs.replace(
         combined(), methods={"deepcache": {}}, dtypes={"unet": "bfloat16"}, entry_point="__call__",
         denoiser_calls_per_image=30.0, denoiser_layer_calls=100,
     )  # fmt: skip
@@ -136,7 +152,7 @@ def test_methods_dtypes_and_entry_points_may_differ():
 def test_required_method_that_is_not_in_place_is_a_mismatch():
     assert missing_methods((), combined()) == missing_methods(("tome",), combined()) == []
     found = missing_methods(("tome", "deepcache"), combined())
-    assert found == [{"field": "methods.deepcache", "target": "required", "candidate": None}]
+    assert found == [Mismatch(field="methods.deepcache", target="required", candidate=None)]
     assert judge_configuration(found).reason_code == "config_mismatch"
 
 
@@ -154,7 +170,7 @@ def test_required_method_that_is_not_in_place_is_a_mismatch():
 )
 def test_text_that_says_something_else_than_the_object_is_part_of_the_record(field, source, observed):
     assert combined(**{field: source}).disagreements == [
-        {"field": field, "source": source, "observed": observed}
+        Disagreement(field=field, source=source, observed=observed)
     ]
 
 
@@ -171,9 +187,16 @@ def test_text_that_leaves_the_class_to_the_model_contradicts_nothing(said):
 def test_methods_only_written_or_only_found_are_disagreements():
     found = combined({"methods": {"tome": {}, "lora": {}}}, methods={"tome": {}, "deepcache": {}})
     assert found.disagreements == [
-        {"field": "methods.deepcache", "source": True, "observed": False},
-        {"field": "methods.lora", "source": False, "observed": True},
+        Disagreement(field="methods.deepcache", source=True, observed=False),
+        Disagreement(field="methods.lora", source=False, observed=True),
     ]
+
+
+def test_method_that_names_no_calls_is_never_missed_in_the_text(own_methods):
+    acceleration_method("without_calls")(lambda loaded: {})
+    acceleration_method("with_calls", switched_on=("enable_it",))(lambda loaded: {})
+    found = combined({"methods": {"tome": {"ratio": 0.5}, "without_calls": {}, "with_calls": {}}})
+    assert [entry.field for entry in found.disagreements] == ["methods.with_calls"]
 
 
 def test_local_model_is_the_same_however_its_path_is_written(tmp_path, monkeypatch):

@@ -3,15 +3,23 @@
 import functools
 import inspect
 import math
+import subprocess
+import sys
 import types
+from pathlib import Path
 
 import pytest
 import tiny_pipeline
 from tiny_pipeline import loaded, methods
 
 from bench.acceleration.arm.detection import describe
-from bench.acceleration.arm.serve import detection
-from bench.acceleration.source.methods import KNOWN_METHODS
+from bench.acceleration.detectors.hooks import HOOKS
+from bench.acceleration.detectors.shipped import METHODS
+from bench.acceleration.methods import acceleration_method
+from bench.acceleration.protocol.messages import json_value
+from bench.acceleration.source.reading import read_source
+from bench.core.errors import SourceProblem
+from bench.machine.torchvision_shim import ensure_torchvision
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +37,7 @@ def pipe(model):
 
 @pytest.fixture
 def transformer_pipe():
+    ensure_torchvision()
     from diffusers import DiffusionPipeline, FluxTransformer2DModel
 
     class TransformerPipeline(DiffusionPipeline):
@@ -96,7 +105,7 @@ def test_projections_of_a_transformer_are_found_while_they_are_fused(transformer
     assert methods(transformer_pipe) == {}
 
 
-def test_layerwise_casting_is_found_beside_the_precision_that_it_stores(transformer_pipe):
+def test_layerwise_casting_is_found_next_to_the_precision_that_it_stores(transformer_pipe):
     import torch
 
     transformer_pipe.transformer.enable_layerwise_casting(torch.float8_e4m3fn, torch.float32)
@@ -108,8 +117,8 @@ def test_layerwise_casting_is_found_beside_the_precision_that_it_stores(transfor
 
 def test_pipeline_without_scheduler_or_origin_says_null(transformer_pipe):
     found = describe(loaded(transformer_pipe))
-    assert found["scheduler_class"] is None
-    assert found["model_id"] is None
+    assert found.scheduler_class is None
+    assert found.model_id is None
 
 
 # Marks that packages leave which are not installed everywhere
@@ -196,11 +205,6 @@ def test_forward_decorated_by_known_packages_is_the_pipelines_own(pipe):
 # The registry
 
 
-def test_every_method_that_a_source_can_apply_can_be_found_on_an_object():
-    hooks = {method for method, _ in detection._DIFFUSERS_HOOKS.values()}
-    assert set(KNOWN_METHODS) <= set(detection.DETECTORS) | hooks
-
-
 def test_hooks_are_those_that_this_diffusers_has():
     from diffusers import hooks
 
@@ -208,18 +212,66 @@ def test_hooks_are_those_that_this_diffusers_has():
     for module in vars(hooks).values():
         if inspect.ismodule(module):
             names |= {value for value in vars(module).values() if isinstance(value, str)}
-    assert set(detection._DIFFUSERS_HOOKS) <= names
+    assert set(HOOKS) <= names
+    assert {method for method, _ in HOOKS.values()} <= set(METHODS)
 
 
-def test_detector_under_a_name_that_is_taken_is_refused():
-    with pytest.raises(ValueError, match="a detector for 'tome' is registered already"):
-        detection.detector("tome")(lambda loaded: None)
+def test_method_under_a_name_that_is_taken_is_refused_with_both_places():
+    with pytest.raises(
+        ValueError, match=r"'tome' is registered twice: in .*attention\.py:\d+ and in .*test_detected_hooks"
+    ):
+        acceleration_method("tome")(lambda loaded: None)
 
 
-def test_new_detector_is_all_that_a_new_method_needs(pipe, monkeypatch):
-    monkeypatch.setattr(detection, "DETECTORS", dict(detection.DETECTORS))
-    detection.detector("novel")(lambda loaded: {"interval": 3, "of": types})
-    assert methods(pipe) == {"novel": {"interval": 3, "of": str(types)}}
+def test_one_registration_is_all_that_a_new_method_needs(pipe, own_methods, tmp_path):
+    @acceleration_method(
+        "free_u", switched_on={"enable_freeu": ("s1", "s2", "b1", "b2")}, switched_off=("disable_freeu",)
+    )
+    def free_u(loaded):
+        block = loaded.pipe.unet.up_blocks[0]
+        return None if getattr(block, "b1", None) is None else {"b1": block.b1, "of": types}
+
+    assert methods(pipe) == {}
+    pipe.enable_freeu(0.9, 0.2, 1.2, 1.4)
+    assert methods(pipe) == {"free_u": {"b1": 1.2, "of": str(types)}}
+    text = "pipe = P.from_pretrained('m')\npipe.enable_freeu(0.9, 0.2, b1=1.2, b2=1.4)\n"
+    file = tmp_path / "file.py"
+    file.write_text(text)
+    assert read_source(file).methods == {"free_u": {"s1": 0.9, "s2": 0.2, "b1": 1.2, "b2": 1.4}}
+    file.write_text(f"{text}pipe.disable_freeu()\n")
+    assert read_source(file).methods == {}
+
+
+def test_code_of_a_methods_own_package_is_no_unknown_patch(pipe, own_methods):
+    block = pipe.unet.mid_block
+    block.forward = replaced(block.forward)
+    assert "patched_forward" in methods(pipe)
+    acceleration_method("mine", packages=(__name__.partition(".")[0],))(lambda loaded: {"on": True})
+    assert methods(pipe) == {"mine": {"on": True}}
+
+
+@pytest.mark.parametrize(
+    ("detect", "words"),
+    [
+        (lambda loaded: loaded.pipe.no_such_thing, "raised AttributeError"),
+        (lambda loaded: True, "returned a bool"),
+        (lambda loaded: [("interval", 3)], "returned a list"),
+    ],
+)
+def test_detector_that_fails_is_named_with_its_place(pipe, own_methods, detect, words):
+    acceleration_method("broken")(detect)
+    with pytest.raises(SourceProblem, match=rf"'broken' \(.*test_detected_hooks\.py:\d+\) {words}") as caught:
+        methods(pipe)
+    assert "fix the detector" in str(caught.value)
+
+
+def test_collecting_knows_all_methods_without_a_framework():
+    program = (
+        "import sys\nfrom bench.acceleration.detectors.shipped import METHODS\n"
+        "assert {'tome', 'deepcache', 'lora', 'mag_cache'} <= set(METHODS)\n"
+        "assert not {'torch', 'diffusers', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize(
@@ -234,4 +286,4 @@ def test_new_detector_is_all_that_a_new_method_needs(pipe, monkeypatch):
     ],
 )
 def test_every_parameter_becomes_something_that_json_holds(value, expected):
-    assert detection.plain(value) == expected
+    assert json_value(value) == expected

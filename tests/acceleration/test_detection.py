@@ -7,6 +7,7 @@ import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
 from bench.acceleration.arm.detection import describe, model_id
+from bench.acceleration.protocol.messages import Described
 from bench.acceleration.source.reading import SourceReading
 
 
@@ -21,14 +22,14 @@ def pipe(model):
 
 
 def test_plain_pipeline_is_described_and_has_no_methods(pipe, model):
-    assert describe(loaded(pipe)) == {
-        "pipeline_class": "StableDiffusionPipeline",
-        "model_id": str(model.resolve()),
-        "scheduler_class": "DDIMScheduler",
-        "entry_point": "__call__",
-        "methods": {},
-        "dtypes": {"vae": "float32", "text_encoder": "float32", "unet": "float32"},
-    }
+    assert describe(loaded(pipe)) == Described(
+        pipeline_class="StableDiffusionPipeline",
+        model_id=str(model.resolve()),
+        scheduler_class="DDIMScheduler",
+        entry_point="__call__",
+        methods={},
+        dtypes={"vae": "float32", "text_encoder": "float32", "unet": "float32"},
+    )
 
 
 def test_model_is_named_by_its_resolved_directory_or_its_name_on_the_hub(tmp_path):
@@ -197,12 +198,12 @@ def test_tgate_does_not_count_without_its_loader(pipe):
 def test_tgate_within_the_files_own_generate_counts_once_it_has_run(tgate_pipe, called):
     own = loaded(tgate_pipe, "generate")
     own.source = SourceReading(defines_generate=True, methods={"tgate": {"gate_step": 2}})
-    assert "tgate" not in describe(own)["methods"]
+    assert "tgate" not in describe(own).methods
     getattr(tgate_pipe, called)(PROMPT, num_inference_steps=STEPS)
     expected = (
         {"gate_step": 2, "sp_interval": 5, "fi_interval": 1, "warm_up": 2} if called == "tgate" else None
     )
-    assert describe(own)["methods"].get("tgate") == expected
+    assert describe(own).methods.get("tgate") == expected
 
 
 def test_tgate_with_deepcache_is_both_by_its_entry_and_deepcache_alone_by_the_plain_one(pipe):

@@ -98,7 +98,7 @@ def test_arms_end_with_their_evaluator(bare_server, bare_starter, tmp_path):
     (tmp_path / "evaluator").mkdir()
     program = f"""
     import sys, time
-    sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / "tests")!r}]
+    sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / "tests/helpers")!r}]
     from pathlib import Path
     from arms import ArmStarter
     starter = ArmStarter({bare_server.address!r}, Path({str(tmp_path / "evaluator")!r}))

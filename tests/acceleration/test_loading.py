@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tiny_pipeline
 
-from bench.acceleration.arm.loading import MODULE_NAME, load, tgate_defaults
+from bench.acceleration.arm.loading import MODULE_NAME, load
+from bench.acceleration.detectors.attention import tgate_defaults
 from bench.core.errors import SourceProblem
 
 PROMPTS, SEEDS = ["a red circle", "a blue ring"], [11, 12]

@@ -3,12 +3,15 @@
 import copy
 import types
 
+import msgspec
 import numpy as np
 import pytest
 import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS
 
-from bench.acceleration.arm.observation import Counters, find_denoiser, is_compiled
+from bench.acceleration.arm.observation import Counters, find_denoiser
+from bench.acceleration.detectors.parts import is_compiled
+from bench.acceleration.protocol.messages import Observed
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,9 @@ def count(pipe, counters=None, *, prompts=(PROMPT,), layers=True, call=None, **o
 
 def test_steps_and_denoiser_calls_are_counted(pipe):
     found = count(pipe)
-    assert found.pop("denoiser_layer_calls") > 100 * STEPS
-    assert found == {
+    plain = msgspec.to_builtins(found)
+    assert plain.pop("denoiser_layer_calls") > 100 * STEPS
+    assert plain == {
         "num_inference_steps": STEPS,
         "scheduler_steps": STEPS,
         "denoiser_calls": STEPS,
@@ -44,26 +48,26 @@ def test_steps_and_denoiser_calls_are_counted(pipe):
 @pytest.mark.parametrize(("prompts", "guidance_scale", "per_image"), [(3, 7.5, 2), (3, 1.0, 1), (1, 1.0, 1)])
 def test_denoiser_calls_per_image_do_not_depend_on_the_batch(pipe, prompts, guidance_scale, per_image):
     found = count(pipe, prompts=[PROMPT] * prompts, guidance_scale=guidance_scale)
-    assert found["denoiser_calls"] == STEPS
-    assert found["denoiser_calls_per_image"] == per_image * STEPS
+    assert found.denoiser_calls == STEPS
+    assert found.denoiser_calls_per_image == per_image * STEPS
 
 
-def test_every_call_is_counted_afresh(pipe):
+def test_every_call_is_counted_from_zero(pipe):
     counters = Counters(pipe)
     first = count(pipe, counters)
     assert count(pipe, counters) == first
-    assert count(pipe, counters, num_inference_steps=2)["scheduler_steps"] == 2
+    assert count(pipe, counters, num_inference_steps=2).scheduler_steps == 2
     with counters.counting(layers=False):
         pass
-    assert counters.report(image_count=1) == {
-        "num_inference_steps": None, "scheduler_steps": 0, "denoiser_calls": 0, "denoiser_calls_per_image": 0,
-        "denoiser_layer_calls": None, "not_finite": False,
-    }  # fmt: skip
+    assert counters.report(image_count=1) == Observed(
+        num_inference_steps=None, scheduler_steps=0, denoiser_calls=0, denoiser_calls_per_image=0,
+        denoiser_layer_calls=None, not_finite=False,
+    )  # fmt: skip
 
 
 def test_layers_are_only_counted_on_request_and_their_hooks_are_taken_off(pipe):
     counters = Counters(pipe)
-    assert count(pipe, counters, layers=False)["denoiser_layer_calls"] is None
+    assert count(pipe, counters, layers=False).denoiser_layer_calls is None
     with pytest.raises(RuntimeError), counters.counting(layers=True):
         raise RuntimeError
     assert not any(module._forward_hooks for module in pipe.unet.modules())
@@ -74,7 +78,7 @@ def test_two_steps_of_a_multi_step_start_are_counted_as_the_scheduler_takes_them
 
     pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
     found = count(pipe)
-    assert (found["num_inference_steps"], found["scheduler_steps"]) == (STEPS, STEPS + 1)
+    assert (found.num_inference_steps, found.scheduler_steps) == (STEPS, STEPS + 1)
 
 
 def test_scheduler_that_is_replaced_later_is_watched_too(pipe):
@@ -86,7 +90,7 @@ def test_scheduler_that_is_replaced_later_is_watched_too(pipe):
     pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
     for scheduler in (pipe.scheduler, first, pipe.scheduler, first):
         pipe.scheduler = scheduler
-        assert count(pipe, counters)["scheduler_steps"] == STEPS
+        assert count(pipe, counters).scheduler_steps == STEPS
 
 
 def test_custom_timesteps_are_counted_where_no_number_of_steps_is_given(pipe):
@@ -94,7 +98,7 @@ def test_custom_timesteps_are_counted_where_no_number_of_steps_is_given(pipe):
 
     pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
     found = count(pipe, timesteps=[900, 500, 100], num_inference_steps=None)
-    assert (found["num_inference_steps"], found["scheduler_steps"]) == (3, 3)
+    assert (found.num_inference_steps, found.scheduler_steps) == (3, 3)
 
 
 def test_counting_does_not_change_the_image(pipe):
@@ -123,11 +127,11 @@ def test_deepcache_runs_fewer_layers_in_as_many_calls(pipe):
     helper.set_params(cache_interval=2, cache_branch_id=0)
     helper.enable()
     cached = count(pipe)
-    assert cached["denoiser_layer_calls"] < 0.8 * plain["denoiser_layer_calls"]
+    assert cached.denoiser_layer_calls < 0.8 * plain.denoiser_layer_calls
     for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls"):
-        assert cached[name] == plain[name]
+        assert getattr(cached, name) == getattr(plain, name)
     helper.disable()
-    assert count(pipe)["denoiser_layer_calls"] == plain["denoiser_layer_calls"]
+    assert count(pipe).denoiser_layer_calls == plain.denoiser_layer_calls
 
 
 def test_deepcache_that_never_skips_runs_all_layers(pipe):
@@ -137,7 +141,7 @@ def test_deepcache_that_never_skips_runs_all_layers(pipe):
     helper = DeepCacheSDHelper(pipe=pipe)
     helper.set_params(cache_interval=1, cache_branch_id=0)
     helper.enable()
-    assert count(pipe)["denoiser_layer_calls"] == plain["denoiser_layer_calls"]
+    assert count(pipe).denoiser_layer_calls == plain.denoiser_layer_calls
 
 
 def test_tgate_needs_fewer_denoiser_samples_behind_its_gate(pipe):
@@ -145,8 +149,8 @@ def test_tgate_needs_fewer_denoiser_samples_behind_its_gate(pipe):
 
     TgateSDLoader(pipe, gate_step=2, num_inference_steps=STEPS)
     found = count(pipe, call=pipe.tgate, gate_step=2, sp_interval=1, fi_interval=1, warm_up=1)
-    assert found["scheduler_steps"] == STEPS
-    assert found["denoiser_calls_per_image"] == 2 * 2 + (STEPS - 2)
+    assert found.scheduler_steps == STEPS
+    assert found.denoiser_calls_per_image == 2 * 2 + (STEPS - 2)
 
 
 def test_layers_are_the_innermost_modules_with_weights():
@@ -161,7 +165,7 @@ def test_layers_are_the_innermost_modules_with_weights():
     with counters.counting(layers=True):
         pipe.unet(torch.zeros(1, 2))
         pipe.unet(torch.zeros(1, 2))
-    assert counters.report(image_count=1)["denoiser_layer_calls"] == 2 * 2 * 2
+    assert counters.report(image_count=1).denoiser_layer_calls == 2 * 2 * 2
 
 
 # Numbers that are none
@@ -175,10 +179,10 @@ def test_number_that_is_none_is_seen_in_the_decoder_where_the_image_hides_it(pip
     whole = weight.detach().clone()
     with torch.no_grad():
         weight[0, 0, 0, 0] = bad
-    assert count(pipe, counters)["not_finite"] is True
+    assert count(pipe, counters).not_finite is True
     with torch.no_grad():
         weight.copy_(whole)
-    assert count(pipe, counters)["not_finite"] is False
+    assert count(pipe, counters).not_finite is False
 
 
 def test_number_that_is_none_is_seen_through_tiles(pipe):
@@ -188,7 +192,7 @@ def test_number_that_is_none_is_seen_through_tiles(pipe):
     pipe.vae.tile_latent_min_size = 4
     with torch.no_grad():
         pipe.vae.decoder.conv_out.bias[1] = float("nan")
-    assert count(pipe)["not_finite"] is True
+    assert count(pipe).not_finite is True
 
 
 # Pipelines of other kinds
@@ -207,8 +211,8 @@ def test_compiled_denoiser_is_counted_but_not_its_layers(pipe):
         pipe.unet._call_impl
     )  # as if compiled: what counts is that it is not opened up
     found = count(pipe, counters)
-    assert found["denoiser_layer_calls"] is None
-    assert found["denoiser_calls"] == STEPS
+    assert found.denoiser_layer_calls is None
+    assert found.denoiser_calls == STEPS
 
 
 def test_pipeline_without_scheduler_denoiser_or_decoder_has_nothing_to_count():
@@ -216,9 +220,9 @@ def test_pipeline_without_scheduler_denoiser_or_decoder_has_nothing_to_count():
     with counters.counting(layers=True):
         pass
     found = counters.report(image_count=2)
-    assert found["num_inference_steps"] is None
-    assert found["denoiser_layer_calls"] is None
-    assert found["denoiser_calls_per_image"] == 0
+    assert found.num_inference_steps is None
+    assert found.denoiser_layer_calls is None
+    assert found.denoiser_calls_per_image == 0
 
 
 @pytest.mark.parametrize("name", ["unet", "transformer", "prior", "decoder"])
@@ -240,7 +244,7 @@ def test_denoiser_is_found_by_its_usual_names_and_its_samples_are_counted(name):
         module(hidden_states=batch)
         module(note="no tensor")
     found = counters.report(image_count=3)
-    assert (found["denoiser_calls"], found["denoiser_calls_per_image"]) == (4, 19 / 3)
+    assert (found.denoiser_calls, found.denoiser_calls_per_image) == (4, 19 / 3)
     assert find_denoiser(types.SimpleNamespace(unet="a name")) is None
 
 
@@ -250,4 +254,4 @@ def test_report_is_plain_and_copies_nothing_that_changes(pipe):
     kept = copy.deepcopy(found)
     count(pipe, counters, num_inference_steps=2)
     assert found == kept
-    assert {type(value) for value in found.values()} <= {int, float, bool, type(None)}
+    assert {type(value) for value in msgspec.to_builtins(found).values()} <= {int, float, bool, type(None)}

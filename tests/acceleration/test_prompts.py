@@ -104,7 +104,7 @@ def test_changed_file_is_read_again(tmp_path):
 
 
 BAD_FILES = {
-    "empty file": ("p.jsonl", "", {}, r"the file is empty; expected one JSON object a line"),
+    "empty file": ("p.jsonl", "", {}, r"the file is empty; expected one JSON object per line"),
     "no JSON": (
         "p.jsonl",
         "no json\n",

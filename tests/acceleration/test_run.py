@@ -12,10 +12,14 @@ from xml.etree import ElementTree
 
 import psutil
 import pytest
-from suites import BASELINE, STEPS, Finished, Suite, own_environment, own_generate
+from suites import BASELINE, CALL, PLAIN, STEPS, Finished, Suite, own_environment, own_generate
+
+pytestmark = pytest.mark.slow
 
 FEWER_STEPS = BASELINE.replace(f"num_inference_steps={STEPS}", f"num_inference_steps={STEPS - 1}")
-TIMING_KEYS = ("achievement_rate", "duration_s", "speedup", "latency", "times", "memory", "reason", "order")
+TIMING_KEYS = (
+    "achievement_rate", "duration_s", "speedup", "latency", "times", "memory", "reason", "order", "metrics", "headline",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +128,17 @@ def test_a_passed_record_holds_what_was_measured(parallel: Finished) -> None:
     assert firsts == ["baseline", "candidate"] * 3, "rounds alternate which arm begins"
     assert record["config"]["candidate"]["denoiser_calls_per_image"] == 2 * STEPS
     assert record["speedup"]["low"] < record["speedup"]["value"] < record["speedup"]["high"]
+    assert set(record["metrics"]) == {
+        "speedup",
+        "latency_s",
+        "quality_loss",
+        "clip_image_cosine",
+        "ssim",
+        "psnr_db",
+    }
+    assert record["metrics"]["speedup"]["value"] == record["speedup"]["value"]
+    assert record["metrics"]["ssim"]["value"] == record["fidelity"]["ssim"] == 1.0
+    assert record["metrics"]["psnr_db"]["reason"].startswith("no sample has a value")
     assert record["times"]["first_call_s"]["candidate"] > 0
 
 
@@ -173,12 +188,22 @@ def test_benchmark_json_has_both_arms_with_and_without_workers(
     assert "benchmark: " in finished.output
 
 
-def test_predictions_and_logs_lie_beside_the_results(parallel: Finished) -> None:
+def test_predictions_and_logs_lie_next_to_the_results(parallel: Finished) -> None:
     rows = (parallel.directory / "predictions/tiny_sd/easy-tiny_sd-ddim-1.jsonl").read_text().splitlines()
     assert len(rows) == 8
     assert {"prompt", "seed", "baseline_clip_score", "candidate_clip_score", "ssim"} <= json.loads(
         rows[0]
     ).keys()
+    files = parallel.record(1)["files"]
+    assert files == {
+        "predictions": "predictions/tiny_sd/easy-tiny_sd-ddim-1.jsonl",
+        "results": "results/tiny_sd/easy-tiny_sd-ddim-1.json",
+    }
+    for record in parallel.results["records"]:
+        for file in record["files"].values():
+            assert (parallel.directory / file).is_file()
+    kept = json.loads((parallel.directory / files["results"]).read_text())
+    assert kept == parallel.record(1)
     assert (parallel.directory / "logs").is_dir()
     assert (parallel.directory / "configs/options.json").is_file()
 
@@ -249,7 +274,7 @@ def test_hard_selects_by_eye_and_nothing_else_contains_the_word(mixed: Suite) ->
     assert all("[hard-" in line for line in chosen)
 
 
-def test_inconclusive_fails_with_that_word_unless_it_shall_skip(tmp_path: Path) -> None:
+def test_inconclusive_fails_with_that_word_unless_it_is_to_skip(tmp_path: Path) -> None:
     suite = Suite(tmp_path)
     suite.add(1, required_speedup=1.0)
     failing = suite.run("--time-budget", "0")
@@ -274,3 +299,54 @@ def test_collecting_imports_neither_torch_nor_diffusers(tmp_path: Path) -> None:
     output = suite.run("--collect-only", "-q", "-s", "-p", "watch_imports", environment=environment).output
     assert "LOADED []" in output
     assert "easy-tiny_sd-ddim-1" in output
+
+
+MINE = """
+import numpy as np
+
+from bench.acceleration.methods import acceleration_method
+from bench.metrics.image_fidelity import IMAGE_METRICS
+
+
+@acceleration_method("free_u", switched_on={"enable_freeu": ("s1", "s2", "b1", "b2")})
+def free_u(loaded):
+    block = loaded.pipe.unet.up_blocks[0]
+    return None if getattr(block, "b1", None) is None else {"b1": block.b1}
+
+
+@IMAGE_METRICS.register("mean_absolute_error", higher_is_better=False)
+def mean_absolute_error(image, reference):
+    return np.abs(image.astype(np.float32) - reference).mean()
+"""
+
+
+def test_a_task_in_one_file_with_a_method_and_a_metric_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "registered.py").write_text(MINE)
+    suite = Suite(tmp_path)
+    frees = PLAIN + "pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.2, b2=1.4)\n" + CALL
+    suite.write("frees.py", frees)
+    suite.add("with", frees, methods=["free_u"], candidate_file="frees.py")
+    suite.add("without", BASELINE, methods=["free_u"], candidate_file="baseline.py")
+    suite.generations.clear()
+    suite.generations.append({"prompt_id": "with", "candidate_file": "frees.py"})
+    finished = suite.run("--user-dir", "mine", "--require", "acceleration:with.mean_absolute_error<=0.001")
+    record = finished.record("with")
+    assert record["config"]["candidate"]["methods"] == {"free_u": {"b1": 1.2}}, finished.output
+    assert record["config"]["candidate"]["disagreements"] == []
+    error = record["metrics"]["mean_absolute_error"]
+    assert 0.001 < error["low"] < error["value"] == record["fidelity"]["mean_absolute_error"] < error["high"]
+    assert error["higher_is_better"] is False
+    assert (record["verdict"], record["reason_code"]) == ("fail", "requirement_missed")
+    assert finished.record("without")["config"]["mismatches"] == [
+        {"field": "methods.free_u", "target": "required", "candidate": None}
+    ]
+
+
+def test_an_option_that_concerns_no_case_stops_the_run(tmp_path: Path) -> None:
+    suite = Suite(tmp_path)
+    suite.add(1, required_speedup=1.0)
+    finished = suite.run("--ungated-rounds", "6")
+    assert finished.code == 4
+    assert "--ungated-rounds 6: found no case that is run and uses it" in finished.output
+    assert finished.results is None

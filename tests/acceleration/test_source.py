@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.acceleration.source.reading import KNOWN_METHODS, EntryCall, SourceReading, read_source
+from bench.acceleration.detectors import shipped
+from bench.acceleration.source.reading import EntryCall, SourceReading, read_source
 from bench.core.errors import SourceProblem
 
 HEAD = "import torch\nfrom diffusers import StableDiffusionPipeline\n"
@@ -275,7 +276,7 @@ METHODS = [
 def test_methods_and_their_parameters_are_read(read, text: str, methods: dict) -> None:
     found = read(PIPE + text).methods
     assert found == methods
-    assert set(found) <= set(KNOWN_METHODS)
+    assert set(found) <= set(shipped.METHODS)
 
 
 @pytest.mark.parametrize(

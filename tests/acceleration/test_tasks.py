@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.acceleration.case import AccelerationCase
+from bench.acceleration.methods import acceleration_method
 from bench.acceleration.tasks.caseid import slug
 from bench.acceleration.tasks.cost import REJECTED_EARLY
 from bench.acceleration.tasks.entry import EXPECTABLE_CODES
 from bench.acceleration.tasks.join import load_cases
-from bench.core.case import AccelerationCase
 from bench.core.errors import REASON_CODES
 
 TARGET = """
@@ -270,9 +271,7 @@ def test_a_misspelled_key_is_a_problem_that_names_both(
     assert f"the key {key!r} is unknown and close to {meant!r}" in message
 
 
-@pytest.mark.parametrize(
-    "key", ["notes", "prompt", "source", "_expected", "candidate_file", "gen_file", "category"]
-)
+@pytest.mark.parametrize("key", ["notes", "prompt", "source", "_expected", "category"])
 def test_other_keys_are_notes(folder: Folder, key: str) -> None:
     (case,) = folder.load([anno(**{key: ["anything"]})], [gen(difficulty=3)])
     assert case.problem is None
@@ -318,8 +317,61 @@ def test_an_id_on_one_side_only_is_a_problem_on_either_side(folder: Folder) -> N
     cases = folder.load([anno(1), anno(2)], [gen(1), gen(3)])
     assert [(case.prompt_id, case.problem is None) for case in cases] == [(1, True), (2, False), (3, False)]
     assert "no generation entry has the prompt_id 2; expected exactly one" in cases[1].problem
-    assert "no annotation entry has the prompt_id 3; expected exactly one" in cases[2].problem
+    assert "or a candidate_file in this entry" in cases[1].problem
+    assert "no annotation entry has the prompt_id 3; expected exactly one; add it" in cases[2].problem
     assert "--tasks" in cases[2].problem
+
+
+# A task in one file
+
+
+CANDIDATE = "../pipelines/candidate.py"
+
+
+@pytest.mark.parametrize("key", ["candidate_file", "gen_file"])
+def test_a_task_may_name_its_own_candidate(folder: Folder, key: str) -> None:
+    cases = load_cases([folder.write("tasks/anno.json", [anno(1, **{key: CANDIDATE})])], [])
+    assert [case.problem for case in cases] == [None]
+    assert cases[0].candidate_file == folder.path / "pipelines" / "candidate.py"
+    assert cases[0].cost > 0
+
+
+def test_a_candidate_named_on_both_sides_must_be_the_same(folder: Folder) -> None:
+    annotations = [anno(1, candidate_file=CANDIDATE), anno(2, candidate_file=CANDIDATE), anno(3)]
+    generations = [gen(1, candidate_file=str(folder.path / "pipelines/candidate.py")), gen(3)]
+    generations.append(gen(2, candidate_file="../pipelines/target.py"))
+    same, other, plain = folder.load(annotations, generations)
+    assert (same.problem, plain.problem) == (None, None)
+    assert re.search(
+        r"anno\.json, entry \[1\] \(prompt_id 2\): the candidate_file '\S+candidate\.py' differs from "
+        r"'\S+target\.py' of gen\.json, entry \[2\] \(prompt_id 2\); expected one candidate",
+        other.problem,
+    )
+
+
+def test_a_bad_candidate_of_its_own_is_the_only_problem_of_a_task(folder: Folder) -> None:
+    (case,) = folder.load([anno(1, candidate_file="../missing.py")], [gen(9)])[:1]
+    assert "candidate_file is the text" in case.problem
+    assert "no generation entry" not in case.problem
+
+
+def test_duplicates_with_candidates_of_their_own_are_still_duplicates(folder: Folder) -> None:
+    cases = load_cases([folder.write("tasks/anno.json", [anno(7, candidate_file=CANDIDATE)] * 2)], [])
+    assert len(cases) == 2
+    assert all("occurs 2 times" in case.problem for case in cases)
+
+
+def test_a_method_of_a_users_own_can_be_required(folder: Folder, own_methods: None) -> None:
+    assert "free_u" in folder.load([anno(1, methods=["free_u"])], [gen(1)])[0].problem
+    acceleration_method("free_u")(lambda loaded: None)
+    (case,) = folder.load([anno(1, methods=["free_u"])], [gen(1)])
+    assert (case.problem, case.required_methods) == (None, ("free_u",))
+
+
+@pytest.mark.parametrize("code", EXPECTABLE_CODES)
+def test_a_control_may_expect_all_that_a_candidate_can_bring_about(folder: Folder, code: str) -> None:
+    (case,) = folder.load([anno(1, expect=code)], [gen(1)])
+    assert (case.problem, case.expect, case.is_control) == (None, code, True)
 
 
 @pytest.mark.parametrize(
@@ -433,6 +485,7 @@ def test_controls_that_are_rejected_early_are_cheap(folder: Folder) -> None:
 def test_every_code_that_can_be_expected_is_a_reason_code() -> None:
     assert set(EXPECTABLE_CODES) <= set(REASON_CODES)
     assert set(EXPECTABLE_CODES) >= REJECTED_EARLY
+    assert {"quality_undecided", "latency_undecided", "speedup_undecided"} <= set(EXPECTABLE_CODES)
     assert not {"passed", "task_invalid", "reference_failed", "worker_died"} & set(EXPECTABLE_CODES)
 
 
@@ -448,7 +501,7 @@ FIELD_NAMES = st.sampled_from(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.lists(JSON_VALUES | st.dictionaries(FIELD_NAMES, JSON_VALUES), min_size=1, max_size=5))
-def test_any_json_beside_a_good_entry_leaves_it_alone(
+def test_any_json_next_to_a_good_entry_leaves_it_alone(
     tmp_path_factory: pytest.TempPathFactory, items: list
 ) -> None:
     folder = Folder(tmp_path_factory.mktemp("any"))

@@ -1,75 +1,93 @@
-"""Verdicts and records: closed lists of words, and nothing but what any report can carry."""
+"""Records: typed in the code, plain on the wire, the same keys whatever happened."""
 
 import json
 import math
-import re
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.case import AccelerationCase
-from bench.core.errors import REASON_CODES, ArmProblem
-from bench.core.record import VERDICTS, Verdict, apply_verdict, blank_record, plain_problems
+from bench.core.case import Case
+from bench.core.estimate import Estimate
+from bench.core.record import Body, Record, Score, plain_problems
+from bench.core.verdict import Verdict
 
 
-def task(**fields):
-    return AccelerationCase(**{"id": "hard-sd-all-1", "prompt_id": 1, "difficulty": "hard", **fields})
+class ToyBody(Body, kw_only=True):
+    toy: str | None = None
+    pieces: dict[str, int] | None = None
+
+    def settled(self, record):
+        if record.verdict == "fail":
+            record.achievement_rate = 0.0
 
 
-@pytest.mark.parametrize("words", [("passed", "passed"), ("pass", "pass"), ("pass", ""), ("FAIL", "crashed")])
-def test_words_outside_the_closed_lists_are_refused(words):
-    with pytest.raises(
-        ValueError, match=re.escape(f"unknown verdict {words[0]!r} or reason code {words[1]!r}")
-    ):
-        Verdict(*words, "")
-    with pytest.raises(ValueError, match="unknown reason code 'exploded'"):
-        ArmProblem("exploded", "", role="candidate")
+@dataclass(frozen=True, slots=True)
+class ToyCase(Case):
+    kind: ClassVar[str] = "toy"
 
-
-def test_every_word_of_the_lists_is_accepted_and_explained():
-    for code, meaning in REASON_CODES.items():
-        assert meaning
-        for verdict in VERDICTS:
-            Verdict(verdict, code, "")
+    def body(self):
+        return ToyBody(toy="duck")
 
 
 def test_blank_record_is_plain_and_says_that_the_case_was_not_run():
-    record = blank_record(task(required_speedup=2.0, max_latency_s=0.5))
-    assert plain_problems(record) == []
-    assert (record["verdict"], record["reason_code"], record["control"]) == ("error", "not_run", None)
-    assert record["speedup"] == {"value": None, "low": None, "high": None, "required": 2.0, "rounds": 0}
-    assert json.loads(json.dumps(record)) == record
-    apply_verdict(record, Verdict("fail", "quality_lost", "why"))
-    assert (record["verdict"], record["reason_code"], record["reason"]) == ("fail", "quality_lost", "why")
-    assert blank_record(task(expect="crashed"))["control"]["expected"] == "crashed"
+    record = ToyCase("duck", order=3).blank()
+    plain = record.to_json()
+    assert plain_problems(plain) == []
+    assert json.loads(json.dumps(plain)) == plain
+    assert (plain["verdict"], plain["reason_code"], plain["control"]) == ("error", "not_run", None)
+    assert (plain["id"], plain["kind"], plain["order"], plain["toy"], plain["pieces"]) == (
+        "duck",
+        "toy",
+        3,
+        "duck",
+        None,
+    )
+    assert record.is_undecided
 
 
-@pytest.mark.parametrize(
-    ("verdict", "fields", "before", "after"),
-    [
-        ("fail", {}, None, 0.0),
-        ("inconclusive", {}, None, 0.0),
-        ("error", {}, None, 0.0),
-        ("pass", {}, None, None),
-        ("skip", {}, None, None),
-        ("fail", {}, 0.7, 0.7),
-        ("fail", {"difficulty": "easy"}, None, None),
-        ("fail", {"required_speedup": None}, None, None),
-        ("fail", {"expect": "crashed"}, None, None),
-    ],
-)
-def test_hard_task_that_ends_without_a_measurement_has_achieved_nothing(verdict, fields, before, after):
-    record = blank_record(task(**{"required_speedup": 2.0, **fields})) | {"achievement_rate": before}
-    apply_verdict(record, Verdict(verdict, "crashed", "why"))
-    assert record["achievement_rate"] == after
+def test_keys_of_the_body_stand_beside_the_common_ones_and_come_back():
+    record = ToyCase("duck").blank()
+    record.body.pieces = {"wings": 2}
+    record.score = Score(metric="fun", value=0.5, low=0.4, high=0.6, n=10, unparsed=1)
+    record.metrics = {"fun": Estimate(metric="fun", value=50.0, unit="%")}
+    plain = record.to_json()
+    assert plain["pieces"] == {"wings": 2}
+    assert plain["metrics"]["fun"]["percent"] is True
+    again = Record.from_json(json.loads(json.dumps({**plain, "unknown": 1})), ToyBody)
+    assert again == record
 
 
-def test_verdict_holds_when_it_is_a_pass_and_cannot_be_changed():
-    assert [kind for kind in VERDICTS if Verdict(kind, "passed", "").holds] == ["pass"]
-    with pytest.raises(AttributeError):
-        Verdict("fail", "crashed", "").verdict = "pass"
+def test_a_verdict_may_imply_something_for_its_kind():
+    record = ToyCase("duck").blank()
+    record.settle(Verdict("fail", "score_missed", "why"))
+    assert (record.verdict, record.reason_code, record.reason) == ("fail", "score_missed", "why")
+    assert record.achievement_rate == 0.0
+
+
+def test_a_control_keeps_what_was_found_and_passes_when_that_was_expected():
+    record = ToyCase("duck", expect="score_missed").blank()
+    record.settle(Verdict("fail", "score_missed", "why"))
+    assert (record.verdict, record.reason_code) == ("pass", "rejected_as_expected")
+    assert (record.control.verdict, record.control.reason_code, record.control.reason) == (
+        "fail",
+        "score_missed",
+        "why",
+    )
+    other = ToyCase("duck", expect="crashed").blank()
+    other.settle(Verdict("fail", "score_missed", "why"))
+    assert (other.verdict, other.reason_code) == ("fail", "not_rejected")
+
+
+@pytest.mark.parametrize("value", [np.float64(1.0), np.int64(1), np.zeros(1)])
+def test_a_value_that_json_cannot_hold_is_refused_where_the_record_becomes_plain(value):
+    record = ToyCase("duck").blank()
+    record.data = {"a": value}
+    with pytest.raises(TypeError, match="numpy"):
+        record.to_json()
 
 
 class Text(str):

@@ -16,22 +16,22 @@ from pathlib import Path
 import pytest
 
 from bench.acceleration.host.arm_factory import ArmFactory
-from bench.acceleration.host.forkserver import READY
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.host.process import ArmLimits
 from bench.acceleration.prompts import Sample
+from bench.acceleration.protocol.wire import READY
 from bench.core.errors import ArmProblem
 from bench.machine.cores import usable_cores
 from bench.machine.scrub import scrubbed_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVER = [sys.executable, "-m", "bench.acceleration.host.forkserver"]
-# Enough where an arm dies before it needs torch, and there at once.
+# Enough where an arm ends before it needs torch, and ready without waiting.
 SERVER_WITHOUT_IMPORTS = [
     sys.executable,
     "-c",
     "import sys; from bench.acceleration.host import forkserver; forkserver.preload = lambda: None; "
-    "forkserver.main(sys.argv[1])",
+    "forkserver.main(sys.argv[1], sys.argv[2:])",
 ]
 # Generous: a limit is only reached by an arm that never comes to an end.
 LIMIT_S = 120.0
@@ -112,7 +112,7 @@ class ArmStarter:
         self.core = usable_cores()[0]
         self.logs = self.directory / "logs"
         self.scratch = self.directory / "scratch"
-        self.logs.mkdir()
+        self.logs.mkdir(parents=True)
 
     def write(self, source: str) -> Path:
         """Write a pipeline file into a directory of its own."""

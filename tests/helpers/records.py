@@ -1,7 +1,7 @@
-"""Records as cases leave them, for tests of what is made of them."""
+"""Acceleration cases and their records, for tests of what is made of them."""
 
-from bench.core.case import AccelerationCase
-from bench.core.record import Verdict, apply_verdict, blank_record
+from bench.acceleration.case import AccelerationCase
+from bench.core.verdict import Verdict
 
 CODES = {"pass": "passed", "fail": "speedup_missed", "inconclusive": "speedup_undecided", "error": "crashed"}
 
@@ -13,14 +13,15 @@ def case(number=1, **fields):
 
 
 def record(verdict="pass", number=1, reason="because", achievement=None, **fields):
-    made = blank_record(case(number, **fields))
-    apply_verdict(made, Verdict(verdict, CODES.get(verdict, "skipped"), reason))
-    made["achievement_rate"] = achievement
+    made = case(number, **fields).blank()
+    made.apply(Verdict(verdict, CODES.get(verdict, "skipped"), reason))
+    made.achievement_rate = achievement
     return made
 
 
 def measured(**fields):
     made = record(**fields)
-    made["speedup"].update(value=1.5, low=1.25, high=1.75)
-    made["quality"].update(loss=0.0123, low=0.0, high=0.02)
+    speedup, quality = made.body.speedup, made.body.quality
+    speedup.value, speedup.low, speedup.high = 1.5, 1.25, 1.75
+    quality.loss, quality.low, quality.high = 0.0123, 0.0, 0.02
     return made

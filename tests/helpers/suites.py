@@ -146,7 +146,7 @@ class Suite:
 def own_cores(arguments: tuple[str, ...]) -> str:
     """Return as many cores as the run has workers, so that each arm has one thread.
 
-    An arm of several threads waits for its slowest one at every layer, and beside other tests one of them
+    An arm of several threads waits for its slowest one at every layer, and next to other tests one of them
     is always slow. Workers of the outer run take different cores.
     """
     count = int(arguments[arguments.index("-n") + 1]) if "-n" in arguments else 1

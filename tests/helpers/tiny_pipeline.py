@@ -8,6 +8,8 @@ import string
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.acceleration.arm.detection import describe
 from bench.acceleration.arm.loading import LoadedPipeline
 from bench.acceleration.source.reading import SourceReading
@@ -68,7 +70,7 @@ def loaded(pipe: Any, entry: str = "__call__", **arguments: Any) -> LoadedPipeli
 
 def methods(pipe: Any, entry: str = "__call__", **arguments: Any) -> dict[str, dict]:
     """The acceleration methods that are found on a pipeline, as JSON would carry them."""
-    found = describe(loaded(pipe, entry, **arguments))
+    found = msgspec.to_builtins(describe(loaded(pipe, entry, **arguments)))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     return found["methods"]
 

@@ -10,11 +10,11 @@ from small_models import save_model
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import LocalBackend
-from bench.language.grading import choose, score
+from bench.language.grading import choose, grade
 from bench.language.inference import infer
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import load_model
-from bench.language.prompting import Asker
+from bench.language.prompting import QuestionBuilder
 from bench.language.spec import (
     Dataset,
     Examples,
@@ -56,7 +56,7 @@ def dataset(inference, **fields):
 
 
 def asked(backend, declared, rows=ROWS, training=(), seed=0):
-    questions = Asker(declared, list(training), seed).ask(rows)
+    questions = QuestionBuilder(declared, list(training), seed).build(rows)
     predictions = {}
     infer(declared, questions, backend, lambda p: predictions.__setitem__(p["key"], p), seed=seed)
     return questions, predictions
@@ -194,28 +194,27 @@ def test_circular_asks_each_rotation_and_counts_a_question_only_if_all_are_right
         Generation(max_out_len=2), choices=(), gold="letter", circular=True, postprocess=("first_option",),
         metrics=("circular_accuracy",), prompt="{q} A. {options[0]} B. {options[1]} C. {options[2]}",
     )  # fmt: skip
-    questions = Asker(declared, [], 0).ask([{**ROWS[0], "letter": "B"}])
+    questions = QuestionBuilder(declared, [], 0).build([{**ROWS[0], "letter": "B"}])
     assert [question.key for question in questions] == ["0r0", "0r1", "0r2"]
     assert [question.golds[0] for question in questions] == ["B", "C", "A"]
     assert [question.fields["options"]["ABC".index(question.golds[0])] for question in questions] == [
         "sorry"
     ] * 3
     right = {question.key: {"key": question.key, "text": question.golds[0]} for question in questions}
-    assert score(declared, questions, right)["circular_accuracy"].score.value == 1.0
+    assert grade(declared, questions, right)["circular_accuracy"].score.value == 100.0
     right["0r1"]["text"] = "A"
-    found = score(declared, questions, right)["circular_accuracy"].score
+    found = grade(declared, questions, right)["circular_accuracy"].score
     assert (found.value, found.n) == (0.0, 1)
 
 
 def test_what_cannot_be_read_is_counted_and_never_right(backend):
     declared = dataset(Generation(), choices=(), gold="letter", postprocess=("first_option",))
-    questions = Asker(declared, [], 0).ask([{**row, "letter": "A"} for row in ROWS])
+    questions = QuestionBuilder(declared, [], 0).build([{**row, "letter": "A"} for row in ROWS])
     texts = {"0": "A", "1": "a man walks in", "2": ""}
-    found = score(declared, questions, {key: {"key": key, "text": text} for key, text in texts.items()})[
-        "accuracy"
-    ].score
+    predictions = {key: {"key": key, "text": text} for key, text in texts.items()}
+    found = grade(declared, questions, predictions)["accuracy"].score
     assert (found.n, found.unparsed) == (3, 2)
-    assert math.isclose(found.value, 1 / 3)
+    assert math.isclose(found.value, 100 / 3)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +230,7 @@ def test_what_cannot_be_read_is_counted_and_never_right(backend):
 )
 def test_a_row_of_another_form_names_the_row_and_what_was_expected(row, message):
     with pytest.raises(LanguageProblem, match=message) as problem:
-        Asker(dataset(LogLikelihood()), [], 0).ask([ROWS[0], row])
+        QuestionBuilder(dataset(LogLikelihood()), [], 0).build([ROWS[0], row])
     assert "row 1" in str(problem.value)
     assert problem.value.reason_code == "data_failed"
 
@@ -298,4 +297,4 @@ def test_a_context_longer_than_the_model_reads_is_cut_at_its_beginning_and_count
     backend = LocalBackend(loaded, 4)
     _, predictions = asked(backend, dataset(LogLikelihood()), [{**ROWS[0], "q": "word " * 60}])
     assert all(value < 0 for value in predictions["0"]["loglikelihoods"])
-    assert backend.effort()["cut_prompts"] == 3
+    assert backend.usage().cut_prompts == 3

@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import pytest
+from language_toys import MODEL, keep_registered, setting
 
-from bench.core.case import LanguageCase
-from bench.core.record import Verdict, apply_verdict, blank_record
+from bench.core.kind import Finish
+from bench.core.record import Score
+from bench.core.verdict import Verdict
+from bench.language.case import LanguageCase
+from bench.language.config import RunConfig, SummaryGroup
+from bench.language.kind import KIND
+from bench.language.library import DATASETS, load_dataset
 from bench.language.loaded_model import ModelHolder
 from bench.language.models.config import ModelConfig
-from bench.language.report import Group, language_rows, write_language_summary
-from bench.report.figures import figures
+from bench.language.options import LanguageSettings
+from bench.language.report import headline, table_rows, write_summary
+from bench.report.tables import figures
 
 
-def scored(model: str, dataset: str, value: float, n: int = 100, **fields) -> dict:
-    record = blank_record(LanguageCase(f"{model}-{dataset}", model, dataset, mode="ll"))
-    score = {
-        "metric": "accuracy", "value": value, "low": value - 5, "high": value + 5, "stderr": 2.5, "n": n,
-        "unparsed": 0, "percent": True, "required": None, **fields,
-    }  # fmt: skip
-    record.update(score=score, metrics={score["metric"]: score})
-    apply_verdict(record, Verdict("pass", "passed", ""))
+def blank(model: str, dataset: str, **fields):
+    return LanguageCase(f"{model}-{dataset}", model, dataset, **{"mode": "ll", **fields}).blank()
+
+
+def scored(model: str, dataset: str, value: float, n: int = 100, **fields):
+    record = blank(model, dataset)
+    score = Score(
+        **{
+            "metric": "accuracy", "value": value, "low": value - 5, "high": value + 5, "stderr": 2.5, "n": n,
+            "unparsed": 0, "unit": "%", **fields,
+        }
+    )  # fmt: skip
+    record.score, record.metrics = score, {score.metric: score}
+    record.apply(Verdict("pass", "passed", ""))
     return record
 
 
-def failed(model: str, dataset: str, code: str = "model_failed") -> dict:
-    record = blank_record(LanguageCase(f"{model}-{dataset}", model, dataset, mode="ll"))
-    apply_verdict(record, Verdict("error", code, "because"))
+def failed(model: str, dataset: str, code: str = "model_failed"):
+    record = blank(model, dataset)
+    record.apply(Verdict("error", code, "because"))
     return record
 
 
-def cells(rows, name, how=None):
-    return next(row[3:] for row in rows if row[0] == name and how in (None, row[1]))
+def cells(rows, name, rule=None):
+    return next(row[3:] for row in rows if row[0] == name and rule in (None, row[1]))
+
+
+def sent(record):
+    """The record as it comes from a worker."""
+    return KIND.decode(json.loads(json.dumps(record.to_json())))
 
 
 def test_a_row_per_dataset_and_metric_and_a_column_per_model():
-    rows = language_rows([scored("a", "x", 60.0), scored("b", "x", 70.0)])
+    rows = table_rows([scored("a", "x", 60.0), scored("b", "x", 70.0)])
     assert rows == [
         ("dataset", "metric", "mode", "a", "b"),
         ("x", "accuracy", "ll", "60.0 [55.0, 65.0]", "70.0 [65.0, 75.0]"),
@@ -45,7 +64,7 @@ def test_a_row_per_dataset_and_metric_and_a_column_per_model():
 
 def test_what_failed_is_marked_and_makes_its_groups_incomplete():
     records = [scored("a", "x", 60.0), failed("b", "x"), scored("a", "y", 40.0), failed("b", "y", "not_run")]
-    rows = language_rows(records)
+    rows = table_rows(records)
     assert cells(rows, "x") == ("60.0 [55.0, 65.0]", "ERROR: model_failed")
     assert cells(rows, "y")[1] == "ERROR: not_run"
     assert cells(rows, "all", "average") == ("50.0", "INCOMPLETE: 2 of 2 missing")
@@ -53,45 +72,55 @@ def test_what_failed_is_marked_and_makes_its_groups_incomplete():
 
 def test_groups_are_averages_weighted_means_and_harmonic_means():
     records = [scored("a", "x", 60.0, n=100), scored("a", "y", 30.0, n=300)]
-    rows = language_rows(records)
+    rows = table_rows(records)
     assert cells(rows, "all", "average") == ("45.0",)
     assert cells(rows, "all", "weighted") == ("37.5",)
     assert cells(rows, "all", "harmonic") == ("40.0",)
-    only = language_rows(records, [Group("first", ("x",), "average"), Group("absent", ("x", "z"))])
+    only = table_rows(records, [SummaryGroup("first", ("x",), "average"), SummaryGroup("absent", ("x", "z"))])
     assert cells(only, "first") == ("60.0",)
     assert cells(only, "absent") == ("INCOMPLETE: 1 of 2 missing",)
 
 
 def test_a_perplexity_is_in_no_group():
-    perplexity = scored("a", "y", 12.3456, metric="word_perplexity", percent=False)
-    rows = language_rows([scored("a", "x", 60.0), perplexity])
+    perplexity = scored("a", "y", 12.3456, metric="word_perplexity", unit="", higher_is_better=False)
+    rows = table_rows([scored("a", "x", 60.0), perplexity])
     assert cells(rows, "y") == ("12.346 [7.346, 17.346]",)
     assert cells(rows, "all", "average") == ("60.0",)
 
 
-def test_unparsed_answers_stand_beside_the_score():
+def test_unparsed_answers_are_shown_with_the_score_also_of_a_record_that_a_worker_sent():
     record = scored("a", "x", 60.0, unparsed=7)
-    assert cells(language_rows([record]), "x") == ("60.0 [55.0, 65.0] (7 unparsed)",)
+    for found in (record, sent(record)):
+        assert cells(table_rows([found]), "x") == ("60.0 [55.0, 65.0] (7 unparsed)",)
+        assert headline(found) == "accuracy 60.0 [55.0, 65.0] of 100, 7 unparsed"
+    assert sent(record) == record
+    record.headline = headline(record)
     assert figures(record) == "accuracy 60.0 [55.0, 65.0] of 100, 7 unparsed"
 
 
-def test_a_missed_requirement_is_marked_beside_the_score():
+def test_a_shard_is_known_by_its_own_part_until_the_whole_is_scored():
+    record = blank("a", "x", shard=1, shards=2)
+    assert headline(record) == ""
+    record.body.part = scored("a", "x", 50.0, n=10).score
+    assert headline(record) == "accuracy 50.0 [45.0, 55.0] of 10"
+    record.score = scored("a", "x", 60.0).score
+    assert headline(record) == "accuracy 60.0 [55.0, 65.0] of 100"
+
+
+def test_a_missed_requirement_is_marked_with_the_score():
     record = scored("a", "x", 60.0)
-    apply_verdict(record, Verdict("fail", "score_missed", "accuracy 60 is under 80"))
-    assert cells(language_rows([record]), "x") == ("60.0 [55.0, 65.0] FAIL",)
+    record.apply(Verdict("fail", "score_missed", "accuracy 60 is under 80"))
+    assert cells(table_rows([record]), "x") == ("60.0 [55.0, 65.0] FAIL",)
 
 
 def test_a_shard_that_died_marks_the_dataset():
-    whole = [
-        failed("a", "x", "worker_died"),
-        blank_record(LanguageCase("a-x-2of2", "a", "x", shard=2, shards=2)),
-    ]
-    apply_verdict(whole[1], Verdict("pass", "passed", "shard 2 of 2"))
-    assert cells(language_rows(whole), "x") == ("ERROR: worker_died",)
+    whole = [failed("a", "x", "worker_died"), blank("a", "x", shard=2, shards=2)]
+    whole[1].apply(Verdict("pass", "passed", "shard 2 of 2"))
+    assert cells(table_rows(whole), "x") == ("ERROR: worker_died",)
 
 
 def test_table_is_written_as_text_csv_and_markdown(tmp_path):
-    write_language_summary(tmp_path, [scored("a", "x", 60.0), failed("b", "x")], [])
+    write_summary(tmp_path, [scored("a", "x", 60.0), failed("b", "x")], [])
     with open(tmp_path / "summary/summary.csv") as file:
         assert list(csv.reader(file))[1] == [
             "x",
@@ -102,6 +131,29 @@ def test_table_is_written_as_text_csv_and_markdown(tmp_path):
         ]
     assert "| x | accuracy | ll |" in (tmp_path / "summary/summary.md").read_text()
     assert "ERROR: model_failed" in (tmp_path / "summary/summary.txt").read_text()
+
+
+def test_the_end_of_a_run_has_the_groups_of_the_configuration_and_what_was_asked(tmp_path, monkeypatch):
+    keep_registered(monkeypatch, DATASETS)
+    DATASETS.add("mine", load_dataset("siqa_gen"))
+    (tmp_path / "configs").mkdir()
+    settings = LanguageSettings(
+        models=(MODEL,), config=RunConfig(groups=(SummaryGroup("both", rule="average"),)), reuse=tmp_path / "old"
+    )  # fmt: skip
+    records = [scored("toy", name, 60.0) for name in ("piqa_ll", "mine", "nowhere")]
+    records[0].data = "rows of mine"
+    finish = Finish(tmp_path, records, settings, setting(tmp_path))
+    section = KIND.table(finish)
+    assert section.rows[-1] == ("both", "average", "-", "60.0")
+    assert section.notes == ["rows: rows of mine"]
+    KIND.finish(finish)
+    assert "both" in (tmp_path / "summary/summary.txt").read_text()
+    found = json.loads((tmp_path / "configs/language.json").read_text())
+    assert [model["name"] for model in found["models"]] == ["toy"]
+    assert found["datasets"]["piqa_ll"]["file"] == "piqa_ll.py"
+    assert found["datasets"]["mine"]["file"] == "test_language_report.py"
+    assert "no dataset is named 'nowhere'" in found["datasets"]["nowhere"]
+    assert found["earlier"] == {"reuse": str(tmp_path / "old"), "reference": None}
 
 
 def test_a_model_is_loaded_once_and_dropped_before_the_next(monkeypatch):
@@ -118,19 +170,15 @@ def test_a_model_is_loaded_once_and_dropped_before_the_next(monkeypatch):
     assert events == ["one", ("two", None)]  # nothing is held while the second one is loaded
 
 
-@pytest.mark.parametrize("kind", ["language"])
-def test_a_blank_record_of_any_kind_has_the_common_keys(kind):
-    record = blank_record(LanguageCase("a-x", "a", "x"))
-    assert record["kind"] == kind
-    for key in (
-        "id",
-        "verdict",
-        "reason_code",
-        "reason",
-        "control",
-        "difficulty",
-        "level",
-        "achievement_rate",
-        "warnings",
-    ):
-        assert key in record
+@pytest.mark.parametrize(
+    "key",
+    [
+        "id", "kind", "order", "verdict", "reason_code", "reason", "control", "difficulty", "level",
+        "achievement_rate", "warnings", "duration_s", "prompt_id", "score", "metrics", "data",
+        "model", "dataset", "mode", "shard", "reference", "part", "fingerprint", "engine",
+    ],
+)  # fmt: skip
+def test_a_blank_record_has_every_key(key):
+    record = blank("a", "x").to_json()
+    assert key in record
+    assert record["kind"] == "language"

@@ -14,10 +14,13 @@ import transformers
 from completion_server import START, tiny_model, tiny_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from language_toys import keep_registered
+from shipped_code import SHIPPED, import_shipped
 
+from bench.core.errors import LanguageProblem, ModelProblem
 from bench.core.names import safe_name
-from bench.language.models.catalog import MODELS, Catalog
-from bench.language.models.config import ModelConfig, ModelProblem, from_options, parse_kwargs
+from bench.language.models.catalog import MODELS, language_model
+from bench.language.models.config import ModelConfig, from_options, parse_kwargs
 from bench.language.models.loading import apply_chat, load_model
 from bench.language.models.sources import fingerprint
 
@@ -54,9 +57,14 @@ def config(path, **fields) -> ModelConfig:
 
 
 def test_names_that_users_know_are_there():
-    assert {"tiny_lm", "hf_opt_125m", "hf_llama_7b", "hf_gpt2", "hf_qwen2_5_0_5b"} <= set(MODELS)
+    assert {"hf_opt_125m", "hf_llama_7b", "hf_gpt2", "hf_qwen2_5_0_5b"} <= set(MODELS)
     assert MODELS["hf_llama_7b"].path == "huggyllama/llama-7b"
+
+
+def test_the_model_that_ships_comes_in_as_a_users_does():
+    import_shipped()
     assert MODELS["tiny_lm"].path.endswith("fixtures/zoo/tiny-lm")
+    assert MODELS.below([SHIPPED]) == ["tiny_lm"]
 
 
 def test_models_that_were_tuned_to_instructions_are_asked_by_their_chat_template():
@@ -73,14 +81,14 @@ def test_only_what_has_no_class_in_transformers_may_run_code_of_its_own():
     assert [name for name, model in MODELS.items() if model.model_kwargs] == ["hf_internlm2_7b"]
 
 
-def test_name_taken_twice_is_refused_with_both_places():
-    catalog = Catalog()
-    first = catalog.add(ModelConfig("tiny", "one/model"))
+def test_name_taken_twice_is_refused_with_both_places(monkeypatch):
+    keep_registered(monkeypatch, MODELS)
+    first = language_model(ModelConfig("tiny", "one/model"))
     with pytest.raises(
         ValueError, match=r"'tiny' is registered twice: in .*test_models.*:\d+ and in .*test_models"
     ):
-        catalog.add(ModelConfig("tiny", "another/model"))
-    assert catalog["tiny"] is first
+        language_model(ModelConfig("tiny", "another/model"))
+    assert MODELS["tiny"] is first
 
 
 def test_unknown_name_lists_the_nearest():
@@ -132,7 +140,10 @@ def test_configuration_is_plain_builtins_and_can_be_a_key():
             "found 'torch_dtype' in model_kwargs.* give it as --dtype",
         ),
         ({"tokenizer_kwargs": {"revision": "main"}}, "found 'revision' in tokenizer_kwargs"),
-        ({"backend": "server"}, "found backend 'server' with api_base None; a server needs its address"),
+        (
+            {"backend": "server"},
+            "found backend 'server' with api_base None; expected an address for a server and for nothing else",
+        ),
         ({"api_base": "http://host"}, "found backend 'hf' with api_base 'http://host'"),
     ],
 )
@@ -321,7 +332,7 @@ def test_tokenizer_may_be_elsewhere(directory, tmp_path):
 
 
 def fingerprint_of(path):
-    """The part of a fingerprint that stands for a directory beside the model's."""
+    """The part of a fingerprint that stands for a directory next to the model's."""
     from bench.language.models.sources import _digest
 
     return f"sha256:{_digest(path)}"
@@ -532,6 +543,12 @@ def test_directory_without_a_model(tmp_path):
 def test_directory_of_an_adapter_given_as_the_model(tmp_path):
     with pytest.raises(ModelProblem, match="it is an adapter: give it with --peft-path"):
         load_model(config(adapter(tmp_path / "lora")))
+
+
+def test_a_model_that_cannot_be_loaded_ends_its_case_as_model_failed(tmp_path):
+    with pytest.raises(LanguageProblem) as problem:
+        load_model(config(tmp_path))
+    assert problem.value.reason_code == "model_failed"
 
 
 def test_directory_without_weights(directory):

@@ -131,7 +131,7 @@ def test_bm25_ignores_case_and_punctuation_and_reads_unspaced_scripts():
         (Examples("fixed", ids=(0, 6)), TEXTS, r"found ids \[6\], expected rows 0 to 5"),
         (Examples("fixed", ids=(-1,)), TEXTS, r"found ids \[-1\], expected rows 0 to 5"),
         (Examples("fixed", ids=(1, 1)), TEXTS, "expected each row once"),
-        (Examples("fixed", 3, ids=(1, 2)), TEXTS, "found count 3 beside 2 ids"),
+        (Examples("fixed", 3, ids=(1, 2)), TEXTS, "found count 3 with 2 ids"),
         (Examples("random", 1, ids=(1,)), TEXTS, "expected none for retriever 'random'"),
         (Examples("bm25", 1, ids=(1,)), TEXTS, "expected none for retriever 'bm25'"),
     ],

@@ -286,7 +286,7 @@ def test_what_all_prompts_begin_with_is_read_once():
 
 
 def test_a_layer_that_writes_in_place_holds_what_transformers_layer_holds_whatever_is_done_to_it():
-    """Beyond the room that is made at once, and after rows or tokens were taken away."""
+    """Beyond the room that is made first, and after rows or tokens were taken away."""
     ours, theirs, generator = InPlaceLayer(), DynamicLayer(), torch.Generator().manual_seed(0)
 
     def append(count: int) -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from completion_server import SENTENCES, START, Behaviour, TinyServer, tiny_model, tiny_tokenizer
 
-from bench.language.models.config import ModelProblem
+from bench.core.errors import ModelProblem
 from bench.language.server import answers
 from bench.language.server import client as client_module
-from bench.language.server.client import CompletionServer, ScoredText
+from bench.language.server.client import CompletionServer, ContinuationScore
 
 PAIRS = [
     ("Tracy took the dog to the park because", " the weather was warm."),
@@ -47,7 +47,7 @@ def client(tiny: TinyServer, **options) -> CompletionServer:
 
 def scored_directly(
     tiny: TinyServer, context: str, continuation: str, start_token: bool = False
-) -> ScoredText:
+) -> ContinuationScore:
     """The same score by the model alone, split by the tokenizer's own offsets."""
     encoded = tiny.tokenizer(context + continuation, return_offsets_mapping=True)
     ids = [0] * start_token + encoded["input_ids"]
@@ -57,10 +57,10 @@ def scored_directly(
     own = logits.log_softmax(-1)
     tokens = [float(own[index - 1, ids[index]]) for index in range(border, len(ids))]
     greedy = all(int(own[index - 1].argmax()) == ids[index] for index in range(border, len(ids)))
-    return ScoredText(sum(tokens), tokens, greedy, len(tokens), border)
+    return ContinuationScore(sum(tokens), tokens, greedy, len(tokens), border)
 
 
-def assert_same(found: ScoredText, expected: ScoredText) -> None:
+def assert_same(found: ContinuationScore, expected: ContinuationScore) -> None:
     assert found.tokens == pytest.approx(expected.tokens, abs=1e-4)
     assert found.sum == pytest.approx(expected.sum, abs=1e-4)
     assert (found.is_greedy, found.token_count, found.context_tokens) == (
@@ -354,7 +354,7 @@ def test_wrong_number_of_choices(tiny, count):
 
 def test_answer_that_is_no_json(tiny):
     tiny.behaviour = Behaviour(body=b"<html>Welcome</html>")
-    with pytest.raises(ModelProblem, match="found an answer that is no JSON, '<html>Welcome</html>'"):
+    with pytest.raises(ModelProblem, match="found an answer that is not JSON, '<html>Welcome</html>'"):
         client(tiny).generate(["the"], 1)
 
 

@@ -10,7 +10,7 @@ from bench.language.backend import LocalBackend
 from bench.language.inference import infer
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import LoadedModel
-from bench.language.prompting import Asker
+from bench.language.prompting import QuestionBuilder
 from bench.language.server.backend import ServerBackend
 from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, SingleToken, Source
 
@@ -48,7 +48,8 @@ def predictions(backend, inference, **fields):
         }
     )  # fmt: skip
     found = {}
-    infer(declared, Asker(declared, [], 0).ask(ROWS), backend, lambda p: found.__setitem__(p["key"], p))
+    questions = QuestionBuilder(declared, [], 0).build(ROWS)
+    infer(declared, questions, backend, lambda p: found.__setitem__(p["key"], p))
     return found
 
 

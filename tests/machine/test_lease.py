@@ -46,6 +46,8 @@ class Client:
     def close(self):
         self.socket.close()
 
+    __del__ = close  # a test that is done with a client lets it go
+
 
 @pytest.fixture
 def serve(tmp_path_factory):

@@ -15,7 +15,15 @@ from bench.core.errors import UsageProblem
 from bench.machine.torchvision_shim import ensure_torchvision
 from bench.metrics.clip_model import ClipModel, resolve
 from bench.metrics.clip_score import clip_score
-from bench.metrics.image_fidelity import CONSTANT_STD, constant_images, duplicate_images, psnr, ssim
+from bench.metrics.image_fidelity import (
+    CONSTANT_STD,
+    IMAGE_METRICS,
+    ImageMetrics,
+    constant_images,
+    duplicate_images,
+    psnr,
+    ssim,
+)
 
 ZOO = Path(__file__).resolve().parents[2] / "fixtures" / "zoo"
 TINY_CLIP = ZOO / "tiny-clip"
@@ -104,14 +112,14 @@ def test_score_is_a_hundred_times_the_cosine_whatever_the_lengths(images, texts,
 def test_embedding_without_a_direction_is_refused_by_its_index(bad):
     rows, broken = np.ones((3, 2)), np.ones((3, 2))
     broken[1] = bad
-    with pytest.raises(ValueError, match="the image embedding 1 is zero or not finite"):
+    with pytest.raises(ValueError, match="found image embedding 1 zero or not finite"):
         clip_score(broken, rows)
-    with pytest.raises(ValueError, match="the text embedding 1 is zero or not finite"):
+    with pytest.raises(ValueError, match="found text embedding 1 zero or not finite"):
         clip_score(rows, broken)
 
 
 def test_rows_that_do_not_belong_together_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(3, 2\) and \(2, 2\) cannot be paired"):
+    with pytest.raises(ValueError, match=r"shapes \(3, 2\) and \(2, 2\), expected equal ones"):
         clip_score(np.ones((3, 2)), np.ones((2, 2)))
 
 
@@ -261,3 +269,29 @@ def test_equal_images_are_found_with_the_first_of_them(drawings):
 def test_equal_bytes_of_another_shape_are_another_image():
     pixels = np.arange(24, dtype=np.uint8)
     assert duplicate_images([pixels.reshape(2, 4, 3), pixels.reshape(4, 2, 3)]) == []
+
+
+# Metrics of users
+
+
+def test_similarities_are_registered_in_order_and_a_greater_one_is_closer():
+    assert [(name, metric.higher_is_better) for name, metric in IMAGE_METRICS.items()] == [
+        ("ssim", True), ("psnr_db", True),
+    ]  # fmt: skip
+
+
+def test_a_metric_of_a_users_may_declare_that_lower_is_closer():
+    metrics = ImageMetrics("image metric")
+
+    @metrics.register("mean_absolute_error", higher_is_better=False)
+    def mean_absolute_error(image, reference):
+        return float(np.abs(image.astype(int) - reference.astype(int)).mean())
+
+    metric = metrics["mean_absolute_error"]
+    dark = np.zeros((4, 6, 3), dtype=np.uint8)
+    assert metric(dark, dark + np.uint8(7)) == mean_absolute_error(dark, dark + np.uint8(7)) == 7
+    assert not metric.higher_is_better
+    with pytest.raises(
+        ValueError, match=r"registered twice: in .*test_clip_score\.py:\d+ and in .*test_clip_score"
+    ):
+        metrics.register("mean_absolute_error")(mean_absolute_error)

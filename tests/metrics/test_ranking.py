@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from bench.metrics.ranking import KS, RANKING_METRICS, blocks, evaluate, rank, rank_2d
+from bench.metrics.ranking import KS, RANKING_METRICS, blocks, evaluate, metric_names, rank, rank_2d
+from bench.metrics.ranking.metric import RankingMetrics
 
 TREC_NAMES = {
     "recall": "recall",
@@ -351,7 +352,7 @@ GOOD = {"scores": [3.0, 2, 1], "relevances": [1, 0, 1], "offsets": [0, 2, 3], "q
         ({"scores": [3.0, -np.inf, np.nan]}, r"score of -inf in query 'a' \(2 such"),
         ({"relevances": [1, 0, -1]}, r"relevance of -1 in query 'b'.*expected a finite one of 0 or more"),
         ({"relevances": [1, np.nan, 1]}, r"relevance of nan in query 'a'"),
-        ({"relevances": [1, 0]}, r"found 2 relevances and 3 scores, expected as many"),
+        ({"relevances": [1, 0]}, r"found 2 relevances and 3 scores, expected equal numbers"),
         ({"documents": [1, 2]}, r"found 2 documents and 3 scores"),
         ({"documents": ["x", "x", "x"]}, r"document 'x' twice in query 'a'.*drop one"),
         ({"documents": [7, 7, 7]}, r"document 7 twice in query 'a'"),
@@ -452,6 +453,82 @@ def test_ndcg_does_not_guess_the_gains_of_missing_items():
 def test_an_exponential_gain_beyond_all_bounds_is_refused():
     with pytest.raises(ValueError, match=r"relevance of 1000, expected at most 500 for ndcg_exp"):
         value("ndcg_exp", one([1.0, 2.0], [1000, 0]))
+
+
+# --- metrics of users --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry with the metrics that ship, in which a test may register more."""
+    from bench.metrics.ranking import at_k
+
+    own = RankingMetrics("ranking metric")
+    for name, metric in RANKING_METRICS.items():
+        own.add(name, metric)
+    monkeypatch.setattr(at_k, "RANKING_METRICS", own)
+    return own
+
+
+@pytest.mark.parametrize("whole_list", [False, True])
+def test_one_function_of_a_users_is_a_metric_at_every_cut_off(registry, whole_list):
+    @registry.register("miss_rate", whole_list=whole_list)
+    def miss_rate(hits):
+        return hits.counts == 0
+
+    ranked = rank(**random_lists(3))
+    found = evaluate(ranked, ["hit_rate", "miss_rate"], [1, 5]).values
+    assert list(found) == [*metric_names(["hit_rate", "miss_rate"], [1, 5])]
+    assert ("miss_rate" in found) == whole_list
+    for k in (1, 5):
+        assert found[f"miss_rate@{k}"].dtype == np.float64
+        assert found[f"miss_rate@{k}"].tolist() == (1 - found[f"hit_rate@{k}"]).tolist()
+    if whole_list:
+        assert (found["miss_rate"] <= found["miss_rate@5"]).all()
+
+
+def test_names_are_those_of_all_values_in_their_order(registry):
+    assert set(metric_names(ks=[3])) - {f"{name}@3" for name in EVERY_METRIC} == {
+        "mrr",
+        "map",
+        "ndcg",
+        "ndcg_exp",
+    }
+    assert metric_names() == tuple(evaluate(rank(**GOOD), EVERY_METRIC).values)
+    registry.register("own")(lambda hits: hits.counts)
+    assert metric_names()[-len(KS) :] == tuple(f"own@{k}" for k in KS)
+    with pytest.raises(KeyError, match="nearest: recall"):
+        metric_names(["recal"])
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            lambda hits: hits.counts[:, 0],
+            r"found values of shape \(2,\) from ranking metric 'own', expected.*\(2, 8\)",
+        ),
+        (lambda _hits: 1.0, r"found values of shape \(\) from ranking metric 'own'"),
+        (lambda hits: hits.counts * np.nan, r"from ranking metric 'own', not all of them finite"),
+    ],
+)
+def test_values_of_another_shape_or_none_at_all_are_refused_with_the_metrics_name(
+    registry, function, message
+):
+    registry.register("own")(function)
+    with pytest.raises(ValueError, match=message):
+        evaluate(rank(**GOOD), ["own"])
+
+
+def test_a_name_has_no_cut_off_and_is_taken_once(registry):
+    with pytest.raises(
+        ValueError, match="found the name 'own@5' of a ranking metric, expected one without @"
+    ):
+        registry.register("own@5")
+    with pytest.raises(
+        ValueError, match=r"ranking metric 'mrr' is registered twice: .* and in .*test_ranking\.py"
+    ):
+        registry.register("mrr")(lambda hits: hits.counts)
 
 
 def test_torch_is_not_needed():

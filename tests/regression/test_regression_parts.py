@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Literal
 
@@ -12,19 +12,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shipped_code import import_shipped
 
 from bench.core.errors import TuningProblem
 from bench.machine.torchvision_shim import ensure_torchvision
 from bench.metrics.regression import with_interval
-from bench.regression import diabetes
 from bench.regression.dataset import ScoredText, ScoredTexts, read_jsonl, read_split, vocabularies
-from bench.regression.judge import judge_gain
-from bench.regression.measures import compute_metrics, gain_over_mean, measure
+from bench.regression.evaluation import judge_gain
+from bench.regression.measures import compute_metrics, gain_over_mean, measure, metric_names
 from bench.regression.model_args import checked
-from bench.regression.preparation import read_rows
+from bench.regression.preparation import builder_for, problem_of, read_rows
 from bench.regression.scale import ScoreRange
-from bench.regression.shipped import SyntheticRubric, diabetes_text, synthetic_rubric
 from bench.regression.task import RegressionTask, TrainingSettings
+
+import_shipped()
+
+from shipped import diabetes, regression  # noqa: E402  the folder is imported as a user's is
+from shipped.regression import SyntheticRubric, diabetes_text, synthetic_rubric  # noqa: E402
 
 SCORES = ScoreRange(1, 6)
 
@@ -80,13 +84,11 @@ def test_rows_without_a_usable_score_are_left_out_and_counted():
         Given(*kept, *(row(key, score=s) for key, s in scores.items())), "train", SCORES
     )
     assert [(one.key, one.score, type(one.score)) for one in used] == [("a", 1.0, float), ("z", 6.0, float)]
-    assert excluded.to_record() == {
-        "rows": 7,
-        "reasons": {
-            "without a score": 1,
-            "with a score that is no number": 3,
-            "with a score outside 1 to 6": 3,
-        },
+    assert excluded.to_record().rows == 7
+    assert excluded.to_record().reasons == {
+        "without a score": 1,
+        "with a score that is no number": 3,
+        "with a score outside 1 to 6": 3,
     }
     assert "1 without a score (first: b), 3 with a score that is no number (first: c)" in excluded.sentence(
         "train"
@@ -126,19 +128,30 @@ def test_values_of_a_field_are_numbered_from_one():
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [('{"key": "a"', "JSONDecodeError"), ('{"key": "a", "text": "t"}', "'score'"), ("[1]", "TypeError")],
+    [
+        ('{"key": "a"', "this is not JSON.*expected one object to a line"),
+        ('{"key": "a", "text": "t"}', "found no score, expected an object with key, text, score"),
+        ("[1]", "found a list, expected an object"),
+    ],
 )
 def test_line_that_is_no_row_is_named(tmp_path, line, message):
     file = tmp_path / "rows.jsonl"
     file.write_text('{"key": 1, "text": "t", "score": null}\n\n' + line + "\n")
-    with pytest.raises(
-        TuningProblem, match=f"rows.jsonl, line 3: .*{message}.*expected an object with key, text, score"
-    ):
+    with pytest.raises(TuningProblem, match=f"rows.jsonl, line 3: {message}") as raised:
         read_jsonl(file)
+    assert raised.value.reason_code == "data_failed"
     file.write_text(file.read_text().replace(line, ""))
     assert read_jsonl(file) == [ScoredText("1", "t", None)]
     with pytest.raises(TuningProblem, match="No such file"):
         read_jsonl(tmp_path / "nowhere.jsonl")
+
+
+def test_line_separator_inside_of_a_text_ends_no_line(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    text = "one\u2028two\u0085three"
+    line = json.dumps({"key": "a", "text": text, "score": 1}, ensure_ascii=False)
+    file.write_bytes(b"\xef\xbb\xbf" + f"{line}\r\n".encode())
+    assert read_jsonl(file) == [ScoredText("a", text, 1)]
 
 
 def test_control_learns_from_the_same_texts_with_each_others_scores():
@@ -157,15 +170,13 @@ def test_control_learns_from_the_same_texts_with_each_others_scores():
 
 
 def test_synthetic_rows_are_reproduced_and_scored_by_the_rubric(tmp_path, monkeypatch):
-    from bench.regression import shipped
-
-    monkeypatch.syspath_prepend(str(shipped._ROWS))
+    monkeypatch.syspath_prepend(str(regression.ROWS))
     import make_scored_texts
 
     make_scored_texts.write(tmp_path)
     for part in ("train", "evaluation"):
         name = f"synthetic_rubric.{part}.jsonl"
-        assert (tmp_path / name).read_bytes() == (shipped._ROWS / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (regression.ROWS / name).read_bytes()
         assert all(json.loads(line)["synthetic"] for line in (tmp_path / name).read_text().splitlines())
     openings = {
         sentence.split("{")[0].split(",")[0].rstrip(".!"): kind
@@ -188,7 +199,7 @@ def test_no_evaluation_row_is_a_training_row():
         assert rows.warnings() == []
         keys = [{one.key for one in rows.used[split]} for split in ("train", "evaluation")]
         assert not keys[0] & keys[1]
-        assert [one.to_record()["rows"] for one in rows.excluded.values()] == [0, 0]
+        assert [one.to_record().rows for one in rows.excluded.values()] == [0, 0]
 
 
 def test_texts_that_are_in_both_splits_are_warned_of():
@@ -198,9 +209,7 @@ def test_texts_that_are_in_both_splits_are_warned_of():
 
 
 def test_rubric_by_hand(monkeypatch):
-    from bench.regression import shipped
-
-    monkeypatch.syspath_prepend(str(shipped._ROWS))
+    monkeypatch.syspath_prepend(str(regression.ROWS))
     from make_scored_texts import Counter, score
 
     kinds = Counter(position=1, reason=3, example=2, figure=1, reply=1, conclusion=1, aside=1)
@@ -297,6 +306,35 @@ def test_task_that_no_case_can_be_made_of_is_refused(changes, message):
         RegressionTask("notes", "encoder", SCORES, **changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "model_args", "training_args", "message"),
+    [
+        ({"dataset": "diabets"}, {}, {}, "no dataset of scored texts is named 'diabets'; nearest: diabetes"),
+        ({"model": "encodr"}, {}, {}, "no regression model is named 'encodr'; nearest: encoder"),
+        ({}, {"dropuot": "0.2"}, {}, "no argument of model encoder is named 'dropuot'; nearest: dropout"),
+        ({}, {"dropout": "much"}, {}, "found 'much', expected a number"),
+        ({}, {}, {"num_train_epoch": "1"}, "no training setting is named 'num_train_epoch'"),
+        (
+            {"model_args": {}}, {}, {},
+            "found no argument of model encoder named encoder, expected one; give it in the task's model_args, or with "
+            "--model-args encoder=...",
+        ),
+    ],
+)  # fmt: skip
+def test_problem_that_is_known_before_anything_is_loaded_has_one_reason_code(
+    changes, model_args, training_args, message
+):
+    task = replace(diabetes_text(), **changes)
+    assert message in problem_of(task, model_args, training_args)
+    assert problem_of(diabetes_text(), {"dropout": "0.2"}, {"num_train_epochs": "1"}) is None
+    if not training_args:
+        use = read_rows if "dataset" in changes else builder_for
+        with pytest.raises(TuningProblem) as raised:
+            use(task, 0 if use is read_rows else model_args)
+        assert raised.value.reason_code == "task_invalid"
+        assert message in str(raised.value)
+
+
 def test_settings_are_those_of_transformers():
     ensure_torchvision()
     from transformers import TrainingArguments
@@ -320,6 +358,12 @@ def test_metrics_are_those_of_the_library_on_the_real_range():
     assert found["qwk"].value == pytest.approx(kappa.value)
     assert found["qwk"].low == pytest.approx(kappa.low)
     assert "qwk" not in measure(GOLD, NEAR, SCORES, None, seed=3)
+    assert (
+        [estimate.metric for estimate in found.values()]
+        == list(found)
+        == list(metric_names(synthetic_rubric()))
+    )
+    assert list(metric_names(diabetes_text())) == list(measure(GOLD, NEAR, SCORES, None, seed=3))
 
 
 def test_kappa_rounds_to_the_labels_of_a_range_that_starts_between_them():
@@ -353,15 +397,30 @@ def test_gain_is_the_difference_of_both_errors_resampled_together():
     assert perfect.low > 0
 
 
-def test_gate_rejects_the_mean_itself_and_whatever_is_not_clearly_better():
+def verdict_of(gold, prediction):
+    found = judge_gain(gain_over_mean(gold, prediction, seed=0), with_interval("rmse", gold, prediction, 0))
+    return found.verdict, found.reason_code, found.reason
+
+
+def test_gate_rejects_what_is_worse_than_the_mean_and_passes_what_is_better():
     rng = np.random.default_rng(0)
     gold = 100 + rng.normal(size=200)
-    for prediction in (np.full(200, 100.0), 100 + rng.normal(size=200) * 0.05, 100 + rng.normal(size=200)):
-        gain = gain_over_mean(gold, prediction, seed=0)
-        verdict = judge_gain(gain, with_interval("rmse", gold, prediction, 0))
-        assert (verdict.verdict, verdict.reason_code) == ("fail", "baseline_not_beaten")
-    halfway = 100 + (gold - 100) * 0.5
-    assert judge_gain(gain_over_mean(gold, halfway, seed=0), with_interval("rmse", gold, halfway, 0)).holds
+    for prediction in (np.full(200, 100.0), np.full(200, gold.mean()), 100 + rng.normal(size=200)):
+        verdict, code, reason = verdict_of(gold, prediction)
+        assert (verdict, code) == ("fail", "baseline_not_beaten")
+        assert "train longer or with other settings" in reason
+    assert verdict_of(gold, 100 + (gold - 100) * 0.5)[0] == "pass"
+
+
+def test_gate_decides_nothing_where_the_interval_of_the_gain_contains_zero():
+    rng = np.random.default_rng(0)
+    gold = 100 + rng.normal(size=200)
+    prediction = 100 + rng.normal(size=200) * 0.05
+    gain = gain_over_mean(gold, prediction, seed=0)
+    assert gain.low <= 0 <= gain.high
+    verdict, code, reason = verdict_of(gold, prediction)
+    assert (verdict, code) == ("inconclusive", "gain_undecided")
+    assert "above zero required: the interval contains the limit; evaluate more rows" in reason
 
 
 @given(st.floats(-1e6, 1e6), st.integers(0, 100))

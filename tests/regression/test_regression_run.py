@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +13,12 @@ from xml.etree import ElementTree
 
 import openpyxl
 import pytest
+from comparing import by_id, comparable, run_kind
 from pyarrow import parquet
-from suites import ROOT, Finished, own_cores, own_environment
+from suites import ROOT, Finished, own_environment
 
-from bench.regression.options import resolve
+from bench.core.errors import UsageProblem
+from bench.regression.options import RegressionOptions, resolve
 
 EXPECTED = {
     "notes": "passed",
@@ -30,37 +32,13 @@ EXPECTED = {
     "twice": "data_failed",
     "houseless": "data_failed",
     "half-points": "data_failed",
-    "no-dataset": "data_failed",
-    "no-model": "model_failed",
-    "no-argument": "model_failed",
+    "no-dataset": "task_invalid",
+    "no-model": "task_invalid",
+    "no-argument": "task_invalid",
     "no-encoder": "model_failed",
+    "unnamed-encoder": "task_invalid",
     "undefined": "task_invalid",
 }
-
-
-def run(directory: Path, *arguments: str) -> Finished:
-    command = [
-        "taskset", "--cpu-list", own_cores(arguments), sys.executable, "-m", "pytest",
-        str(ROOT / "cases/test_regression.py"), "-p", "no:cacheprovider", "--rootdir", str(ROOT),
-        "-c", str(ROOT / "pytest.ini"), "--work-dir", "out", *arguments,
-    ]  # fmt: skip
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=own_environment(),
-    )
-    latest = directory / "out/latest"
-    results = latest / "evaluation_results.json"
-    return Finished(
-        done.returncode,
-        done.stdout + done.stderr,
-        json.loads(results.read_text()) if results.is_file() else None,
-        latest.resolve(),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +52,14 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def parallel(folder) -> Finished:
     """All tasks of the folder on two workers."""
-    return run(
-        folder, "-n", "2", "--user-dir", "own_tasks", "--tables", "parquet,csv,xlsx", "--junitxml", "junit.xml", "-v"
+    return run_kind(
+        "regression", folder, "-n", "2", "--user-dir", "own_tasks", "--tables", "parquet,csv,xlsx", "--junitxml",
+        "junit.xml", "-v",
     )  # fmt: skip
 
 
-def records(finished: Finished) -> dict[str, dict]:
-    assert finished.results is not None, finished.output
-    return {record["id"]: record for record in finished.results["records"]}
-
-
-def comparable(record: dict) -> dict:
-    """Return a record without times and the place among the cases of its run."""
-    kept = {key: value for key, value in record.items() if key not in ("duration_s", "order")}
-    training = record["training"]
-    kept["training"] = training and {key: value for key, value in training.items() if key != "seconds"}
-    return kept
-
-
 def test_every_task_of_the_folder_gets_its_verdict_whatever_befalls_the_others(parallel):
-    found = records(parallel)
+    found = by_id(parallel)
     assert {name: record["reason_code"] for name, record in found.items()} == EXPECTED, parallel.output
     assert parallel.code == 1
     assert parallel.results["summary"]["controls"] == {"total": 2, "rejected": 1}
@@ -104,11 +70,12 @@ def test_every_task_of_the_folder_gets_its_verdict_whatever_befalls_the_others(p
     assert "nearest: notes" in found["no-dataset"]["reason"]
     assert "nearest: encoder" in found["no-model"]["reason"]
     assert "tasks.py:" in found["undefined"]["reason"]
+    assert "found no argument of model encoder named encoder" in found["unnamed-encoder"]["reason"]
     assert "Traceback" not in parallel.output
 
 
 def test_record_says_what_was_trained_on_what_and_how_well_it_predicts(parallel):
-    record = records(parallel)["notes"]
+    record = by_id(parallel)["notes"]
     assert record["data"]["label"] == "made-up notes of a test"
     assert record["data"]["rows"] == {"train": 64, "evaluation": 40}
     training = record["training"]
@@ -128,14 +95,14 @@ def test_record_says_what_was_trained_on_what_and_how_well_it_predicts(parallel)
 
 
 def test_constant_prediction_is_shown_with_its_reason(parallel):
-    metrics = records(parallel)["constant"]["metrics"]
+    metrics = by_id(parallel)["constant"]["metrics"]
     assert metrics["pearson"]["value"] is None
     assert "constant" in metrics["pearson"]["reason"]
     assert metrics["rmse"]["value"] > 0
 
 
 def test_rows_that_were_left_out_are_counted_and_shown(parallel):
-    record = records(parallel)["gaps"]
+    record = by_id(parallel)["gaps"]
     assert record["data"]["rows"] == {"train": 59, "evaluation": 35}
     assert record["data"]["left_out"]["evaluation"] == {
         "rows": 5,
@@ -151,9 +118,9 @@ def test_rows_that_were_left_out_are_counted_and_shown(parallel):
 
 
 def test_table_of_samples_is_the_same_in_each_format(parallel):
-    record = records(parallel)["notes"]
-    assert record["files"] == [f"results/notes/samples.{suffix}" for suffix in ("parquet", "csv", "xlsx")]
-    exact = parquet.read_table(parallel.directory / record["files"][0]).to_pylist()
+    record = by_id(parallel)["notes"]
+    assert record["files"] == {name: f"results/notes/samples.{name}" for name in ("parquet", "csv", "xlsx")}
+    exact = parquet.read_table(parallel.directory / record["files"]["parquet"]).to_pylist()
     assert list(exact[0]) == [
         "run", "task", "data", "split", "key", "gold", "raw", "prediction", "error", "text",
     ]  # fmt: skip
@@ -166,12 +133,12 @@ def test_table_of_samples_is_the_same_in_each_format(parallel):
         assert row["error"] == pytest.approx(row["prediction"] - row["gold"])
     rmse = (sum(row["error"] ** 2 for row in exact) / 40) ** 0.5
     assert record["score"]["value"] == pytest.approx(rmse)
-    with open(parallel.directory / record["files"][1], newline="") as file:
+    with open(parallel.directory / record["files"]["csv"], newline="") as file:
         rows = list(csv.DictReader(file))
     assert [
         {**row, **{name: float(row[name]) for name in ("gold", "raw", "prediction", "error")}} for row in rows
     ] == exact
-    sheet = openpyxl.load_workbook(parallel.directory / record["files"][2]).active
+    sheet = openpyxl.load_workbook(parallel.directory / record["files"]["xlsx"]).active
     header, *cells = ([cell.value for cell in row] for row in sheet.iter_rows())
     assert header == list(exact[0])
     assert [row[4] for row in cells] == [row["key"] for row in exact]
@@ -191,11 +158,13 @@ def test_junit_and_table_show_the_score(parallel, folder):
 
 def test_serial_run_gives_the_same_records_and_task_selects(parallel, folder):
     names = ("notes", "gaps", "constant", "diverging", "nots")
-    serial = run(folder, "--user-dir", "own_tasks", "--task", *names, "--tables", "parquet", "csv,xlsx")
-    found = records(serial)
+    serial = run_kind(
+        "regression", folder, "--user-dir", "own_tasks", "--task", *names, "--tables", "parquet", "csv,xlsx"
+    )
+    found = by_id(serial)
     assert list(found) == list(names)
     for name in names[:-1]:
-        assert comparable(found[name]) == comparable(records(parallel)[name])
+        assert comparable(found[name], "order") == comparable(by_id(parallel)[name], "order")
     assert found["nots"]["reason_code"] == "task_invalid"
     assert "no task is named 'nots'; nearest: notes" in found["nots"]["reason"]
 
@@ -216,13 +185,13 @@ def test_collecting_imports_no_framework(folder):
         cwd=ROOT,
         env=own_environment(),
     )
-    assert "16 tests collected" in done.stdout, done.stdout + done.stderr
+    assert "17 tests collected" in done.stdout, done.stdout + done.stderr
     assert "LOADED []" in done.stdout
 
 
 def test_folder_that_cannot_be_used_ends_the_run_before_it_begins(folder):
     (folder / "json").mkdir()
-    done = run(folder, "--user-dir", "json", "--collect-only")
+    done = run_kind("regression", folder, "--user-dir", "json", "--collect-only")
     assert done.code == 4
     assert "the module 'json' is there already" in done.output
     assert "Traceback" not in done.output
@@ -231,50 +200,43 @@ def test_folder_that_cannot_be_used_ends_the_run_before_it_begins(folder):
 def test_folder_without_a_task_is_told_of(folder):
     (folder / "taskless").mkdir()
     (folder / "taskless" / "__init__.py").write_text("# from . import tasks\n")
-    done = run(folder, "--user-dir", "taskless", "--collect-only", "-q")
+    done = run_kind("regression", folder, "--user-dir", "taskless")
     assert "taskless: no regression task is registered there" in done.output
     assert done.code == pytest.ExitCode.NO_TESTS_COLLECTED
-
-
-class Config:
-    """As much of pytest's configuration as options are resolved from."""
-
-    def __init__(self, directory: Path, **given) -> None:
-        self._given, self.invocation_params = given, SimpleNamespace(dir=directory)
-
-    def getoption(self, name: str):
-        return self._given.get(name, False if name == "save_model" else None)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"tables": ["parquet,xls"]}, "--tables xls: expected some of parquet, csv, xlsx"),
-        ({"finetune_from": "nowhere"}, "--finetune-from nowhere: no such folder"),
-        ({"resume": "nowhere"}, "--resume nowhere: no such folder"),
-        ({"resume": ".", "finetune_from": "."}, "--finetune-from and --resume: .*give one"),
-        ({"model_args": ["dropout"]}, "--model-args dropout: expected KEY=VALUE"),
-        ({"training_args": ["=3"]}, "--training-args =3: expected KEY=VALUE"),
+        ({"finetune_from": Path("nowhere")}, "--finetune-from nowhere: no such folder"),
+        ({"resume": Path("nowhere")}, "--resume nowhere: no such folder"),
+        ({"resume": ROOT, "finetune_from": ROOT}, "--finetune-from and --resume: found both, expected one"),
     ],
 )
-def test_option_that_cannot_be_used_names_itself(tmp_path, given, message):
-    with pytest.raises(pytest.UsageError, match=message):
-        resolve(Config(tmp_path, **given))
+def test_option_that_cannot_be_used_names_itself(given, message):
+    with pytest.raises(UsageProblem, match=re.escape(message)):
+        resolve(RegressionOptions(**given), SimpleNamespace())
 
 
-def test_options_are_resolved_from_where_pytest_was_started(tmp_path):
-    (tmp_path / "checkpoint").mkdir()
-    options = resolve(
-        Config(
-            tmp_path,
-            user_dir=["one,two", "three"],
-            task=["a", "b,a"],
-            model_args=["dropout=0.2", "encoder=a=b"],
-            finetune_from="checkpoint",
-        )
-    )
-    assert options.user_dirs == (tmp_path / "one", tmp_path / "two", tmp_path / "three")
-    assert options.tasks == ("a", "b")
-    assert options.model_args == {"dropout": "0.2", "encoder": "a=b"}
-    assert options.finetune_from == tmp_path / "checkpoint"
-    assert options.tables == ("parquet", "csv")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--tables", "parquet,xls"], "--tables xls: expected one of parquet, csv, xlsx"),
+        (["--model-args", "dropout"], "--model-args dropout: expected KEY=VALUE, such as dropout=0.2"),
+        (["--training-args", "=3"], "--training-args =3: expected KEY=VALUE, such as num_train_epochs=8"),
+    ],
+)
+def test_option_that_cannot_be_parsed_ends_the_run_before_it_begins(folder, given, message):
+    done = run_kind("regression", folder, *given)
+    assert done.code == 4
+    assert message in done.output
+
+
+def test_option_keeps_what_follows_the_first_equals_sign_and_tasks_are_named_once(folder):
+    done = run_kind(
+        "regression", folder, "--user-dir", "own_tasks", "--task", "no-encoder", "no-encoder,undefined", "--model-args",
+        "encoder=/no=where",
+    )  # fmt: skip
+    found = by_id(done)
+    assert list(found) == ["no-encoder", "undefined"]
+    assert "encoder=/no=where: no such folder" in found["no-encoder"]["reason"]

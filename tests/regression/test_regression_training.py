@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from comparing import comparable
 from safetensors.torch import load_file, save_file
+from shipped_code import SHIPPED, import_shipped
 
-from bench.core.case import RegressionCase
 from bench.core.errors import TuningProblem
+from bench.core.evaluation import RunContext
+from bench.core.requirement import check_requirements, parse_requirement
 from bench.machine.torchvision_shim import ensure_torchvision
-from bench.regression import cases  # noqa: F401  registers what ships
-from bench.regression.builder import TINY_ENCODER, EncoderBuilder
-from bench.regression.evaluation import RunSettings, TaskEvaluation
-from bench.regression.options import TuningOptions
+from bench.regression.builder import EncoderBuilder
+from bench.regression.case import RegressionCase
+from bench.regression.evaluation import RegressionEvaluation, Resources
+from bench.regression.options import RegressionOptions
 from bench.regression.scale import ScoreRange
 from bench.run.user_code import import_user_dir
 
@@ -24,7 +27,8 @@ ensure_torchvision()
 
 import torch  # noqa: E402
 
-OPTIONS = TuningOptions((), (), {}, {"num_train_epochs": "2"}, None, None, save_model=False, tables=("csv",))
+OPTIONS = RegressionOptions(training_args={"num_train_epochs": "2"})
+TINY_ENCODER = SHIPPED.parent / "zoo/tiny-encoder"
 STEPS = 4  # of an epoch: 64 notes in batches of 16
 SCORES = ScoreRange(1, 6)
 
@@ -32,6 +36,7 @@ SCORES = ScoreRange(1, 6)
 @pytest.fixture(scope="module", autouse=True)
 def notes():
     """The tasks of tests/regression_user_dir, trained on one thread."""
+    import_shipped()
     import_user_dir(Path(__file__).with_name("regression_user_dir"))
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -39,13 +44,19 @@ def notes():
     torch.set_num_threads(before)
 
 
-def evaluation(directory: Path, task: str = "notes", seed: int = 0, **options) -> TaskEvaluation:
-    settings = RunSettings(directory, seed, "cpu", replace(OPTIONS, **options))
-    return TaskEvaluation(RegressionCase(task, task), settings)
+def evaluation(directory: Path, task: str = "notes", seed: int = 0, **options) -> RegressionEvaluation:
+    context = RunContext(directory, directory, seed=seed)
+    return RegressionEvaluation(
+        RegressionCase(task, task), context, Resources(replace(OPTIONS, **options), ("csv",))
+    )
+
+
+def json_of(evaluation: RegressionEvaluation) -> dict:
+    return evaluation.record.to_json()
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory) -> TaskEvaluation:
+def first(tmp_path_factory) -> RegressionEvaluation:
     """A task trained for two epochs, its checkpoint kept."""
     done = evaluation(tmp_path_factory.mktemp("first"), save_model=True)
     done.trained = done.train()
@@ -55,21 +66,14 @@ def first(tmp_path_factory) -> TaskEvaluation:
 
 @pytest.fixture
 def checkpoint(first) -> Path:
-    return first._settings.directory / "results/notes" / f"checkpoint-{2 * STEPS}"
-
-
-def comparable(record: dict) -> dict:
-    """Return a record without times and what names the run."""
-    kept = {key: value for key, value in record.items() if key not in ("duration_s", "files")}
-    kept["training"] = {key: value for key, value in record["training"].items() if key != "seconds"}
-    return kept
+    return first.context.directory / "results/notes" / f"checkpoint-{2 * STEPS}"
 
 
 # How it starts
 
 
 def test_finetuning_starts_anew_from_weights_and_resuming_goes_on(first, checkpoint, tmp_path):
-    assert first.record["training"]["started_from"] == "pretrained tiny-encoder"
+    assert first.record.body.training.started_from == "pretrained tiny-encoder"
     assert (first.trained.first_step, first.trained.steps) == (0, 2 * STEPS)
 
     finetuned = evaluation(tmp_path / "finetuned", finetune_from=checkpoint)
@@ -77,8 +81,8 @@ def test_finetuning_starts_anew_from_weights_and_resuming_goes_on(first, checkpo
     assert (trained.first_step, trained.steps, trained.epochs) == (0, 2 * STEPS, 2.0)
     assert trained.learning_rates == first.trained.learning_rates
     assert finetuned._fit._trainer.losses[0] < first._fit._trainer.losses[0] / 2
-    assert finetuned.record["training"]["started_from"] == f"finetuned-from {checkpoint}"
-    assert finetuned.record["training"]["missing"] == finetuned.record["training"]["unused"] == 0
+    assert finetuned.record.body.training.started_from == f"finetuned-from {checkpoint}"
+    assert finetuned.record.body.training.missing == finetuned.record.body.training.unused == 0
 
     resumed = evaluation(tmp_path / "resumed", resume=checkpoint, training_args={"num_train_epochs": "3"})
     trained = resumed.train()
@@ -86,7 +90,7 @@ def test_finetuning_starts_anew_from_weights_and_resuming_goes_on(first, checkpo
     # The last rate of the checkpoint's schedule, which had ended, then the rates of the longer one: no warm-up again.
     longer = [1.5e-3 * (3 * STEPS - step) / 10 for step in range(2 * STEPS + 1, 3 * STEPS)]
     assert trained.learning_rates == pytest.approx([0.0, *longer])
-    assert resumed.record["training"]["started_from"] == f"resumed {checkpoint}"
+    assert resumed.record.body.training.started_from == f"resumed {checkpoint}"
 
 
 def test_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path):
@@ -103,8 +107,8 @@ def test_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path):
     )
     rest.train()
     rest.evaluate()
-    assert rest.record["metrics"] == whole.record["metrics"]
-    assert rest.record["training"]["steps"] == whole.record["training"]["steps"]
+    assert rest.record.metrics == whole.record.metrics
+    assert rest.record.body.training.steps == whole.record.body.training.steps
 
 
 def test_complete_checkpoint_is_not_trained_further_and_says_so(first, checkpoint, tmp_path):
@@ -113,25 +117,25 @@ def test_complete_checkpoint_is_not_trained_further_and_says_so(first, checkpoin
     resumed.evaluate()
     assert trained.learning_rates == []
     assert trained.steps == 2 * STEPS
-    assert resumed.record["metrics"] == first.record["metrics"]
-    assert any("no step was taken" in warning for warning in resumed.record["warnings"])
+    assert resumed.record.metrics == first.record.metrics
+    assert any("no step was taken" in warning for warning in resumed.record.warnings)
 
 
 def test_encoder_alone_can_be_finetuned_from_and_what_it_lacks_is_named(tmp_path):
     finetuned = evaluation(tmp_path, finetune_from=TINY_ENCODER, model_args={"pretrained": "false"})
     finetuned.train()
-    training = finetuned.record["training"]
+    training = json_of(finetuned)["training"]
     assert training["missing_keys"] == ["extra.house.weight", "head.bias", "head.weight"]
     assert all("predictions" in name for name in training["unused_keys"])
     finetuned.evaluate()
-    assert any("3 weights are not there" in warning for warning in finetuned.record["warnings"])
+    assert any("3 weights are not there" in warning for warning in finetuned.record.warnings)
 
 
 def test_categories_keep_what_was_learnt_of_them_whatever_their_place(first, checkpoint):
     from bench.regression.training import finetune_from
 
     learnt = load_file(checkpoint / "model.safetensors")["extra.house.weight"]
-    model = EncoderBuilder().build({"house": {"blue": 1, "green": 2, "red": 3}}, SCORES)
+    model = EncoderBuilder(str(TINY_ENCODER)).build({"house": {"blue": 1, "green": 2, "red": 3}}, SCORES)
     fresh = model.extra["house"].weight.detach().clone()
     finetune_from(model, checkpoint)
     found = model.extra["house"].weight
@@ -178,7 +182,7 @@ def test_resuming_needs_a_checkpoint_of_the_same_task(checkpoint, tmp_path):
 def test_weights_in_shards_are_read(first, checkpoint, tmp_path):
     from bench.regression.training import read_weights
 
-    model = EncoderBuilder().build({}, SCORES)
+    model = EncoderBuilder(str(TINY_ENCODER)).build({}, SCORES)
     model.save_pretrained(tmp_path, max_shard_size="500KB")
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
     assert read_weights(tmp_path).keys() == model.state_dict().keys()
@@ -212,7 +216,7 @@ def test_nothing_is_kept_or_printed_unless_asked_for(tmp_path, capfd):
     done.train()
     done.evaluate()
     assert [path.name for path in (tmp_path / "results/notes").iterdir()] == ["samples.csv"]
-    assert done.record["files"] == ["results/notes/samples.csv"]
+    assert done.record.files == {"csv": "results/notes/samples.csv"}
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
 
@@ -221,11 +225,29 @@ def test_same_seed_gives_the_same_record_and_another_seed_another(first, tmp_pat
     again = evaluation(tmp_path / "again", save_model=True)
     again.train()
     again.evaluate()
-    assert comparable(again.record) == comparable(first.record)
+    assert comparable(json_of(again)) == comparable(json_of(first))
+    assert again.record.files.keys() == {f"checkpoint-{2 * STEPS}", "csv"}
     other = evaluation(tmp_path / "other", seed=1)
     other.train()
     other.evaluate()
-    assert other.record["metrics"] != first.record["metrics"]
+    assert other.record.metrics != first.record.metrics
+
+
+def test_requirement_of_the_command_line_is_a_gate_of_its_own(tmp_path):
+    asked = [
+        parse_requirement(text, ("regression",)) for text in ("regression:notes.rmse<=0.01", "pearson>=-1")
+    ]
+    case = RegressionCase("notes", "notes", metrics=("pearson", "rmse"))
+    check_requirements(asked, [case])
+    context = RunContext(tmp_path, tmp_path, requirements=tuple(asked))
+    found = RegressionEvaluation(case, context, Resources(OPTIONS, ("csv",)))
+    outcome = found.run()
+    assert {name: verdict.reason_code for name, verdict in outcome if name != "gain"} == {
+        "required regression:notes.rmse<=0.01": "requirement_missed",
+        "required pearson>=-1": "passed",
+    }
+    assert not outcome.holds
+    assert found.record.verdict == "fail"
 
 
 # What ends it
@@ -256,7 +278,7 @@ def test_fault_is_found_where_it_arises(tmp_path, name, code, message):
     verdict = found.verdict()
     assert (verdict.verdict, verdict.reason_code) == ("error", code), verdict.reason
     assert message in verdict.reason
-    assert found.record["reason_code"] == code
+    assert found.record.reason_code == code
 
 
 def test_texts_that_are_cut_are_warned_of(tmp_path):
@@ -266,7 +288,7 @@ def test_texts_that_are_cut_are_warned_of(tmp_path):
     for split, count in (("train", 64), ("evaluation", 40)):
         assert any(
             warning == f"{split} texts that reach max_length=5 and are not read beyond: {count}"
-            for warning in cut.record["warnings"]
+            for warning in cut.record.warnings
         )
 
 
@@ -292,7 +314,7 @@ def test_training_setting_that_cannot_be_used_is_named(tmp_path, settings, messa
 def test_dataset_whose_code_raises_is_blamed(tmp_path, monkeypatch, method):
     from bench.regression.registry import DATASETS
 
-    monkeypatch.setattr(DATASETS["notes"].made, method, lambda *arguments: 1 / 0)
+    monkeypatch.setattr(DATASETS["notes"], method, lambda *arguments: 1 / 0)
     with pytest.raises(TuningProblem, match=rf"{method}\(\) raised ZeroDivisionError") as raised:
         evaluation(tmp_path).train()
     assert raised.value.reason_code == "data_failed"
@@ -301,7 +323,7 @@ def test_dataset_whose_code_raises_is_blamed(tmp_path, monkeypatch, method):
 def test_own_tokenization_and_collator_are_what_the_model_sees(tmp_path, monkeypatch):
     from bench.regression.registry import DATASETS
 
-    notes, seen = DATASETS["notes"].made, []
+    notes, seen = DATASETS["notes"], []
 
     def encode(self, row, tokenizer, max_length):
         return dict(tokenizer(f"{row.fields['house']}: {row.text}"))
@@ -378,7 +400,7 @@ def test_any_encoder_will_do(tmp_path, kind, pretrained):
 
 
 def test_encoder_without_some_of_its_weights_is_refused(tmp_path):
-    model = EncoderBuilder().build({}, SCORES)
+    model = EncoderBuilder(str(TINY_ENCODER)).build({}, SCORES)
     state = {name: value for name, value in model.encoder.state_dict().items() if "layer.1" not in name}
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
     for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
@@ -388,8 +410,8 @@ def test_encoder_without_some_of_its_weights_is_refused(tmp_path):
 
 
 def test_padding_does_not_change_predictions():
-    model = EncoderBuilder().build({}, SCORES).eval()
-    tokenizer = EncoderBuilder().tokenizer()
+    model = EncoderBuilder(str(TINY_ENCODER)).build({}, SCORES).eval()
+    tokenizer = EncoderBuilder(str(TINY_ENCODER)).tokenizer()
     short = tokenizer("trees park", return_tensors="pt")
     padded = tokenizer("trees park", padding="max_length", max_length=40, return_tensors="pt")
     with torch.inference_mode():
@@ -404,7 +426,7 @@ def test_batch_is_padded_to_its_longest_row_and_rows_stay_as_they_are():
         {"input_ids": [1, 2], "attention_mask": [1, 1], "extra_ids": [0], "labels": 1.0},
     ]
     before = json.dumps(rows)
-    batch = PaddingCollator(EncoderBuilder().tokenizer())(rows)
+    batch = PaddingCollator(EncoderBuilder(str(TINY_ENCODER)).tokenizer())(rows)
     assert json.dumps(rows) == before
     assert batch["input_ids"].tolist() == [[1, 7, 2], [1, 2, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]

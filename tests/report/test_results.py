@@ -1,24 +1,24 @@
-"""Results of a run: the counts, and the JSON file that is complete after every case."""
+"""Results of a run: the counts, and the JSON file that is valid after every case."""
 
 import itertools
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import case, record
+from toys import record, toy_kind
 
-from bench.acceleration.samples import write_samples
-from bench.core.case import AccelerationCase
-from bench.core.record import SCHEMA_VERSION, VERDICTS
+from bench.core.record import SCHEMA_VERSION
+from bench.core.verdict import VERDICTS
 from bench.report.results import ResultsFile, summarize
+
+KINDS = {"toy": toy_kind()}
 
 
 @pytest.fixture
 def results(tmp_path):
-    return ResultsFile(tmp_path / "evaluation_results.json", {"id": "run", "seed": 7})
+    return ResultsFile(tmp_path / "evaluation_results.json", {"id": "run", "seed": 7}, KINDS)
 
 
 def written(results):
@@ -37,19 +37,19 @@ def test_every_verdict_is_counted_in_its_place():
     assert summary["pass_rate"] == 5 / 14
 
 
-@given(st.lists(st.tuples(st.sampled_from(VERDICTS), st.sampled_from(["hard", "easy"]), st.booleans())))
-def test_counts_add_up_and_controls_are_counted_apart(kinds):
+@given(st.lists(st.tuples(st.sampled_from(VERDICTS), st.sampled_from(["red", "blue"]), st.booleans())))
+def test_counts_add_up_and_controls_are_counted_apart(toys):
     records = [
-        record(verdict, number, difficulty=difficulty, expect="crashed" if control else None)
-        for number, (verdict, difficulty, control) in enumerate(kinds)
+        record(verdict, number, colour=colour, expect="crashed" if control else None)
+        for number, (verdict, colour, control) in enumerate(toys)
     ]
-    summary = summarize(records)
-    tasks = [kind for kind in kinds if not kind[2]]
+    summary = summarize(records, KINDS.values())
+    tasks = [toy for toy in toys if not toy[2]]
     counted = sum(summary[key] for key in ("passed", "failed", "inconclusive", "errors", "skipped"))
     assert counted == summary["total"] == len(tasks)
-    assert summary["controls"]["total"] == len(kinds) - len(tasks)
-    assert summary["controls"]["rejected"] == sum(v == "pass" and c for v, _, c in kinds)
-    assert summary["hard"]["total"] == sum(difficulty == "hard" for _, difficulty, _ in tasks)
+    assert summary["controls"]["total"] == len(toys) - len(tasks)
+    assert summary["controls"]["rejected"] == sum(v == "pass" and c for v, _, c in toys)
+    assert summary["red"] == sum(colour == "red" for _, colour, _ in tasks)
     assert summary["pass_rate"] is None or 0 <= summary["pass_rate"] <= 1
 
 
@@ -64,26 +64,8 @@ def test_what_was_not_decided_is_no_pass(verdict):
     assert summarize([record(verdict)])["pass_rate"] == 0.0
 
 
-def test_levels_are_counted_each_for_itself_and_all_are_named():
-    records = [record("pass", 1, level="L1"), record("fail", 2, level="L1"), record("pass", 3, level="L4")]
-    levels = summarize([*records, record("pass", 4), record("pass", 5, level="L1", expect="crashed")])[
-        "levels"
-    ]
-    assert levels == {
-        "L1": {"total": 2, "passed": 1},
-        "L2": {"total": 0, "passed": 0},
-        "L3": {"total": 0, "passed": 0},
-        "L4": {"total": 1, "passed": 1},
-        "L5": {"total": 0, "passed": 0},
-    }
-
-
-def test_achievement_is_the_mean_over_tasks_that_have_one():
-    hard = [
-        record("pass", n, achievement=rate, difficulty="hard") for n, rate in enumerate((1.0, 0.5, 0.0, None))
-    ]
-    assert summarize(hard)["hard"] == {"total": 4, "achievement_rate": 0.5}
-    assert summarize(hard[3:])["hard"] == {"total": 1, "achievement_rate": None}
+def test_what_a_kind_adds_is_there_without_its_records_too():
+    assert summarize([], KINDS.values())["red"] == 0
 
 
 # The file
@@ -91,12 +73,12 @@ def test_achievement_is_the_mean_over_tasks_that_have_one():
 
 def test_file_is_complete_after_every_record(results):
     for number in range(3):
-        results.add(f"case{number}", record("pass", number))
+        results.add(f"case{number}", record("pass", number).to_json())
         content = written(results)
         assert list(content) == ["schema_version", "run", "summary", "records"]
         assert (content["schema_version"], content["run"]) == (SCHEMA_VERSION, {"id": "run", "seed": 7})
-        assert content["summary"] == summarize(content["records"])
-        assert content["records"] == results.ordered()
+        assert content["summary"] == summarize(results.ordered(), KINDS.values())
+        assert content["records"] == [entry.to_json() for entry in results.ordered()]
         assert len(content["records"]) == number + 1
 
 
@@ -109,17 +91,17 @@ def test_order_of_records_does_not_depend_on_their_arrival(tmp_path):
     arrivals = [("a", 2), ("b", 0), ("c", 1), ("d", 1)]
     texts = set()
     for index, order in enumerate(itertools.permutations(arrivals)):
-        results = ResultsFile(tmp_path / f"{index}.json", {})
+        results = ResultsFile(tmp_path / f"{index}.json", {}, KINDS)
         for nodeid, number in order:
-            results.add(nodeid, record("pass", number) | {"id": nodeid})
-        assert [entry["id"] for entry in results.ordered()] == ["b", "c", "d", "a"]
+            results.add(nodeid, record("pass", number).to_json() | {"id": nodeid})
+        assert [entry.id for entry in results.ordered()] == ["b", "c", "d", "a"]
         texts.add(results.path.read_text())
     assert len(texts) == 1
 
 
 def test_later_record_of_a_case_takes_the_place_of_the_earlier(results):
-    results.add("case", record("pass"))
-    results.add("case", record("fail"))
+    results.add("case", record("pass").to_json())
+    results.add("case", record("fail").to_json())
     assert [entry["verdict"] for entry in written(results)["records"]] == ["fail"]
 
 
@@ -131,19 +113,14 @@ def test_run_that_json_cannot_hold_is_refused(results):
 
 
 def test_missing_is_null(results):
-    results.add("case", record("error"))
+    results.add("case", record("error").to_json())
     (entry,) = written(results)["records"]
-    assert entry["achievement_rate"] is None
-    assert entry["duration_s"] is None
-    for name in ("speedup", "latency", "quality"):
-        assert {entry[name][key] for key in ("low", "high")} == {None}
-    text = results.path.read_text()
-    assert '"value": null' in text
-    assert "NaN" not in text
+    assert {entry[key] for key in ("achievement_rate", "duration_s", "score", "fun")} == {None}
+    assert "NaN" not in results.path.read_text()
 
 
 def test_file_is_replaced_whole_and_nothing_is_left_beside_it(results, monkeypatch):
-    results.add("first", record("pass", 1))
+    results.add("first", record("pass", 1).to_json())
     before, replaced = results.path.read_text(), []
     replace = Path.replace
 
@@ -155,35 +132,14 @@ def test_file_is_replaced_whole_and_nothing_is_left_beside_it(results, monkeypat
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", watched)
-    results.add("second", record("pass", 2))
+    results.add("second", record("pass", 2).to_json())
     assert replaced == [results.path]
     assert list(results.path.parent.iterdir()) == [results.path]
 
 
 def test_record_that_json_cannot_hold_is_refused_and_harms_no_other(results):
-    results.add("first", record("pass", 1))
+    results.add("first", record("pass", 1).to_json())
     with pytest.raises(ValueError, match="not JSON compliant"):
-        results.add("bad", record("pass", 2) | {"duration_s": float("nan")})
-    results.add("third", record("pass", 3))
-    assert [entry["prompt_id"] for entry in written(results)["records"]] == [1, 3]
-
-
-@dataclass
-class Evaluated:
-    case: AccelerationCase
-    record: dict
-    samples_log: list = field(default_factory=list)
-
-
-def test_samples_and_record_lie_under_the_model_of_the_id(tmp_path):
-    rows = [{"prompt": "a", "seed": 1}, {"prompt": "ü", "seed": 2}]
-    write_samples(tmp_path, Evaluated(case(), record(), rows))
-    lines = (tmp_path / "predictions/sd/medium-sd-all-1.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == rows
-    assert json.loads((tmp_path / "results/sd/medium-sd-all-1.json").read_text()) == record()
-
-
-def test_case_without_samples_has_its_record_only(tmp_path):
-    write_samples(tmp_path, Evaluated(case(id="alone"), record()))
-    found = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
-    assert found == ["results/unknown/alone.json"]
+        results.add("bad", record("pass", 2).to_json() | {"duration_s": float("nan")})
+    results.add("third", record("pass", 3).to_json())
+    assert [entry["order"] for entry in written(results)["records"]] == [1, 3]

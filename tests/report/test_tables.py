@@ -1,49 +1,55 @@
 """What a person sees of a run: tables on the terminal, and the summary for a CI page."""
 
 import re
+from pathlib import Path
 
 import pytest
-from records import measured, record
+from toys import record, toy_kind
 
+from bench.core.kind import Finish
 from bench.report.layout import aligned, table
 from bench.report.markdown import markdown, write_step_summary
-from bench.report.results import ResultsFile, summarize
-from bench.report.tables import case_row, control_line, group_rows
+from bench.report.results import ResultsFile, control_note
+from bench.report.tables import case_row, figures, finished_kinds, sections
 from bench.report.terminal import warnings, write_summary
+
+KINDS = {"toy": toy_kind()}
 
 
 @pytest.fixture
 def results(tmp_path):
-    return ResultsFile(tmp_path / "evaluation_results.json", {"id": "run", "seed": 7})
+    return ResultsFile(tmp_path / "evaluation_results.json", {"id": "run", "seed": 7}, KINDS)
+
+
+def sections_of(results):
+    def finish(kind, records):
+        return Finish(Path(), records, None, None)
+
+    return sections(finished_kinds(results.ordered(), KINDS, finish))
 
 
 # Tables
 
 
-def test_groups_have_a_row_each_where_they_have_tasks():
-    records = [
-        record("pass", 1, difficulty="hard", level="L4", achievement=0.5),
-        record("fail", 2, difficulty="hard", achievement=0.0),
-        record("skip", 3, difficulty="easy"),
-        record("pass", 4, difficulty="hard", expect="crashed"),
-    ]
-    assert group_rows(records) == [
-        ("easy", "1", "0", "-", "0", "0", "0", "1", "-"),
-        ("hard", "2", "1", "50 %", "1", "0", "0", "0", "0.25"),
-        ("L4", "1", "1", "100 %", "0", "0", "0", "0", "0.50"),
-        ("all", "3", "1", "50 %", "1", "0", "0", "1", "0.25"),
-    ]
-
-
-def test_controls_have_a_line_only_where_there_are_any():
-    assert control_line(summarize([record()])) is None
-    line = control_line(summarize([record("pass", 1, expect="crashed"), record("fail", 2, expect="crashed")]))
-    assert line.startswith("controls: 1 of 2 rejected")
+def test_controls_have_a_note_only_where_there_are_any():
+    assert control_note([record()]) == []
+    (note,) = control_note([record("pass", 1, expect="crashed"), record("fail", 2, expect="crashed")])
+    assert note.startswith("controls: 1 of 2 rejected")
 
 
 def test_row_of_a_case_shows_what_was_measured_and_a_dash_for_the_rest():
-    assert case_row(measured(required_speedup=2.0))[1:3] == ("pass", "1.50x [1.25, 1.75], loss 1.2 %")
+    measured = record()
+    measured.headline = "fun 0.5"
+    assert case_row(measured) == ("toy-1", "pass", "fun 0.5", "because")
     assert case_row(record("error"))[2] == "-"
+
+
+def test_figures_name_the_reason_unless_it_passed():
+    failed = record("fail")
+    assert figures(failed) == "score_missed"
+    failed.headline = "fun 0.5"
+    assert figures(failed) == "fun 0.5, score_missed"
+    assert figures(record()) == ""
 
 
 def test_columns_of_the_terminal_are_aligned():
@@ -62,17 +68,20 @@ class Terminal:
 
 
 def test_terminal_names_controls_warnings_unrun_cases_and_the_file(results):
-    unrun = record("error", 2) | {"reason_code": "not_run"}
-    results.add("one", record("pass", 1) | {"warnings": ["a speedup of 12.0x is rarely real"]})
-    results.add("two", unrun)
-    results.add("three", record("fail", 3, expect="crashed"))
+    unrun = record("error", 2)
+    unrun.reason_code = "not_run"
+    warned = record("pass", 1)
+    warned.warnings.append("this is too much fun")
+    results.add("one", warned.to_json())
+    results.add("two", unrun.to_json())
+    results.add("three", record("fail", 3, expect="crashed").to_json())
     terminal = Terminal()
-    write_summary(terminal, results)
+    write_summary(terminal, results, sections_of(results))
     shown = "\n".join(terminal.lines)
-    assert re.search(r"^all +2 +1 +50 %", shown, re.MULTILINE)
+    assert re.search(r"^toy-1 +pass$", shown, re.MULTILINE)
     assert "controls: 0 of 1 rejected" in shown
     assert "1 collected cases were not run" in shown
-    assert "warning: medium-sd-all-1: a speedup of 12.0x" in shown
+    assert "warning: toy-1: this is too much fun" in shown
     assert terminal.lines[-1] == f"results: {results.path}"
     assert warnings([unrun]) == []
 
@@ -99,33 +108,33 @@ def test_line_break_in_a_reason_does_not_end_the_row():
 
 
 def test_markdown_shows_groups_controls_and_what_did_not_pass(results):
-    results.add("one", measured(number=1))
-    results.add("two", record("fail", 2, reason="misses | the limit"))
-    results.add("three", record("skip", 3))
-    results.add("four", record("pass", 4, expect="crashed"))
-    text = markdown(results)
-    assert "| all | 3 | 1 | 50 % |" in text
+    results.add("one", record("pass", 1).to_json())
+    results.add("two", record("fail", 2, reason="misses | the limit").to_json())
+    results.add("three", record("skip", 3).to_json())
+    results.add("four", record("pass", 4, expect="crashed").to_json())
+    text = markdown(results, sections_of(results))
+    assert "| toy-1 | pass |" in text
     assert "controls: 1 of 1 rejected" in text
     rejected = text.partition("### Not passed")[2]
-    assert "medium-sd-all-2" in rejected
+    assert "toy-2" in rejected
     assert "misses \\| the limit" in rejected
     for number in (1, 3, 4):
-        assert f"medium-sd-all-{number}" not in rejected
+        assert f"toy-{number}" not in rejected
 
 
 def test_markdown_of_a_run_without_a_failure_has_no_section_for_them(results):
-    results.add("one", record("pass"))
-    assert "Not passed" not in markdown(results)
+    results.add("one", record("pass").to_json())
+    assert "Not passed" not in markdown(results, sections_of(results))
 
 
 def test_summary_is_appended_for_the_ci_page_and_written_beside_the_results(results, tmp_path):
-    results.add("one", record("fail", reason="2 × slower"))
+    results.add("one", record("fail", reason="2 × slower").to_json())
     page = tmp_path / "page.md"
     page.write_text("what was there\n")
-    write_step_summary(results, {"GITHUB_STEP_SUMMARY": str(page)})
-    write_step_summary(results, {"GITHUB_STEP_SUMMARY": ""})
-    write_step_summary(results, {})
-    text = markdown(results)
+    write_step_summary(results, sections_of(results), {"GITHUB_STEP_SUMMARY": str(page)})
+    write_step_summary(results, sections_of(results), {"GITHUB_STEP_SUMMARY": ""})
+    write_step_summary(results, sections_of(results), {})
+    text = markdown(results, sections_of(results))
     assert "2 × slower" in text
     assert page.read_text(encoding="utf-8") == "what was there\n" + text
     assert (tmp_path / "summary.md").read_text(encoding="utf-8") == text

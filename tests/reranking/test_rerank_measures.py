@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 
 import numpy as np
 import pytest
 
 from bench.core.errors import TuningProblem
-from bench.core.gate import judge_gain, judge_limit
+from bench.core.estimate import Estimate
+from bench.core.gate import Limit, gate
 from bench.metrics import ranking
 from bench.metrics.ranking.random_order import EXPECTATIONS, expected_values
 from bench.metrics.regression import RegressionMetric, with_interval
-from bench.reranking.measures import NAMES, join, measure
+from bench.reranking.evaluation import judge_gain
+from bench.reranking.measures import NAMES, check_metric, join, measure, metric_names
 from bench.reranking.queries import QuerySet, read_jsonl
 from bench.statistics.bootstrap import mean_intervals
 
@@ -94,27 +97,62 @@ def test_a_constant_ranker_does_not_profit_and_a_good_one_does():
     sizes = rng.integers(3, 20, 60)
     qrels = {f"q{i}": {f"d{j}": float(j == 0) for j in range(n)} for i, n in enumerate(sizes)}
     constant = measure({query: dict.fromkeys(documents, 1.0) for query, documents in qrels.items()}, qrels)
-    assert constant.record["gain"]["high"] < 0
-    assert judge_gain(constant.record["gain"]).reason_code == "baseline_not_beaten"
-    assert constant.record["queries"]["tied_candidates"] == sizes.sum()
+    assert constant.gain.high < 0
+    verdict = judge_gain(constant.gain)
+    assert (verdict.verdict, verdict.reason_code) == ("fail", "baseline_not_beaten")
+    assert constant.queries.tied_candidates == sizes.sum()
     good = measure({query: {d: -int(d[1:]) for d in documents} for query, documents in qrels.items()}, qrels)
-    assert judge_gain(good.record["gain"]).holds
-    assert good.record["score"]["value"] == 1.0
-    assert tuple(good.record["metrics"]) == NAMES
+    assert judge_gain(good.gain).holds
+    assert good.score.value == 1.0
+    assert tuple(good.metrics) == NAMES
+    assert all(metric.metric == name for name, metric in good.metrics.items())
+    assert good.metrics["mrr@10"].value == good.score.value
+    assert good.gain.value == pytest.approx(good.score.value - good.gain.expected)
+
+
+def test_a_guess_is_undecided_since_its_interval_contains_zero():
+    rng = np.random.default_rng(0)
+    qrels = {
+        f"q{i}": {f"d{j}": float(j == 0) for j in range(n)} for i, n in enumerate(rng.integers(3, 20, 60))
+    }
     noise = measure(
         {query: {d: rng.random() for d in documents} for query, documents in qrels.items()}, qrels
     )
-    assert judge_gain(noise.record["gain"]).reason_code == "baseline_not_beaten"
+    assert noise.gain.low < 0 < noise.gain.high
+    verdict = judge_gain(noise.gain)
+    assert (verdict.verdict, verdict.reason_code) == ("inconclusive", "gain_undecided")
+    assert "the interval contains the limit; evaluate more queries" in verdict.reason
+
+
+@pytest.mark.parametrize("primary", ["mrr@10", "ndcg@5", "map", "recall@10"])
+def test_a_ranking_that_nothing_could_improve_is_undecided_and_says_so(primary):
+    # A shallow run: all candidates of a query are relevant, or there is one only. Every order is right.
+    sizes = [1, 2, 3, 7, 9]
+    qrels = {f"q{i}": {f"d{j}": 1.0 for j in range(n)} for i, n in enumerate(sizes)}
+    run = {query: {d: float(place) for place, d in enumerate(of_query)} for query, of_query in qrels.items()}
+    measured = measure(run, qrels, primary=primary)
+    assert (measured.gain.value, measured.gain.low, measured.gain.high) == (0.0, 0.0, 0.0)
+    verdict = judge_gain(measured.gain)
+    assert (verdict.verdict, verdict.reason_code) == ("inconclusive", "gain_undecided")
+    assert (
+        "every order of the candidates has the same value, so no ranker can gain anything" in verdict.reason
+    )
+    # One query that can be ranked wrongly is enough for a gain.
+    run["q1"]["d2"], qrels["q1"]["d2"] = -1.0, 0.0
+    if primary != "recall@10":  # all candidates are among the first ten, whatever their order
+        better = measure(run, qrels, primary=primary)
+        assert better.gain.value > 0
+        assert better.gain.reason is None
 
 
 def test_what_cannot_be_scored_is_counted_and_shown():
     run = {"a": {"x": 2.0, "y": 1.0}, "b": {"x": 1.0}, "c": {}, "d": {"x": 1.0, "y": 0.0}}
     qrels = {"a": {"y": 1.0}, "b": {"x": 0.0}, "c": {"z": 1.0}, "d": {"x": 1.0}}
     measured = measure(run, qrels)
-    counts = measured.record["queries"]
-    assert (counts["total"], counts["scored"]) == (4, 3)
-    assert (counts["without_relevant"], counts["without_candidates"]) == (1, 1)
-    assert measured.record["score"]["value"] == pytest.approx((0.5 + 0 + 1) / 3)
+    counts = measured.queries
+    assert (counts.total, counts.scored) == (4, 3)
+    assert (counts.without_relevant, counts.without_candidates) == (1, 1)
+    assert measured.score.value == pytest.approx((0.5 + 0 + 1) / 3)
     table = measured.table(case="mine")
     assert [len(column) for column in table.values()] == [5] * 7
     assert list(table["document"]) == ["x", "y", "x", "x", "y"]
@@ -123,10 +161,12 @@ def test_what_cannot_be_scored_is_counted_and_shown():
 
 def test_one_query_has_values_and_no_interval_and_no_verdict():
     measured = measure({"a": {"x": 2.0, "y": 1.0}}, {"a": {"x": 1.0}})
-    metric = measured.record["metrics"]["mrr@10"]
-    assert (metric["value"], metric["low"]) == (1.0, None)
-    assert "one query" in metric["reason"]
-    assert judge_gain(measured.record["gain"]).verdict == "inconclusive"
+    metric = measured.metrics["mrr@10"]
+    assert (metric.value, metric.low) == (1.0, None)
+    assert "one query" in metric.reason
+    verdict = judge_gain(measured.gain)
+    assert (verdict.verdict, verdict.reason_code) == ("inconclusive", "gain_undecided")
+    assert "one query says nothing of the scatter" in verdict.reason
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -151,19 +191,58 @@ def test_unknown_metrics_and_data_of_which_nothing_can_be_ranked_are_refused():
     ("low", "high", "verdict"), [(0.6, 0.8, "pass"), (0.4, 0.5, "inconclusive"), (0.2, 0.4, "fail")]
 )
 def test_a_limit_is_compared_with_the_end_of_the_interval(low, high, verdict):
-    metric = {"value": (low + high) / 2, "low": low, "high": high, "n": 9, "reason": None}
-    assert judge_limit("mrr@10", metric, 0.45).verdict == verdict
-    mirrored = {"value": -(low + high) / 2, "low": -high, "high": -low, "n": 9, "reason": None}
-    assert judge_limit("rmse", mirrored, -0.45, at_most=True).verdict == verdict
-    bare = judge_limit("mrr@10", {**metric, "low": None, "high": None}, 0.45)
-    assert bare.verdict == ("fail" if metric["value"] < 0.45 else "pass")
-    assert "no interval known" in bare.reason
-    assert judge_limit("mrr@10", metric, None).holds
+    metric = Estimate(metric="mrr@10", value=(low + high) / 2, low=low, high=high, n=9)
+    limit = {"missed": "score_missed", "undecided": "score_undecided"}
+    assert gate(metric, Limit(bound=0.45, **limit)).verdict == verdict
+    mirrored = Estimate(metric="rmse", value=-(low + high) / 2, low=-high, high=-low, n=9)
+    assert gate(mirrored, Limit(bound=-0.45, at_most=True, **limit)).verdict == verdict
+    bare = Estimate(metric="mrr@10", value=metric.value, n=9)
+    assert gate(bare, Limit(bound=0.45, needs_interval=False, **limit)).verdict == (
+        "fail" if metric.value < 0.45 else "pass"
+    )
+    assert gate(metric, None).holds
 
 
 def test_a_metric_without_a_value_is_never_a_pass():
-    missing = {"value": None, "low": None, "high": None, "n": 9, "reason": "constant"}
-    assert judge_limit("pearson", missing, None).verdict == "inconclusive"
+    assert gate(Estimate(metric="pearson", n=9, reason="constant"), None).verdict == "inconclusive"
+
+
+# Metrics of users
+
+
+def test_a_metric_that_a_user_registers_is_measured_and_can_be_the_score_where_chance_is_known(monkeypatch):
+    for registry in (ranking.RANKING_METRICS, EXPECTATIONS):  # what is registered here is gone after the test
+        for name in ("_things", "_places"):
+            monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+
+    @ranking.RANKING_METRICS.register("first_hit", whole_list=True)
+    def first_hit(hits):
+        return (hits.counts > 0).astype(float) * 0.5
+
+    run = {f"q{q}": {f"d{d}": float(d) for d in range(3 + q)} for q in range(6)}
+    qrels = {
+        query: {"d0": 1.0, **({"d3": 1.0} if len(documents) > 4 else {})} for query, documents in run.items()
+    }
+    with_own = measure(run, qrels)
+    assert tuple(with_own.metrics)[: len(NAMES)] == NAMES
+    assert with_own.metrics["first_hit@5"].value == pytest.approx(with_own.metrics["hit_rate@5"].value / 2)
+    assert with_own.metrics["first_hit@5"].has_interval
+    assert metric_names()[-2:] == ("first_hit@100", "first_hit")
+    with pytest.raises(TuningProblem, match="whose value in a random order is known; register that"):
+        check_metric("first_hit@5")
+
+    @EXPECTATIONS.register("first_hit")
+    def expected_first_hit(query):
+        return EXPECTATIONS["hit_rate"](query) * 0.5
+
+    own = measure(run, qrels, primary="first_hit@5")
+    of_hits = measure(run, qrels, primary="hit_rate@5")
+    assert own.score.metric == own.gain.metric == "first_hit@5"
+    assert own.gain.value == pytest.approx(of_hits.gain.value / 2)
+    monkeypatch.undo()
+    assert "first_hit@5" not in metric_names()
+    plain = measure(run, qrels)
+    assert plain.metrics == {name: with_own.metrics[name] for name in NAMES}
 
 
 # Query sets
@@ -179,6 +258,7 @@ def test_a_metric_without_a_value_is_never_a_pass():
         ({"ids": ("a",)}, "one of each for each query"),
         ({"relevances": [[0, -1, 0], [1]]}, "relevance of -1 in query 'a'"),
         ({"relevances": [[0, math.nan, 0], [1]]}, "relevance of nan in query 'a'"),
+        ({"relevances": [[0, "1", 0], [1]]}, "relevance of '1' in query 'a'"),
     ],
 )
 def test_a_query_set_that_no_ranking_can_be_computed_of_is_refused(changes, message):
@@ -211,6 +291,24 @@ def test_queries_are_read_from_lines_and_a_bad_line_is_named(tmp_path):
     file = tmp_path / "mine.jsonl"
     file.write_text('{"query": "q", "candidates": ["x", "y"], "relevances": [0, 1]}\n')
     assert read_jsonl(file).documents == [["candidate-0", "candidate-1"]]
-    file.write_text('{"query": "q", "candidates": ["x"], "relevances": [0]}\n{"query": "q"}\n')
-    with pytest.raises(TuningProblem, match="line 2: KeyError"):
-        read_jsonl(file)
+    good = '{"query": "q", "candidates": ["x"], "relevances": [0]}\n'
+    for line, said in (
+        ('{"query": "q"}', "found no candidates, relevances"),
+        ('{"query": "q", "candidates": "x", "relevances": [0]}', "found no list in candidates"),
+        ("[1]", "found a list"),
+        ("{", "this is not JSON"),
+    ):
+        file.write_text(good + line + "\n")
+        with pytest.raises(TuningProblem, match=f"mine.jsonl, line 2: {said}") as raised:
+            read_jsonl(file)
+        assert raised.value.reason_code == "data_failed"
+    with pytest.raises(TuningProblem, match="No such file"):
+        read_jsonl(tmp_path / "nowhere.jsonl")
+
+
+def test_a_line_separator_inside_of_a_text_ends_no_line(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    text = "one\u2028two\u0085three"
+    line = json.dumps({"query": text, "candidates": ["x"], "relevances": [1]}, ensure_ascii=False)
+    file.write_bytes(b"\xef\xbb\xbf" + f"{line}\r\n{line}\n".encode())
+    assert read_jsonl(file).queries == [text, text]

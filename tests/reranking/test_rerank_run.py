@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
-from suites import ROOT, Finished, own_cores, own_environment
+from comparing import by_id, comparable, run_kind
+from suites import ROOT, own_environment
 
-from bench.core.case import RerankingCase
-from bench.core.errors import TuningProblem
-from bench.evaluated import evaluation as evaluated
-from bench.reranking import options
-from bench.reranking.evaluation import RankingEvaluation, RankingSettings
+from bench.core.errors import TuningProblem, UsageProblem
+from bench.core.evaluation import RunContext
+from bench.reranking.case import RerankingCase
+from bench.reranking.evaluation import RerankingEvaluation, Resources
+from bench.reranking.options import RerankingOptions, check, resolve
 
 USERS_OWN = '''
 """A query set and rankers; what is wrong with them is in their names."""
 import numpy as np
+from bench.metrics.ranking import RANKING_METRICS
 from bench.reranking.library import query_set, ranker
 from bench.reranking.queries import QuerySet
 
@@ -40,6 +42,9 @@ def repeated(): return words(8, "duplicate")
 
 @query_set("fractions", queries="part", candidates="word")
 def fractions(): return words(30, "fraction")
+
+@RANKING_METRICS.register("always_half")
+def always_half(hits): return np.full(hits.counts.shape, 0.5)
 
 def same(queries):
     return [[float(query == text) for text in texts] for query, texts in zip(queries.queries, queries.candidates)]
@@ -89,36 +94,6 @@ EXPECTED = {
 }
 
 
-class RerankingRun:
-    """Runs ``cases/test_reranking.py`` in a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def run(self, *arguments: str) -> Finished:
-        finished = subprocess.run(
-            [
-                "taskset", "--cpu-list", own_cores(arguments), sys.executable, "-m", "pytest",
-                str(ROOT / "cases/test_reranking.py"), "-p", "no:cacheprovider", "--rootdir", str(ROOT),
-                "-c", str(ROOT / "pytest.ini"), "--work-dir", str(self.directory / "out"), *arguments,
-            ],
-            cwd=self.directory, capture_output=True, text=True, check=False, timeout=300, env=own_environment(),
-        )  # fmt: skip
-        latest = self.directory / "out/latest"
-        results = latest / "evaluation_results.json"
-        return Finished(
-            finished.returncode,
-            finished.stdout + finished.stderr,
-            json.loads(results.read_text()) if results.is_file() else None,
-            latest.resolve(),
-        )
-
-
-@pytest.fixture
-def reranking(tmp_path):
-    return RerankingRun(tmp_path)
-
-
 @pytest.fixture
 def own(tmp_path) -> Path:
     folder = tmp_path / "own_rankers"
@@ -127,20 +102,13 @@ def own(tmp_path) -> Path:
     return folder
 
 
-def comparable(finished: Finished) -> list[dict]:
-    return [
-        {name: value for name, value in record.items() if name != "duration_s"}
-        for record in finished.results["records"]
-    ]
-
-
-def test_each_fault_ends_its_own_case_and_serial_and_parallel_runs_give_the_same_records(reranking, own):
+def test_each_fault_ends_its_own_case_and_serial_and_parallel_runs_give_the_same_records(tmp_path, own):
     names = [name.removeprefix("control-").split("-")[0] for name in EXPECTED]
     sets = ("words", "repeated", "fractions")
     asked = ("--user-dir", str(own), "--rankers", *dict.fromkeys(names), "--query-sets", *sets, "--min-rank-score",
              "half_right/words=0.99", "--tables", "csv,xlsx")  # fmt: skip
-    serial = reranking.run(*asked, "--junitxml", str(reranking.directory / "junit.xml"))
-    records = {record["id"]: record for record in serial.results["records"]}
+    serial = run_kind("reranking", tmp_path, *asked, "--junitxml", str(tmp_path / "junit.xml"))
+    records = by_id(serial)
     assert {name: record["reason_code"] for name, record in records.items()} == EXPECTED, serial.output
     assert serial.code == 1
     for name, said in {
@@ -151,6 +119,8 @@ def test_each_fault_ends_its_own_case_and_serial_and_parallel_runs_give_the_same
     }.items():
         assert said in records[name]["reason"]
     good = records["exact-words"]
+    assert good["metrics"]["always_half@5"]["value"] == 0.5  # registered in the user's file, and nowhere else
+    assert good["gain"]["expected"] == pytest.approx(good["score"]["value"] - good["gain"]["value"])
     assert good["files"].keys() == {"run", "qrels", "csv", "xlsx"}
     assert all((serial.directory / file).is_file() for file in good["files"].values())
     assert "qrels" not in records["any_form-fractions"]["files"]
@@ -159,21 +129,26 @@ def test_each_fault_ends_its_own_case_and_serial_and_parallel_runs_give_the_same
     assert "gain over the trivial" in serial.output
     properties = {
         (case.get("name"), entry.get("name")): entry.get("value")
-        for case in ElementTree.parse(reranking.directory / "junit.xml").iter("testcase")
+        for case in ElementTree.parse(tmp_path / "junit.xml").iter("testcase")
         for entry in case.iter("property")
     }
-    assert properties["test_ranking[half_right-words]", "required_score"] == "0.99"
+    assert properties["test_reranking[half_right-words]", "required_score"] == "0.99"
 
-    parallel = reranking.run(*asked, "-n", "2")
-    assert comparable(parallel) == comparable(serial)
+    parallel = run_kind("reranking", tmp_path, *asked, "-n", "2")
+    assert [comparable(record) for record in parallel.results["records"]] == [
+        comparable(record) for record in serial.results["records"]
+    ]
 
 
-def test_a_users_run_is_judged_by_its_qrels_under_the_rule_that_is_asked_for(reranking, tmp_path):
+def test_a_users_run_is_judged_by_its_qrels_under_the_rule_that_is_asked_for(tmp_path):
     run, qrels = tmp_path / "mine.run", tmp_path / "truth.qrels"
     run.write_text("".join(f"q{q} Q0 d{d} 0 {5 - d} me\n" for q in range(12) for d in range(5)))
     qrels.write_text("".join(f"q{q} 0 d{q % 2} 1\n" for q in range(13)))  # one query more than in the run
     given = ("--run-file", str(run), "--qrels", str(qrels))
-    finished = reranking.run(*given, "--min-rank-score", "truth=0.5", "--tie-rule", "docid_desc")
+    finished = run_kind(
+        "reranking", tmp_path, *given, "--min-rank-score", "truth=0.5", "--tie-rule", "docid_desc", "--require",
+        "reranking:mine/truth.mrr@10>=0.5",
+    )  # fmt: skip
     (record,) = finished.results["records"]
     assert record["id"] == "mine-truth"
     assert record["score"]["value"] == pytest.approx((6 * 1 + 6 * 0.5) / 13)
@@ -181,32 +156,55 @@ def test_a_users_run_is_judged_by_its_qrels_under_the_rule_that_is_asked_for(rer
     assert record["verdict"] == "pass", finished.output
 
     run.write_text("q0 Q0 d0 0 nan me\n")
-    settings = RankingSettings(tmp_path, run_file=run, qrels=qrels)
+    case = RerankingCase("mine-truth", "mine", "truth", run_file=run, qrels=qrels)
+    given = Resources(RerankingOptions(), ("csv",))
     with pytest.raises(TuningProblem, match=r"mine.run, line 1: found a score of 'nan'"):
-        RankingEvaluation(RerankingCase("mine-truth", "mine", "truth"), settings).rank()
+        RerankingEvaluation(case, RunContext(tmp_path, tmp_path), given).run()
+
+
+def test_a_required_score_of_nothing_that_is_run_ends_the_run_with_the_nearest_names(tmp_path):
+    run, qrels = tmp_path / "mine.run", tmp_path / "truth.qrels"
+    run.write_text("q0 Q0 d0 0 1 me\n")
+    qrels.write_text("q0 0 d0 1\n")
+    finished = run_kind(
+        "reranking", tmp_path, "--run-file", str(run), "--qrels", str(qrels), "--min-rank-score", "truht=0.99"
+    )
+    assert finished.code == 4, finished.output
+    assert finished.results is None
+    assert (
+        "--min-rank-score truht=0.99: no query set that is run is named 'truht'; nearest: truth"
+        in finished.output
+    )
+    assert "Traceback" not in finished.output
+
+
+def test_a_required_score_is_asked_of_a_set_or_of_a_ranker_with_its_set_and_never_of_a_control():
+    cases = [RerankingCase("a-b", "a", "b"), RerankingCase("control-c-d", "c", "d", expect="gain_undecided")]
+    for name in ("b", "a/b"):
+        check(RerankingOptions(min_rank_score={name: 0.5}), cases)
+    for name in ("a", "d", "c/d"):
+        with pytest.raises(UsageProblem, match=f"--min-rank-score {name}=0.5: no query set that is run"):
+            check(RerankingOptions(min_rank_score={name: 0.5}), cases)
 
 
 @pytest.mark.parametrize(
-    ("resolve", "name", "value", "message"),
+    ("given", "message"),
     [
-        (options.resolve, "run_file", "nowhere.run", "--run-file nowhere.run: no such file"),
-        (options.resolve, "run_file", __file__, "a run is judged by its qrels; give both"),
-        (options.resolve, "min_rank_score", ["digits=two"], "expected [RANKER/]SET=N"),
-        (options.resolve, "min_rank_score", ["digits=60"], "N from 0 to 1"),
-        (evaluated.resolve, "evaluated", [str(ROOT / "tests")], "found no evaluations"),
-        (evaluated.resolve, "require", ["mrr@10>=0.5"], "name them with --evaluated"),
-        (evaluated.resolve, "require", ["mrr@10=0.5"], "expected [RECORD:]METRIC>=N"),
+        ({"run_file": Path("nowhere.run")}, "--run-file nowhere.run: no such file"),
+        ({"run_file": Path(__file__)}, "--run-file: found one of --run-file and --qrels, expected both"),
+        ({"qrels": Path(__file__)}, "--qrels: found one of --run-file and --qrels, expected both"),
+        (
+            {"min_rank_score": {"digits": 60}},
+            "--min-rank-score digits=60: expected [RANKER/]SET=N with N from 0 to 1",
+        ),
     ],
 )
-def test_an_option_that_cannot_be_used_says_what_was_expected(
-    resolve, name, value, message, pytestconfig, monkeypatch
-):
-    monkeypatch.setattr(pytestconfig.option, name, value)
-    with pytest.raises(pytest.UsageError, match=re.escape(message)):
-        resolve(pytestconfig)
+def test_an_option_that_cannot_be_used_says_what_was_expected(given, message):
+    with pytest.raises(UsageProblem, match=re.escape(message)):
+        resolve(RerankingOptions(**given), SimpleNamespace())
 
 
-def test_collecting_imports_no_framework(reranking):
+def test_collecting_imports_no_framework(tmp_path):
     code = (
         "import sys, pytest\n"
         f"assert not pytest.main(['--collect-only', '-q', {str(ROOT / 'cases/test_reranking.py')!r}, '-p', "
@@ -215,7 +213,7 @@ def test_collecting_imports_no_framework(reranking):
         "assert not found, found\n"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", code], cwd=reranking.directory, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
         env=own_environment(),
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -9,57 +9,69 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shipped_code import SHIPPED, import_shipped
 
-from bench.core.case import RerankingCase
 from bench.core.errors import TuningProblem
+from bench.core.evaluation import RunContext
 from bench.core.registry import Registry
 from bench.metrics.ranking import trec
 from bench.reranking import library
+from bench.reranking.case import RerankingCase
 from bench.reranking.cases import make_cases
-from bench.reranking.docstrings import is_held_out, read_docstrings
-from bench.reranking.evaluation import RankingEvaluation, RankingSettings
+from bench.reranking.evaluation import RerankingEvaluation, Resources
 from bench.reranking.options import RerankingOptions
 
-ZOO = Path(__file__).resolve().parents[2] / "fixtures/zoo"
+import_shipped()
+
+from shipped.docstrings import is_held_out, read_docstrings  # noqa: E402  the folder is imported as a user's is
+
+ZOO = SHIPPED.parent / "zoo"
 
 
-def options(**changes) -> RerankingOptions:
-    parts = {
-        "rankers": (), "query_sets": (), "run_file": None, "qrels": None, "tie_rule": "pessimistic", "min_scores": {},
-        "tables": ("parquet", "csv"),
-    }  # fmt: skip
-    return RerankingOptions(**{**parts, **changes})
+def cases_of(**given) -> list[RerankingCase]:
+    return make_cases(RerankingOptions(**given), None)
 
 
-@pytest.fixture
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def evaluation_of(directory: Path, ranker: str, dataset: str, **more) -> RerankingEvaluation:
+    given = Resources(RerankingOptions(), ("parquet", "csv"))
+    return RerankingEvaluation(
+        RerankingCase("mine", ranker, dataset, **more), RunContext(directory, directory), given
+    )
 
 
 # Cases
 
 
 def test_each_ranker_meets_the_sets_of_its_form_and_controls_are_marked():
-    cases = {
-        case.id: case for case in make_cases(options(min_scores={"digits": 0.5, "tiny_clip/shapes": 0.9}))
-    }
+    cases = {case.id: case for case in cases_of(min_rank_score={"digits": 0.5, "tiny_clip/shapes": 0.9})}
     assert list(cases) == [
         "tiny_clip-shapes", "tiny_reranker-stdlib_docstrings", "pixel_cosine-digits", "control-constant-digits",
         "control-shuffled-digits",
     ]  # fmt: skip
     assert [case.min_score for case in cases.values()] == [0.9, None, 0.5, None, None]
-    assert [case.expect for case in cases.values()] == [None] * 3 + ["baseline_not_beaten"] * 2
+    assert [case.expect for case in cases.values()] == [None] * 3 + ["baseline_not_beaten", "gain_undecided"]
+    for case in cases.values():
+        assert "mrr@10" in case.metrics
+        assert case.names == (case.id, case.dataset, f"{case.ranker}/{case.dataset}")
 
 
 def test_names_that_are_unknown_or_fit_nothing_are_cases_with_a_problem():
-    unknown, idle = make_cases(options(rankers=("tiny_klip", "pixel_cosine"), query_sets=("shapes",)))[:2]
+    unknown, idle = cases_of(rankers=("tiny_klip", "pixel_cosine"), query_sets=("shapes",))[:2]
     assert "nearest: tiny_clip" in unknown.problem
     assert "nothing that is named fits 'pixel_cosine'" in idle.problem
+
+
+@pytest.mark.parametrize(
+    ("ranker", "dataset", "code"),
+    [("constant", "digits", "baseline_not_beaten"), ("shuffled", "digits", "gain_undecided")],
+)
+def test_a_control_is_rejected_for_the_reason_that_it_is_written_for(ranker, dataset, code, tmp_path):
+    evaluation = evaluation_of(tmp_path, ranker, dataset, expect=library.RANKERS[ranker].expect)
+    found = evaluation.verdict()
+    assert found.reason_code == code, found.reason
+    assert (evaluation.record.verdict, evaluation.record.reason_code) == ("pass", "rejected_as_expected")
+    low, high = evaluation.record.gain.low, evaluation.record.gain.high
+    assert high < 0 if code == "baseline_not_beaten" else low < 0 < high
 
 
 def test_a_name_that_is_taken_raises_with_both_places(monkeypatch):
@@ -81,17 +93,17 @@ def test_a_name_that_is_taken_raises_with_both_places(monkeypatch):
     [("tiny_clip", "shapes"), ("tiny_reranker", "stdlib_docstrings"), ("pixel_cosine", "digits")],
 )
 def test_what_ships_passes_with_margin_and_leaves_its_files(ranker, dataset, tmp_path, one_thread):
-    evaluation = RankingEvaluation(RerankingCase("mine", ranker, dataset), RankingSettings(tmp_path))
-    outcome = evaluation.rank()
-    record = evaluation.record
-    assert outcome.verdict.holds, outcome.reason
+    evaluation = evaluation_of(tmp_path, ranker, dataset)
+    outcome = evaluation.run()
+    record = evaluation.record.to_json()
+    assert outcome.holds, outcome.reason
     assert record["gain"]["low"] >= 0.2 * record["gain"]["value"]
     assert record["tie_rule"] == "pessimistic"
     assert len(record["data"]["hash"]) == 64
     queries = library.QUERY_SETS[dataset].load()
     lengths = {len(documents) for documents in queries.documents}
     assert len(lengths) > 5  # ragged
-    assert evaluation.record["queries"]["candidates"] == sum(map(len, queries.documents))
+    assert record["queries"]["candidates"] == sum(map(len, queries.documents))
 
     flat = trec.flatten(*(read(tmp_path / record["files"][name]) for read, name in (
         (trec.read_run, "run"), (trec.read_qrels, "qrels"),
@@ -108,12 +120,12 @@ def test_what_ships_passes_with_margin_and_leaves_its_files(ranker, dataset, tmp
 
 
 def test_several_are_relevant_among_the_digits_and_a_query_without_any_is_counted(tmp_path):
-    evaluation = RankingEvaluation(RerankingCase("mine", "pixel_cosine", "digits"), RankingSettings(tmp_path))
-    evaluation.rank()
+    evaluation = evaluation_of(tmp_path, "pixel_cosine", "digits")
+    evaluation.run()
     digits = library.QUERY_SETS["digits"].load()
     relevant = [int(sum(relevances)) for relevances in digits.relevances]
     assert np.mean(relevant) > 2
-    assert evaluation.record["queries"]["without_relevant"] == relevant.count(0)
+    assert evaluation.record.body.queries.without_relevant == relevant.count(0)
 
 
 # Docstrings

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from comparing import by_id, run_kind
+from evaluated_files import regression_file
 from suites import ROOT, own_environment
 
 from bench.core.errors import TuningProblem, UsageProblem
@@ -36,7 +38,7 @@ def toy_set(count: int = 11) -> QuerySet:
 
 
 class Letters:
-    """A tokenizer by which a later letter is more tokens, all the same: batches are of different width."""
+    """A tokenizer by which a later letter is more equal tokens, so that batches are of different width."""
 
     pad_token_id = 0
     model_input_names = ("input_ids",)
@@ -341,66 +343,6 @@ def test_a_cross_encoder_ignores_padding_and_its_losses_fall_where_the_order_is_
         CrossEncoder(encoder, loss="pairwize")
 
 
-# Callbacks
-
-
-@pytest.fixture
-def watch(tmp_path):
-    from bench.evaluated.callback import RecordCallback, Watched
-
-    def watch(metrics, *, world_zero=True, step=5, **named):
-        given = {
-            "prefix": "eval",
-            "kind": "regression",
-            "model": "Mine",
-            "dataset": "notes",
-            "primary": "pearson",
-        }
-        callback = RecordCallback(tmp_path / "records", Watched(**{**given, **named}))
-        state = SimpleNamespace(is_world_process_zero=world_zero, global_step=step, epoch=1.0)
-        loader = SimpleNamespace(dataset=range(7))
-        callback.on_evaluate(None, state, None, metrics=metrics, eval_dataloader=loader)
-        file = tmp_path / "records/mine-notes.json"
-        return json.loads(file.read_text()) if file.exists() else None
-
-    return watch
-
-
-def test_a_record_holds_the_metrics_of_its_prefix_and_only_world_zero_writes(watch, tmp_path):
-    metrics = {
-        "eval_pearson": 0.5,
-        "eval_loss": float("nan"),
-        "eval_runtime": 3.0,
-        "test_pearson": 0.9,
-        "epoch": 1.0,
-    }
-    assert watch(metrics, world_zero=False) is None
-    record = watch(metrics, data_hash="abc")
-    assert (record["score"]["value"], record["score"]["n"]) == (0.5, 7)
-    assert record["metrics"].keys() == {"pearson", "loss"}
-    assert record["metrics"]["loss"]["value"] is None
-    assert "nan" in record["metrics"]["loss"]["reason"]
-    assert (record["step"], record["data"]["hash"]) == (5, "abc")
-    assert [file.name for file in (tmp_path / "records").iterdir()] == [
-        "mine-notes.json"
-    ]  # nothing half-written
-    other = watch({"eval_mae": 1.0})
-    assert other["score"]["value"] is None
-    assert "no pearson" in other["score"]["reason"]
-
-
-def test_evaluations_without_a_name_of_their_own_are_refused():
-    from bench.evaluated.callback import RecordCallback, Watched
-
-    one = Watched("eval", "regression", model="m", dataset="d", primary="mae")
-    with pytest.raises(ValueError, match="prefix and a name of its own"):
-        RecordCallback("x", one, one)
-    with pytest.raises(ValueError, match="expected one of regression, reranking"):
-        Watched("eval", "other", model="m", dataset="d", primary="mae")
-    with pytest.raises(ValueError, match="primary metric"):
-        Watched("eval", "regression", model="m", dataset="d")
-
-
 # What it is logged to
 
 
@@ -525,39 +467,27 @@ def test_wandb_is_given_the_reranking_metrics_without_a_network(trained):
 def test_what_a_script_evaluated_is_judged_by_the_suite(trained, tmp_path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more/broken.json").write_text("{")
-    (tmp_path / "more/reg-notes.json").write_text(json.dumps(regression_record()))
-    finished = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", str(ROOT / "cases/test_evaluated.py"), "-c", str(ROOT / "pytest.ini"),
-            "--rootdir", str(ROOT), "-p", "no:cacheprovider", "--work-dir", str(tmp_path / "out"),
-            "--junitxml", str(tmp_path / "junit.xml"), "--evaluated", str(trained / "two/evaluations"),
-            str(tmp_path / "more"), "--require", "mrr@10>=0.99", "reg-notes:mae<=3", "mae<=1",
-        ],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env=own_environment(),
+    (tmp_path / "more/reg-notes.json").write_text(json.dumps(regression_file()))
+    finished = run_kind(
+        "evaluated", tmp_path, "--junitxml", str(tmp_path / "junit.xml"), "--evaluated",
+        str(trained / "two/evaluations"), str(tmp_path / "more"), "--require", "mrr@10>=0.99", "reg-notes:mae<=3", "mae<=1",
     )  # fmt: skip
-    results = json.loads((tmp_path / "out/latest/evaluation_results.json").read_text())
-    found = {record["id"]: record for record in results["records"]}
+    found = by_id(finished)
     assert {name: record["reason_code"] for name, record in found.items()} == {
-        "evaluated-reranker-held_out": "score_missed",
-        "evaluated-broken": "data_failed",
-        "evaluated-reg-notes": "score_missed",
-    }, finished.stdout
+        "evaluated-reranker-held_out": "requirement_missed",
+        "evaluated-broken": "task_invalid",
+        "evaluated-reg-notes": "requirement_missed",
+    }, finished.output
+    assert {record["kind"] for record in found.values()} == {"evaluated"}
     ranked = found["evaluated-reranker-held_out"]
     assert ranked["score"]["required"] == 0.99
     assert ranked["evaluated"]["step"] == 2
     assert "at most 1 required" in found["evaluated-reg-notes"]["reason"]
-    assert "no interval known" in found["evaluated-reg-notes"]["reason"]
-    assert "reranker" in finished.stdout
+    assert any("no interval known of mae" in warning for warning in found["evaluated-reg-notes"]["warnings"])
+    assert found["evaluated-reg-notes"]["score"]["required"] == 1
+    assert "broken.json: this is not JSON" in found["evaluated-broken"]["reason"]
+    assert "reranker" in finished.output
     assert 'name="required_score" value="0.99"' in (tmp_path / "junit.xml").read_text()
-
-
-def regression_record() -> dict:
-    value = {"value": 2.0, "low": None, "high": None, "n": None, "percent": False, "reason": "no interval"}
-    return {
-        "schema": "modelgate-evaluation-1", "kind": "regression", "model": "reg", "dataset": "notes", "prefix": "eval",
-        "step": 3, "epoch": 1.0, "data": {"hash": None}, "metrics": {"mae": value},
-        "score": {**value, "metric": "mae", "stderr": None, "unparsed": None, "required": None},
-    }  # fmt: skip
 
 
 # Configurations for GPUs

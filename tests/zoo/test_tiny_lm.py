@@ -19,21 +19,9 @@ DATASETS = sorted(
 
 
 @pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    """The scripts import each other by bare name, as scripts do."""
-    monkeypatch.syspath_prepend(str(ROWS))
-    monkeypatch.syspath_prepend(str(ZOO))
+def offline(monkeypatch):
+    """Nothing that the zoo needs is on a hub."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-
-@pytest.fixture
-def one_thread():
-    """Training sets the number of threads for its process, which is ours here."""
-    import torch
-
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def read(name: str) -> list[dict]:
@@ -51,7 +39,7 @@ def without_mark(rows: list[dict]) -> set[str]:
 
 
 def test_rows_are_reproduced_byte_for_byte(tmp_path):
-    import make_rows
+    from fixtures.datasets.language import make_rows
 
     make_rows.write(tmp_path)
     made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
@@ -63,7 +51,7 @@ def test_rows_are_reproduced_byte_for_byte(tmp_path):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_no_evaluated_row_is_in_training(source):
-    import make_rows
+    from fixtures.datasets.language import make_rows
 
     evaluated = without_mark(read(f"{source}.jsonl"))
     assert 60 <= len(evaluated) <= 120
@@ -74,7 +62,7 @@ def test_no_evaluated_row_is_in_training(source):
 
 @pytest.mark.parametrize("source", ["mmlu", "triviaqa"])
 def test_no_evaluated_wording_of_a_fact_is_trained_on_in_either_form(source):
-    import make_rows
+    from fixtures.datasets.language import make_rows
 
     asked = {row["question"] for row in read(f"{source}.jsonl")}
     for other in ("mmlu", "triviaqa"):
@@ -84,7 +72,7 @@ def test_no_evaluated_wording_of_a_fact_is_trained_on_in_either_form(source):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_file_can_ask_its_rows(name):
-    import train_tiny_lm
+    from fixtures.zoo import train_tiny_lm
 
     dataset = importlib.import_module(f"bench.language.datasets.{name}").DATASET
     asked = [train_tiny_lm.Asked(dataset, row) for row in read(f"{dataset.source.rows}.jsonl")]
@@ -101,8 +89,9 @@ def test_every_dataset_file_can_ask_its_rows(name):
 
 
 def test_a_short_training_writes_a_model_that_loads(tmp_path, one_thread):
-    import train_tiny_lm
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from fixtures.zoo import train_tiny_lm
 
     train_tiny_lm.train(tmp_path / "tiny-lm", steps=2, threads=1)
     train_tiny_lm.refine(tmp_path / "tiny-lm", steps=1, threads=1)
@@ -123,7 +112,7 @@ def test_a_short_training_writes_a_model_that_loads(tmp_path, one_thread):
 def test_the_loss_counts_answers_and_the_end_fully():
     import random
 
-    import train_tiny_lm
+    from fixtures.zoo import train_tiny_lm
 
     tokenizer = train_tiny_lm.build_tokenizer()
     text = train_tiny_lm.Text("Answer: B\n\nAnswer: yes", ((7, 9), (18, 22)))
@@ -144,7 +133,7 @@ def test_the_shipped_model_is_small_and_measured_on_every_dataset():
 
 
 def test_the_shipped_model_is_clearly_better_than_guessing_on_every_dataset():
-    import train_tiny_lm
+    from fixtures.zoo import train_tiny_lm
 
     assert not train_tiny_lm.unlearnt(
         json.loads((ZOO / "tiny-lm" / "figures.json").read_text(encoding="utf-8"))
@@ -152,7 +141,7 @@ def test_the_shipped_model_is_clearly_better_than_guessing_on_every_dataset():
 
 
 def test_a_model_that_guesses_is_named_as_one_that_has_not_learnt():
-    import train_tiny_lm
+    from fixtures.zoo import train_tiny_lm
 
     figures = {"siqa_gen": {"right": 0.4, "chance": 1 / 3}, "piqa_ll": {"right": 0.9, "chance": 0.5}}
     assert train_tiny_lm.unlearnt(figures | {"lambada_rolling": {"bits_per_byte": 0.3}}) == ["siqa_gen"]

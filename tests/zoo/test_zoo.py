@@ -18,29 +18,14 @@ MODELS = ("tiny-clip", "tiny-sd", "tiny-sd-small")
 
 
 @pytest.fixture(autouse=True)
-def zoo_scripts(monkeypatch):
-    """The zoo's scripts import each other by bare name, as scripts do."""
-    monkeypatch.syspath_prepend(str(ZOO))
+def offline(monkeypatch):
+    """Nothing that the zoo needs is on a hub."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture
-def one_thread():
-    """Small models are fastest on one thread, and other workers need the rest."""
-    from bench.machine.torchvision_shim import ensure_torchvision
-
-    ensure_torchvision()
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def scorer(one_thread):
-    import scoring
+    from fixtures.zoo import scoring
 
     return scoring.ClipScorer()
 
@@ -49,7 +34,7 @@ def scorer(one_thread):
 
 
 def test_held_out_prompts_are_never_trained_on():
-    import shapes
+    from fixtures.zoo import shapes
 
     training = {scene.caption for scene in shapes.training_scenes()}
     held_out = {scene.caption for scene in shapes.held_out_scenes()}
@@ -61,9 +46,8 @@ def test_held_out_prompts_are_never_trained_on():
 
 
 def test_wrong_captions_of_training_are_training_captions(one_thread):
-    import shapes
-    import train_tiny_clip
-    from vocabulary import build_tokenizer
+    from fixtures.zoo import shapes, train_tiny_clip
+    from fixtures.zoo.vocabulary import build_tokenizer
 
     table = train_tiny_clip.CaptionTable(build_tokenizer())
     captions = list(table.number)
@@ -79,7 +63,7 @@ def test_wrong_captions_of_training_are_training_captions(one_thread):
 
 
 def test_prompt_file_is_what_the_script_writes():
-    import shapes
+    from fixtures.zoo import shapes
 
     written = (REPOSITORY / "fixtures" / "datasets" / "shapes_prompts.jsonl").read_text(encoding="utf-8")
     assert written == "\n".join(shapes.prompt_lines()) + "\n"
@@ -89,7 +73,7 @@ def test_prompt_file_is_what_the_script_writes():
 
 
 def test_drawings_depend_on_the_seed_alone():
-    import shapes
+    from fixtures.zoo import shapes
 
     scenes = shapes.held_out_scenes()[:6]
     first, again, other = (shapes.draw_many(scenes, seed) for seed in (1, 1, 2))
@@ -100,7 +84,7 @@ def test_drawings_depend_on_the_seed_alone():
 
 
 def test_evaluation_prompts_cover_every_attribute_value():
-    import shapes
+    from fixtures.zoo import shapes
 
     chosen = shapes.evaluation_scenes(32)
     for attribute in shapes.ATTRIBUTES:
@@ -134,8 +118,7 @@ def test_zoo_is_small_and_stores_weights_once():
 
 
 def test_clip_tells_matching_captions_from_others(scorer):
-    import scoring
-    import shapes
+    from fixtures.zoo import scoring, shapes
 
     scenes = shapes.held_out_scenes()[:96]
     images = scoring.real_images(scenes)
@@ -149,8 +132,7 @@ def test_clip_tells_matching_captions_from_others(scorer):
 
 
 def test_tokenizers_keep_a_caption_whole_and_know_every_text(scorer):
-    import scoring
-    import shapes
+    from fixtures.zoo import scoring, shapes
 
     pipeline = scoring.load_pipeline(ZOO / "tiny-sd")
     longest = max((scene.caption for scene in shapes.all_scenes()), key=lambda text: len(text.split()))
@@ -162,9 +144,9 @@ def test_tokenizers_keep_a_caption_whole_and_know_every_text(scorer):
 
 
 def test_pipeline_draws_what_held_out_prompts_say(scorer):
-    import scoring
-    import shapes
     import torch
+
+    from fixtures.zoo import scoring, shapes
 
     pipeline = scoring.load_pipeline(ZOO / "tiny-sd")
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
@@ -178,8 +160,7 @@ def test_pipeline_draws_what_held_out_prompts_say(scorer):
 
 
 def test_small_pipeline_is_another_model_that_works(scorer):
-    import scoring
-    import shapes
+    from fixtures.zoo import scoring, shapes
 
     normal, small = (scoring.load_pipeline(ZOO / name) for name in ("tiny-sd", "tiny-sd-small"))
     assert small.unet.num_parameters() < normal.unet.num_parameters() / 2
@@ -192,7 +173,8 @@ def test_small_pipeline_is_another_model_that_works(scorer):
 
 def test_clip_training_writes_what_open_clip_loads(one_thread, tmp_path):
     import open_clip
-    import train_tiny_clip
+
+    from fixtures.zoo import train_tiny_clip
 
     train_tiny_clip.train(tmp_path, steps=2, threads=1, images=32)
     source = f"local-dir:{tmp_path}"
@@ -203,8 +185,7 @@ def test_clip_training_writes_what_open_clip_loads(one_thread, tmp_path):
 
 
 def test_pipeline_training_writes_what_diffusers_loads(one_thread, tmp_path):
-    import scoring
-    import train_tiny_sd
+    from fixtures.zoo import scoring, train_tiny_sd
 
     train_tiny_sd.train(tmp_path / "normal", steps=2, threads=1, images=32, autoencoder_steps=2)
     train_tiny_sd.train(tmp_path / "small", "small", steps=2, threads=1, images=32, base=tmp_path / "normal")
@@ -215,7 +196,7 @@ def test_pipeline_training_writes_what_diffusers_loads(one_thread, tmp_path):
 
 
 def test_training_can_be_asked_for_its_options(monkeypatch, capsys, one_thread):
-    import train_tiny_sd
+    from fixtures.zoo import train_tiny_sd
 
     monkeypatch.setattr(sys, "argv", ["train_tiny_sd.py", "--help"])
     with pytest.raises(SystemExit) as leaving:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.methods import Parameters
 from bench.acceleration.source.reading import EntryCall, SourceReading, read_source
 from bench.core.errors import SourceProblem
 
 MODULE_NAME = "modelgate_pipeline_file"
+Namespace = dict[str, Any]
+"""What the file defines, by name."""
 
 # Keywords of the file's own call that the suite replaces with its own values.
 REPLACED = ("prompt", "generator", "output_type", "num_images_per_prompt", "return_dict", "latents")
@@ -34,7 +36,7 @@ class LoadedPipeline:
     pipe: Any
     source: SourceReading
     entry: str
-    arguments: dict[str, Any]
+    arguments: Parameters
     positional: tuple[Any, ...]
     _own_generate: Any = None
     prompt_by_keyword: bool = False
@@ -49,7 +51,7 @@ class LoadedPipeline:
             return list(self._own_generate(self.pipe, prompts, generators))
         call = self.pipe if self.entry == "__call__" else getattr(self.pipe, self.entry)
         arguments = dict(self.arguments)
-        # diffusers wants the negative prompt in the form of the prompt: a list beside a list.
+        # diffusers wants the negative prompt in the form of the prompt: a list next to a list.
         if isinstance(arguments.get("negative_prompt"), str):
             arguments["negative_prompt"] = [arguments["negative_prompt"]] * len(prompts)
         if self.prompt_by_keyword:
@@ -59,7 +61,7 @@ class LoadedPipeline:
         images = getattr(result, "images", result)
         if images is None or isinstance(images, (str, bytes)):
             raise TypeError(f"the pipeline returned a {type(result).__name__} without images")
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
+        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
         return list(images)
 
@@ -104,8 +106,8 @@ def load(file: str, *, prefer: str, device: str) -> LoadedPipeline:
     return LoadedPipeline(pipe, source, attribute, kept, positional, prompt_by_keyword=by_keyword)
 
 
-def _keywords(entry: EntryCall, namespace: dict[str, Any], path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _keywords(entry: EntryCall, namespace: Namespace, path: Path) -> Parameters:
+    found: Parameters = {}
     for name, text in entry.keywords:
         # A replaced argument may stand on names that only exist where the file itself generates.
         value: Any = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
@@ -113,19 +115,19 @@ def _keywords(entry: EntryCall, namespace: dict[str, Any], path: Path) -> dict[s
     return found
 
 
-def _run(path: Path) -> dict[str, Any]:
+def _run(path: Path) -> Namespace:
     module = types.ModuleType(MODULE_NAME)
     module.__file__ = str(path)
     # Pickles, dataclasses and torch.compile look classes and globals up through sys.modules.
     sys.modules[MODULE_NAME] = module
     sys.path.insert(0, str(path.parent))
-    # This module's own __future__ imports are no part of the file.
+    # This module's own __future__ imports do not belong to the file.
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     exec(code, module.__dict__)
     return module.__dict__
 
 
-def _find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> Any:
+def _find_pipe(namespace: Namespace, path: Path, prefer: str) -> Any:
     load_pipe: Any = namespace.get("load_pipe")
     has_loader = callable(load_pipe)
     if "pipe" not in namespace and not has_loader:
@@ -154,7 +156,7 @@ def _move(pipe: Any, device: str) -> None:
         pipe.to(device)
 
 
-def _evaluate(text: str, namespace: dict[str, Any], path: Path, line: int) -> Any:
+def _evaluate(text: str, namespace: Namespace, path: Path, line: int) -> Any:
     try:
         return eval(text, namespace)
     except Exception as error:
@@ -163,10 +165,3 @@ def _evaluate(text: str, namespace: dict[str, Any], path: Path, line: int) -> An
             f"module level ({type(error).__name__}: {error}); use constants defined at module level, or "
             "define generate(pipe, prompts, generators)"
         ) from error
-
-
-def tgate_defaults(function: Any) -> dict[str, Any]:
-    """Return the default arguments of T-GATE's entry point that steer the method."""
-    wanted = ("gate_step", "sp_interval", "fi_interval", "warm_up")
-    parameters = inspect.signature(function).parameters
-    return {name: parameters[name].default for name in wanted if name in parameters}

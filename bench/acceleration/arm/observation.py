@@ -1,8 +1,8 @@
 """Counting, in the arm, what a pipeline really does while it generates.
 
-Presence of a method is not its effect. So the steps that the scheduler is asked for and takes, the calls
-of the denoiser, and (in the first call only, where it costs no timed second) the executions of the
-denoiser's layers are counted on the objects themselves.
+A method may be in place without having an effect. So the objects themselves are counted on: the steps that the
+scheduler is asked for and takes, and the calls of the denoiser. The executions of its layers are counted in the first
+call only, where that costs no timed second.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from bench.acceleration.detectors.parts import is_compiled
+from bench.acceleration.methods import Parameters
+from bench.acceleration.protocol.messages import Observed
 
 DENOISER_NAMES = ("unet", "transformer", "prior", "decoder")
 
@@ -40,7 +44,7 @@ class Counters:
 
     @contextmanager
     def counting(self, *, layers: bool) -> Iterator[None]:
-        """Count afresh during the body; with ``layers``, executions of the denoiser's layers too."""
+        """Count from zero during the body; with ``layers``, executions of the denoiser's layers too."""
         self._watch_scheduler()
         self.requested_steps = None
         self.scheduler_steps = self.denoiser_calls = self.denoiser_samples = self.layer_calls = 0
@@ -53,21 +57,16 @@ class Counters:
             for handle in handles:
                 handle.remove()
 
-    def report(self, image_count: int) -> dict[str, Any]:
-        """Return the counts of the last call as plain builtins.
-
-        ``denoiser_calls_per_image`` counts the samples of each denoiser batch, so that classifier-free
-        guidance in one doubled batch is two calls an image; ``denoiser_layer_calls`` is the number
-        of executions of the denoiser's parameterised layers in the whole call, or None.
-        """
-        return {
-            "num_inference_steps": self.requested_steps,
-            "scheduler_steps": self.scheduler_steps,
-            "denoiser_calls": self.denoiser_calls,
-            "denoiser_calls_per_image": self.denoiser_samples / max(1, image_count),
-            "denoiser_layer_calls": self.layer_calls if self._layers_counted else None,
-            "not_finite": self.not_finite,
-        }
+    def report(self, image_count: int) -> Observed:
+        """Return the counts of the last call, which gave so many images."""
+        return Observed(
+            num_inference_steps=self.requested_steps,
+            scheduler_steps=self.scheduler_steps,
+            denoiser_calls=self.denoiser_calls,
+            denoiser_calls_per_image=self.denoiser_samples / max(1, image_count),
+            denoiser_layer_calls=self.layer_calls if self._layers_counted else None,
+            not_finite=self.not_finite,
+        )
 
     def _watch_scheduler(self) -> None:
         # The file may have replaced the scheduler since the last call; each instance is wrapped once.
@@ -92,12 +91,12 @@ class Counters:
         scheduler.step = _with_signature(counted_step, step)
         scheduler.set_timesteps = _with_signature(watched_set_timesteps, set_timesteps)
 
-    def _count_denoiser(self, _module: Any, args: tuple, kwargs: dict) -> None:
+    def _count_denoiser(self, _module: Any, args: tuple[Any, ...], kwargs: Parameters) -> None:
         self.denoiser_calls += 1
         sample: Any = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
         self.denoiser_samples += int(sample.shape[0]) if hasattr(sample, "shape") else 1
 
-    def _check_decoded(self, _module: Any, _args: tuple, output: Any) -> None:
+    def _check_decoded(self, _module: Any, _args: tuple[Any, ...], output: Any) -> None:
         # PIL images cannot hold NaN: it would arrive as a black image without this look.
         if hasattr(output, "isfinite") and not bool(output.isfinite().all()):
             self.not_finite = True
@@ -124,11 +123,6 @@ def find_denoiser(pipe: Any) -> Any:
         if hasattr(module, "register_forward_pre_hook"):
             return module
     return None
-
-
-def is_compiled(module: Any) -> bool:
-    """Whether torch.compile was applied to the module, by wrapping it or in place."""
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def _with_signature(wrapper: Any, original: Any) -> Any:

@@ -1,8 +1,8 @@
-"""What a forked arm gives up before it runs a stranger's file: output, environment, cores, memory, memory dumps.
+"""What a forked arm gives up before it runs an untrusted file: output, environment, cores, memory.
 
-This keeps an arm's accidents to itself, and evaluations fair. It is no jail: an arm runs as the same user,
-so it can use the network, read and write that user's files, a token in the model cache among them, and
-signal that user's processes. A file from somebody hostile belongs into a container, with the whole run.
+This contains accidents and keeps evaluations fair. It is no jail: an arm runs as the same user. It can use the network,
+read and write that user's files, a token in the model cache among them, and signal that user's processes. Run files
+from somebody hostile in a container, together with the whole run.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from bench.core.record import Json
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
 
 
-def enter(specification: dict, channel: int, output: int) -> None:
+def enter(specification: Json, channel: int, output: int) -> None:
     """Confine this process as the specification says; called once, right after the fork.
 
     Args:

@@ -1,7 +1,7 @@
 """The trusted scoring process: CLIP embeddings, computed on the cores that its pair has leased.
 
-It is forked from the same server as the arms, because torch and open_clip are loaded there already and
-pytest's own processes stay light; it runs no stranger's code.
+It is forked from the same server as the arms: torch and open_clip are loaded there already, and pytest's own
+processes stay light. It runs no untrusted code.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from bench.acceleration.protocol.pixels import unpack
+from bench.core.record import Json
 
 
-class Scorer:
+class ClipScorer:
     """Answers ``load``, ``embed_images`` and ``embed_texts``."""
 
     def __init__(self) -> None:
         self._clip: Any = None
 
-    def answer(self, request: dict, payload: bytes) -> tuple[dict, bytes]:
+    def answer(self, request: Json, payload: bytes) -> tuple[Json, bytes]:
         """Dispatch one request; embeddings are returned as float32 rows."""
         if request["op"] == "load":
             from bench.metrics.clip_model import ClipModel
@@ -33,5 +34,5 @@ class Scorer:
         raise ValueError(f"unknown request {request['op']!r}")
 
 
-def _rows(embeddings: np.ndarray) -> tuple[dict, bytes]:
+def _rows(embeddings: np.ndarray) -> tuple[Json, bytes]:
     return {"shape": list(embeddings.shape)}, np.ascontiguousarray(embeddings, dtype=np.float32).tobytes()

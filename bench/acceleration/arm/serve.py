@@ -1,8 +1,8 @@
 """One arm: the process that loads one pipeline file and generates when it is asked to.
 
-Runs in a process forked by :mod:`bench.acceleration.host.forkserver`. It answers one request at a time:
-``load``, ``generate``, and for the trusted scoring process ``embed_images`` and ``embed_texts``. It owns
-no clock: the evaluator measures from its own side of the channel.
+Runs in a process forked by `bench.acceleration.host.forkserver`. It answers one request at a time: ``load``,
+``generate``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. It measures no time: the
+evaluator does, from its own side of the channel.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from bench.acceleration.arm import sandbox
 from bench.acceleration.protocol import wire
 from bench.acceleration.protocol.wire import CHANNEL_LOST
+from bench.core.record import Json
 
-Answer = tuple[dict, bytes]
+Answer = tuple[Json, bytes]
 
 
-def main(specification: dict, channel_descriptor: int, output_descriptor: int) -> None:
+def main(specification: Json, channel_descriptor: int, output_descriptor: int) -> None:
     """Enter the sandbox and serve requests until the evaluator closes the channel.
 
     Raises:
@@ -29,9 +32,9 @@ def main(specification: dict, channel_descriptor: int, output_descriptor: int) -
     channel = socket.socket(fileno=channel_descriptor)
     sandbox.enter(specification, channel_descriptor, output_descriptor)
     if specification["kind"] == "scorer":
-        from bench.acceleration.arm.scorer import Scorer
+        from bench.acceleration.arm.scorer import ClipScorer
 
-        servant: Any = Scorer()
+        servant: Any = ClipScorer()
     else:
         servant = Arm()
     wire.send(channel, {"hello": True})
@@ -63,7 +66,7 @@ def serve(servant: Any, channel: socket.socket) -> None:
             wire.send(channel, describe_error(error) | number)
 
 
-def describe_error(error: BaseException) -> dict:
+def describe_error(error: BaseException) -> Json:
     """Return an exception as a plain header: type, message, and the traceback without our own frames."""
     trace = error.__traceback__
     if isinstance(error, MemoryError):
@@ -94,7 +97,7 @@ class Arm:
         self._pipeline: Any = None
         self._counters: Any = None
 
-    def answer(self, request: dict, payload: bytes) -> Answer:
+    def answer(self, request: Json, payload: bytes) -> Answer:
         """Dispatch one request."""
         if request["op"] == "load":
             return self._load(request), b""
@@ -102,7 +105,7 @@ class Arm:
             return self._generate(request)
         raise ValueError(f"unknown request {request['op']!r}")
 
-    def _load(self, request: dict) -> dict:
+    def _load(self, request: Json) -> Json:
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.loading import load
         from bench.acceleration.arm.observation import Counters
@@ -110,9 +113,9 @@ class Arm:
         sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
         self._pipeline = load(request["file"], prefer=request["prefer"], device=request["device"])
         self._counters = Counters(self._pipeline.pipe)
-        return {"configuration": describe(self._pipeline)}
+        return {"configuration": msgspec.to_builtins(describe(self._pipeline))}
 
-    def _generate(self, request: dict) -> Answer:
+    def _generate(self, request: Json) -> Answer:
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.protocol.pixels import pack
 
@@ -120,8 +123,9 @@ class Arm:
         with self._counters.counting(layers=observe):
             images = self._pipeline.generate(request["prompts"], request["seeds"])
         header, pixels = pack(images)
-        header["observed"] = self._counters.report(image_count=len(request["prompts"]))
+        observed = self._counters.report(image_count=len(request["prompts"]))
+        header["observed"] = msgspec.to_builtins(observed)
         if observe:
             # Read again: some methods put themselves in place only when they first run.
-            header["configuration"] = describe(self._pipeline)
+            header["configuration"] = msgspec.to_builtins(describe(self._pipeline))
         return header, pixels

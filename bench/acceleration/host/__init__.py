@@ -1,1 +1,1 @@
-"""Processes for strangers' code: a fork server, its arms, how they are asked, paused, ended and explained."""
+"""Processes for untrusted code: a fork server, its arms, how they are asked, paused, ended and explained."""

@@ -1,4 +1,4 @@
-"""The evaluator's two connections of one arm: its channel to the arm, and its word with the fork server."""
+"""The evaluator's two connections for one arm: the channel to it, and the one to the fork server about it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import select
 import socket
 import time
 from typing import Any
+
+from bench.core.record import Json
 
 
 class Channel(socket.socket):
@@ -69,9 +71,9 @@ class Supervision:
         self.is_over = False
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._unread = b""
-        self._answer: dict[str, Any] | None = None
+        self._answer: Json | None = None
 
-    def request(self, server: str, specification: dict, descriptors: list[int], timeout_s: float) -> int:
+    def request(self, server: str, specification: Json, descriptors: list[int], timeout_s: float) -> int:
         """Ask for a process that has the two descriptors, channel and output; return its id.
 
         Raises:

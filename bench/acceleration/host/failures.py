@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.acceleration.host.output import plain
+from bench.acceleration.host.output import printable
 from bench.acceleration.protocol.wire import CHANNEL_LOST
 
 MESSAGE_LENGTH = 1000
@@ -45,11 +45,11 @@ def not_started(error: OSError) -> Failure:
 
 
 def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
-    """Explain an exception that the arm reports; every field of it is a stranger's word."""
+    """Explain an exception that the arm reports; all fields are untrusted."""
     error = error if isinstance(error, dict) else {}
-    text = plain(str(error.get("message", "")))[:MESSAGE_LENGTH].strip()
-    kind = plain(str(error.get("type", "an unnamed exception")))[:MESSAGE_LENGTH]
-    trace = plain(str(error.get("traceback", "")))[-TRACEBACK_LENGTH:].strip()
+    text = printable(str(error.get("message", "")))[:MESSAGE_LENGTH].strip()
+    kind = printable(str(error.get("type", "an unnamed exception")))[:MESSAGE_LENGTH]
+    trace = printable(str(error.get("traceback", "")))[-TRACEBACK_LENGTH:].strip()
     if error.get("is_usage"):
         return Failure(_failed(operation), text)
     if error.get("is_exit"):
@@ -67,7 +67,7 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
 
 
 def ended(operation: str, status: int | None, output: str, memory_bytes: int | None) -> Failure:
-    """Explain the end of the process by its wait status, None when nobody can know it, and its last output."""
+    """Explain the end of the process by its wait status (None when it is not known) and its last output."""
     last = output.splitlines()[-_SIGN_LINES:]
     if any(sign in line for sign in _OUT_OF_MEMORY_SIGNS for line in last):
         return Failure("out_of_memory", _over_memory(operation, memory_bytes))
@@ -80,8 +80,8 @@ def closed_channel(operation: str) -> Failure:
     """Explain a channel that was closed by the file and not by the end of its process."""
     return Failure(
         "crashed",
-        f"closed its channel to the evaluator during {operation}; expected it to leave descriptors alone that it "
-        "did not open; remove os.close() or os.closerange() from the file",
+        f"closed its channel to the evaluator during {operation}; expected it to leave descriptors alone unless "
+        "it opened them; remove os.close() or os.closerange() from the file",
     )
 
 
@@ -89,8 +89,8 @@ def broken_answer(operation: str, what: object) -> Failure:
     """Explain bytes on the channel that are no answer to the request."""
     return Failure(
         "crashed",
-        f"sent something else than the answer to {operation}: {plain(str(what))[:MESSAGE_LENGTH]}; expected it to "
-        "leave descriptors alone that it did not open; remove what writes to them from the file",
+        f"sent something other than the answer to {operation}: {printable(str(what))[:MESSAGE_LENGTH]}; expected it to "
+        "leave descriptors alone unless it opened them; remove what writes to them from the file",
     )
 
 
@@ -103,7 +103,7 @@ def timed_out(operation: str, limit_s: float, option: str) -> Failure:
 
 
 def left_its_processors(operation: str, elsewhere: Iterable[int], leased: Iterable[int]) -> Failure:
-    """Explain a process that computes where it was not put, beside its lease and perhaps on another's."""
+    """Explain a process that allowed itself other processors than it has leased."""
     return Failure(
         _failed(operation),
         f"allowed itself processors {_numbers(elsewhere)} during {operation}; expected it to stay on "
@@ -138,7 +138,7 @@ def _over_memory(operation: str, memory_bytes: int | None) -> str:
 
 def _how(status: int | None) -> str:
     if status is None:
-        return "ended in an unknown way, for the fork server that would know is gone,"
+        return "ended in an unknown way, since the fork server that would know is gone,"
     if not os.WIFSIGNALED(status):
         return f"ended by itself with exit code {os.WEXITSTATUS(status)}"
     number = os.WTERMSIG(status)
@@ -151,12 +151,12 @@ def _advice(status: int | None) -> str:
         return "expected both to go on until the case ends; see logs/forkserver.log"
     if not os.WIFSIGNALED(status):
         return (
-            "expected it to go on until it is stopped; remove os._exit() from the file, or see its log for a "
-            "library that gives up"
+            "expected it to go on until it is stopped; remove os._exit() from the file, or look in its log for a "
+            "library that ends the process"
         )
     if os.WTERMSIG(status) == signal.SIGKILL:
         return (
-            "expected it to go on until it is stopped; if nobody killed it, the kernel did for want of memory: "
+            "expected it to go on until it is stopped; if nobody killed it, the kernel did because memory ran out: "
             "lower --memory-limit or the number of workers"
         )
     return "expected it to go on until it is stopped; see its log for the line that was running"

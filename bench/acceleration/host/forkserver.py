@@ -1,15 +1,15 @@
 """The fork server: one process with torch and diffusers imported, from which every arm is forked.
 
-Started as ``python -m bench.acceleration.host.forkserver SOCKET``. multiprocessing's fork server belongs to
-one parent; this one is shared by all workers of a run, so that the slow imports (about 8 s and half a
-gigabyte) are paid once. It also owns what an arm leaves behind: it is the reaper of every descendant,
-reports how each arm ended, and kills an arm with all it started when the arm or its evaluator is gone.
+Started as ``python -m bench.acceleration.host.forkserver SOCKET [USER_DIR ...]``. The fork server of multiprocessing
+belongs to one parent. This one is shared by all workers of a run, so that the slow imports (about 8 s and half a
+gigabyte) happen once. It also owns what an arm leaves behind: it reaps every descendant, reports how each arm ended,
+and kills an arm with all it started when the arm or its evaluator is gone.
 
 One connection is one arm. The evaluator sends the specification as one line of JSON together with two
 file descriptors, the arm's channel and its output; the server answers ``{"pid": ...}`` or
 ``{"error": ...}`` and, when the process has ended, ``{"status": ...}`` as ``os.waitpid`` gives it. The
 evaluator shuts down its side to have the arm killed; the server closes when nothing of it is left.
-Evaluators are the suite's own processes; yet no client can stop the server from serving the others.
+Evaluators belong to the suite. Still, no client can stop the server from serving the others.
 """
 
 from __future__ import annotations
@@ -24,15 +24,20 @@ import struct
 import sys
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from bench.acceleration.host.preload import preload
 from bench.acceleration.host.process_tree import children, kill_tree, tree
+from bench.acceleration.protocol.wire import READY
+from bench.core.errors import ModelgateError
+from bench.core.record import Json
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, forbid_core_dumps, set_process_option
+from bench.run.user_code import import_user_code
 
-READY = "ready"
 MAX_SPECIFICATION_BYTES = 2**20
 # How often the server looks for what no signal tells: a parent that died, a stray that became its child.
 _LOOK_S = 1.0
@@ -55,7 +60,7 @@ class Client:
     descriptors: list[int] = field(default_factory=list)
     pid: int | None = None
 
-    def tell(self, message: dict) -> None:
+    def tell(self, message: Json) -> None:
         """Send a message; a client that is gone does not matter."""
         with suppress(OSError):
             self.connection.sendall(json.dumps(message).encode() + b"\n")
@@ -117,7 +122,7 @@ class ForkServer:
         client = Client(connection)
         peer, _, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
         if peer in tree(os.getpid()):
-            # What an arm had forked here would run beside its lease and its limits.
+            # What an arm had forked here would run outside of its lease and its limits.
             client.tell({"error": "an arm may not ask for another one"})
             connection.close()
             return
@@ -171,7 +176,7 @@ class ForkServer:
             kill_tree(client.pid)
         self._leaving.add(client)
 
-    def _become_arm(self, specification: dict, channel: int, output: int) -> NoReturn:
+    def _become_arm(self, specification: Json, channel: int, output: int) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -234,8 +239,13 @@ class ForkServer:
             time.sleep(0.01)
 
 
-def main(address: str) -> None:
-    """Bind, preload, say that all is ready, serve."""
+def main(address: str, user_dirs: Sequence[str] = ()) -> None:
+    """Bind, preload, import users' code, say that all is ready, serve.
+
+    Args:
+        address: of the socket.
+        user_dirs: folders whose files register methods; every arm then knows them.
+    """
     parent = os.getppid()
     # Ctrl-C reaches the whole terminal; the run decides when the server ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -244,7 +254,12 @@ def main(address: str) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(address)
     listener.listen(128)
-    preload()
+    with redirect_stdout(sys.stderr):  # the run waits for one word on stdout
+        preload()
+        try:
+            import_user_code(map(Path, user_dirs))
+        except ModelgateError as problem:
+            sys.exit(str(problem))
     # Frozen objects are never visited by a child's collector, so their pages stay shared.
     gc.collect()
     gc.freeze()
@@ -254,4 +269,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

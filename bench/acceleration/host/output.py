@@ -1,7 +1,7 @@
 """What an arm prints: taken from a pipe, kept in its log up to a limit, and its end quoted in messages.
 
-The arm has the pipe, never the file: whoever prints faster than the evaluator reads has to wait, so a
-flood fills no disk, and what was printed cannot be cut or rewritten.
+The arm has the pipe, never the file. An arm that prints faster than the evaluator reads has to wait, so a flood
+fills no disk, and what was printed cannot be cut or rewritten.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class OutputLog:
 
     def text(self) -> str:
         """Return the last output, as far as it is kept at hand, without our own frames."""
-        lines = plain(self._end.decode("utf-8", "replace")).splitlines()
+        lines = printable(self._end.decode("utf-8", "replace")).splitlines()
         return "\n".join(line[:_LINE_LENGTH] for line in lines if not _NOT_THE_ARMS_OWN.fullmatch(line))
 
     def tail(self) -> str:
@@ -94,6 +94,6 @@ class OutputLog:
         self._read_end = self._file = -1
 
 
-def plain(text: str) -> str:
-    """Return a stranger's text without what disturbs a terminal or cannot be encoded."""
+def printable(text: str) -> str:
+    """Return an untrusted text without what disturbs a terminal or cannot be encoded."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from bench.acceleration.configuration import Configuration, combine
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
+from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.protocol.pixels import unpack
 from bench.acceleration.source.reading import read_source
 from bench.core.errors import ArmProblem, SourceProblem
+from bench.core.record import Json
 
 if TYPE_CHECKING:
     import numpy as np
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,13 @@ class Batch:
     Attributes:
         images: uint8 arrays [height, width, 3], as many as the pipeline returned.
         seconds: from sending the request until the pixels were held by the evaluator.
-        observed: the counters of the call, see :class:`bench.acceleration.arm.observation.Counters`.
+        observed: what was counted in the call.
         not_finite: whether NaN or infinity was seen, in the decoder or in the returned arrays.
     """
 
     images: list[np.ndarray]
     seconds: float
-    observed: dict
+    observed: Observed
     not_finite: bool
 
 
@@ -52,7 +58,7 @@ class PipelineArm:
     configuration: Configuration | None = None
     load_s: float | None = None
     first_call_s: float | None = None
-    _described: dict = field(default_factory=dict)
+    _described: Described = field(default_factory=Described)
 
     def load(self) -> None:
         """Load the file.
@@ -60,7 +66,7 @@ class PipelineArm:
         Raises:
             ArmProblem: when its text cannot be read, or it cannot be loaded into a pipeline.
         """
-        # A candidate is what its loader returns; a target's `pipe` is the object its author looked at.
+        # A candidate is what its loader returns; a target is the `pipe` that its author looked at.
         prefer = "load_pipe" if self.process.role == "candidate" else "pipe"
         try:
             self._source = read_source(self.file, prefer_load_pipe=prefer == "load_pipe")
@@ -72,15 +78,15 @@ class PipelineArm:
             {"op": "load", "file": str(self.file), "prefer": prefer, "device": self.device},
             timeout_s=self.load_timeout_s,
         )
-        self._described = header["configuration"]
+        self._described = self._message(header.get("configuration"), Described)
 
     def first_call(self, samples: list[Sample]) -> Batch:
         """Generate for the first time, counting everything, and so learn the configuration."""
         batch, header = self._generate(samples, observe=True, timeout_s=self.load_timeout_s)
         self.first_call_s = batch.seconds
-        self.configuration = combine(
-            header.get("configuration", self._described), batch.observed, self._source
-        )
+        if "configuration" in header:
+            self._described = self._message(header["configuration"], Described)
+        self.configuration = combine(self._described, batch.observed, self._source)
         return batch
 
     def generate(self, samples: list[Sample]) -> Batch:
@@ -98,7 +104,7 @@ class PipelineArm:
 
     def _generate(
         self, samples: list[Sample], *, observe: bool, timeout_s: float | None
-    ) -> tuple[Batch, dict]:
+    ) -> tuple[Batch, Json]:
         request = {
             "op": "generate",
             "prompts": [sample.prompt for sample in samples],
@@ -109,9 +115,17 @@ class PipelineArm:
         try:
             images = unpack(header["shapes"], payload)
         except (KeyError, TypeError, ValueError) as error:
-            raise ArmProblem(
-                "crashed", f"the {self.process.role} sent a broken answer: {error}", role=self.process.role
-            ) from error
-        observed = header.get("observed") or {}
-        not_finite = bool(header.get("not_finite")) or bool(observed.get("not_finite"))
+            raise self._broken(error) from error
+        observed = self._message(header.get("observed") or {}, Observed)
+        not_finite = bool(header.get("not_finite")) or observed.not_finite
         return Batch(images, seconds, observed, not_finite), header
+
+    def _message(self, data: object, kind: type[M]) -> M:
+        try:
+            return msgspec.convert(data, kind)
+        except msgspec.ValidationError as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> ArmProblem:
+        role = self.process.role
+        return ArmProblem("crashed", f"the {role} sent a broken answer: {error}", role=role)

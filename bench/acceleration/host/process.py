@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bench.acceleration.host import failures as deaths
+from bench.acceleration.host import failures
 from bench.acceleration.host.channel import Channel, Supervision
 from bench.acceleration.host.failures import Failure
 from bench.acceleration.host.output import OutputLog
 from bench.acceleration.host.process_tree import allowed_processors, kill_tree, resume_tree, stop_tree
 from bench.acceleration.protocol import wire
 from bench.core.errors import ArmProblem
+from bench.core.record import Json
 
 _START_S = 120.0
 _END_S = 10.0
-# From a closed channel to the word of the server that the process has ended; only a process that closed
-# it and lives on makes us wait as long as this.
+# How long to wait, after a channel was closed, for the server to say that the process has ended. Only a process that
+# closed its channel and lives on takes as long as this.
 _LAST_WORD_S = 2.0
 _POLL_S = 0.25
 # A flood is read faster, so that its limit is reached soon.
@@ -108,7 +109,7 @@ class ArmProcess:
             self._receive("start", _START_S, "--load-timeout")
         except OSError as error:
             self.close()
-            raise self._problem(deaths.not_started(error)) from error
+            raise self._problem(failures.not_started(error)) from error
         except BaseException:
             self.close()
             raise
@@ -161,8 +162,8 @@ class ArmProcess:
                     os.sched_setaffinity(int(task.name), cpus)
 
     def ask(
-        self, request: dict, payload: bytes = b"", *, timeout_s: float | None = None
-    ) -> tuple[dict, bytes, float]:
+        self, request: Json, payload: bytes = b"", *, timeout_s: float | None = None
+    ) -> tuple[Json, bytes, float]:
         """Send a request and return ``(header, payload, seconds)``.
 
         The seconds run from before the request is sent until the whole answer is held here, by this
@@ -183,44 +184,44 @@ class ArmProcess:
         try:
             wire.send(self._channel, {**request, "nonce": nonce}, payload)
         except TimeoutError:
-            raise self._fail(deaths.timed_out(operation, limit_s, option)) from None
+            raise self._fail(failures.timed_out(operation, limit_s, option)) from None
         except OSError:
             raise self._death(operation) from None
         header, answer = self._receive(operation, limit_s, option)
         seconds = time.perf_counter() - start
         self._check_output(operation)
         if header.get("nonce") != nonce:
-            raise self._fail(deaths.broken_answer(operation, "an answer without the request's number"))
+            raise self._fail(failures.broken_answer(operation, "an answer without the request's number"))
         if not header.get("ok"):
-            failure = deaths.raised(operation, header.get("error"), self._limits.memory_bytes)
+            failure = failures.raised(operation, header.get("error"), self._limits.memory_bytes)
             raise self._problem(failure)
         elsewhere = allowed_processors(self.pid) - set(self._cpus)
         if elsewhere:
-            raise self._fail(deaths.left_its_processors(operation, elsewhere, self._cpus))
+            raise self._fail(failures.left_its_processors(operation, elsewhere, self._cpus))
         return header, answer, seconds
 
-    def _receive(self, operation: str, limit_s: float, option: str) -> tuple[dict, bytes]:
+    def _receive(self, operation: str, limit_s: float, option: str) -> tuple[Json, bytes]:
         self._channel.deadline = deadline = time.monotonic() + limit_s
         pause_s = _POLL_S
         while not self._channel.is_ready(min(pause_s, deadline - time.monotonic())):
             pause_s = _FLOOD_POLL_S if self._check_output(operation) >= _FLOOD_BYTES else _POLL_S
             if time.monotonic() >= deadline:
-                raise self._hang(deaths.timed_out(operation, limit_s, option))
+                raise self._hang(failures.timed_out(operation, limit_s, option))
         try:
             return wire.receive(self._channel)
         except TimeoutError:
-            raise self._hang(deaths.timed_out(operation, limit_s, option)) from None
+            raise self._hang(failures.timed_out(operation, limit_s, option)) from None
         except wire.WireError as error:
             if self._channel.is_hung_up():  # half a message is what a process leaves that dies while it sends
                 raise self._death(operation) from None
-            raise self._fail(deaths.broken_answer(operation, error)) from None
+            raise self._fail(failures.broken_answer(operation, error)) from None
         except (EOFError, OSError):
             raise self._death(operation) from None
 
     def _check_output(self, operation: str) -> int:
         taken = self._output.drain()
         if self._output.is_flooded:
-            raise self._fail(deaths.flooded(operation, self._limits.output_bytes))
+            raise self._fail(failures.flooded(operation, self._limits.output_bytes))
         return taken
 
     def _hang(self, failure: Failure) -> ArmProblem:
@@ -232,7 +233,7 @@ class ArmProcess:
         return self._fail(failure)
 
     def _death(self, operation: str) -> ArmProblem:
-        # A closed channel does not mean a dead process: a file may close descriptors that it did not open.
+        # A closed channel does not mean an ended process: a file may close descriptors that it did not open.
         was_alive = not self._supervision.wait(_LAST_WORD_S)
         self.close()
         status = self._supervision.status
@@ -242,8 +243,10 @@ class ArmProcess:
             and os.WIFSIGNALED(status)
             and os.WTERMSIG(status) == signal.SIGKILL
         ):
-            return self._problem(deaths.closed_channel(operation))
-        return self._problem(deaths.ended(operation, status, self._output.text(), self._limits.memory_bytes))
+            return self._problem(failures.closed_channel(operation))
+        return self._problem(
+            failures.ended(operation, status, self._output.text(), self._limits.memory_bytes)
+        )
 
     def _fail(self, failure: Failure) -> ArmProblem:
         self.close()

@@ -1,1 +1,1 @@
-"""What arm and host say to each other: messages and pixels."""
+"""What arm and host say to each other: messages, pixels, and how both travel."""

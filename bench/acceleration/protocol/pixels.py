@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.core.record import Json
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -15,7 +17,7 @@ MAX_SIDE = 16384
 _EXPECTED = "return PIL images, or arrays [height, width, 3] of floats in [0, 1] or of 8-bit integers"
 
 
-def pack(images: Any) -> tuple[dict, bytes]:
+def pack(images: Any) -> tuple[Json, bytes]:
     """Return ``({"shapes": [[height, width], ...], "not_finite": [index, ...]}, pixel bytes)``.
 
     Args:
@@ -58,7 +60,7 @@ def unpack(shapes: Sequence[Sequence[int]], payload: bytes) -> list[np.ndarray]:
 
 
 def _is_size(shape: Any) -> bool:
-    # JSON of a stranger: also text, fractions and Infinity can stand where a number of pixels should.
+    # Untrusted JSON: text, fractions and Infinity can stand where a number of pixels should.
     return (
         isinstance(shape, list | tuple)
         and len(shape) == 2

@@ -1,7 +1,7 @@
 """Messages between the evaluator and the processes it does not trust: a JSON header and raw bytes.
 
-Nothing is ever unpickled: an arm runs a stranger's code, and a pickle from it would run that code in
-the evaluator. Lengths are checked before anything is allocated.
+Nothing is ever unpickled: an arm runs untrusted code, and a pickle from it would run that code in the evaluator.
+Lengths are checked before anything is allocated.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ import re
 import socket
 import struct
 
+from bench.core.errors import ModelgateError
+from bench.core.record import Json
+
 _LENGTHS = struct.Struct("!IQ")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# What the fork server prints when arms may be asked for.
+READY = "ready"
 # Exit status of an arm that finds its channel closed from inside.
 CHANNEL_LOST = 97
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_PAYLOAD_BYTES = 2 * 2**30
 
 
-class WireError(Exception):
+class WireError(ModelgateError):
     """A message that is cut short, too long, or no JSON object."""
 
 
-def send(channel: socket.socket, header: dict, payload: bytes = b"") -> None:
+def send(channel: socket.socket, header: Json, payload: bytes = b"") -> None:
     """Send one message; blocks until all of it is handed to the kernel."""
     text = json.dumps(header).encode()
     channel.sendall(_LENGTHS.pack(len(text), len(payload)) + text)
@@ -31,7 +36,7 @@ def send(channel: socket.socket, header: dict, payload: bytes = b"") -> None:
         channel.sendall(payload)
 
 
-def receive(channel: socket.socket) -> tuple[dict, bytes]:
+def receive(channel: socket.socket) -> tuple[Json, bytes]:
     """Receive one message; blocks until it is whole.
 
     Raises:
@@ -49,7 +54,7 @@ def receive(channel: socket.socket) -> tuple[dict, bytes]:
     try:
         header = json.loads(text)
         if _SURROGATE.search(text):
-            # Half a character in a stranger's message would break every report that it gets into.
+            # Half a character in an untrusted message would break every report that it gets into.
             header = json.loads(json.dumps(header, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"the header of a message is no JSON: {error}") from error

@@ -19,8 +19,8 @@ _SIGNS = str.maketrans(
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-def plain(text: str) -> str:
-    """Lower case, single spaces, and one kind of dash and cross; a paragraph ends like a sentence."""
+def normalised(text: str) -> str:
+    """Return a text in lower case with single spaces and one kind of dash and cross; a paragraph ends like a sentence."""
     return " ".join(_PARAGRAPH.sub(" . ", text.translate(_SIGNS)).lower().split())
 
 
@@ -41,9 +41,9 @@ MULTIPLES = {"doubl": 2.0, "tripl": 3.0, "quadrupl": 4.0, "twice": 2.0, "thrice"
 
 
 def number(written: str) -> float:
-    """``2``, ``1.5``, ``1,5`` (a decimal comma), ``1,000`` (thousands), ``1e-05`` or a number word.
+    """Return the number that is written: ``2``, ``1.5``, ``1,5`` (a decimal comma), ``1,000``, ``1e-05`` or a word.
 
-    Returns NaN for digits that are no number, such as ``1.2.3``.
+    NaN for digits that are no number, such as ``1.2.3``.
     """
     if written in WORD_NUMBERS:
         return WORD_NUMBERS[written]
@@ -64,13 +64,12 @@ class Pattern:
 
     Attributes:
         name: what the way is called.
-        cues: a text with none of these cannot match, which is quicker to see than to search for.
+        cues: a text with none of these cannot match; looking for them is faster than searching.
         regex: finds it; the groups ``n`` and ``m`` are the number and, in a range, the second one.
         speedup: the speedup, from the number (NaN where the pattern has no group ``n``) and the match.
         is_share: the smaller the number, the greater the speedup, which turns "at least" around.
         needs_speed_word: counts only in a sentence that speaks of speed.
-        denied_before: other things are counted in the same way (``4x upscaler``), so the words around
-            decide; this one finds those that may stand before the number.
+        denied_before: finds words before the number that make it count something else (``4x upscaler``).
     """
 
     name: str

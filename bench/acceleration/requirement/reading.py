@@ -1,8 +1,8 @@
 """The required speedup that a task's text asks for.
 
-A text is searched with the patterns of :mod:`bench.acceleration.requirement.patterns`, one row of a table
-for each way of saying it. Everything found must name the same number: a text that names two, or a range, or
-leaves the number out of a sentence made for one, is a problem of the task, never a guess.
+A text is searched with the patterns of `bench.acceleration.requirement.patterns`, one row of a table for each way of
+saying it. All that is found must name the same number. A text that names two, or a range, or leaves out the number of
+a sentence made for one, is a problem of the task: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import math
 import re
 
-from bench.acceleration.requirement.patterns import PATTERNS, Pattern, number, plain
+from bench.acceleration.requirement.patterns import PATTERNS, Pattern, normalised, number
 from bench.acceleration.requirement.words import (
     DENIED_FOLLOWING,
     GARBLED,
@@ -34,10 +34,10 @@ SENTENCE = 400
 
 
 def required_speedup(text: str) -> float | None:
-    """The speedup, baseline time over candidate time, that a task's text requires.
+    """Return the speedup, baseline time over candidate time, that a task's text requires.
 
     ``at least 2x``, ``twice as fast``, ``30% faster`` (1.3), ``cut the latency by 40%`` (1 / 0.6), ``half
-    the time`` (2) and their like. Other numbers are left alone: resolutions, steps, scales, losses.
+    the time`` (2) and similar. Other numbers are left alone: resolutions, steps, scales, losses.
 
     Returns:
         The requirement, above 0 and at most 1000; None where the text names none, as in ``as fast as
@@ -47,7 +47,7 @@ def required_speedup(text: str) -> float | None:
         RequirementProblem: the text names several speedups, a range, an impossible one, or asks for a
             number that is not there.
     """
-    readable = plain(text)
+    readable = normalised(text)
     left = _masked(RESOLUTION, readable)
     found: list[tuple[float, str]] = []
     for pattern in PATTERNS:

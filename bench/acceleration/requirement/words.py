@@ -1,6 +1,6 @@
 """The words around a number that decide whether it is a required speedup, and demands without a number.
 
-All of them read text as :func:`bench.acceleration.requirement.patterns.plain` returns it.
+All of them read text as `bench.acceleration.requirement.patterns.normalised` returns it.
 """
 
 from __future__ import annotations

@@ -1,35 +1,83 @@
 """The acceleration methods that a pipeline file's source applies, with the parameters written there.
 
-Reading says what the author meant to apply. Whether it has an effect is seen on the loaded object only:
-many of these calls succeed and change nothing.
+Reading says what the author meant to apply. Only the loaded object shows whether it has an effect: many of these calls
+succeed and change nothing.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.acceleration.source.methods import (
-    DEEPCACHE_PARAMETERS,
-    FULL_PRECISIONS,
-    HOOK_CONFIGS,
-    HOOK_FUNCTIONS,
-    PRECISIONS,
-    SWITCHED_OFF,
-    SWITCHED_ON,
-    TGATE_PARAMETERS,
-    TOME_PARAMETERS,
-)
+from bench.acceleration.detectors.attention import TGATE_PARAMETERS
+from bench.acceleration.detectors.shipped import METHODS
+from bench.acceleration.methods import Parameters
 from bench.acceleration.source.names import Frame, dotted, source_text
 from bench.acceleration.source.origin import Resolver
 from bench.acceleration.source.values import UNKNOWN
 
+# An empty name is an argument that is no parameter of the method: the module that it is applied to.
+TOME_PARAMETERS = ("", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge_attn",
+                   "merge_crossattn", "merge_mlp")  # fmt: skip
+DEEPCACHE_PARAMETERS = ("cache_interval", "cache_branch_id", "skip_mode")
+PRECISIONS = {"half": "float16", "float16": "float16", "fp16": "float16", "bfloat16": "bfloat16"}
+FULL_PRECISIONS = frozenset({"float", "float32", "double", "float64", "auto"})
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCalls:
+    """What the registered methods say of the calls that concern them, by the last part of a call's name.
+
+    Attributes:
+        on: methods that a call applies, each with the names of its positional parameters.
+        off: methods that a call takes back.
+        functions: methods that a function applies to a module, with a configuration.
+        configurations: methods by the class of their configuration.
+    """
+
+    on: Mapping[str, list[tuple[str, tuple[str, ...]]]]
+    off: Mapping[str, list[str]]
+    functions: Mapping[str, list[str]]
+    configurations: Mapping[str, str]
+
+    @classmethod
+    def registered(cls) -> MethodCalls:
+        """Return the calls of all methods that are registered now."""
+        return _calls_of(tuple(METHODS))
+
+
+@functools.lru_cache(maxsize=4)
+def _calls_of(names: tuple[str, ...]) -> MethodCalls:
+    on: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    off: dict[str, list[str]] = {}
+    functions: dict[str, list[str]] = {}
+    configurations: dict[str, str] = {}
+    for name in names:
+        method = METHODS[name]
+        for call, positional in method.switched_on.items():
+            on.setdefault(call, []).append((name, positional))
+        for call in method.switched_off:
+            off.setdefault(call, []).append(name)
+        for call in method.applied_by:
+            functions.setdefault(call, []).append(name)
+        configurations |= dict.fromkeys(method.configured_by, name)
+    return MethodCalls(on, off, functions, configurations)
+
 
 @dataclass(slots=True)
 class CallSite:
-    """One call of the file. ``at_load``: it runs while the file is loaded, not only while generating."""
+    """One call of the file.
+
+    Attributes:
+        order: position among the statements of the file.
+        node: the call.
+        frame: scope in which it stands.
+        live: whether loading the file reaches it.
+        at_load: whether it runs while the file is loaded, and not only while generating.
+    """
 
     order: int
     node: ast.Call
@@ -40,16 +88,17 @@ class CallSite:
 
 @dataclass
 class MethodReader:
-    """Goes through a file's calls in source order and keeps what is applied when the last one is done."""
+    """Goes through a file's calls in source order and keeps what is applied after the last one."""
 
     resolver: Resolver
     is_pipeline: Callable[[ast.expr, Frame, int], bool]
-    applied: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _helpers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    applied: dict[str, Parameters] = field(default_factory=dict)
+    _calls: MethodCalls = field(default_factory=MethodCalls.registered)
+    _helpers: dict[str, Parameters] = field(default_factory=dict)
     _enabled: set[str] = field(default_factory=set)
     _tgate_calls: int = 0
 
-    def read(self, sites: Iterable[CallSite]) -> dict[str, dict[str, Any]]:
+    def read(self, sites: Iterable[CallSite]) -> dict[str, Parameters]:
         """Method name -> parameters, in alphabetical order."""
         for site in sites:
             function = site.node.func
@@ -64,8 +113,9 @@ class MethodReader:
                 reader(self, site, name)
             elif name.startswith("Tgate") and name.endswith("Loader"):
                 self.read_tgate_loader(site, name)
+            self.read_registered(site, name)
         if self._enabled:
-            enabled: dict[str, Any] = {}
+            enabled: Parameters = {}
             for helper in sorted(self._enabled):
                 enabled |= self._helpers.get(helper, {})
             self.applied["deepcache"] = {**self.applied.get("deepcache", {}), **enabled}
@@ -78,7 +128,7 @@ class MethodReader:
         constant = self.resolver.constant(node, site.frame, site.order)
         return source_text(node) if constant is UNKNOWN else constant
 
-    def parameters(self, call: ast.Call, site: CallSite, positional: tuple[str, ...] = ()) -> dict[str, Any]:
+    def parameters(self, call: ast.Call, site: CallSite, positional: tuple[str, ...] = ()) -> Parameters:
         """The arguments of a call by name; a ``**name`` of a constant dict is spelled out."""
         found = {
             name: self.value(node, site) for name, node in zip(positional, call.args, strict=False) if name
@@ -104,19 +154,16 @@ class MethodReader:
             node = node.value
         return self.is_pipeline(node, site.frame, site.order)
 
-    def switch_on(self, site: CallSite, name: str) -> None:
-        method, positional = SWITCHED_ON[name]
-        self.applied[method] = self.parameters(site.node, site, positional)
-
-    def switch_off(self, site: CallSite, name: str) -> None:
+    def read_registered(self, site: CallSite, name: str) -> None:
+        """Apply and take back the methods that name this call."""
+        for method, positional in self._calls.on.get(name, ()):
+            self.applied[method] = self.parameters(site.node, site, positional)
+        if len(site.node.args) > 1 or site.node.keywords:  # a module and its configuration
+            for method in self._calls.functions.get(name, ()):
+                self.applied[method] = self._config(site) or {}
         if site.at_load:
-            for method in SWITCHED_OFF[name]:
+            for method in self._calls.off.get(name, ()):
                 self.applied.pop(method, None)
-
-    def read_hook(self, site: CallSite, name: str) -> None:
-        """``apply_*(module, Config(...))``."""
-        if len(site.node.args) > 1 or site.node.keywords:
-            self.applied[HOOK_FUNCTIONS[name]] = self._config(site) or {}
 
     def read_enable_cache(self, site: CallSite, name: str) -> None:
         """``pipe.transformer.enable_cache(Config(...))``, and the function of cache-dit."""
@@ -126,14 +173,15 @@ class MethodReader:
             return
         argument = next(iter([*site.node.args, *(keyword.value for keyword in site.node.keywords)]), None)
         origin = self.resolver.origin(argument, site.frame, site.order)
-        if origin is not None and origin.class_name in HOOK_CONFIGS:
-            self.applied[HOOK_CONFIGS[origin.class_name]] = self._config(site) or {}
+        method = None if origin is None else self._calls.configurations.get(origin.class_name)
+        if method is not None:
+            self.applied[method] = self._config(site) or {}
 
-    def _config(self, site: CallSite) -> dict[str, Any] | None:
+    def _config(self, site: CallSite) -> Parameters | None:
         """The parameters of the configuration object among a call's arguments."""
         for argument in [*site.node.args, *(keyword.value for keyword in site.node.keywords)]:
             origin = self.resolver.origin(argument, site.frame, site.order)
-            if origin is not None and origin.class_name in HOOK_CONFIGS:
+            if origin is not None and origin.class_name in self._calls.configurations:
                 made_at = CallSite(origin.at, origin.call, origin.frame)
                 return self.parameters(origin.call, made_at)
         return None
@@ -246,10 +294,8 @@ class MethodReader:
                 self.applied[method] = {}
 
 
+# What needs more than a name and its parameters to be understood.
 READERS: dict[str, Callable[[MethodReader, CallSite, str], None]] = {
-    **dict.fromkeys(SWITCHED_ON, MethodReader.switch_on),
-    **dict.fromkeys(SWITCHED_OFF, MethodReader.switch_off),
-    **dict.fromkeys(HOOK_FUNCTIONS, MethodReader.read_hook),
     **dict.fromkeys(("apply_patch", "remove_patch"), MethodReader.read_tome),
     **dict.fromkeys(("set_params", "enable", "disable"), MethodReader.read_deepcache),
     **dict.fromkeys(("half", "bfloat16", "float", "to"), MethodReader.read_precision),

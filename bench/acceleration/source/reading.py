@@ -1,9 +1,9 @@
 """Static reading of a pipeline file: what its text says it loads, applies and calls.
 
-The file is untrusted and is parsed, never executed. A reading is evidence of what the author wrote; what the
-loaded object really has is observed elsewhere, and a disagreement between the two is part of the record.
-Code that cannot take effect on loading does not count: ``if False:``, functions that nothing calls, and for
-everything but the entry call the block under ``if __name__ == "__main__":``.
+The file is untrusted: it is parsed, never executed. A reading is evidence of what the author wrote. What the loaded
+object really has is observed elsewhere, and a disagreement between the two is part of the record. Code that has no
+effect on loading does not count: ``if False:``, functions that nothing calls, and, for everything but the entry call,
+the block under ``if __name__ == "__main__":``.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from bench.acceleration.methods import Parameters
 from bench.acceleration.source.applied import CallSite, MethodReader
-from bench.acceleration.source.methods import KNOWN_METHODS
 from bench.acceleration.source.names import END, Frame, Scope, dotted, parameter_names, source_text
 from bench.acceleration.source.origin import Origin
 from bench.acceleration.source.values import UNKNOWN
-from bench.acceleration.source.walk import Collector, parse_file
+from bench.acceleration.source.walk import SourceWalk, parse_file
 from bench.core.errors import SourceProblem
-
-__all__ = ["KNOWN_METHODS", "EntryCall", "SourceReading", "read_source"]
 
 PIPELINE_NAMES = frozenset({"pipe", "pipeline", "self.pipe", "self.pipeline"})
 MODEL_KEYWORDS = ("pretrained_model_name_or_path", "pretrained_model_link_or_path", "pretrained_model_name")
 PROMPT_KEYWORDS = frozenset({"prompt", "prompt_embeds", "class_labels", None})  # None: **arguments
-# What a pipeline has that takes a first argument and generates nothing, beside the prefixes below.
+# What a pipeline has that takes a first argument and generates nothing, besides the prefixes below.
 NOT_GENERATING = frozenset(
     ("bfloat16", "compile", "components", "controlnet", "cpu", "cuda", "decoder", "download", "eval",
      "feature_extractor", "float", "fuse_qkv_projections", "half", "image_encoder", "image_processor",
@@ -71,7 +68,7 @@ class SourceReading:
     model_id: str | None = None
     scheduler_class: str | None = None
     num_inference_steps: int | None = None
-    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    methods: dict[str, Parameters] = field(default_factory=dict)
     entry: EntryCall | None = None
 
 
@@ -88,18 +85,18 @@ def read_source(path: Path, *, prefer_load_pipe: bool = False) -> SourceReading:
     """
     tree = parse_file(path)
     try:
-        return _Reading(path, tree, prefer_load_pipe).result()
+        return _FileReading(path, tree, prefer_load_pipe).result()
     except RecursionError as error:
         raise SourceProblem(
             f"{path} is nested too deeply to be read; expected a pipeline file of usual depth; simplify it"
         ) from error
 
 
-class _Reading:
+class _FileReading:
     """Answers each question about one file from what the walk collected."""
 
     def __init__(self, path: Path, tree: ast.Module, prefer_load_pipe: bool) -> None:
-        self.found = Collector(path)
+        self.found = SourceWalk(path)
         self.found.walk_children(tree)
         self.resolver = self.found.resolver
         self.prefer_load_pipe = prefer_load_pipe
@@ -131,14 +128,10 @@ class _Reading:
         )
 
     def pipeline_origin(self) -> Origin | None:
-        """Where the pipeline comes from that the suite will use."""
-        module = self.resolver.module
-        origins = (
-            lambda: self.resolver.origin(ast.Name(id="pipe"), module, END),
-            lambda: self.resolver.origin(_LOAD_PIPE, module, END),
-        )
-        for origin in reversed(origins) if self.prefer_load_pipe else origins:
-            found = origin()
+        """Return where the pipeline comes from that the suite will use."""
+        names: list[ast.expr] = [ast.Name(id="pipe"), _LOAD_PIPE]
+        for name in reversed(names) if self.prefer_load_pipe else names:
+            found = self.resolver.origin(name, self.resolver.module, END)
             if found is not None:
                 return found
         return None

@@ -68,7 +68,7 @@ def parse_file(path: Path) -> ast.Module:
         ) from error
 
 
-class Collector:
+class SourceWalk:
     """One walk over the tree: scopes with their bindings, calls, and assignments to attributes."""
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class Collector:
         self._frame = self.resolver.module
 
     def walk(self, node: ast.AST) -> None:
-        _HANDLERS.get(type(node), Collector.walk_children)(self, node)
+        _HANDLERS.get(type(node), SourceWalk.walk_children)(self, node)
 
     def walk_children(self, node: ast.AST) -> None:
         # ast.iter_child_nodes() would visit the leaves, too, which are most of a tree and hold nothing.
@@ -218,20 +218,20 @@ _LEAVES = frozenset(
     {ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass, str, int, type(None), bool}
 )
 _HANDLERS: dict[type, Any] = {
-    ast.Assign: Collector.on_assign,
-    ast.AnnAssign: Collector.on_annotated,
-    ast.NamedExpr: Collector.on_walrus,
-    ast.Call: Collector.on_call,
-    ast.FunctionDef: Collector.on_function,
-    ast.AsyncFunctionDef: Collector.on_nothing,
-    ast.ClassDef: Collector.on_class,
-    ast.Return: Collector.on_return,
-    ast.If: Collector.on_if,
-    ast.withitem: Collector.on_with_item,
-    ast.For: Collector.on_for,
-    ast.Import: Collector.on_import,
-    ast.ImportFrom: Collector.on_import,
-    ast.Global: Collector.on_global,
+    ast.Assign: SourceWalk.on_assign,
+    ast.AnnAssign: SourceWalk.on_annotated,
+    ast.NamedExpr: SourceWalk.on_walrus,
+    ast.Call: SourceWalk.on_call,
+    ast.FunctionDef: SourceWalk.on_function,
+    ast.AsyncFunctionDef: SourceWalk.on_nothing,
+    ast.ClassDef: SourceWalk.on_class,
+    ast.Return: SourceWalk.on_return,
+    ast.If: SourceWalk.on_if,
+    ast.withitem: SourceWalk.on_with_item,
+    ast.For: SourceWalk.on_for,
+    ast.Import: SourceWalk.on_import,
+    ast.ImportFrom: SourceWalk.on_import,
+    ast.Global: SourceWalk.on_global,
 }
 
 

@@ -19,20 +19,20 @@ _NOT_ALLOWED = re.compile(r"[^a-z0-9_.+]+")
 
 
 class CaseIds:
-    """Gives out ids, each once. Every target file is read once."""
+    """Makes ids, each once. Every target file is read once."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
         self._described: dict[Path, tuple[str, str]] = {}
 
     def for_entry(self, difficulty: str, target: Path | None, prompt_id: int | str | None, place: str) -> str:
-        """The id of an entry; without a readable target, model and method are ``unknown``."""
+        """Return the id of an entry; without a readable target, model and method are ``unknown``."""
         model, method = self._describe(target)
         number = slug(str(place if prompt_id is None else prompt_id), "id")
         return self._unique(f"{difficulty}-{model}-{method}-{number}")
 
     def for_file(self, role: str, file: Path) -> str:
-        """The id of a task file that cannot be read, such as ``medium-tasks-file-anno-0``."""
+        """Return the id of a task file that cannot be read, such as ``medium-tasks-file-anno-0``."""
         return self._unique(f"medium-{role}-file-{slug(file.stem, 'file')}-{len(self._given)}")
 
     def _unique(self, wanted: str) -> str:
@@ -57,13 +57,13 @@ class CaseIds:
 
 
 def model_name(reading: SourceReading) -> str:
-    """``stable_diffusion_v1_5`` for ``runwayml/stable-diffusion-v1-5``."""
+    """Return the model's part of an id: ``stable_diffusion_v1_5`` for ``runwayml/stable-diffusion-v1-5``."""
     last_part = re.split(r"[/\\]", (reading.model_id or "").rstrip("/\\"))[-1]
     return slug(last_part, "unknown")
 
 
 def method_name(reading: SourceReading) -> str:
-    """``deepcache+tome``; without methods the scheduler, ``dpmsolver``; without one ``plain``."""
+    """Return the method's part: ``deepcache+tome``, else the scheduler such as ``dpmsolver``, else ``plain``."""
     if reading.methods:
         return slug("+".join(sorted(reading.methods)), "plain")
     name = (reading.scheduler_class or "").removesuffix("Scheduler")
@@ -73,7 +73,7 @@ def method_name(reading: SourceReading) -> str:
 
 
 def slug(text: str, otherwise: str) -> str:
-    """One field of an id; ``otherwise`` where nothing of the text is left."""
+    """Return one field of an id; ``otherwise`` where nothing of the text is left."""
     made = _NOT_ALLOWED.sub("_", text.lower())[:MAX_FIELD].strip("_")
     for word, written in NOT_IN_FIELDS.items():
         made = made.replace(word, written)

@@ -1,7 +1,7 @@
 """How long a case will take compared with others, so that the longest can start first.
 
-Only the order matters, so the steps are searched in the text rather than read from its syntax tree, which
-would take longer than all the rest of the collection.
+Only the order matters. So the steps are searched in the text and not read from its syntax tree, which would take longer
+than the rest of the collection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REJECTED_EARLY = frozenset(
      "output_flood"}
 )  # fmt: skip
 EARLY_SHARE = 0.1
-# A compiler takes a minute on one core, whatever is generated with its result.
+# A compiler takes a minute on one core, whatever is then generated.
 COMPILING = 3.0
 _STEPS = re.compile(r"num_inference_steps[\"']?\s{0,9}[=:]\s{0,9}(\w{1,60})")
 
@@ -32,12 +32,12 @@ class Costs:
     def of(
         self, baseline: Path | None, candidate: Path | None, expect: str | None, *, compiles: bool = False
     ) -> float:
-        """The cost of a case from the steps of both files, a compiler, and the reason that a control waits for."""
+        """Return the cost of a case, from the steps of both files, a compiler, and what a control is rejected for."""
         cost = (self.steps(baseline) + self.steps(candidate)) / (2 * DEFAULT_STEPS) + COMPILING * compiles
         return cost * EARLY_SHARE if expect in REJECTED_EARLY else cost
 
     def steps(self, file: Path | None) -> int:
-        """The inference steps that a file names last, directly or through a constant."""
+        """Return the inference steps that a file names last, directly or through a constant."""
         if file not in self._steps:
             self._steps[file] = _search_steps(file) if file is not None else DEFAULT_STEPS
         return self._steps[file]

@@ -6,15 +6,16 @@ import difflib
 import functools
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.case import DIFFICULTIES, LEVELS
+from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.requirement.reading import MAX_SPEEDUP
-from bench.acceleration.source.methods import KNOWN_METHODS
 from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
-from bench.core.case import DIFFICULTIES, LEVELS
+from bench.core.record import Json
 
 # Reason codes that a candidate can bring about, so that a control can be written for them.
 EXPECTABLE_CODES = (
@@ -23,6 +24,9 @@ EXPECTABLE_CODES = (
     "degenerate_output",
     "latency_missed",
     "speedup_missed",
+    "quality_undecided",
+    "latency_undecided",
+    "speedup_undecided",
     "load_failed",
     "generation_failed",
     "crashed",
@@ -32,7 +36,7 @@ EXPECTABLE_CODES = (
 )
 REQUIREMENTS = ("compiler", "cuda")
 ALIASES = {"gt_file": "target_file", "gen_file": "candidate_file"}
-# Misspellings that difflib finds too far away, of the fields that would silently drop a gate.
+# Misspellings that difflib finds too far away, of fields whose gate would be dropped without a word.
 MISSPELLINGS = {
     "speedup": "required_speedup",
     "latency": "max_latency_s",
@@ -74,7 +78,7 @@ class Entry:
     file: Path
     place: str
     prompt_id: int | str | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Json = field(default_factory=dict)
     faulty: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
@@ -91,7 +95,7 @@ class Entry:
 
 
 def read_entry(kind: EntryKind, file: Path, place: str, item: Any) -> Entry:
-    """Check one item of a file; all that is wrong with it is collected, nothing is raised."""
+    """Check one item of a file; what is wrong with it is collected, nothing is raised."""
     entry = Entry(kind, file, place)
     if isinstance(item, Unreadable):
         entry.problems.append(f"this is not JSON ({item}); expected one object to a line; correct it")
@@ -120,9 +124,9 @@ def read_entry(kind: EntryKind, file: Path, place: str, item: Any) -> Entry:
     return entry
 
 
-def _with_real_names(entry: Entry, item: dict[str, Any]) -> dict[str, Any]:
-    """The item with aliases undone; conflicts and near misses are noted as problems."""
-    given: dict[str, Any] = {}
+def _with_real_names(entry: Entry, item: Json) -> Json:
+    """Return the item with aliases undone; conflicts and near misses become problems."""
+    given: Json = {}
     for key, value in item.items():
         name = ALIASES.get(key, key) if key in entry.kind.known_keys else key
         if name in given and given[name] != value:
@@ -179,11 +183,12 @@ def _level(value: Any, _: Path) -> str:
     return _one_of(LEVELS, value, ", or 1 to 5")
 
 
-def _some_of(choices: tuple[str, ...]) -> Reader:
+def _some_of(choices: Iterable[str]) -> Reader:
     def read(value: Any, _: Path) -> tuple[str, ...]:
+        names = tuple(sorted(choices))  # sorted now: users' files may have registered more since
         if not isinstance(value, list):
-            raise ValueError(f"expected a list of names from {', '.join(choices)}; put it in [ ]")
-        return tuple(dict.fromkeys(_one_of(choices, item) for item in value))
+            raise ValueError(f"expected a list of names from {', '.join(names)}; put it in [ ]")
+        return tuple(dict.fromkeys(_one_of(names, item) for item in value))
 
     return read
 
@@ -223,7 +228,7 @@ def _file(value: Any, folder: Path) -> Path:
 
 @functools.lru_cache(maxsize=4_096)
 def _real_folder(base: str, folder: str) -> str:
-    """The folder without ``..``, links followed; most entries share one, and following it is slow."""
+    """Return the folder without ``..`` and links; most entries share one, and following links is slow."""
     try:
         return os.path.realpath(os.path.join(base, folder))
     except (OSError, ValueError):
@@ -249,12 +254,13 @@ ANNOTATION = EntryKind(
         "level": _level,
         "target_file": _file,
         "baseline_file": _file,
+        "candidate_file": _file,
         "required_speedup": _number(f"above 0 and at most {MAX_SPEEDUP:.0f}", lambda v: 0 < v <= MAX_SPEEDUP),
         "max_quality_loss": _number("from 0 to below 1, where 0.05 is 5 %", lambda v: 0 <= v < 1),
         "max_latency_s": _number("of seconds above 0", lambda v: v > 0),
         "expect": lambda value, _: _one_of(EXPECTABLE_CODES, value),
         "requires": _some_of(REQUIREMENTS),
-        "methods": _some_of(KNOWN_METHODS),
+        "methods": _some_of(METHODS),
     },
     ("prompt_id", "prompt_context", "difficulty", "target_file", "baseline_file"),
 )

@@ -6,8 +6,10 @@ Both are JSON lists of objects, or JSON lines where the suffix is ``.jsonl``::
      "target_file": "target.py", "baseline_file": "baseline.py"}
     {"prompt_id": 7, "candidate_file": "candidate.py"}
 
-Whatever is wrong with one entry or one file becomes a case with its ``problem`` set, and never touches the
-others: a run with a mistake in it still judges everything else, and says so in its records.
+An annotation may name its own ``candidate_file``; then it needs no generation entry.
+
+A mistake in one entry or one file becomes a case with its ``problem`` set and never touches the others: a run with a
+mistake in it still judges everything else, and its records say what is wrong.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.acceleration.requirement.reading import required_speedup
 from bench.acceleration.tasks.caseid import CaseIds
 from bench.acceleration.tasks.cost import Costs
 from bench.acceleration.tasks.entry import ANNOTATION, GENERATION, Entry, EntryKind, read_entry
 from bench.acceleration.tasks.taskfile import read_items
-from bench.core.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.core.errors import RequirementProblem, TaskProblem
+from bench.core.record import Json
 
 
 @dataclass(slots=True)
@@ -50,13 +52,14 @@ class _Side:
                     self.by_id.setdefault(entry.key, []).append(entry)
 
     def missing(self, entry: Entry) -> str:
-        """Why an entry of the other side has no partner here."""
+        """Return why an entry of the other side has no partner here."""
         note = ""
         if self.broken:
             names = ", ".join(file.name for file, _ in self.broken)
             note = f" (note that {names} could not be read)"
+        own = "" if self.kind is ANNOTATION else ", or a candidate_file in this entry"
         return (
-            f"no {self.kind.name} entry has the prompt_id {entry.prompt_id!r}{note}; expected exactly one; "
+            f"no {self.kind.name} entry has the prompt_id {entry.prompt_id!r}{note}; expected exactly one{own}; "
             f"add it to a file given with {self.kind.option}, or remove this entry"
         )
 
@@ -66,6 +69,7 @@ def load_cases(
     candidates: Sequence[Path],
     *,
     default_max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS,
+    metrics: tuple[str, ...] = (),
 ) -> list[AccelerationCase]:
     """Read annotation and generation lists into cases, in the order of the annotations.
 
@@ -77,11 +81,12 @@ def load_cases(
         tasks: annotation lists.
         candidates: generation lists.
         default_max_quality_loss: for annotations that name none.
+        metrics: names of what will be measured.
     """
     annotations, generations = _Side(ANNOTATION), _Side(GENERATION)
     annotations.read(tasks)
     generations.read(candidates)
-    builder = _Builder(default_max_quality_loss)
+    builder = _Builder(default_max_quality_loss, metrics)
     for file, problem in annotations.broken:
         builder.add_file("tasks", file, problem)
     for entry in annotations.entries:
@@ -112,9 +117,28 @@ def load_cases(
 
 
 def _join_problems(entry: Entry, same: list[Entry], partners: list[Entry], side: _Side) -> list[str]:
-    if not partners:
-        return [side.missing(entry), *_duplicates(entry, same)]
-    return _duplicates(entry, same) + _duplicates(partners[0], partners)
+    if partners:
+        return [
+            *_duplicates(entry, same),
+            *_duplicates(partners[0], partners),
+            *_two_candidates(entry, partners),
+        ]
+    alone = (
+        [] if "candidate_file" in entry.values or "candidate_file" in entry.faulty else [side.missing(entry)]
+    )
+    return alone + _duplicates(entry, same)
+
+
+def _two_candidates(entry: Entry, partners: list[Entry]) -> list[str]:
+    """Say where an annotation and a generation name different candidates."""
+    own = entry.values.get("candidate_file")
+    others = [(other, other.values.get("candidate_file")) for other in partners]
+    return [
+        f"the candidate_file {str(own)!r} differs from {str(named)!r} of {other.place_text}; expected one candidate; "
+        "remove one of the two"
+        for other, named in others
+        if None not in (own, named) and own != named
+    ][:1]
 
 
 def _duplicates(entry: Entry, same: list[Entry]) -> list[str]:
@@ -130,9 +154,9 @@ def _duplicates(entry: Entry, same: list[Entry]) -> list[str]:
 class _Builder:
     """Makes the cases one after the other."""
 
-    def __init__(self, default_max_quality_loss: float) -> None:
+    def __init__(self, default_max_quality_loss: float, metrics: tuple[str, ...]) -> None:
         self.cases: list[AccelerationCase] = []
-        self.default_max_quality_loss = default_max_quality_loss
+        self.default_max_quality_loss, self.metrics = default_max_quality_loss, metrics
         self.ids = CaseIds()
         self.costs = Costs()
 
@@ -140,14 +164,16 @@ class _Builder:
         order = len(self.cases)
         case_id = self.ids.for_file(role, file)
         self.cases.append(
-            AccelerationCase(id=case_id, prompt_id=None, problem=problem, order=order, cost=0.0)
+            AccelerationCase(
+                id=case_id, prompt_id=None, problem=problem, order=order, cost=0.0, metrics=self.metrics
+            )
         )
 
     def add(self, annotation: Entry | None, generation: Entry | None, join_problems: list[str]) -> None:
         entry = annotation or generation
         assert entry is not None
-        values: dict[str, Any] = dict(annotation.values) if annotation else {}
-        candidate = generation.values.get("candidate_file") if generation else None
+        values: Json = dict(annotation.values) if annotation else {}
+        candidate = generation.values.get("candidate_file") if generation else values.get("candidate_file")
         problems = [
             *(
                 f"{side.place_text}: {problem}"
@@ -158,7 +184,7 @@ class _Builder:
             *(f"{entry.place_text}: {problem}" for problem in join_problems),
         ]
         text = values.get("prompt_context", "")
-        if values.get("required_speedup") is None and "required_speedup" not in (entry.faulty):
+        if values.get("required_speedup") is None and "required_speedup" not in entry.faulty:
             try:
                 values["required_speedup"] = required_speedup(text)
             except RequirementProblem as problem:
@@ -184,6 +210,7 @@ class _Builder:
                 requires=values.get("requires", ()),
                 problem="; also: ".join(problems) or None,
                 order=len(self.cases),
+                metrics=self.metrics,
                 cost=0.0
                 if problems
                 else self.costs.of(

@@ -1,4 +1,4 @@
-"""The items of one task file, whatever they are: JSON, or JSON lines where the suffix is ``.jsonl``."""
+"""The items of one task file: JSON, or JSON lines where the suffix is ``.jsonl``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import TaskProblem
+from bench.core.files import numbered_lines
+from bench.core.record import Json
 
 MAX_FILE_BYTES = 200_000_000
 
 
-class RepeatingObject(dict[str, Any]):
-    """A JSON object in which keys occur more than once, which JSON readers pass over in silence."""
+class RepeatingObject(Json):
+    """A JSON object in which keys occur more than once, of which a JSON reader silently keeps the last."""
 
     repeated: tuple[str, ...] = ()
 
@@ -24,44 +26,52 @@ class Unreadable(str):
 
 
 def read_items(file: Path) -> list[tuple[str, Any]]:
-    """Each item of a file with its place: ``entry [0]`` of a list, ``line 1`` of JSON lines.
+    """Return each item of a file with its place: ``entry [0]`` of a list, ``line 1`` of JSON lines.
 
     Raises:
         TaskProblem: the file cannot be read, is not UTF-8, not JSON, no list, or empty.
     """
-    text = _read_text(file)
-    items = _read_lines(text) if file.suffix.lower() == ".jsonl" else _read_list(file, text)
+    _check_file(file)
+    items = _read_lines(file) if file.suffix.lower() == ".jsonl" else _read_list(file, _read_text(file))
     if not items:
         raise TaskProblem(f"{file} holds no entries; expected a list of at least one object; add the tasks")
     return items
 
 
-def _read_text(file: Path) -> str:
+def _check_file(file: Path) -> None:
     try:
         status = file.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise TaskProblem(f"{file} is a directory; expected a JSON file; name the file in it")
-        # A pipe or a device would block or never end.
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
-            raise TaskProblem(
-                f"{file} is no regular file of at most {MAX_FILE_BYTES:,} bytes; expected a JSON file; correct the path"
-            )
-        text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise TaskProblem(f"{file} does not exist; expected a JSON file; correct the path") from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise TaskProblem(f"{file} is a directory; expected a JSON file; name the file in it")
+    # A pipe or a device would block or never end.
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+        raise TaskProblem(
+            f"{file} is no regular file of at most {MAX_FILE_BYTES:,} bytes; expected a JSON file; correct the path"
+        )
+
+
+def _read_text(file: Path) -> str:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TaskProblem(
             f"{file} is not UTF-8 (byte {error.object[error.start]:#04x} at offset {error.start}); expected JSON in "
             "UTF-8; save it in that encoding"
         ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TaskProblem(
-            f"{file} cannot be read ({reason}); expected a JSON file; correct the path"
-        ) from error
+    except OSError as error:
+        raise _unreadable(file, error) from error
     if not text.strip():
         raise TaskProblem(f"{file} is empty; expected a JSON list of objects; add the tasks")
     return text
+
+
+def _unreadable(file: Path, error: Exception) -> TaskProblem:
+    reason = getattr(error, "strerror", None) or error
+    return TaskProblem(f"{file} cannot be read ({reason}); expected a JSON file; correct the path")
 
 
 def _read_list(file: Path, text: str) -> list[tuple[str, Any]]:
@@ -78,20 +88,18 @@ def _read_list(file: Path, text: str) -> list[tuple[str, Any]]:
     return [(f"entry [{index}]", item) for index, item in enumerate(value)]
 
 
-def _read_lines(text: str) -> list[tuple[str, Any]]:
+def _read_lines(file: Path) -> list[tuple[str, Any]]:
     items: list[tuple[str, Any]] = []
-    # Not splitlines(): JSON texts may hold U+2028 as it is.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                items.append((f"line {number}", _decode(line)))
-            except ValueError as error:
-                items.append((f"line {number}", Unreadable(error)))
+    for number, line in numbered_lines(file, TaskProblem):
+        try:
+            items.append((f"line {number}", _decode(line)))
+        except ValueError as error:
+            items.append((f"line {number}", Unreadable(error)))
     return items
 
 
 def _decode(text: str) -> Any:
-    """Parse JSON; a ValueError says where it ends to be JSON."""
+    """Parse JSON; a ValueError says where it stops being JSON."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
@@ -100,7 +108,7 @@ def _decode(text: str) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> Json:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
@@ -110,7 +118,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def describe(value: Any) -> str:
-    """A value in words and as JSON, cut to what fits a message."""
+    """Return a value in words and as JSON, cut to what fits a message."""
     kinds = {dict: "an object", list: "a list", str: "the text", bool: "the boolean", type(None): "null"}
     kind = next((name for cls, name in kinds.items() if isinstance(value, cls)), "the number")
     if value is None:

@@ -1,1 +1,1 @@
-"""The datasets that ship: one file each, named as the dataset is asked for."""
+"""The datasets that ship: one file each, whose name is the dataset's."""

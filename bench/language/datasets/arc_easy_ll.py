@@ -6,11 +6,11 @@ Asked and answered like this:
     Answer: a horse
 """
 
-from bench.language.spec import Dataset, Examples, LogLikelihood, Source
+from bench.language.spec import Dataset, Examples, LogLikelihood, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The texts of the choices; their number and their labels (A.. or 1..) vary."""
+def prepare(row: Row) -> Row:
+    """Return the question and the texts of the choices; their number and their labels (A.. or 1..) vary."""
     choices = row["choices"]
     return {
         "question": row["question"],

@@ -7,11 +7,11 @@ Asked and answered like this:
     Answer: yes
 """
 
-from bench.language.spec import Dataset, SingleToken, Source
+from bench.language.spec import Dataset, Row, SingleToken, Source
 
 
-def prepare(row: dict) -> dict:
-    """The row with its truth value as an index: yes is choice 0, no is choice 1."""
+def prepare(row: Row) -> Row:
+    """Return the row with its truth value as an index: yes is choice 0, no is choice 1."""
     return {**row, "gold": 0 if row["answer"] else 1}
 
 

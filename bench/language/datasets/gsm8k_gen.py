@@ -7,18 +7,20 @@ Asked and answered like this:
     #### 7
 """
 
-from bench.language.spec import Dataset, Examples, Generation, Source
+from bench.language.spec import Dataset, Examples, Generation, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The row with the number behind ``####``, without thousands separators.
+def prepare(row: Row) -> Row:
+    """Return the row with the number after ``####``, without thousands separators.
 
     Raises:
-        ValueError: the answer states no such number.
+        ValueError: an answer without such a number.
     """
     _, mark, number = row["answer"].rpartition("#### ")
     if not mark:
-        raise ValueError(f"found no '#### ' in the answer {row['answer']!r}")
+        raise ValueError(
+            f"found no '#### ' in the answer {row['answer']!r}, expected it before the final number"
+        )
     return {**row, "gold": number.strip().replace(",", "")}
 
 

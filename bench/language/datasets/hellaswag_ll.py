@@ -5,16 +5,16 @@ Asked and answered like this:
     Making tea: Anna boils water in a kettle. She | pours it over the tea leaves.
 """
 
-from bench.language.spec import Dataset, LogLikelihood, Source
+from bench.language.spec import Dataset, LogLikelihood, Row, Source
 
 
 def _clean(text: str) -> str:
-    """Without the marks that the scraped part of the data carries."""
+    """Return the text without the marks of the scraped part of the data."""
     return " ".join(text.replace(" [title]", ".").split())
 
 
-def prepare(row: dict) -> dict:
-    """The context behind its activity, cleaned endings, and the label, a text on the hub, as an index."""
+def prepare(row: Row) -> Row:
+    """Return the context after its activity, cleaned endings, and the label, which is text on the hub, as an index."""
     return {
         "context": _clean(f"{row['activity_label']}: {row['ctx']}"),
         "endings": [_clean(ending) for ending in row["endings"]],

@@ -1,15 +1,15 @@
-"""LAMBADA: the last word of a passage, which only the whole passage tells.
+"""LAMBADA: the last word of a passage, which only the whole passage gives away.
 
 Asked and answered like this:
 
     Anna lost her key. She looked under the bed and behind the door until at last she found the | key
 """
 
-from bench.language.spec import Dataset, Generation, Source
+from bench.language.spec import Dataset, Generation, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The passage without its last word, and that word."""
+def prepare(row: Row) -> Row:
+    """Return the passage without its last word, and that word."""
     context, _, word = row["text"].rstrip().rpartition(" ")
     return {"context": context, "gold": word}
 

@@ -10,11 +10,11 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Generation, Source
+from bench.language.spec import Dataset, Generation, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The row with its four choices under the name that rotation looks for, and the answer as a letter."""
+def prepare(row: Row) -> Row:
+    """Return the row with its four choices under the name that rotation looks for, and the answer as a letter."""
     return {"question": row["question"], "options": row["choices"], "gold": "ABCD"[row["answer"]]}
 
 

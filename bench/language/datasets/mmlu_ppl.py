@@ -10,11 +10,11 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Examples, Perplexity, Source
+from bench.language.spec import Dataset, Examples, Perplexity, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The row with its four choices under the name that templates use."""
+def prepare(row: Row) -> Row:
+    """Return the row with its four choices under the name that templates use."""
     return {"question": row["question"], "options": row["choices"], "gold": row["answer"]}
 
 
@@ -24,7 +24,7 @@ DATASET = Dataset(
     inference=Perplexity(),
     choices=(" A", " B", " C", " D"),
     prepare=prepare,
-    # Of similar questions, as the first ones of the development split are all of one subject.
+    # Similar questions: the first ones of the development split are all of one subject.
     examples=Examples(retriever="bm25", count=2),
     metrics=("accuracy",),
 )

@@ -9,7 +9,7 @@ Asked and answered like this:
 from bench.language.spec import Dataset, LogLikelihood, Source
 
 DATASET = Dataset(
-    # The parquet branch has a single subset, so that none is named.
+    # The parquet branch has one subset, so none is named.
     source=Source(hub="ybisk/piqa", rows="piqa", revision="refs/convert/parquet"),
     prompt="Question: {goal}\nAnswer:",
     inference=LogLikelihood(),

@@ -7,11 +7,11 @@ Asked and answered like this:
     Answer: sorry
 """
 
-from bench.language.spec import Dataset, Perplexity, Source
+from bench.language.spec import Dataset, Perplexity, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The row with its label "1" to "3" as an index."""
+def prepare(row: Row) -> Row:
+    """Return the row with its label "1" to "3" as an index."""
     return {**row, "gold": int(row["label"]) - 1}
 
 

@@ -6,11 +6,11 @@ Asked and answered like this:
     Answer: hive
 """
 
-from bench.language.spec import Dataset, Examples, Generation, Source
+from bench.language.spec import Dataset, Examples, Generation, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The question, the answer, and all of its spellings in lower case."""
+def prepare(row: Row) -> Row:
+    """Return the question, the answer, and all of its spellings in lower case."""
     value = row["answer"]["value"]
     spellings = [value, *row["answer"]["aliases"]]
     return {

@@ -9,7 +9,7 @@ Asked and answered like this:
 from bench.language.spec import Dataset, Perplexity, Source
 
 DATASET = Dataset(
-    # The same rows as winograd_wsc, whose main branch holds a script.
+    # The rows of winograd_wsc, whose own main branch holds a script.
     source=Source(
         hub="lighteval/winograd_wsc", rows="winograd", subset="wsc273", split="test", train_split=None
     ),

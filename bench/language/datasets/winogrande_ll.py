@@ -6,14 +6,14 @@ Asked and answered like this:
     Anna helped Ben with the letter because | Ben was kind.
 """
 
-from bench.language.spec import Dataset, LogLikelihood, Source
+from bench.language.spec import Dataset, LogLikelihood, Row, Source
 
 
-def prepare(row: dict) -> dict:
-    """The text before the blank, and for each option that option with the text after the blank.
+def prepare(row: Row) -> Row:
+    """Return the text before the blank, and each option with the text after the blank.
 
     Raises:
-        ValueError: there is not exactly one blank.
+        ValueError: no blank, or several.
     """
     parts = row["sentence"].split("_")
     if len(parts) != 2:

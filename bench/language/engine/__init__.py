@@ -1,1 +1,1 @@
-"""Scoring and generation: every token is computed once, and nothing depends on the batch."""
+"""Scoring and generation: every token is computed once, and results do not depend on the batch."""

@@ -1,4 +1,4 @@
-"""Batches: the longest first, halved when memory runs out, each result back at its own place."""
+"""Batches: longest items first, halved when memory runs out, each result returned with its index."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Where the size of a batch is found out by itself, it begins here and is halved as memory asks for it.
+# With `auto`, the batch size starts here and is halved whenever memory runs out.
 AUTO_BATCH_SIZE = 64
 
 
 class Batches:
     """Runs items in batches.
 
-    The longest items come first: should memory run out, it does so at once, and batches hold items of
-    like length, so that little is padded. A batch that does not fit is run again in halves, and the
-    smaller size is kept for all that follow.
+    The longest items come first. If memory runs out, it does so immediately, and a batch holds items of similar length,
+    so that there is little padding. A batch that does not fit is run again in halves, and the smaller size is kept.
 
     Args:
         size: items of a batch, or ``auto``.
 
     Attributes:
-        size: the size in use now.
+        size: in use now.
         halvings: how often memory ran out.
     """
 
@@ -39,16 +38,16 @@ class Batches:
         run: Callable[[list[Item]], list[Result]],
         done: Callable[[int, Result], None],
     ) -> None:
-        """Run all items and hand each result over as soon as its batch is through.
+        """Run all items and pass on each result as soon as its batch is complete.
 
         Args:
             items: what to run.
-            length: sorts the items, longest first; items of one batch should be alike in it.
+            length: key that sorts the items, longest first; items of one batch should have similar keys.
             run: turns a batch into as many results.
             done: takes an item's index and its result.
 
         Raises:
-            RuntimeError: when a single item does not fit into memory.
+            RuntimeError: a single item that does not fit into memory.
         """
         order = sorted(range(len(items)), key=lambda index: length(items[index]), reverse=True)
         at = 0
@@ -64,7 +63,7 @@ class Batches:
                 failed = True
             else:
                 failed = False
-            if failed:  # outside the handler, whose traceback holds the tensors that did not fit
+            if failed:  # outside the handler: its traceback holds the tensors that did not fit
                 free_memory()
                 continue
             for index, result in zip(chosen, results, strict=True):
@@ -73,7 +72,7 @@ class Batches:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or in the process."""
+    """Whether an exception means that memory ran out, on a GPU or in the process."""
     import torch  # noqa: PLC0415
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -83,7 +82,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what a failed batch left behind."""
+    """Release what a failed batch left behind."""
     import torch  # noqa: PLC0415
 
     gc.collect()

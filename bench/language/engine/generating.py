@@ -1,8 +1,8 @@
-"""Text from a causal language model: greedy or sampled, in batches that do not change what comes out."""
+"""Text from a causal language model: greedy or sampled, in batches that do not change the result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +12,21 @@ from bench.language.engine.packing import MIN_PREFIX, common_length
 if TYPE_CHECKING:
     from bench.language.engine.caching import Prefix
 
-# Tokens looked back at for a stop string, besides those that the string itself may take.
+# Tokens looked back at for a stop string, in addition to those of the string itself.
 _MARGIN = 8
-# What stands for a blank at the beginning of a piece, in byte-level and in SentencePiece vocabularies.
+# The character that means a blank at the beginning of a piece, in byte-level and in SentencePiece vocabularies.
 _BLANKS = ("\u0120", "\u2581")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One text to be continued.
+    """One text to continue.
 
     Attributes:
         tokens: token ids of the prompt.
         max_out_len: new tokens at most.
         stop: strings at which the text ends.
-        seed: seed of this text's sampling.
+        seed: of this text's sampling.
     """
 
     tokens: tuple[int, ...]
@@ -38,20 +38,20 @@ class Request:
 class Generator:
     """Generates with ``model.generate``.
 
-    What all prompts begin with, such as in-context examples, is computed once where each layer of the model keeps
-    all its keys and values.
+    The beginning that all prompts share, such as in-context examples, is computed once if every layer of the model
+    keeps all its keys and values.
 
     Args:
         model, tokenizer: of transformers; the model in evaluation mode.
         pad: a token id for padding.
         batch_size: texts of a batch, or ``auto``.
-        options: of ``generate``. With ``do_sample`` each text is sampled from a random stream of its
-            own, so that it does not depend on the texts beside it.
+        options: of ``generate``. With ``do_sample`` each text has its own random stream, so that it does not depend
+            on the other texts of its batch.
     """
 
     def __init__(
         self, model: Any, tokenizer: Any, pad: int, batch_size: int | str = "auto",
-        options: dict[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self._model, self._tokenizer, self._pad = model, tokenizer, pad
         self._ending = _EndingTokens(tokenizer)
@@ -67,7 +67,7 @@ class Generator:
     def generate(
         self, requests: Sequence[Request], done: Callable[[int, str], None] | None = None
     ) -> list[str]:
-        """Return the new text of each request; ``done`` gets each one as soon as its batch is through."""
+        """Return the new text of each request; ``done`` gets each one as soon as its batch is complete."""
         results = ["" for _ in requests]
 
         def keep(index: int, text: str) -> None:
@@ -76,14 +76,14 @@ class Generator:
                 done(index, text)
 
         prefix = self._prefix(requests)
-        # A batch runs as long as its longest text may, so texts of one length limit go together.
+        # A batch runs as long as its longest text may, so texts with the same limit go together.
         self.batches.run(
             requests, lambda r: (r.max_out_len, len(r.tokens)), lambda batch: self._run(batch, prefix), keep
         )
         return results
 
     def _prefix(self, requests: Sequence[Request]) -> Prefix | None:
-        """Read what all prompts begin with, once, unless that is short or the model's cache does not take it."""
+        """Compute the shared beginning of all prompts, unless it is short or the model's cache does not take it."""
         if len(requests) < 2:
             return None
         shortest = min(len(request.tokens) for request in requests)
@@ -133,11 +133,11 @@ class Generator:
         text = self._tokenizer.decode(tokens[:end], skip_special_tokens=True)
         return cut_at(text, request.stop)
 
-    def _sampling(self, requests: list[Request], width: int) -> dict[str, Any]:
-        """Return the arguments of greedy decoding, which a sampled token also comes out of.
+    def _sampling(self, requests: list[Request], width: int) -> Mapping[str, Any]:
+        """Return the arguments of greedy decoding; sampling is greedy decoding with noise.
 
-        The argmax of the logits plus Gumbel noise is a sample of their softmax. With noise from a stream
-        of each text's own, sampling is a greedy choice and depends on nothing else in the batch.
+        The argmax of the logits plus Gumbel noise is a sample of their softmax. With noise from each text's own stream,
+        sampling is a greedy choice that depends on nothing else in the batch.
         """
         from transformers import LogitsProcessorList  # noqa: PLC0415
         from transformers.generation import logits_process as warpers  # noqa: PLC0415
@@ -160,17 +160,16 @@ class Generator:
 
 
 def cut_at(text: str, stops: Sequence[str]) -> str:
-    """Return the text before the first of the stop strings in it."""
+    """Return the text before the first stop string in it."""
     places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
     return text[: min(places)] if places else text
 
 
 class _StopStrings:
-    """Ends a row once one of its stop strings has appeared in what is new of it.
+    """Ends a row once one of its stop strings appears in its new text.
 
-    A stop string appears with the token that brings its last character, so that only rows whose newest
-    token may do so are turned into text. Were one missed, the row would only be written too far: what
-    comes out is cut at its stop strings in any case.
+    A stop string is complete with the token that brings its last character, so only rows whose newest token may do so
+    are decoded. A missed one would only make the row longer: the final text is cut at its stop strings anyway.
     """
 
     def __init__(self, tokens: _EndingTokens, requests: list[Request], width: int) -> None:
@@ -183,7 +182,7 @@ class _StopStrings:
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         import torch  # noqa: PLC0415
 
-        # Beam search has several rows for each text, and they change places: none of them stays ended.
+        # Beam search has several rows for each text, and they change places: no row stays ended.
         beams = input_ids.shape[0] // len(self._requests)
         if beams > 1:
             self._ended = [False] * input_ids.shape[0]
@@ -219,7 +218,7 @@ class _EndingTokens:
         return text
 
     def that_may_end(self, stops: set[str]) -> frozenset[int]:
-        """Return the token ids that may bring the last character of one of the stop strings."""
+        """Return the ids of the tokens that may bring the last character of a stop string."""
         last = frozenset(stop[-1] for stop in stops)
         if last not in self._found:
             self._found[last] = self._ids(last) if last else frozenset()
@@ -227,20 +226,20 @@ class _EndingTokens:
 
     def _ids(self, last: frozenset[str]) -> frozenset[int]:
         ids = range(len(self._tokenizer))
-        # A blank at a word's beginning is lost where the word is decoded alone, but seen in its piece.
+        # A blank at the beginning of a word is lost when the word is decoded alone; its piece shows it.
         pieces = self._tokenizer.convert_ids_to_tokens(list(ids))
         texts = self._tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)
         blank = " " in last
         return frozenset(
             token
             for token, piece, text in zip(ids, pieces, texts, strict=True)
-            # U+FFFD: a part of a character, which this token may complete.
+            # U+FFFD: part of a character, which this token may complete.
             if not last.isdisjoint(text) or "\ufffd" in text or (blank and (piece or "")[:1] in _BLANKS)
         )
 
 
 def _gumbel(requests: list[Request], width: int) -> Any:
-    """Return a logits processor that adds Gumbel noise, for each row from a generator of its own."""
+    """Return a logits processor that adds Gumbel noise, each row from its own generator."""
     import torch  # noqa: PLC0415
     from transformers import LogitsProcessor  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from bench.language.engine.packing import (
     MIN_PREFIX,
     Group,
     PackedBatch,
-    Row,
+    PackedRow,
     TokenScores,
     common_length,
     lay_out,
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
     from bench.language.engine.caching import Prefix
 
-# Logits held at once, in values: 2**26 in float32 are 256 MiB; and those of them copied at once to be normalised.
+# Most logits in memory, in values: 2**26 in float32 are 256 MiB. And most of them copied together to be normalised.
 MAX_LOGITS = 2**26
 MAX_GATHERED = 2**20
-# On a processor so many values of a layer stay in a core's own cache: a small model is half as fast again as where four
-# processes compete for memory. With fewer tokens than the least, a large one would read its weights too often.
+# On a CPU, so many values of a layer stay in a core's own cache. A small model is then 1.5 times as fast as when four
+# processes compete for memory. With fewer tokens than the least, a large model would read its weights too often.
 CACHED_VALUES = 2**17
 LEAST_TOKENS = 512
 _WINDOWED = {"full_attention", "sliding_attention"}
-# Attends locally by the index in memory, whatever mask and positions say.
+# Attends locally by the index in memory and ignores mask and positions.
 _OWN_LOCAL_ATTENTION = {"gpt_neo"}
 
 
 class Scorer:
     """Scores groups of sequences with one model.
 
-    Where a model takes positions and a mask of its caller's, what the sequences of a group share is computed
-    once, and what all groups share once for all of them (see :mod:`bench.language.engine.packing`). Whether a
-    model really does is tried out on a few random tokens before the first use; where it does not (ALiBi,
-    recurrence), each sequence is run by itself, padded on the right, where padding cannot matter.
+    If a model honours the caller's positions and mask, tokens that the sequences of a group share are computed once, and
+    tokens that all groups share once for all groups (see :mod:`bench.language.engine.packing`). Whether it does is
+    tested on a few random tokens before the first use. Otherwise (ALiBi, recurrence) each sequence is run alone,
+    padded on the right, where padding has no effect.
 
     Args:
         model: a causal language model of transformers, in evaluation mode.
@@ -55,7 +55,7 @@ class Scorer:
     Attributes:
         shares: whether shared tokens are computed once.
         batches: the batch size in use, and how often it was halved.
-        fed_tokens: tokens that the model was given so far, padding not counted.
+        fed_tokens: tokens that the model was fed so far, padding not counted.
     """
 
     def __init__(self, model: Any, pad: int, batch_size: int | str = "auto") -> None:
@@ -77,10 +77,10 @@ class Scorer:
     def score(
         self, groups: Sequence[Group], done: Callable[[int, list[TokenScores]], None] | None = None
     ) -> list[list[TokenScores]]:
-        """Score groups; ``done`` gets each group's index and scores as soon as its batch is through.
+        """Score groups; ``done`` gets each group's index and scores as soon as its batch is complete.
 
         Raises:
-            RuntimeError: when a single group does not fit into memory.
+            RuntimeError: a single group that does not fit into memory.
         """
         results: list[list[TokenScores]] = [[] for _ in groups]
 
@@ -112,11 +112,11 @@ class Scorer:
 
         return run
 
-    def _chunks(self, rows: list[Row], longest: int) -> list[list[Row]]:
-        """Split rows into parts of like size, so that memory stays in bounds.
+    def _chunks(self, rows: list[PackedRow], longest: int) -> list[list[PackedRow]]:
+        """Split rows into parts of similar size, so that memory is bounded.
 
-        The logits of each part fit, and a batch of so many questions takes no more tokens at once than as many
-        sequences of the longest one's length: a row that holds several choices is longer than each of them.
+        The logits of each part fit. A row with several choices is longer than each of them, so a part holds no more
+        tokens than the same number of sequences of the longest one's length.
         """
         places = max(len(row.tokens) - (row.first_query if self._keeps else 0) for row in rows)
         width = max(len(row.tokens) for row in rows)
@@ -144,18 +144,18 @@ class Scorer:
                 **arguments,
             ).logits[:, -batch.keep :]
         self.fed_tokens += sum(len(row.tokens) for row in batch.rows)
-        # From a place in a row to its place among the logits kept, which end where the row ends.
+        # From a place in a row to its place among the kept logits, which end where the row ends.
         wanted = [
             [[place - len(row.tokens) + batch.keep for place in places] for places in row.queries]
             for row in batch.rows
         ]
         return gather(logits, wanted, [row.targets for row in batch.rows])
 
-    def _forward_padded(self, rows: list[Row], *, masked: bool) -> list[list[TokenScores]]:
-        """Run rows in which nothing forks, padded on the right, where padding cannot matter.
+    def _forward_padded(self, rows: list[PackedRow], *, masked: bool) -> list[list[TokenScores]]:
+        """Run rows without forks, padded on the right, where padding has no effect.
 
-        Choices of one token each are such rows. The attention of a model is fastest without a mask; a recurrent
-        model, or one with ALiBi, may want one all the same.
+        Choices of one token each give such rows. Attention is fastest without a mask; a recurrent model, or one with
+        ALiBi, may need one all the same.
         """
         import torch  # noqa: PLC0415
 
@@ -176,7 +176,7 @@ class Scorer:
         return gather(logits[:, first - width :], wanted, [row.targets for row in rows])
 
     def _mask(self, allowed: torch.Tensor, distance: torch.Tensor) -> Any:
-        """Return additive masks [rows, 1, width, keys], one per kind of layer where there are two kinds."""
+        """Return additive masks [rows, 1, width, keys]: one, or one for each kind of layer if there are two kinds."""
         import torch  # noqa: PLC0415
 
         dtype = self._model.dtype
@@ -191,7 +191,7 @@ class Scorer:
         return next(iter(masks.values())) if len(masks) == 1 else masks
 
     def _prefix(self, groups: Sequence[Group]) -> Prefix | None:
-        """Compute what all groups begin with, once, unless that is short."""
+        """Compute the shared beginning of all groups, unless it is short."""
         length = common_length([group.sequences[0] for group in groups])
         length = min([length, *(min(group.shared, min(group.starts) - 1) for group in groups)])
         if length < MIN_PREFIX:
@@ -211,7 +211,7 @@ class Scorer:
         return prefix
 
     def _sharing_agrees(self) -> bool:
-        """Whether a packed row gives what each of its sequences gives by itself."""
+        """Whether a packed row gives what each of its sequences gives alone."""
         rng = np.random.default_rng(0)
         low = min(self._config.vocab_size - 1, 3)
 
@@ -225,7 +225,7 @@ class Scorer:
         ]
         try:
             packed = self._run_packed(None)(groups)
-        except Exception:  # whatever a model makes of arguments that it does not know
+        except Exception:  # a model may raise anything for arguments that it does not know
             return False
         alone = [self._run_alone([Group((s,), (b,))])[0][0] for g in groups for s, b in _each(g)]
         pairs = zip((scores for group in packed for scores in group), alone, strict=True)
@@ -233,7 +233,7 @@ class Scorer:
         exact = self._model.dtype.itemsize >= 4
         return worst < (2e-4 if exact else 0.25)
 
-    # -- each sequence by itself -------------------------------------------------------------------
+    # -- each sequence alone -----------------------------------------------------------------------
 
     def _run_alone(self, groups: list[Group]) -> list[list[TokenScores]]:
         rows = [
@@ -247,7 +247,7 @@ class Scorer:
 def gather(
     logits: torch.Tensor, queries: list[list[list[int]]], targets: Sequence[Sequence[Sequence[int]]]
 ) -> list[list[TokenScores]]:
-    """Return the log-probabilities of targets.
+    """Return the log-probabilities of the targets.
 
     Args:
         logits: [rows, places, vocabulary].
@@ -264,15 +264,15 @@ def gather(
         for place in places
     ]
     wanted = [token for sequences in targets for sequence in sequences for token in sequence]
-    # Several sequences may ask the same place: the first token of every choice does.
+    # Several sequences may ask for the same place: the first token of every choice does.
     unique, inverse = np.unique(np.asarray(flat), return_inverse=True)
     index = torch.from_numpy(unique).to(logits.device)
     place = torch.from_numpy(inverse).to(logits.device)
     token = torch.tensor(wanted, device=logits.device)
     table = logits.reshape(-1, logits.shape[-1])
-    # Part by part: a copy of all logits at once would be the most memory that scoring takes.
+    # In parts: one copy of all logits would be the largest allocation of scoring.
     norms, highest = [], []
-    for part in index.split(max(1, MAX_GATHERED // table.shape[1])):
+    for part in torch.split(index, max(1, MAX_GATHERED // table.shape[1])):
         chosen = table.index_select(0, part).float()
         top = chosen.amax(-1)  # several times as fast as argmax
         highest.append(top)
@@ -292,7 +292,7 @@ def gather(
 
 
 def _attention_windows(config: Any) -> dict[str, int | None] | None:
-    """Return the attention window of each kind of layer, None where a kind is neither full nor sliding."""
+    """Return the attention window of each kind of layer; None if a kind is neither full nor sliding."""
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if kinds is None:
@@ -307,7 +307,7 @@ def _each(group: Group) -> list[tuple[tuple[int, ...], int]]:
 
 
 def _longest(groups: Sequence[Group]) -> int:
-    """Return how many tokens the longest sequence has that are fed when it is run by itself."""
+    """Return how many tokens of the longest sequence are fed when it is run alone."""
     return max(len(sequence) for group in groups for sequence in group.sequences) - 1
 
 

@@ -1,18 +1,17 @@
-"""Sequences that begin alike, laid out so that what they share is computed once.
+"""Sequences with a common beginning, laid out so that the beginning is computed once.
 
-The choices of a question share their beginning. A row of a batch holds it once, and behind it what each
-choice has besides, side by side::
+The choices of a question share their beginning. A row of a batch holds it once, followed by the rest of each choice::
 
     tokens     q0 q1 q2 q3 | a1 a2 | b1 | c1 c2 c3
     positions   0  1  2  3 |  4  5 |  4 |  4  5  6
     segment     0  0  0  0 |  1  1 |  2 |  3  3  3
 
-A token attends to those before it that are shared or of its own choice, so every choice sees exactly what it
-would see alone. The last token of a choice is predicted, never fed. For K choices of L tokens after C shared
-ones this is C + K (L - 1) tokens instead of K (C + L - 1).
+A token attends to earlier tokens that are shared or of its own choice, so every choice sees exactly what it would see
+alone. The last token of a choice is predicted, never fed. For K choices of L tokens after C shared ones this is
+C + K (L - 1) tokens instead of K (C + L - 1).
 
-Rows are aligned at their ends: the scored tokens are the last ones, and the head of the model, as wide as the
-vocabulary, runs over no others.
+Rows are aligned at their ends: the scored tokens come last, and the head of the model, as wide as the vocabulary, runs
+over these alone.
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ if TYPE_CHECKING:
     import torch
 
 Tokens = tuple[int, ...]
-# What all texts of a run begin with is worth keys and values of its own from this many tokens on.
+# The beginning that all texts of a run share is cached from this many tokens on.
 MIN_PREFIX = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sequences to be scored together: the choices of one question.
+    """Sequences that are scored together: the choices of one question.
 
     Attributes:
         sequences: the token ids of each whole sequence, context included, at least two each.
-        starts: for each sequence the index of its first scored token, at least 1.
+        starts: for each sequence, the index of its first scored token, at least 1.
     """
 
     sequences: tuple[Tokens, ...]
     starts: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what has nothing to be scored.
+        """Refuse a sequence with nothing to score.
 
         Raises:
             ValueError: a sequence without a scored token, or without a token before it.
@@ -58,14 +57,14 @@ class Group:
 
     @property
     def shared(self) -> int:
-        """How many tokens are common to all sequences and have one after them in each."""
+        """How many tokens all sequences begin with, leaving at least one in each."""
         return min(
             common_length(self.sequences), min(len(sequence) for sequence in self.sequences) - 1
-        )  # what is predicted last is never fed
+        )  # the last token is predicted, never fed
 
     @property
     def fed(self) -> int:
-        """How many tokens the model has to see."""
+        """How many tokens the model is fed."""
         shared = self.shared
         return shared + sum(len(sequence) - shared - 1 for sequence in self.sequences)
 
@@ -75,8 +74,8 @@ class TokenScores:
     """The scored tokens of one sequence.
 
     Attributes:
-        loglikelihoods: natural logarithm of each scored token's probability, in the order of the tokens.
-        is_greedy: whether no token was likelier than any of them.
+        loglikelihoods: natural logarithm of the probability of each scored token, in order.
+        is_greedy: whether each of them was the most likely token.
     """
 
     loglikelihoods: list[float]
@@ -90,9 +89,9 @@ class TokenScores:
 
 def common_length(sequences: Sequence[Tokens]) -> int:
     """Return how many tokens all sequences begin with."""
-    first, last = min(sequences), max(sequences)  # whatever these two share, all between them do
+    first, last = min(sequences), max(sequences)  # all sequences between these two share what the two share
     low, high = 0, min(len(first), len(last))
-    while low < high:  # halving compares whole tuples, which is faster than token by token
+    while low < high:  # bisection compares whole tuples, which is faster than token by token
         middle = (low + high + 1) // 2
         if first[low:middle] == last[low:middle]:
             low = middle
@@ -102,8 +101,8 @@ def common_length(sequences: Sequence[Tokens]) -> int:
 
 
 @dataclass
-class Row:
-    """One group, laid out behind ``skip`` tokens that are cached.
+class PackedRow:
+    """One group, laid out after ``skip`` cached tokens.
 
     Attributes:
         tokens, positions, segments: as in the picture above, each [fed tokens].
@@ -124,8 +123,8 @@ class Row:
         self.first_query = min(places[0] for places in self.queries)
 
 
-def lay_out(group: Group, skip: int) -> Row:
-    """Lay a group out; its first ``skip`` tokens, shared and not needed for any prediction, are left out."""
+def lay_out(group: Group, skip: int) -> PackedRow:
+    """Return the layout of a group without its first ``skip`` tokens, which are shared and predict nothing scored."""
     shared = group.shared
     tokens = list(group.sequences[0][skip:shared])
     positions = list(range(skip, shared))
@@ -144,7 +143,7 @@ def lay_out(group: Group, skip: int) -> Row:
         ]
         queries.append(places)
     targets = [sequence[start:] for sequence, start in zip(group.sequences, group.starts, strict=True)]
-    return Row(tokens, positions, segments, queries, targets)
+    return PackedRow(tokens, positions, segments, queries, targets)
 
 
 @dataclass
@@ -153,8 +152,8 @@ class PackedBatch:
 
     Attributes:
         input_ids, position_ids: int64 [rows, width].
-        allowed: bool [rows, width, cached + width]: which key a query sees.
-        distance: int64 of the same shape: how many positions the key lies before the query.
+        allowed: bool [rows, width, cached + width]: which keys a query sees.
+        distance: int64 of the same shape: how many positions a key is before the query.
         keep: how many places at the end of each row predict anything.
         rows: the rows.
     """
@@ -164,11 +163,11 @@ class PackedBatch:
     allowed: torch.Tensor
     distance: torch.Tensor
     keep: int
-    rows: list[Row]
+    rows: list[PackedRow]
 
 
-def pack(rows: list[Row], cached: int, pad: int) -> PackedBatch:
-    """Turn rows into one batch behind ``cached`` tokens that all of them begin with."""
+def pack(rows: list[PackedRow], cached: int, pad: int) -> PackedBatch:
+    """Return rows as one batch that follows ``cached`` tokens, the beginning of all of them."""
     import torch  # noqa: PLC0415
 
     width = max(len(row.tokens) for row in rows)
@@ -187,7 +186,7 @@ def pack(rows: list[Row], cached: int, pad: int) -> PackedBatch:
     allowed = (
         (places[None, None, :] <= places[cached:, None]) & ((keys == 0) | (keys == queries)) & (keys >= 0)
     )
-    # A padded query sees itself: a softmax over nothing is not a number, and spreads.
+    # A padded query sees itself: a softmax over nothing is NaN, and NaN spreads.
     allowed |= (queries < 0) & (places[None, None, :] == places[cached:, None])
     return PackedBatch(
         torch.from_numpy(ids),

@@ -1,4 +1,4 @@
-"""What decides how a language model is loaded and asked: one frozen record of builtins, from a catalogue or options."""
+"""How a language model is loaded and asked: one frozen record of builtins, from the catalogue or from options."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from bench.core.errors import ModelgateError
+from bench.core.errors import ModelProblem
 from bench.core.names import safe_name
 
 ModelType = Literal["base", "chat"]
-Backend = Literal["hf", "server"]
+BackendName = Literal["hf", "server"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+Kwargs = dict[str, Any]
 
 _NAME = re.compile(r"[a-z0-9_.]+")
-# What transformers would take as a keyword too, and where it is said here: said twice, one of them would be ignored.
+# Keywords of transformers that have a field here. Given in both places, one of the two would be ignored.
 _OWN_FIELDS = {"dtype": "--dtype", "torch_dtype": "--dtype", "revision": "the revision of the model"}
-
-
-class ModelProblem(ModelgateError):
-    """A language model that cannot be found, loaded or asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +28,31 @@ class ModelConfig:
     """One language model, as it is loaded and asked.
 
     Attributes:
-        name: in test ids and tables; lower-case letters, digits, ``_`` and ``.``, without the word that marks
-            difficult tasks (``-k`` would select it).
-        path: directory, or name on the hub; for a server the name by which it knows the model.
-        type: ``chat`` puts prompts through the tokenizer's chat template, ``base`` leaves them as they are.
+        name: in test ids and tables. Lower-case letters, digits, ``_`` and ``.``, without the word that marks difficult
+            tasks, since ``-k`` would select it.
+        path: directory or name on the hub; for a server, the name by which it knows the model.
+        type: ``chat`` puts prompts into the tokenizer's chat template, ``base`` leaves them as they are.
         backend: ``hf`` loads the model into this process, ``server`` asks one that speaks OpenAI's completions.
-        tokenizer_path: directory or hub name, where the tokenizer is not beside the model.
+        tokenizer_path: directory or hub name of the tokenizer, if it is not next to the model.
         peft_path: directory or hub name of an adapter.
         model_kwargs: further keyword arguments of the model's ``from_pretrained``.
         tokenizer_kwargs: further keyword arguments of the tokenizer's ``from_pretrained``.
         generation_kwargs: further keyword arguments of ``generate``, or fields of a server's request.
-        max_seq_len: tokens of prompt and answer together, at most; the model's own limit where None.
-        max_out_len: new tokens at most; what the dataset says where None.
-        batch_size: sequences per forward pass; ``auto`` starts high and halves when memory runs out.
-        dtype: one of :data:`DTYPES`; ``auto`` is what the model was saved in.
+        max_seq_len: tokens of prompt and answer together, at most. None is the model's own limit.
+        max_out_len: new tokens at most. None is the dataset's limit.
+        batch_size: sequences per forward pass. ``auto`` starts high and halves when memory runs out.
+        dtype: one of :data:`DTYPES`. ``auto`` is the type that the model was saved in.
         revision: branch, tag or commit on the hub.
         api_base: address of the server, for example ``http://localhost:8000/v1``.
 
     Raises:
-        ModelProblem: from the constructor, when the fields contradict each other or one has no such value.
+        ModelProblem: from the constructor, for fields that contradict each other or a value that is not allowed.
     """
 
     name: str
     path: str
     type: ModelType = "base"
-    backend: Backend = "hf"
+    backend: BackendName = "hf"
     tokenizer_path: str | None = None
     peft_path: str | None = None
     # Dictionaries cannot be hashed; equality still compares them.
@@ -70,7 +67,7 @@ class ModelConfig:
     api_base: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no model could be loaded by."""
+        """Refuse a configuration that no model can be loaded from."""
         if not _NAME.fullmatch(self.name) or "hard" in self.name:
             raise ModelProblem(
                 f"model name {self.name!r}: expected lower-case letters, digits, '_' and '.', without 'hard'; "
@@ -78,7 +75,7 @@ class ModelConfig:
             )
         self._expect("path", self.path, bool(self.path), "a directory or a name on the hub")
         self._expect_one_of("type", self.type, get_args(ModelType))
-        self._expect_one_of("backend", self.backend, get_args(Backend))
+        self._expect_one_of("backend", self.backend, get_args(BackendName))
         self._expect_one_of("dtype", self.dtype, DTYPES)
         for name in ("max_seq_len", "max_out_len"):
             value = getattr(self, name)
@@ -89,7 +86,7 @@ class ModelConfig:
         if (self.backend == "server") != (self.api_base is not None):
             raise ModelProblem(
                 f"model {self.name}: found backend {self.backend!r} with api_base {self.api_base!r}; "
-                "a server needs its address, and nothing else has one"
+                "expected an address for a server and for nothing else; set both or neither"
             )
 
     def _expect(self, what: str, value: object, fits: bool, expected: str) -> None:
@@ -103,7 +100,7 @@ class ModelConfig:
         for name in ("model_kwargs", "tokenizer_kwargs", "generation_kwargs"):
             values = getattr(self, name)
             try:
-                # A record of the run holds them, and a worker sends them to another process.
+                # They are part of the run's record, and a worker sends them to another process.
                 json.dumps(values)
             except (TypeError, ValueError) as error:
                 raise ModelProblem(
@@ -121,22 +118,22 @@ def _is_positive(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def parse_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read ``key=value`` texts of a command line.
+def parse_kwargs(pairs: Sequence[str]) -> Kwargs:
+    """Parse ``key=value`` texts of a command line.
 
-    A value is read as a Python literal, and taken as a string where it is none: ``a=1`` is a number, ``a='1'``
-    and ``a=left`` are strings, ``a=[1, 2]`` is a list. ``true``, ``false`` and ``null`` are taken as JSON has them.
+    A value is read as a Python literal, else as a string: ``a=1`` is a number, ``a='1'`` and ``a=left`` are strings,
+    ``a=[1, 2]`` is a list. ``true``, ``false`` and ``null`` mean what they mean in JSON.
 
     Raises:
-        ModelProblem: when a text has no ``=``, its key is no Python name, or a key comes twice.
+        ModelProblem: a text without ``=``, a key that is not a Python name, or a key given twice.
     """
-    parsed: dict[str, Any] = {}
+    parsed: Kwargs = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         key = key.strip()
         if not equals or not key.isidentifier():
             raise ModelProblem(
-                f"found {pair!r}; expected key=value, key a Python name; write for example trust_remote_code=True"
+                f"found {pair!r}; expected key=value, the key a Python name; write for example trust_remote_code=True"
             )
         if key in parsed:
             raise ModelProblem(
@@ -147,7 +144,7 @@ def parse_kwargs(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _literal(text: str) -> Any:
-    # `trust_remote_code=false` as a string would be true.
+    # As a string, `trust_remote_code=false` would count as true.
     as_json = {"true": True, "false": False, "null": None}
     if text in as_json:
         return as_json[text]
@@ -174,17 +171,17 @@ def from_options(
     api_base: str | None = None,
     api_model: str | None = None,
 ) -> ModelConfig:
-    """Make the configuration of a model that is named on the command line, by ``--hf-path`` or ``--api-base``.
+    """Return the configuration of a model that the command line names by ``--hf-path`` or ``--api-base``.
 
     Args:
-        model_kwargs: ``key=value`` texts, see :func:`parse_kwargs`; likewise the other two.
-        batch_size: a number, also as text, or ``auto``.
+        model_kwargs: ``key=value`` texts, see :func:`parse_kwargs`; the other two have the same form.
+        batch_size: a number, a number as text, or ``auto``.
 
     Returns:
-        A configuration named for the last part of the path, and of the adapter's path where there is one.
+        A configuration named after the last part of the path and, with an adapter, of the adapter's path.
 
     Raises:
-        ModelProblem: when neither or both name a model, or a value cannot be used.
+        ModelProblem: both options or neither name a model, or a value cannot be used.
     """
     if (hf_path is None) == (api_base is None):
         found = "both --hf-path and --api-base" if hf_path is not None else "neither --hf-path nor --api-base"
@@ -206,7 +203,7 @@ def from_options(
         if given or dtype != "auto":
             raise ModelProblem(
                 f"found --api-base with {', '.join(given or ['--dtype'])}; a server loads its model itself; "
-                "remove what says how"
+                "remove these options"
             )
     path = cast(str, hf_path if hf_path is not None else api_model)
     parts = [_last_part(path)] + ([_last_part(peft_path)] if peft_path else [])
@@ -222,7 +219,7 @@ def from_options(
         generation_kwargs=parse_kwargs(generation_kwargs),
         max_seq_len=max_seq_len,
         max_out_len=max_out_len,
-        batch_size=_batch_size(batch_size),
+        batch_size=parse_batch_size(batch_size),
         dtype=dtype,
         revision=revision,
         api_base=api_base,
@@ -230,12 +227,12 @@ def from_options(
 
 
 def _last_part(path: str) -> str:
-    # `.` and `..` name nothing by themselves, what they point at does.
+    # `.` and `..` are no names; the directory that they point at has one.
     expanded = Path(path).expanduser()
     return expanded.resolve().name if expanded.name in ("", "..") else expanded.name
 
 
-def _batch_size(value: int | str) -> int | Literal["auto"]:
+def parse_batch_size(value: int | str) -> int | Literal["auto"]:
     if value == "auto":
         return "auto"
     try:

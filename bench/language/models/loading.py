@@ -1,4 +1,4 @@
-"""A language model and its tokenizer from a directory or the hub, and what identifies them. Needs torch."""
+"""Loads a language model and its tokenizer from a directory or the hub. Needs torch."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.language.models.config import ModelConfig, ModelProblem
-from bench.language.models.sources import ADAPTER_FILE, Source, Sources, attempt, some
+from bench.core.errors import ModelProblem
+from bench.language.models.config import ModelConfig
+from bench.language.models.sources import ADAPTER_FILE, ModelSource, ModelSources, attempt, some
 
 Message = Mapping[str, str]
 
 _LENGTH_FIELDS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
-_NO_LIMIT = 10**9  # tokenizers without a limit say 1e30; no model reads a thousand million tokens
+_NO_LIMIT = 10**9  # tokenizers without a limit state 1e30; no model reads a billion tokens
 _TOKENIZER_NEEDS = {"trust_remote_code", "cache_dir", "local_files_only"}
-# Left out, transformers asks on the terminal whether a model's own code may run, and waits for an answer.
+# Without it, transformers asks on the terminal whether a model's own code may run, and waits for an answer.
 _NO_FOREIGN_CODE = {"trust_remote_code": False}
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that is ready to be asked, in evaluation mode.
+    """A model in evaluation mode, ready to be asked.
 
     Attributes:
         model: a transformers causal language model, or the adapter around one.
         tokenizer: its tokenizer; it always has a padding token.
-        config: what it was loaded by.
-        fingerprint: what identifies its weights, configuration and tokenizer, see :mod:`bench.language.models.sources`.
-        max_seq_len: tokens of prompt and answer together, at most; None where there is no limit.
-        device: where its input goes, as torch writes it: ``cpu``, ``cuda:0``.
-        dtype: of its weights: ``float32``; the one that was asked for, or the one that ``auto`` found.
+        config: what it was loaded from.
+        fingerprint: identifies its weights, configuration and tokenizer; see :mod:`bench.language.models.sources`.
+        max_seq_len: tokens of prompt and answer together, at most; None is no limit.
+        device: where its input goes, in torch's notation: ``cpu``, ``cuda:0``.
+        dtype: of its weights, such as ``float32``: the one asked for, or the one that ``auto`` found.
     """
 
     model: Any
@@ -45,25 +46,24 @@ class LoadedModel:
 def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
     """Load a model and its tokenizer.
 
-    A ``device_map`` in the model's keyword arguments decides over ``device``. Code that comes with a model is
-    run only where ``trust_remote_code`` is among its keyword arguments.
+    A ``device_map`` in the model's keyword arguments overrides ``device``. Code that comes with a model runs only if
+    ``trust_remote_code`` is among its keyword arguments.
 
     Raises:
-        ModelProblem: when a path or name leads to no causal language model, weights are missing in it, its
-            adapter or tokenizer cannot be loaded, a chat model has no chat template, or ``max_seq_len`` is more
-            than the model can read.
+        ModelProblem: a path or name without a causal language model, missing weights, an adapter or tokenizer that
+            cannot be loaded, a chat model without a chat template, or a ``max_seq_len`` above the model's own.
     """
     if config.backend != "hf":
         raise ModelProblem(
             f"model {config.name}: found backend {config.backend!r}, expected 'hf'; "
             "a model behind a server is asked through bench.language.server"
         )
-    sources = Sources.of(config)
+    sources = ModelSources.of(config)
     tokenizer = _load_tokenizer(config, sources.tokenizer or sources.model)
     if config.type == "chat":
         _expect_chat_template(tokenizer, config.name)
     model = _load_weights(config, sources)
-    # What places its own layers on devices refuses to be moved.
+    # A model that places its own layers on devices refuses to be moved.
     if "device_map" not in config.model_kwargs and getattr(model, "hf_quantizer", None) is None:
         advice = "expected the device to be there and to have room; choose another --device or --dtype"
         model = attempt(config, f"move the model to {device}", advice, lambda: model.to(device))
@@ -83,24 +83,25 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
 
 
 def apply_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
-    """Write messages as the text that a chat model was trained on, up to where its answer begins.
+    """Return messages as the text that a chat model was trained on, up to where its answer begins.
 
     Args:
-        messages: each with ``role`` and ``content``; where the last one is the assistant's, the text ends inside
-            it, so that the model goes on writing it.
+        tokenizer: of the chat model.
+        messages: each with ``role`` and ``content``. If the last one is the assistant's, the text ends inside it, so
+            that the model continues it.
 
     Returns:
-        A text that holds all special tokens already: tokenize it with ``add_special_tokens=False``.
+        A text that already holds all special tokens: tokenize it with ``add_special_tokens=False``.
 
     Raises:
-        ModelProblem: when the tokenizer has no chat template, or the template refuses the messages.
+        ModelProblem: a tokenizer without a chat template, or a template that refuses the messages.
     """
     import jinja2  # noqa: PLC0415
 
     _expect_chat_template(tokenizer, getattr(tokenizer, "name_or_path", "") or "of this tokenizer")
     answered = bool(messages) and messages[-1]["role"] == "assistant"
     try:
-        return tokenizer.apply_chat_template(
+        text: str = tokenizer.apply_chat_template(
             [dict(message) for message in messages],
             tokenize=False,
             add_generation_prompt=not answered,
@@ -109,9 +110,10 @@ def apply_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
     except (jinja2.TemplateError, ValueError) as error:
         roles = ", ".join(message["role"] for message in messages) or "none"
         raise ModelProblem(
-            f"the chat template refuses messages of {roles} ({error}); expected roles in an order that it knows; "
-            "many know no system message, and want user and assistant to alternate"
+            f"the chat template refuses messages of {roles} ({error}); expected roles in an order that it accepts; "
+            "many accept no system message, and want user and assistant to alternate"
         ) from error
+    return text
 
 
 def _transformers() -> Any:
@@ -123,7 +125,7 @@ def _transformers() -> Any:
     return transformers
 
 
-def _load_weights(config: ModelConfig, sources: Sources) -> Any:
+def _load_weights(config: ModelConfig, sources: ModelSources) -> Any:
     import torch  # noqa: PLC0415
 
     transformers = _transformers()
@@ -144,7 +146,7 @@ def _load_weights(config: ModelConfig, sources: Sources) -> Any:
 
 
 def _refuse_random_weights(config: ModelConfig, report: Mapping[str, Any]) -> None:
-    # transformers only warns, and answers by random weights look like those of a poor model.
+    # transformers only warns, and the answers of random weights look like those of a poor model.
     missing = sorted(report.get("missing_keys", ()))
     if missing:
         raise ModelProblem(
@@ -153,7 +155,7 @@ def _refuse_random_weights(config: ModelConfig, report: Mapping[str, Any]) -> No
         )
 
 
-def _adapted(config: ModelConfig, model: Any, adapter: Source) -> Any:
+def _adapted(config: ModelConfig, model: Any, adapter: ModelSource) -> Any:
     if adapter.commit is None and not (Path(adapter.location) / ADAPTER_FILE).is_file():
         raise ModelProblem(
             f"model {config.name}: found no {ADAPTER_FILE} in {adapter.location}; expected an adapter as peft saves it; "
@@ -174,9 +176,9 @@ def _adapted(config: ModelConfig, model: Any, adapter: Source) -> Any:
     )
 
 
-def _load_tokenizer(config: ModelConfig, source: Source) -> Any:
+def _load_tokenizer(config: ModelConfig, source: ModelSource) -> Any:
     transformers = _transformers()
-    # What the model needs to be found is needed for its tokenizer too.
+    # Options that the model needs in order to be found are needed for its tokenizer too.
     shared = {key: value for key, value in config.model_kwargs.items() if key in _TOKENIZER_NEEDS}
     tokenizer = attempt(
         config,
@@ -190,14 +192,14 @@ def _load_tokenizer(config: ModelConfig, source: Source) -> Any:
     )
     _refuse_empty_vocabulary(config, tokenizer)
     if tokenizer.pad_token_id is None:
-        # Only ever under an attention mask, so that any token does; the end token reads best in a log.
+        # Padding is always masked, so any token will do; the end token reads best in a log.
         candidates = (tokenizer.eos_token_id, tokenizer.unk_token_id, 0)
         tokenizer.pad_token_id = next(token for token in candidates if token is not None)
     return tokenizer
 
 
 def _refuse_empty_vocabulary(config: ModelConfig, tokenizer: Any) -> None:
-    # What transformers makes of a directory without a vocabulary: every text becomes the same few tokens.
+    # transformers makes one of a directory without a vocabulary, and every text becomes the same few tokens.
     ordinary = len(tokenizer) - len(tokenizer.all_special_ids)
     if ordinary < 1:
         raise ModelProblem(
@@ -217,7 +219,7 @@ def _expect_chat_template(tokenizer: Any, name: str) -> None:
 def _max_seq_len(config: ModelConfig, model: Any, tokenizer: Any) -> int | None:
     inner = getattr(model.config, "get_text_config", lambda: model.config)()
     limits = (getattr(inner, name, None) for name in _LENGTH_FIELDS)
-    # -1 and the like stand for positions without a limit.
+    # A negative number means positions without a limit.
     own = next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
     if config.max_seq_len is not None:
         if own is not None and config.max_seq_len > own:

@@ -1,4 +1,4 @@
-"""Where a language model is loaded from: a directory or a commit of the hub, and what identifies it. Needs no torch."""
+"""Where a language model is loaded from, and what identifies it: a directory or a commit of the hub. Needs no torch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from bench.language.models.config import ModelConfig, ModelProblem
+from bench.core.errors import ModelProblem
+from bench.language.models.config import ModelConfig
 
 _CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
 _WEIGHTS = (".safetensors", ".bin")
-# Beside a model that was trained, these change nothing of what it answers.
+# Files that training leaves next to a model. They do not change its answers.
 _NOT_THE_MODEL = re.compile(
     r"\..*|.*\.md|LICENSE.*|(optimizer|scheduler|scaler)\.pt|rng_state.*|trainer_state\.json|"
     r"training_args\.bin|events\.out\..*|(all|train|eval)_results\.json"
@@ -25,47 +26,56 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _HUB_OPTIONS = {"cache_dir", "local_files_only"}
 
+T = TypeVar("T")
+
 
 def fingerprint(config: ModelConfig) -> str:
-    """Return what identifies a model's weights, configuration and tokenizer, wherever they are; needs no torch.
+    """Return what identifies a model's weights, configuration and tokenizer, wherever they are.
 
-    A directory counts by the names, sizes and contents of its files, weights in full, and not by its path. A hub
-    name counts by its commit. Neither holds what is said when loading: the dtype and the keyword arguments. A
-    server shows nothing of its weights, so that only its address and the model's name count.
+    A directory is identified by the names, sizes and contents of its files, weights in full, and not by its path. A hub
+    name is identified by its commit. The dtype and the keyword arguments of loading are not included. The weights
+    behind a server cannot be seen: it is identified by its address and the model's name.
 
     Raises:
-        ModelProblem: when a path is missing or holds no model, or the commit of a hub name cannot be found out.
+        ModelProblem: a path that is missing or holds no model, or a hub name whose commit cannot be determined.
     """
     if config.backend == "server":
         return f"server:{config.api_base}#{config.path}"
-    return Sources.of(config).fingerprint()
+    return ModelSources.of(config).fingerprint()
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where transformers loads from: a directory, or a hub name with the one commit that all its files come from."""
+class ModelSource:
+    """A directory, or a hub name with the one commit that all its files are taken from."""
 
     location: str
     commit: str | None
 
     @property
     def revision(self) -> dict[str, str]:
+        """The keyword argument that pins the commit; none for a directory."""
         return {} if self.commit is None else {"revision": self.commit}
 
     def identity(self) -> str:
+        """Return the commit, or a hash of the directory's content."""
         return f"hub:{self.commit}" if self.commit else f"sha256:{_digest(Path(self.location))}"
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """All that a model is loaded from, found once, so that what is loaded is what its fingerprint names."""
+class ModelSources:
+    """All that a model is loaded from, located once, so that the fingerprint names exactly what is loaded."""
 
-    model: Source
-    tokenizer: Source | None
-    adapter: Source | None
+    model: ModelSource
+    tokenizer: ModelSource | None
+    adapter: ModelSource | None
 
     @classmethod
-    def of(cls, config: ModelConfig) -> Sources:
+    def of(cls, config: ModelConfig) -> ModelSources:
+        """Locate everything that a configuration names.
+
+        Raises:
+            ModelProblem: a path that is missing or holds no model.
+        """
         model = _find(config, config.path, _CONFIG_FILE, config.revision)
         if model.commit is None:
             _expect_model(config, Path(model.location))
@@ -77,6 +87,7 @@ class Sources:
         )
 
     def fingerprint(self) -> str:
+        """Return the identities of model, tokenizer and adapter together."""
         parts = [self.model.identity()]
         if self.tokenizer is not None:
             parts.append("tokenizer=" + self.tokenizer.identity())
@@ -86,7 +97,7 @@ class Sources:
 
 
 def _digest(directory: Path) -> str:
-    """Hash the files of a directory, and of the one for further chat templates in it."""
+    """Return a hash of the files of a directory and of its folder for further chat templates."""
     files = [*directory.glob("*"), *directory.glob("additional_chat_templates/*")]
     total = hashlib.sha256()
     for file in sorted(file for file in files if file.is_file() and not _NOT_THE_MODEL.fullmatch(file.name)):
@@ -96,26 +107,32 @@ def _digest(directory: Path) -> str:
     return total.hexdigest()
 
 
-def _find(config: ModelConfig, path: str, marker: str, revision: str | None = None) -> Source:
-    """Find what a path names; raises where it can be neither a directory nor a hub name.
+def _find(config: ModelConfig, path: str, marker: str, revision: str | None = None) -> ModelSource:
+    """Return what a path names.
 
     Args:
+        config: for messages and the options of the hub.
+        path: a directory or a hub name.
         marker: a file that every repository of this kind has.
+        revision: of a hub name.
+
+    Raises:
+        ModelProblem: a path that is neither.
     """
     directory = Path(path).expanduser()
     if directory.is_dir():
-        return Source(str(directory), None)
+        return ModelSource(str(directory), None)
     if directory.exists() or not _HUB_NAME.fullmatch(path):
         found = "a file" if directory.exists() else "nothing"
         raise ModelProblem(
             f"model {config.name}: found {found} at {path}; expected a directory with a model, "
             "or a name on the hub as OWNER/NAME; correct the path"
         )
-    return Source(path, _commit(config, path, marker, revision))
+    return ModelSource(path, _commit(config, path, marker, revision))
 
 
 def _commit(config: ModelConfig, name: str, marker: str, revision: str | None) -> str:
-    """Return the commit that a revision of a hub name is at; one that is in the cache needs no network."""
+    """Return the commit of a revision of a hub name; with the file in the cache, no network is needed."""
     if revision is not None and _COMMIT.fullmatch(revision):
         return revision
     import huggingface_hub  # noqa: PLC0415
@@ -124,10 +141,10 @@ def _commit(config: ModelConfig, name: str, marker: str, revision: str | None) -
     file = attempt(
         config,
         f"find {name} on the hub, and no directory has that name",
-        "expected OWNER/NAME of a model that is there, or in the cache when offline; correct it, download it, or log in",
+        "expected OWNER/NAME of a model on the hub or, offline, in the cache; correct it, download it, or log in",
         lambda: huggingface_hub.hf_hub_download(name, marker, revision=revision, **options),
     )
-    # The cache keeps each commit in a folder of its own: .../snapshots/<commit>/config.json.
+    # The cache has a folder for each commit: .../snapshots/<commit>/config.json.
     kept = re.search(r"/snapshots/([0-9a-f]{40})/", Path(file).as_posix())
     if kept is None:
         raise ModelProblem(
@@ -140,15 +157,15 @@ def _commit(config: ModelConfig, name: str, marker: str, revision: str | None) -
 def _expect_model(config: ModelConfig, directory: Path) -> None:
     if "subfolder" in config.model_kwargs:
         raise ModelProblem(
-            f"model {config.name}: found 'subfolder' in model_kwargs beside the directory {directory}; "
-            "expected one path, whose files are all that counts; give the path of the subfolder itself"
+            f"model {config.name}: found 'subfolder' in model_kwargs next to the directory {directory}; "
+            "expected the path of the model's own folder; give the path of the subfolder itself"
         )
     names = sorted(file.name for file in directory.iterdir())
     if _CONFIG_FILE not in names:
         hint = (
             "it is an adapter: give it with --peft-path, and the model it adapts with --hf-path"
             if ADAPTER_FILE in names
-            else "give a directory that save_pretrained() has written"
+            else "give a directory that save_pretrained() wrote"
         )
         raise ModelProblem(
             f"model {config.name}: found {some(names)} in {directory}; expected a model with its {_CONFIG_FILE}; {hint}"
@@ -160,11 +177,21 @@ def _expect_model(config: ModelConfig, directory: Path) -> None:
         )
 
 
-def attempt(config: ModelConfig, what: str, advice: str, action: Callable[[], Any]) -> Any:
-    """Return what an action returns; whatever it raises becomes a problem that says what was tried, and advises."""
+def attempt(config: ModelConfig, what: str, advice: str, action: Callable[[], T]) -> T:
+    """Return what an action returns.
+
+    Args:
+        config: names the model in the message.
+        what: what the action does, for the message.
+        advice: what was expected and what to do.
+        action: is called without arguments.
+
+    Raises:
+        ModelProblem: in place of whatever the action raises.
+    """
     try:
         return action()
-    # Whatever transformers, safetensors, the hub, torch and a model's own code raise.
+    # transformers, safetensors, the hub, torch and a model's own code raise anything.
     except Exception as error:
         cause = textwrap.shorten(str(error), 500, placeholder=" ...") or "no message"
         raise ModelProblem(
@@ -173,7 +200,7 @@ def attempt(config: ModelConfig, what: str, advice: str, action: Callable[[], An
 
 
 def some(names: Iterable[str], count: int = 5) -> str:
-    """Return the first few names for a message, and how many more there are."""
+    """Return the first few names for a message, and the number of the others."""
     names = list(names)
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(map(os.fspath, names[:count])) + more or "nothing"

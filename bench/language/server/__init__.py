@@ -1,1 +1,1 @@
-"""Language models behind a server that speaks OpenAI's completions."""
+"""Language models behind a server with OpenAI's completions API."""

@@ -1,4 +1,4 @@
-"""Reading the HTTP answers of a server: JSON, or a refusal that says what to do."""
+"""Reads the HTTP answers of a server: JSON, or a refusal that says what to do."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ from typing import Any
 
 import requests
 
-from bench.language.models.config import ModelProblem
+from bench.core.errors import ModelProblem
 
 
 class Refused(ModelProblem):
-    """The server says that a request is wrong: asked differently, it may answer."""
+    """A request that the server calls wrong. Asked in another way, it may answer."""
 
 
 def read_answer(url: str, response: requests.Response, model: str) -> Any:
-    """Return the JSON of an answer that no further try would change; raises when it is a refusal."""
+    """Return the JSON of an answer that another try would not change.
+
+    Raises:
+        Refused: the server calls the request wrong.
+        ModelProblem: any other refusal, or an answer that is not JSON.
+    """
     status = response.status_code
     if 200 <= status < 300:
         try:
             return response.json()
         except ValueError as error:
             raise ModelProblem(
-                f"{url}: found an answer that is no JSON, {response.text!r:.200}; "
+                f"{url}: found an answer that is not JSON, {response.text!r:.200}; "
                 "expected one of OpenAI's completions; correct --api-base"
             ) from error
     words = said(response)
@@ -35,7 +40,7 @@ def read_answer(url: str, response: requests.Response, model: str) -> Any:
         )
     if status in (401, 403):
         raise ModelProblem(
-            f"{url}: the server refuses the key ({status}, {words}); expected one that it knows; set OPENAI_API_KEY"
+            f"{url}: the server refuses the key ({status}, {words}); expected a key that it knows; set OPENAI_API_KEY"
         )
     if status == 404:
         raise ModelProblem(
@@ -44,13 +49,13 @@ def read_answer(url: str, response: requests.Response, model: str) -> Any:
         )
     problem = Refused if status in (400, 422) else ModelProblem
     raise problem(
-        f"{url}: the server refuses the request ({status}, {words}); expected it to be taken; "
+        f"{url}: the server refuses the request ({status}, {words}); expected it to accept the request; "
         "change what it names, often the length of the prompt or a field of --generation-kwargs"
     )
 
 
 def said(response: requests.Response) -> str:
-    """Return what a server says of an error: its message where it has the usual form, the start of its text else."""
+    """Return what a server says about an error: its message if it has the usual form, else the start of its text."""
     try:
         body = response.json()
     except ValueError:
@@ -61,7 +66,7 @@ def said(response: requests.Response) -> str:
 
 
 def retry_after_s(value: str | None) -> float:
-    """Read a Retry-After header, seconds or a date; 0 where there is none that can be read."""
+    """Return the seconds of a Retry-After header, a number or a date; 0 if there is none or it cannot be read."""
     if value is None:
         return 0.0
     try:

@@ -1,18 +1,18 @@
-"""A completion server behind the interface of a backend: it tokenizes, so texts are split on its tokens."""
+"""A completion server as a backend. The server tokenizes, so texts are split on its tokens."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from bench.core.errors import LanguageProblem
-from bench.language.backend import Done, TextScore
+from bench.language.backend import ScoreDone, ScoresDone, TextDone, TextScore
 from bench.language.models.config import ModelConfig
 from bench.language.models.sources import fingerprint
-from bench.language.server.client import CompletionServer, ScoredText
+from bench.language.record import Usage
+from bench.language.server.client import CompletionServer, ContinuationScore
 
-# Answers between two writes of predictions: what a killed run has to ask again at most.
+# Answers between two writes of predictions: a killed run has to ask at most so many again.
 _CHUNK = 16
 
 
@@ -21,7 +21,7 @@ class ServerBackend:
 
     Args:
         config: names the server and the model.
-        concurrency: requests at a time.
+        concurrency: parallel requests.
     """
 
     def __init__(self, config: ModelConfig, concurrency: int = 8) -> None:
@@ -36,11 +36,13 @@ class ServerBackend:
         self.max_len = config.max_seq_len
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Return about how many tokens each text has: the server does not say, four characters a token is usual."""
+        """Return roughly how many tokens each text has, by the usual four characters a token: the server does not say."""
         return [len(text) // 4 for text in texts]
 
-    def continuations(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
-        """Score texts after a context."""
+    def score_continuations(
+        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+    ) -> None:
+        """Score the choices of each context."""
         for part in _chunks(len(contexts)):
             pairs = [(contexts[index], choice) for index in part for choice in choices[index]]
             found = iter(self._server.loglikelihoods(pairs))
@@ -54,62 +56,71 @@ class ServerBackend:
                     ],
                 )
 
-    def whole(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: Done) -> None:
-        """Score whole texts but for a masked beginning."""
+    def score_texts(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: ScoresDone) -> None:
+        """Score whole texts, except for a masked beginning."""
         for part in _chunks(len(texts)):
             pairs = [
                 (masked[index], text.removeprefix(masked[index])) for index in part for text in texts[index]
             ]
-            # Texts without a mask are scored from their second token on: nothing foretells the first one.
+            # Texts without a mask are scored from their second token on: nothing predicts the first one.
             scored = iter(self._server.loglikelihoods([pair for pair in pairs if pair[0]]))
             whole = iter(self._server.whole_text([text for mask, text in pairs if not mask]))
             found = iter([_masked(next(scored)) if mask else _unmasked(next(whole)) for mask, _ in pairs])
             for index in part:
                 done(index, [next(found) for _ in texts[index]])
 
-    def first_tokens(self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: Done) -> None:
-        """Refuse: a server does not say where the first token of a text ends before it has scored it all."""
+    def score_first_tokens(
+        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+    ) -> None:
+        """Refuse: a server shows where the first token of a text ends only after it has scored the whole text.
+
+        Raises:
+            LanguageProblem: always.
+        """
         raise LanguageProblem(
             "inference_failed",
-            "inference by single token needs the model's own tokens, found a server; use a dataset that infers by "
-            "log-likelihood (ll) or generation (gen)",
+            "found a server, expected a local model: inference by single token needs the model's own tokens; use a dataset "
+            "with inference by log-likelihood (ll) or generation (gen)",
         )
 
-    def rolling(self, texts: Sequence[str], done: Done) -> None:
-        """Score all tokens of texts; the server refuses what it cannot read in one piece."""
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
+        """Score all tokens of texts; the server refuses a text that it cannot read in one piece."""
         for part in _chunks(len(texts)):
             for index, tokens in zip(part, self._server.whole_text([texts[i] for i in part]), strict=True):
                 done(index, _unmasked(tokens))
 
     def generate(
-        self, prompts: Sequence[str], max_out_len: int, stop: Sequence[str], seeds: Sequence[int], done: Done
+        self,
+        prompts: Sequence[str],
+        max_out_len: int,
+        stop: Sequence[str],
+        seeds: Sequence[int],
+        done: TextDone,
     ) -> None:
-        """Write text after prompts; a seed is sent only where something is drawn."""
-        # One request a prompt where something is drawn: each has a seed of its own.
+        """Write text after prompts; a seed is sent only for sampling."""
+        # Sampled prompts are sent one by one, since each has its own seed.
         drawn = self._temperature > 0
         for part in _chunks(len(prompts), 1 if drawn else _CHUNK):
             chosen = [prompts[index] for index in part]
-            options: dict[str, Any] = {"temperature": self._temperature}
-            if drawn:
-                options["seed"] = seeds[part[0]] % 2**31
+            seed = seeds[part[0]] % 2**31 if drawn else None
             if self._chat:
                 messages = [[{"role": "user", "content": prompt}] for prompt in chosen]
-                texts = self._server.chat(messages, max_out_len, stop, **options)
+                texts = self._server.chat(messages, max_out_len, stop, self._temperature, seed)
             else:
-                texts = self._server.generate(chosen, max_out_len, stop, **options)
+                texts = self._server.generate(chosen, max_out_len, stop, self._temperature, seed)
             for index, text in zip(part, texts, strict=True):
                 done(index, text)
 
-    def effort(self) -> dict[str, Any]:
-        """Return nothing: the work is the server's."""
-        return {}
+    def usage(self) -> Usage:
+        """Return nothing known: the server does the work."""
+        return Usage()
 
 
 def _chunks(count: int, size: int = _CHUNK) -> list[range]:
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _masked(score: ScoredText) -> TextScore:
+def _masked(score: ContinuationScore) -> TextScore:
     return TextScore(score.sum, score.token_count, score.token_count, score.is_greedy)
 
 

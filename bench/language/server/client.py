@@ -1,4 +1,4 @@
-"""A language model behind a server that speaks OpenAI's completions: vLLM, SGLang, llama-cpp-python, a hosted one."""
+"""A client of servers with OpenAI's completions API: vLLM, SGLang, llama-cpp-python, hosted ones."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import requests
 import requests.adapters
 import requests.auth
 
+from bench.core.errors import ModelProblem
+from bench.core.record import Json
 from bench.language.engine.generating import cut_at
-from bench.language.models.config import ModelProblem
 from bench.language.server.answers import Refused, read_answer, retry_after_s, said
 from bench.language.server.echo import Echo
 
@@ -26,7 +27,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _LONGEST_WAIT_S = 60.0
-_MAX_STOPS = 4  # OpenAI refuses more; the text is cut at all of them here in any case
+_MAX_STOPS = 4  # OpenAI refuses more; the client cuts the text at all of them anyway
 _TRANSIENT = (
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
@@ -35,15 +36,15 @@ _TRANSIENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredText:
+class ContinuationScore:
     """The log-likelihood of a continuation given its context.
 
     Attributes:
         sum: natural logarithm of the probability of the whole continuation.
-        tokens: the same of each of its tokens, whose sum it is.
-        is_greedy: whether each token was the likeliest one; None where the server does not say.
+        tokens: the same of each of its tokens; `sum` is their sum.
+        is_greedy: whether each token was the most likely one; None if the server does not say.
         token_count: tokens of the continuation.
-        context_tokens: tokens before it, a start token included where the server adds one.
+        context_tokens: tokens before it, including a start token if the server adds one.
     """
 
     sum: float
@@ -54,23 +55,23 @@ class ScoredText:
 
 
 class CompletionServer:
-    """A client of ``/v1/completions`` and ``/v1/chat/completions``; several requests are under way at a time.
+    """A client of ``/v1/completions`` and ``/v1/chat/completions`` that sends several requests in parallel.
 
-    An answer of 429 or 5xx, a timeout and a lost connection are tried again, after a wait that doubles or that
-    the server names; any other refusal is not.
+    A status of 429 or 5xx, a timeout and a lost connection are tried again, after a wait that doubles or that the server
+    names. Any other refusal is final.
 
     Args:
-        base_url: for example ``http://localhost:8000/v1``; ``/v1`` is added where the address has no path.
+        base_url: for example ``http://localhost:8000/v1``; ``/v1`` is added to an address without a path.
         model: the name by which the server knows the model.
-        api_key: sent as bearer token; the environment's ``OPENAI_API_KEY`` where None, none where that is not set.
+        api_key: sent as bearer token. None is the environment's ``OPENAI_API_KEY``, if that is set.
         timeout_s: seconds until an answer begins, per try.
-        max_retries: further tries of a request that failed.
-        concurrency: requests under way at a time.
+        max_retries: further tries of a failed request.
+        concurrency: parallel requests.
         backoff_s: seconds before the second try; each further wait is twice as long, up to a minute.
         request_kwargs: further fields of each request for generation: ``{"top_p": 0.9}``.
 
     Raises:
-        ModelProblem: from the constructor, when the address is none.
+        ModelProblem: from the constructor, for an address that is not an http or https URL.
     """
 
     def __init__(
@@ -94,10 +95,10 @@ class CompletionServer:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        # As a header alone it would give way to an entry in ~/.netrc.
+        # As a plain header, an entry in ~/.netrc would replace it.
         self._session.auth = _Bearer(key) if key else None
-        self._jitter = random.Random()  # the global one may be seeded for a measurement
-        self._least_tokens = 0  # what max_tokens this server takes when nothing is to be generated
+        self._jitter = random.Random()  # the global generator may be seeded for a measurement
+        self._least_tokens = 0  # the smallest max_tokens that this server accepts
 
     def generate(
         self,
@@ -110,14 +111,17 @@ class CompletionServer:
         """Let the model continue each prompt.
 
         Args:
+            prompts: texts.
             max_out_len: new tokens at most.
             stop: strings at which a text ends; they are not part of it.
+            temperature: of sampling; 0 is greedy.
+            seed: of sampling.
 
         Returns:
-            The new text of each prompt, in their order.
+            The new text of each prompt, in order.
 
         Raises:
-            ModelProblem: when the server cannot be reached, refuses, or answers in another form.
+            ModelProblem: the server cannot be reached, refuses, or answers in another form.
         """
         fields = self._generation(max_out_len, stop, temperature, seed)
 
@@ -141,9 +145,11 @@ class CompletionServer:
             messages_list: conversations of messages with ``role`` and ``content``.
             max_out_len: new tokens at most.
             stop: strings at which a text ends; they are not part of it.
+            temperature: of sampling; 0 is greedy.
+            seed: of sampling.
 
         Returns:
-            The answer of each conversation, in their order; empty where the model gave none in words.
+            The answer of each conversation, in order; empty if the model gave none in words.
 
         Raises:
             ModelProblem: as for :meth:`generate`.
@@ -157,44 +163,44 @@ class CompletionServer:
             if not isinstance(message, dict) or "content" not in message:
                 raise ModelProblem(
                     f"{url}: found a choice with the message {message!r:.200}; expected one with content; "
-                    "use a server of chat completions"
+                    "use a server with chat completions"
                 )
-            # Null is an answer: a model that was cut off while it thought has no words yet.
+            # Null is an answer: a model that was cut off while thinking has no words yet.
             return cut_at(_text(message["content"] or "", url), stop)
 
         return self._each(one, messages_list)
 
-    def loglikelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[ScoredText]:
+    def loglikelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[ContinuationScore]:
         """Score each continuation given its context, both as one text that the server tokenizes.
 
-        A token that reaches over the border between the two counts to the continuation.
+        A token across the border of the two belongs to the continuation.
 
         Args:
-            pairs: contexts and continuations, the separating space at the start of the continuation.
+            pairs: contexts and continuations; the separating space is at the start of the continuation.
 
         Returns:
-            The score of each pair, in their order.
+            The score of each pair, in order.
 
         Raises:
-            ModelProblem: as for :meth:`generate`; also when the server gives no log-probabilities of the prompt,
-                or none of a continuation's first token since nothing is before it.
+            ModelProblem: as for :meth:`generate`; also a server that gives no log-probabilities of the prompt, or none of
+                a continuation's first token because nothing is before it.
         """
         return self._each(self._score, pairs)
 
     def whole_text(self, prompts: Sequence[str]) -> list[list[float | None]]:
-        """Return the log-probability of each token of each prompt; of the first one, where nothing is before it, None.
+        """Return the log-probability of each token of each prompt; None for a first token with nothing before it.
 
         Raises:
             ModelProblem: as for :meth:`loglikelihoods`.
         """
         return self._each(lambda prompt: self._echo(prompt).logprobs, prompts)
 
-    def _score(self, pair: tuple[str, str]) -> ScoredText:
+    def _score(self, pair: tuple[str, str]) -> ContinuationScore:
         context, continuation = pair
         echo = self._echo(context + continuation)
         border = echo.border(len(context))
         if border is None:
-            # Offsets that are wrong tell nothing; the tokens that the context alone has are before the border.
+            # Wrong offsets say nothing. The tokens that the context has alone are before the border.
             alone = self._echo(context).tokens if context else []
             border = _common(alone, echo.tokens)
         logprobs = echo.logprobs[border:]
@@ -202,9 +208,9 @@ class CompletionServer:
         if len(tokens) < len(logprobs):
             raise ModelProblem(
                 f"{self._url('completions')}: found no log-probability of the first token of {continuation!r:.80}, since "
-                "nothing is before it; expected a context; give one, or a model whose tokenizer adds a start token"
+                "nothing is before it; expected a context; give one, or use a model whose tokenizer adds a start token"
             )
-        return ScoredText(
+        return ContinuationScore(
             sum=math.fsum(tokens),
             tokens=tokens,
             is_greedy=echo.is_greedy(border),
@@ -213,10 +219,10 @@ class CompletionServer:
         )
 
     def _echo(self, text: str) -> Echo:
-        """Ask for the log-probabilities of a text, and for no more of it than the server insists on."""
+        """Ask for the log-probabilities of a text, and for no more new tokens than the server insists on."""
         url = self._url("completions")
         least = self._least_tokens
-        body = {"prompt": text, "echo": True, "logprobs": 1, "max_tokens": least, "temperature": 0}
+        body: Json = {"prompt": text, "echo": True, "logprobs": 1, "max_tokens": least, "temperature": 0}
         try:
             choice, usage = self._choice_and_usage("completions", body)
         except Refused:
@@ -228,8 +234,8 @@ class CompletionServer:
 
     def _generation(
         self, max_out_len: int, stop: Sequence[str], temperature: float, seed: int | None
-    ) -> dict[str, Any]:
-        fields: dict[str, Any] = {"max_tokens": max_out_len, "temperature": temperature}
+    ) -> Json:
+        fields: Json = {"max_tokens": max_out_len, "temperature": temperature}
         if stop:
             fields["stop"] = list(stop[:_MAX_STOPS])
         if seed is not None:
@@ -244,29 +250,27 @@ class CompletionServer:
         try:
             return list(pool.map(action, items))
         finally:
-            # After a problem, what has not begun never will.
+            # After a problem, requests that have not begun are dropped.
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _choice(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _choice(self, path: str, fields: Mapping[str, Any]) -> Json:
         return self._choice_and_usage(path, fields)[0]
 
-    def _choice_and_usage(
-        self, path: str, fields: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the one choice of an answer, and its count of tokens where it has one."""
+    def _choice_and_usage(self, path: str, fields: Mapping[str, Any]) -> tuple[Json, Json]:
+        """Return the only choice of an answer, and its counts of tokens if there are any."""
         url = self._url(path)
         answer = self._post(url, {"model": self.model, **fields})
         choices = answer.get("choices") if isinstance(answer, dict) else None
         if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
             found = f"{len(choices)} choices" if isinstance(choices, list) else f"{answer!r:.200}"
             raise ModelProblem(
-                f"{url}: found {found}; expected one choice for one prompt; use a server of OpenAI's completions"
+                f"{url}: found {found}; expected one choice for one prompt; use a server with OpenAI's completions"
             )
         usage = answer.get("usage")
         return choices[0], usage if isinstance(usage, dict) else {}
 
     def _post(self, url: str, body: Mapping[str, Any]) -> Any:
-        """Post a request until it is answered; returns the JSON of the answer."""
+        """Return the JSON of the answer to a request, which is posted until it is answered."""
         for tried in range(self._max_retries + 1):
             wait_s = self._backoff_s * 2**tried * self._jitter.uniform(1.0, 1.25)
             try:
@@ -302,7 +306,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return how many tokens two lists have in common from their start."""
+    """Return how many tokens two lists share from their start."""
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return sum(1 for _ in same)
 
@@ -310,7 +314,7 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
 def _text(value: Any, url: str) -> str:
     if not isinstance(value, str):
         raise ModelProblem(
-            f"{url}: found {value!r:.200} as the text of a choice; expected a string; use a server of OpenAI's completions"
+            f"{url}: found {value!r:.200} as the text of a choice; expected a string; use a server with OpenAI's completions"
         )
     return value
 
@@ -319,7 +323,8 @@ def _base_url(address: str) -> str:
     parts = urllib.parse.urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ModelProblem(
-            f"--api-base {address}: found no http or https address; expected one such as http://localhost:8000/v1"
+            f"--api-base {address}: found no http or https address; expected one such as "
+            "http://localhost:8000/v1; correct it"
         )
     base = address.rstrip("/").removesuffix("/completions").removesuffix("/chat")
     return base if urllib.parse.urlsplit(base).path else f"{base}/v1"

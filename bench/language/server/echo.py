@@ -1,4 +1,4 @@
-"""What a server says of the tokens of a prompt, read with care: each server says it a little differently."""
+"""Reads what a server says about the tokens of a prompt. Servers differ in the details."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.language.models.config import ModelProblem
+from bench.core.errors import ModelProblem
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """What a server says of the tokens of a prompt.
+    """What a server says about the tokens of a prompt.
 
     Attributes:
         text: the prompt.
         tokens: their texts, as the server writes them.
-        logprobs: given all before; None for the first one, which has nothing before it.
-        likeliest: the highest log-probability at each place; None where it is not said.
-        starts: offset in the text at which each token starts; None where the server's offsets do not fit the text.
+        logprobs: of each token given all before; None for a first token with nothing before it.
+        likeliest: the highest log-probability at each place; None if the server does not say.
+        starts: offset in the text at which each token starts; None if the server's offsets do not fit the text.
     """
 
     text: str
@@ -31,20 +31,31 @@ class Echo:
 
     @classmethod
     def of(cls, choice: Mapping[str, Any], usage: Mapping[str, Any], text: str, extra: int, url: str) -> Echo:
-        """Read a choice; its last tokens may be generated, at most ``extra`` of them if ``usage`` does not tell."""
+        """Return the echo of a choice.
+
+        Args:
+            choice: of the server's answer.
+            usage: its counts of tokens; may be empty.
+            text: the prompt.
+            extra: how many of the last tokens may be generated ones, if `usage` does not say.
+            url: for messages.
+
+        Raises:
+            ModelProblem: no log-probabilities of the prompt, or values that are not numbers.
+        """
         said = choice.get("logprobs")
         said = said if isinstance(said, dict) else {}
         tokens = [str(token) for token in said.get("tokens") or []]
         logprobs = said.get("token_logprobs") or []
         counted = usage.get("prompt_tokens")
-        # Not by `completion_tokens`: vLLM counts one that it leaves out when none is asked for.
+        # Not `completion_tokens`: when no token is asked for, vLLM counts one that it leaves out.
         counts = [counted] if isinstance(counted, int) else []
         counts = [count for count in (*counts, len(tokens) - extra, len(tokens)) if 0 < count <= len(tokens)]
         starts = _aligned(said.get("text_offset") or [], tokens, text, counts)
         echoed = isinstance(choice.get("text"), str) and text in choice["text"]
         is_partial = starts is None and (not counts or (isinstance(counted, int) and counted > len(tokens)))
         if not echoed or is_partial or len(logprobs) != len(tokens):
-            # A server that disregards `echo` gives log-probabilities of what it generated instead.
+            # A server that ignores `echo` gives the log-probabilities of generated tokens instead.
             raise ModelProblem(
                 f"{url}: found {len(logprobs)} log-probabilities of {len(tokens)} tokens, the prompt "
                 f"{'' if echoed else 'not '}among the text; expected those of the prompt (echo=true, logprobs=1); "
@@ -55,11 +66,11 @@ class Echo:
         return cls(text, tokens[:kept], _checked(logprobs[:kept], url), likeliest, starts)
 
     def border(self, offset: int) -> int | None:
-        """Return the index of the first token that reaches beyond an offset, None where offsets tell nothing."""
+        """Return the index of the first token that reaches beyond an offset; None without usable offsets."""
         if self.starts is None:
             return None
         ends = [*self.starts[1:], len(self.text)]
-        # A start token has no width. Nor have, to some servers, the first parts of a character beyond ASCII.
+        # A start token has no width. For some servers, the first parts of a non-ASCII character have none either.
         first = 1 if ends[0] <= 0 and self.logprobs[0] is None and self.text[:1].isascii() else 0
         beyond = (
             index
@@ -69,7 +80,7 @@ class Echo:
         return next(beyond, len(self.tokens))
 
     def is_greedy(self, first: int) -> bool | None:
-        """Return whether all tokens from an index on are the likeliest; None where it is not said, or there are none."""
+        """Return whether all tokens from an index on are the most likely ones; None if there are none or it is not known."""
         verdicts = [
             None if own is None or best is None else own >= best
             for own, best in zip(self.logprobs[first:], self.likeliest[first:], strict=True)
@@ -80,19 +91,22 @@ class Echo:
 def _aligned(
     offsets: Sequence[Any], tokens: Sequence[str], text: str, counts: Iterable[int]
 ) -> list[int] | None:
-    """Return where the tokens of a prompt start in it; None where offsets cannot be right.
+    """Return where the tokens of a prompt start in it; None for offsets that cannot be right.
 
-    vLLM adds up the lengths of the tokens' texts: a start token, which is not in the text, shifts all offsets, and
-    each part of a character that is spread over tokens counts as a whole one.
+    vLLM adds up the lengths of the tokens' texts. A start token, which is not in the text, shifts all offsets, and each
+    part of a character that is spread over tokens counts as a whole character.
 
     Args:
-        counts: how many tokens of the list may be the prompt's, the likeliest first.
+        offsets: as the server gives them.
+        tokens: texts of the tokens.
+        text: the prompt.
+        counts: how many tokens of the list may be the prompt's, the most plausible number first.
     """
     if len(offsets) != len(tokens) or not all(isinstance(offset, int) for offset in offsets):
         return None
     if any(one > other for one, other in itertools.pairwise(offsets)):
         return None
-    # A token of its own before the text: the next one starts where it ends.
+    # A separate token before the text: the next one starts where it ends.
     is_added = len(tokens) > 1 and offsets[1] == len(tokens[0]) and not text.startswith(tokens[0])
     for count in counts:
         for shift in (len(tokens[0]), 0) if is_added else (0,):
@@ -116,6 +130,6 @@ def _checked(logprobs: Sequence[Any], url: str) -> list[float | None]:
         if not is_number and not (index == 0 and value is None):
             raise ModelProblem(
                 f"{url}: found the log-probability {value!r} at token {index} of a prompt; expected a number; "
-                "look at the server's log, a model in a narrow dtype may have overflowed"
+                "see the server's log: a model in a narrow dtype may have overflowed"
             )
     return [None if value is None else float(value) for value in logprobs]

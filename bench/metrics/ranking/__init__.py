@@ -1,14 +1,14 @@
-"""Ranking metrics: `rank` orders candidates, `evaluate` reads every metric off the order; TREC files; the random order."""
+"""Ranking metrics: `rank` orders candidates, `evaluate` reads every metric off the order."""
 
 from bench.metrics.ranking.at_k import (
     DEFAULT_METRICS,
     KS,
-    RANKING_METRICS,
-    Hits,
     RankingScores,
     Treatment,
     evaluate,
+    metric_names,
 )
+from bench.metrics.ranking.metric import RANKING_METRICS, Hits, RankingMetric, RankingMetrics
 from bench.metrics.ranking.order import Ranked, TieRule, rank, rank_2d
 
 __all__ = [
@@ -17,10 +17,13 @@ __all__ = [
     "RANKING_METRICS",
     "Hits",
     "Ranked",
+    "RankingMetric",
+    "RankingMetrics",
     "RankingScores",
     "TieRule",
     "Treatment",
     "evaluate",
+    "metric_names",
     "rank",
     "rank_2d",
 ]

@@ -1,37 +1,37 @@
-"""How well candidates are ranked: recall, hit rate, MRR, nDCG, MAP and precision at many k from one sort.
+"""Recall, hit rate, MRR, nDCG, MAP and precision of ranked candidates, at many k from one sort.
 
 A query has a ragged list of candidates. `rank` sorts every list once, `evaluate` reads all metrics off it::
 
     ranked = rank(scores, relevances, offsets=[0, 3, 5])
     evaluate(ranked).means()["recall@5"]
 
-**Ties.** Libraries disagree on candidates with equal scores, and a scorer that gives every candidate the same
-score has reached an MRR of 1.0 in some. Three rules, always named in the result:
+**Ties.** Libraries disagree on candidates with equal scores: in some, a scorer that gives every candidate the
+same score reaches an MRR of 1.0. There are three rules, and the result names the one that was used:
 
 - ``pessimistic``, the default: the less relevant candidate goes first. No scorer gains by a tie, the value
   does not depend on the order of the input, and no document ids are needed.
 - ``docid_desc``: the greater document id goes first, as in trec_eval; strings compare by code point. For
   parity with trec_eval, which holds scores in single precision, give float32 scores.
-- ``stable``: input order decides. Only for input whose order means something.
+- ``stable``: input order decides. For input whose order means something.
 
-**Queries that no ranking can get right or wrong** are counted and never silent; see `evaluate`.
+**Queries that no ranking can get right or wrong** are counted, and the result says how many; see `evaluate`.
 
-Relevance is a gain of 0 or more; a candidate is relevant where it is above 0. Definitions are those of
-trec_eval (https://github.com/usnistgov/trec_eval), where this file names no other source.
+Relevance is a gain of 0 or more; a candidate with a gain above 0 is relevant. Definitions are those of
+trec_eval (https://github.com/usnistgov/trec_eval), unless a metric names another source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.core.registry import Registry
 from bench.metrics.ranking.blocks import Booleans, Floats, Integers, blocks
+from bench.metrics.ranking.metric import RANKING_METRICS, Hits
 from bench.metrics.ranking.order import Ranked, TieRule
 
 Treatment = Literal["skip", "zero"]
@@ -41,109 +41,87 @@ _WHOLE_LIST = np.iinfo(np.int64).max
 # 2 to this power leaves room for the sum over any list.
 _LARGEST_EXPONENT = 500
 
-
-@dataclass(frozen=True)
-class Hits:
-    """The relevant candidates of the queries that are scored: all that a metric needs to see of a ranking.
-
-    Attributes:
-        queries: query index of each hit, ascending, shape (hits,).
-        ranks: rank of each in its list, from 1, ascending within a query, shape (hits,).
-        gains: relevance of each, above 0, shape (hits,).
-        relevant: relevant items of each query, candidates or not, shape (queries,). At least 1, so that it
-            divides: a query without any has no hit either.
-        cutoffs: ascending, shape (cut-offs,).
-        ideal_hits: returns those of ideal rankings, which begin with all relevant items, the best first.
-    """
-
-    queries: Integers
-    ranks: Integers
-    gains: Floats
-    relevant: Integers
-    cutoffs: Integers
-    ideal_hits: Callable[[], Hits]
-
-    @cached_property
-    def nth(self) -> Integers:
-        """How many hits of its query there are up to each hit, itself included, shape (hits,)."""
-        first = np.searchsorted(self.queries, np.arange(len(self.relevant)))
-        return np.arange(1, len(self.queries) + 1) - first[self.queries]
-
-    @cached_property
-    def counts(self) -> Floats:
-        """Hits of each query up to each cut-off, shape (queries, cut-offs)."""
-        return self.sums(np.ones(len(self.queries)))
-
-    @cached_property
-    def _cells(self) -> Integers:
-        """The entry of (queries, cut-offs) where each hit first counts; one past the end for none."""
-        columns = np.searchsorted(self.cutoffs, self.ranks)
-        width = len(self.cutoffs)
-        return np.where(columns < width, self.queries * width + columns, len(self.relevant) * width)
-
-    def sums(self, terms: Floats) -> Floats:
-        """Return terms, one for each hit, summed up to each cut-off, shape (queries, cut-offs)."""
-        shape = len(self.relevant), len(self.cutoffs)
-        entries = shape[0] * shape[1]
-        added = np.bincount(self._cells, weights=terms, minlength=entries)[:entries]
-        return np.cumsum(
-            added.reshape(shape), axis=1, dtype=np.float64
-        )  # of nothing, bincount makes integers
-
-
-RankingMetric = Callable[[Hits], Floats]
-RANKING_METRICS: Registry[RankingMetric] = Registry("ranking metric")
-"""Values of queries at every cut-off, shape (queries, cut-offs), in [0, 1]; higher is better."""
-
 DEFAULT_METRICS = ("recall", "hit_rate", "mrr", "ndcg", "map", "precision")
-# Whose value over the whole list has a meaning and a name: `map`, without a cut-off.
-_OVER_WHOLE_LIST = ("mrr", "ndcg", "ndcg_exp", "map")
 
 
 @RANKING_METRICS.register("recall")
 def recall(hits: Hits) -> Floats:
-    """Return the share of all relevant items that are among the first k."""
+    """Return the share of all relevant items that are among the first k.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> evaluate(rank([3, 2, 1], [0, 1, 1], offsets=[0, 3]), ["recall"], [1, 2]).means()
+        {'recall@1': 0.0, 'recall@2': 0.5}
+    """
     return hits.counts / hits.relevant[:, None]
 
 
 @RANKING_METRICS.register("hit_rate")
 def hit_rate(hits: Hits) -> Floats:
-    """Return 1 where one of the first k is relevant, else 0; trec_eval calls it success."""
+    """Return 1 where one of the first k is relevant, else 0; trec_eval calls it success.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> evaluate(rank([3, 2, 1], [0, 1, 1], offsets=[0, 3]), ["hit_rate"], [1, 2]).means()
+        {'hit_rate@1': 0.0, 'hit_rate@2': 1.0}
+    """
     return (hits.counts > 0).astype(np.float64)
 
 
 @RANKING_METRICS.register("precision")
 def precision(hits: Hits) -> Floats:
-    """Return the relevant share of the first k; ranks beyond the end of a list count as not relevant."""
+    """Return the relevant share of the first k; ranks beyond the end of a list count as not relevant.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> evaluate(rank([3, 2, 1], [0, 1, 1], offsets=[0, 3]), ["precision"], [1, 4]).means()
+        {'precision@1': 0.0, 'precision@4': 0.5}
+    """
     return hits.counts / hits.cutoffs
 
 
-@RANKING_METRICS.register("mrr")
+@RANKING_METRICS.register("mrr", whole_list=True)
 def reciprocal_rank(hits: Hits) -> Floats:
-    """Return 1 over the rank of the first relevant candidate, 0 where it is beyond k or there is none."""
+    """Return 1 over the rank of the first relevant candidate, 0 where it is beyond k or there is none.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> evaluate(rank([3, 2, 1], [0, 1, 1], offsets=[0, 3]), ["mrr"], [1, 2]).means()
+        {'mrr@1': 0.0, 'mrr@2': 0.5, 'mrr': 0.5}
+    """
     return hits.sums(np.where(hits.nth == 1, 1 / hits.ranks, 0.0))
 
 
-@RANKING_METRICS.register("map")
+@RANKING_METRICS.register("map", whole_list=True)
 def average_precision(hits: Hits) -> Floats:
     """Return the precision at the rank of each hit up to k, summed, over the number of all relevant items.
 
     As in trec_eval's map_cut, the divisor is the same at each k; some libraries divide by at most k.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> evaluate(rank([3, 2, 1], [0, 1, 0], offsets=[0, 3]), ["map"], [1, 2]).means()
+        {'map@1': 0.0, 'map@2': 0.5, 'map': 0.5}
     """
     return hits.sums(hits.nth / hits.ranks) / hits.relevant[:, None]
 
 
-@RANKING_METRICS.register("ndcg")
+@RANKING_METRICS.register("ndcg", whole_list=True)
 def ndcg(hits: Hits) -> Floats:
     """Return the gain discounted by log2(rank + 1) over that of an ideal ranking; the gain is the relevance.
 
     The ideal ranking holds all relevant items, candidates or not. Source: Järvelin & Kekäläinen 2002, ACM
     Transactions on Information Systems 20:422, with the discount of trec_eval.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> evaluate(rank([3, 2, 1], [1, 2, 0], offsets=[0, 3]), ["ndcg"], [1, 3]).means()["ndcg@1"]
+        0.5
     """
     return _normalised_gain(hits, lambda relevances: relevances)
 
 
-@RANKING_METRICS.register("ndcg_exp")
+@RANKING_METRICS.register("ndcg_exp", whole_list=True)
 def ndcg_exponential(hits: Hits) -> Floats:
     """Return nDCG with a gain of 2 to the power of the relevance, minus 1. Source: Burges et al. 2005, ICML.
 
@@ -157,7 +135,7 @@ def _normalised_gain(hits: Hits, gain: Callable[[Floats], Floats]) -> Floats:
     ideal_hits = hits.ideal_hits()
     reached = hits.sums(gain(hits.gains) / np.log2(hits.ranks + 1))
     ideal = ideal_hits.sums(gain(ideal_hits.gains) / np.log2(ideal_hits.ranks + 1))
-    # No ranking is above the ideal one, but rounding may be.
+    # No ranking exceeds the ideal one, but rounding can.
     return np.minimum(np.divide(reached, ideal, out=np.zeros_like(reached), where=ideal > 0), 1.0)
 
 
@@ -171,12 +149,12 @@ def _exponential(relevances: Floats) -> Floats:
     return np.exp2(relevances) - 1
 
 
-# --- values of queries and their means -------------------------------------------------------------------------
+# --- values of queries and their means ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RankingScores:
-    """What rankings are worth, query by query.
+    """The values of metrics, query by query.
 
     Attributes:
         values: by metric and cut-off, ``recall@5`` or ``map``, each of shape (n,) and in [0, 1].
@@ -221,6 +199,28 @@ class RankingScores:
         )
 
 
+def metric_names(metrics: Iterable[str] | None = None, ks: Sequence[int] = KS) -> tuple[str, ...]:
+    """Return the names of all values that `evaluate` gives of metrics, in its order.
+
+    Args:
+        metrics: names in `RANKING_METRICS`; left out, all of them, those that users registered included.
+        ks: cut-offs.
+
+    Raises:
+        KeyError: an unknown metric, with the nearest names.
+
+    Example:
+        >>> metric_names(["recall", "map"], [1, 10])
+        ('recall@1', 'recall@10', 'map@1', 'map@10', 'map')
+    """
+    names: list[str] = []
+    for name in RANKING_METRICS if metrics is None else metrics:
+        names += [f"{name}@{k}" for k in ks]
+        if RANKING_METRICS[name].whole_list:
+            names.append(name)
+    return tuple(names)
+
+
 def evaluate(
     ranked: Ranked,
     metrics: Sequence[str] = DEFAULT_METRICS,
@@ -233,25 +233,33 @@ def evaluate(
 
     Args:
         ranked: what `rank` or `rank_2d` made.
-        metrics: names in `RANKING_METRICS`. MRR, nDCG and MAP come for the whole list too, without "@k".
+        metrics: names in `RANKING_METRICS`. Metrics that are declared so, such as MRR, nDCG and MAP, come for
+            the whole list too, without "@k".
         ks: cut-offs, each of at least 1.
         without_relevant: a query without a relevant item is left out, since no ranking of it is right or
             wrong; with "zero" it counts as 0, as in trec_eval.
-        without_candidates: a query with relevant items but without candidates counts as 0: who returns
-            nothing where it is hard must not gain by it (trec_eval -c). With "skip" it is left out, as
-            trec_eval does by itself. Both kinds are counted in the result.
+        without_candidates: a query with relevant items but without candidates counts as 0, so that returning
+            nothing for hard queries gains nothing (trec_eval -c). With "skip" it is left out, as trec_eval
+            does by default. The result counts both kinds of query.
 
     Raises:
         KeyError: an unknown metric, with the nearest names.
         ValueError: a cut-off under 1 or given twice, a treatment that is none, no query left to score, nDCG
-            of graded relevances where relevant items are missing and their gains were not given.
+            of graded relevances where relevant items are missing and their gains were not given, a metric
+            that returns another shape or a value that is not finite.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> ranked = rank([0.9, 0.8, 0.3, 0.2], [0, 1, 0, 1], offsets=[0, 2, 4])
+        >>> evaluate(ranked, ["mrr", "recall"], [1, 2]).means()
+        {'mrr@1': 0.0, 'mrr@2': 0.5, 'mrr': 0.5, 'recall@1': 0.0, 'recall@2': 1.0}
     """
-    functions = {name: RANKING_METRICS[name] for name in metrics}
+    chosen = [RANKING_METRICS[name] for name in metrics]
     cutoffs = np.array([*sorted(_checked_cutoffs(ks)), _WHOLE_LIST])
     treatments = {"without_relevant": without_relevant, "without_candidates": without_candidates}
     for name, treatment in treatments.items():
         if treatment not in get_args(Treatment):
-            raise ValueError(f"found {name}={treatment!r}, expected 'skip' or 'zero'")
+            raise ValueError(f"found {name}={treatment!r}, expected 'skip' or 'zero'; name one of them")
     empty, barren = ranked.lengths == 0, ranked.relevant_counts == 0
     left_out = barren & (without_relevant == "skip") | empty & ~barren & (without_candidates == "skip")
     if left_out.all():
@@ -263,11 +271,11 @@ def evaluate(
 
     hits = _hits(ranked, ~left_out, cutoffs)
     values: dict[str, Floats] = {}
-    for name, function in functions.items():
-        table = function(hits)
-        values |= {f"{name}@{k}": table[:, np.searchsorted(cutoffs, k)].copy() for k in ks}
-        if name in _OVER_WHOLE_LIST:
-            values[name] = table[:, -1].copy()
+    for metric in chosen:
+        table = metric(hits)
+        values |= {f"{metric.name}@{k}": table[:, np.searchsorted(cutoffs, k)].copy() for k in ks}
+        if metric.whole_list:
+            values[metric.name] = table[:, -1].copy()
     return RankingScores(
         values,
         ranked.queries[~left_out],

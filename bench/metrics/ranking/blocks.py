@@ -1,4 +1,4 @@
-"""Ragged candidate lists in blocks of about equal length, so that NumPy works on two dimensions at a time."""
+"""Ragged candidate lists in blocks of similar length, so that NumPy works on rectangles."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _BLOCK_ENTRIES = 1 << 18
 
 @dataclass(frozen=True)
 class Block:
-    """Lists of like length as a rectangle, which NumPy sorts row by row.
+    """Lists of similar length as a rectangle, which NumPy sorts row by row.
 
     Attributes:
         rows: query indices, shape (rows,).
         shape: (rows, width).
         positions: of the entries in the flat form, shape (rows, width), where padding repeats the last entry
-            of its list; a slice where the lists follow each other and none is padded, which saves most of the
+            of its list. A slice where the lists follow each other without padding, which saves most of the
             work.
-        inside: whether an entry is no padding, shape (rows, width); not looked at with a slice.
+        inside: whether an entry is a candidate and no padding, shape (rows, width); ignored with a slice.
     """
 
     rows: Integers
@@ -50,13 +50,13 @@ class Block:
 
 
 def blocks(offsets: Integers) -> Iterator[Block]:
-    """Yield all lists that are not empty, those of like length together."""
+    """Yield all lists that are not empty, those of similar length together."""
     lengths = np.diff(offsets)
     by_length = np.argsort(lengths, kind="stable")
     ascending = lengths[by_length]
     begin = int(np.searchsorted(ascending, 0, side="right"))
     while begin < len(ascending):
-        # A list is at most twice as long as the shortest beside it: padding at most doubles the work.
+        # A list is at most twice as long as the shortest one in its block: padding at most doubles the work.
         shortest = int(ascending[begin])
         alike = int(np.searchsorted(ascending, 2 * shortest, side="right"))
         end = min(alike, begin + max(1, _BLOCK_ENTRIES // (2 * shortest)))

@@ -1,4 +1,4 @@
-"""Checks of what is to be ranked: every fault is refused with the query that has it."""
+"""Checks of candidates before they are ranked. Every message names the query."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.metrics.ranking.blocks import Booleans, Floats, Integers, blocks
 
 
 def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return scores or gains as an array of floats, shape (candidates,)."""
     array = np.asarray(values)
     if array.ndim != 1 or (array.dtype.kind not in "fiub" and array.size):
         raise ValueError(
@@ -49,7 +50,7 @@ def by_query_ids(
     """Return the names of the queries, their offsets, and the rows by query; None if they already are."""
     ids = labels_of(query_ids, "query ids")
     check_length(len(ids), "query ids", rows, "scores")
-    # Rows of a query mostly follow each other: then the first of each is looked up, not millions.
+    # Rows of a query mostly follow each other: only the first row of each such group is looked up.
     run_starts = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
     heads = ids[run_starts]
     if queries is None:
@@ -80,10 +81,11 @@ def by_query_ids(
 
 
 def query_names(queries: ArrayLike) -> NDArray[Any]:
+    """Return the names of queries, each of which occurs once."""
     names = labels_of(queries, "names of queries")
     unique, counts = np.unique(names, return_counts=True)
     for name in unique[counts > 1][:1]:
-        raise ValueError(f"found query {name.item()!r} twice in queries, expected every name once")
+        raise ValueError(f"found query {name.item()!r} twice in queries, expected every name once; drop one")
     return names
 
 
@@ -94,7 +96,7 @@ def labels_of(labels: ArrayLike, what: str) -> NDArray[Any]:
         labels = array.tolist()
         array = np.asarray(labels)
     if isinstance(labels, list | tuple):
-        # Of mixed types NumPy makes texts: a missing id would be called "nan", and 1 be the same as "1".
+        # NumPy turns mixed types into texts: a missing id would become "nan", and 1 would equal "1".
         types = set(map(type, labels))
         if not any(all(issubclass(kind, alike) for kind in types) for alike in (str, int | np.integer)):
             raise ValueError(
@@ -115,7 +117,7 @@ def document_codes(documents: ArrayLike, rows: int) -> NDArray[np.signedinteger[
     check_length(len(ids), "documents", rows, "scores")
     if ids.dtype.kind == "U" or ids.dtype == np.uint64:
         ids = np.unique(ids, return_inverse=True)[1]
-    # Half the bytes are sorted in a fifth of the time.
+    # Integers of half the size are sorted in a fifth of the time.
     small = np.iinfo(np.int32)
     fits = small.min <= int(ids.min()) and int(ids.max()) <= small.max
     return ids.astype(np.int32 if fits else np.int64, copy=False)
@@ -163,16 +165,18 @@ def relevant_items(
 
 
 def check_length(found: int, what: str, expected: int, of_what: str) -> None:
+    """Refuse two numbers of things that should be equal."""
     if found != expected:
         raise ValueError(
-            f"found {found} {what} and {expected} {of_what}, expected as many of one as of the other; give "
-            "both of the same candidates and queries"
+            f"found {found} {what} and {expected} {of_what}, expected equal numbers; give both for the same "
+            "candidates and queries"
         )
 
 
 def check_rows(
     values: NDArray[Any], good: Booleans, what: str, expected: str, names: NDArray[Any], offsets: Integers
 ) -> None:
+    """Refuse rows that are not good; the message has the first one."""
     if good.all():
         return
     row = int(np.argmin(good))
@@ -190,6 +194,7 @@ def check_duplicates(
     names: NDArray[Any],
     offsets: Integers,
 ) -> None:
+    """Refuse a document that a query has twice."""
     for block in blocks(offsets):
         ascending = np.sort(block.gather(ids, np.iinfo(ids.dtype).max), axis=1)
         repeated = (ascending[:, 1:] == ascending[:, :-1]) & block.inside[:, 1:]
@@ -207,4 +212,5 @@ def check_duplicates(
 
 
 def named(names: NDArray[Any], query: int) -> str:
+    """Return how messages call a query."""
     return f"query {names[query].item()!r}"

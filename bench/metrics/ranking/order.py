@@ -1,4 +1,4 @@
-"""Candidate lists in ranked order, with a declared rule for equal scores."""
+"""Orders candidate lists by score, with a declared rule for equal scores."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def rank(
 ) -> Ranked:
     """Return the candidates of every query in ranked order, the best first.
 
-    Which rows belong to which query is said by exactly one of `offsets` and `query_ids`.
+    Exactly one of `offsets` and `query_ids` says which rows belong to which query.
 
     Args:
         scores: higher is better, shape (candidates,); float32 and float64 are compared as they are.
@@ -88,13 +88,17 @@ def rank(
             among the candidates.
         missing_gains: relevances of the relevant items that are no candidates, query after query; query i has
             `relevant_counts[i]` minus its relevant candidates of them. Left out, each is 1.
-        ties: which of equal scores goes first; see the head of this file.
+        ties: which of equal scores goes first; see `bench.metrics.ranking.at_k`.
 
     Raises:
         ValueError: no candidates, unequal lengths, offsets that do not fit, scores that are not finite, a
             relevance that is negative or not finite, the same document twice in a query, fewer relevant items
             than there are among the candidates, ``docid_desc`` without documents. The message names the
             query.
+
+    Example:
+        >>> rank([0.2, 0.9, 0.5], [1, 0, 0], offsets=[0, 3]).order.tolist()
+        [1, 2, 0]
     """
     if ties not in get_args(TieRule):
         raise ValueError(f"found the tie rule {ties!r}, expected one of {', '.join(get_args(TieRule))}")
@@ -157,14 +161,19 @@ def rank_2d(
     Args:
         scores, relevances, documents: shape (queries, candidates).
         mask: True where there is a candidate, False for padding, shape (queries, candidates); left out, no
-            entry is padding. What padding holds is never looked at, so that no value has to stand for it.
+            entry is padding. Padding is never read, so no value has to stand for it.
         queries, relevant_counts, missing_gains, ties: as for `rank`.
 
     Returns:
         As `rank`; an input row is an entry that is a candidate, counted row after row.
 
     Raises:
-        ValueError: shapes that differ or have not two dimensions, and as for `rank`.
+        ValueError: shapes that differ or do not have two dimensions, and as for `rank`.
+
+    Example:
+        >>> candidate = [[True, True], [True, False]]
+        >>> rank_2d([[0.2, 0.9], [0.5, 0.0]], [[1, 0], [1, 0]], mask=candidate).order.tolist()
+        [1, 0, 2]
     """
     values = np.asarray(scores)
     if values.ndim != 2:
@@ -187,7 +196,7 @@ def rank_2d(
                 f"found {name} of shape {array.shape}, expected that of the scores, {values.shape}; give "
                 "both of the same candidates"
             )
-    # Without padding nothing has to be picked.
+    # Without padding, ravel does without a copy.
     flat = {name: array.ravel() if mask is None else array[kept] for name, array in others.items()}
     return rank(
         flat["scores"],
@@ -214,7 +223,7 @@ def _sorted(
         columns = np.argsort(keys, axis=1)
         ascending = np.take(keys, columns + np.arange(keys.size, step=keys.shape[1])[:, None])
         equal = (ascending[:, 1:] == ascending[:, :-1]) & block.inside[:, 1:]
-        # The fast sort is not stable and knows one key; lists with ties, mostly few, are sorted again.
+        # The fast sort is unstable and takes one key. Lists with ties, usually few, are sorted again.
         again = equal.any(axis=1)
         if again.any():
             by = [keys[again]]

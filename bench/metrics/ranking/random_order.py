@@ -1,10 +1,17 @@
-"""What a random order of the candidates is expected to be worth, exactly: the trivial predictor of a ranking.
+"""The exact expected value of a ranking metric in a random order: the trivial predictor of a ranking.
 
     ranked = ranking.rank(scores, relevances, offsets=offsets)
     gain = ranking.evaluate(ranked).values["mrr@10"] - expected_values(ranked, "mrr@10")
 
 Every order of a query's candidates is equally likely. With n candidates, of which r are relevant, the item at
-any rank is relevant with probability r / n; the rest is counting. Nothing is drawn.
+any rank is relevant with probability r / n; the rest is counting. Nothing is drawn at random.
+
+A metric that users register needs a value here only if it is to be the score, whose gain over a random order
+is judged::
+
+    @EXPECTATIONS.register("first_hit")
+    def first_hit(query):
+        return query.share
 """
 
 from __future__ import annotations
@@ -23,7 +30,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidates:
-    """One query, whatever their order.
+    """The candidates of one query, without an order.
 
     Attributes:
         n: candidates.
@@ -56,6 +63,7 @@ class Candidates:
 
 Expectation = Callable[[Candidates], float]
 EXPECTATIONS: Registry[Expectation] = Registry("ranking metric with a known expectation")
+"""Expected value of a query's metric, by the metric's name without a cut-off."""
 
 
 @EXPECTATIONS.register("recall")
@@ -86,9 +94,9 @@ def reciprocal_rank(query: Candidates) -> float:
 def average_precision(query: Candidates) -> float:
     """Return the expected average precision up to k."""
     ranks = np.arange(1, query.k + 1)
-    # Of two different candidates both are relevant with the share times that of the others.
-    beside = (len(query.gains) - 1) / (query.n - 1) if query.n > 1 else 0.0
-    return float((query.share * (1 + (ranks - 1) * beside) / ranks).sum() / len(query.ideal))
+    # Two different candidates are both relevant with the probability of one, times that of one of the others.
+    other_share = (len(query.gains) - 1) / (query.n - 1) if query.n > 1 else 0.0
+    return float((query.share * (1 + (ranks - 1) * other_share) / ranks).sum() / len(query.ideal))
 
 
 @EXPECTATIONS.register("ndcg")
@@ -103,8 +111,8 @@ def ndcg(query: Candidates) -> float:
 def expected_values(ranked: Ranked, metric: str) -> Floats:
     """Return the expected value of a metric for each query that has a relevant item, shape (n,).
 
-    These are the queries, in the same order, that `bench.metrics.ranking.evaluate` gives values of when it skips
-    those without a relevant item.
+    The queries and their order are those of `bench.metrics.ranking.evaluate` when it skips queries without a
+    relevant item.
 
     Args:
         ranked: the candidates; their order and scores do not matter.
@@ -113,6 +121,11 @@ def expected_values(ranked: Ranked, metric: str) -> Floats:
     Raises:
         KeyError: a metric whose expectation is not known, with the nearest names.
         ValueError: a cut-off that is no whole number of at least 1.
+
+    Example:
+        >>> from bench.metrics.ranking import rank
+        >>> expected_values(rank([3, 2, 1], [1, 0, 0], offsets=[0, 3]), "mrr@2").tolist()
+        [0.5]
     """
     name, at, text = metric.partition("@")
     expectation = EXPECTATIONS[name]
@@ -134,8 +147,8 @@ def expected_values(ranked: Ranked, metric: str) -> Floats:
         ideal = -np.sort(-np.concatenate((hits, missing)))
         # Whole lists: an ideal ranking has room for what is no candidate.
         reach = cutoff if at else max(cutoff, len(ideal))
-        query_ = Candidates(n, hits, ideal, min(cutoff, n), reach)
-        values.append(expectation(query_) if n else 0.0)
+        candidates = Candidates(n, hits, ideal, min(cutoff, n), reach)
+        values.append(expectation(candidates) if n else 0.0)
     return np.array(values, np.float64)
 
 

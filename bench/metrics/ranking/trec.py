@@ -1,8 +1,8 @@
 """TREC run and qrels files: what a system returned, and what is relevant.
 
-A run has a line for each candidate, ``query Q0 document rank score tag``; a qrels file has one for each
-judgement, ``query 0 document relevance``. Columns are separated by blanks. As for trec_eval, scores decide
-the order, and what the second column and the rank of a run say is not looked at.
+A run has a line for each candidate, ``query Q0 document rank score tag``; a qrels file has a line for each
+judgement, ``query 0 document relevance``. Blanks separate columns. As in trec_eval, scores decide the order;
+the second column and the rank of a run are ignored.
 
     flat = flatten(read_run("model.run"), read_qrels("test.qrels"))
     ranking.evaluate(ranking.rank(**vars(flat), ties="docid_desc")).means()
@@ -35,7 +35,7 @@ _QRELS_COLUMNS = ("query", "iteration", "document", "relevance")
 _BLANKS = " \t\n\r\v\f"
 
 
-# --- reading ---------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 def read_run(path: FilePath) -> Run:
@@ -89,7 +89,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                # A mark in front of the first line would become part of the name of its query.
+                # A byte order mark would become part of the first query's name.
                 fields = [
                     field.decode()
                     for field in line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").split()
@@ -131,7 +131,7 @@ def _relevance(text: str) -> int:
         raise ValueError(f"found a relevance of {text!r}, expected a whole number") from None
 
 
-# --- writing ---------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 def write_run(path: FilePath, run: Mapping[str, Mapping[str, float]], tag: str = "modelgate") -> None:
@@ -211,7 +211,7 @@ def _check_name(name: Any, what: str) -> None:
         )
 
 
-# --- conversion ------------------------------------------------------------------------------------------------
+# --- conversion ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -245,8 +245,8 @@ def flatten(
 ) -> Flat:
     """Return a run and its judgements in flat form.
 
-    A query that only the qrels have is one without candidates, and one that only the run has is one without
-    relevant items; `bench.metrics.ranking.evaluate` says what becomes of either, and counts them.
+    A query that only the qrels have has no candidates, and one that only the run has has no relevant items.
+    `bench.metrics.ranking.evaluate` counts both and decides how they are scored.
 
     Args:
         run: score of each document of each query.
@@ -255,6 +255,11 @@ def flatten(
 
     Raises:
         ValueError: an empty run, no query in both, a negative relevance that is refused.
+
+    Example:
+        >>> flat = flatten({"q1": {"d1": 0.9, "d2": 0.4}}, {"q1": {"d2": 1, "d7": 2}})
+        >>> flat.relevances.tolist(), flat.relevant_counts.tolist(), flat.missing_gains.tolist()
+        ([0.0, 1.0], [2], [2.0])
     """
     if not run.keys() & qrels.keys():
         raise ValueError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.regression.builder import TINY_ENCODER
 from bench.regression.registry import register_model
+
+from .encoder import TINY_ENCODER
 
 
 @register_model("constant")

@@ -8,14 +8,17 @@ from bench.regression.registry import register_task
 from bench.regression.scale import ScoreRange
 from bench.regression.task import RegressionTask, TrainingSettings
 
+from .encoder import TINY_ENCODER
+
 NOTES = RegressionTask(
     dataset="notes",
     model="encoder",
+    model_args={"encoder": TINY_ENCODER},
     scores=ScoreRange(1, 6),
     label_step=1,
     training=TrainingSettings(num_train_epochs=6, learning_rate=1.5e-3),
 )
-CONSTANT = replace(NOTES, model="constant", training=TrainingSettings(num_train_epochs=1))
+CONSTANT = replace(NOTES, model="constant", model_args={}, training=TrainingSettings(num_train_epochs=1))
 TASKS = {
     "notes": NOTES,
     "gaps": replace(NOTES, dataset="notes_with_gaps"),
@@ -32,6 +35,7 @@ TASKS = {
     "no-model": replace(NOTES, model="encodr"),
     "no-argument": replace(NOTES, model_args={"dropuot": 0.2}),
     "no-encoder": replace(NOTES, model_args={"encoder": "/nowhere"}),
+    "unnamed-encoder": replace(NOTES, model_args={}),
 }
 for name, task in TASKS.items():
     register_task(name)(lambda task=task: task)

@@ -1,0 +1,1 @@
+"""The acceleration methods that ship; each module registers some."""

@@ -1,0 +1,40 @@
+"""The parts of a pipeline, as detectors look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def components(pipe: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every component that has parameters, with its name."""
+    for name, component in pipe.components.items():
+        if hasattr(component, "named_modules"):
+            yield name, component
+
+
+def modules(pipe: Any) -> Iterator[Any]:
+    """Yield every module of every component."""
+    for _, component in components(pipe):
+        yield from component.modules()
+
+
+def dtypes(pipe: Any) -> dict[str, Any]:
+    """Return the dtype of each component's first floating-point parameter."""
+    found = {}
+    for name, component in components(pipe):
+        dtype = next((p.dtype for p in component.parameters() if p.is_floating_point()), None)
+        if dtype is not None:
+            found[name] = dtype
+    return found
+
+
+def processors(pipe: Any) -> Iterator[Any]:
+    """Yield the attention processor of every module, None for one without."""
+    for module in modules(pipe):
+        yield getattr(module, "processor", None)
+
+
+def is_compiled(module: Any) -> bool:
+    """Whether torch.compile was applied to the module, by wrapping it or in place."""
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None

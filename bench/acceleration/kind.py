@@ -1,0 +1,75 @@
+"""The acceleration kind: is a faster version of a diffusion pipeline the same pipeline, still good, and fast enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.acceleration import options, report
+from bench.acceleration.case import DIFFICULTIES, LEVELS, AccelerationCase
+from bench.acceleration.host.service import start_fork_server
+from bench.acceleration.options import AccelerationOptions, ResolvedOptions
+from bench.acceleration.record import AccelerationBody
+from bench.acceleration.tasks.join import load_cases
+from bench.core.case import Case
+from bench.core.evaluation import RunContext
+from bench.core.kind import Kind
+from bench.core.options import Setting
+
+if TYPE_CHECKING:
+    from bench.acceleration.evaluation import AccelerationEvaluation, Resources
+
+FORK_SERVER = "fork_server"
+"""Name of the service from which arms are forked."""
+
+
+def make_cases(resolved: ResolvedOptions, setting: Setting) -> Sequence[AccelerationCase]:
+    """Return the cases of the task files."""
+    return load_cases(
+        resolved.given.tasks,
+        resolved.candidates,
+        default_max_quality_loss=resolved.given.max_quality_loss,
+        metrics=metric_names(),
+    )
+
+
+def metric_names() -> tuple[str, ...]:
+    """Return the names of what is measured of a pair."""
+    from bench.metrics.image_fidelity import IMAGE_METRICS  # noqa: PLC0415
+
+    return ("speedup", "latency_s", "quality_loss", "clip_image_cosine", *IMAGE_METRICS)
+
+
+def evaluation(case: AccelerationCase, context: RunContext, resources: Resources) -> AccelerationEvaluation:
+    """Return the evaluation of a case."""
+    from bench.acceleration.evaluation import AccelerationEvaluation  # noqa: PLC0415  loads numpy
+
+    return AccelerationEvaluation(case, context, resources)
+
+
+def markers(case: Case) -> tuple[str, ...]:
+    """Return the difficulty and the level."""
+    assert isinstance(case, AccelerationCase)
+    return (case.difficulty, *(() if case.level is None else (case.level.lower(),)))
+
+
+KIND = Kind(
+    name=AccelerationCase.kind,
+    options=AccelerationOptions,
+    make_cases=make_cases,
+    evaluation=evaluation,
+    table=report.table,
+    body=AccelerationBody,
+    resolve=options.resolve,
+    check=options.check,
+    headline=report.headline,
+    markers=markers,
+    marker_help={
+        **dict.fromkeys(DIFFICULTIES, "a case of this difficulty"),
+        **{name.lower(): f"a case of level {name}" for name in LEVELS},
+    },
+    summarize=report.summarize,
+    shared=options.SHARED,
+    properties=report.PROPERTIES,
+    services={FORK_SERVER: start_fork_server},
+)

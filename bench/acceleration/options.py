@@ -1,0 +1,175 @@
+"""Options of acceleration cases, and what they resolve to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
+from bench.acceleration.host.process import ArmLimits
+from bench.acceleration.timing import TimingPlan
+from bench.core.case import Case
+from bench.core.errors import UsageProblem
+from bench.core.options import Place, Setting, option
+
+DEFAULT_BATCH_SIZE = 4
+SHARED = ("batch_size", "exclusive", "pass_env")
+"""Options that kinds share and that acceleration cases use."""
+_GIB = 2**30
+_LEAST_MEMORY = 4 * _GIB
+
+
+@dataclass(frozen=True)
+class AccelerationOptions:
+    """Options of acceleration cases, as they are given."""
+
+    tasks: tuple[Path, ...] = option("annotation lists (default: what ships)", (), metavar="FILE")
+    candidates: tuple[Path, ...] = option(
+        "generation lists, joined on prompt_id; those of the ini file only count without --tasks", (),
+        metavar="FILE",
+    )  # fmt: skip
+    clip: Place | None = option(
+        "open_clip model of the CLIP score (default: tiny-clip)", metavar="MODEL:PRETRAINED|DIR"
+    )
+    prompts: Place | None = option(
+        "dataset of prompts: jsonl, parquet, csv, directory or hub name", metavar="FILE|DIR|NAME"
+    )
+    prompts_split: str | None = option("split of the prompts", metavar="SPLIT")
+    prompts_column: str | None = option(
+        "column of the prompts (default: caption, captions, prompt or text)", metavar="COLUMN"
+    )
+    num_samples: int = option("images scored per arm", 32, metavar="N", least=2)
+    max_quality_loss: float = option(
+        "allowed relative loss of the CLIP score where a task names none",
+        DEFAULT_MAX_QUALITY_LOSS, metavar="FRACTION", least=0,
+    )  # fmt: skip
+    time_budget: float = option("seconds of timed rounds per pair", 240.0, metavar="S", least=0)
+    max_rounds: int = option("timed rounds per pair at most", 40, metavar="N", least=6)
+    ungated_rounds: int = option(
+        "timed rounds at most where no gate asks for the speed", 20, metavar="N", least=6
+    )
+    ungated_precision: float = option(
+        "how precisely such a speedup is to be known, as half the width of its interval",
+        0.1, metavar="FRACTION", least=0,
+    )  # fmt: skip
+    warmup_rounds: int = option("untimed calls first, the first call included", 2, metavar="N", least=1)
+    load_timeout: float = option(
+        "seconds to load a pipeline, and again for its first call", 300.0, metavar="S", least=0.1
+    )
+    round_timeout: float = option("seconds for one batch", 300.0, metavar="S", least=0.1)
+    memory_limit: float | None = option(
+        "address space of one arm (default: from the machine's)", metavar="GB", above=0
+    )
+    output_limit: float = option("what one arm may print", 8.0, metavar="MB", least=0)
+
+
+@dataclass(frozen=True)
+class ResolvedOptions:
+    """Options of acceleration cases, as they are used.
+
+    Attributes:
+        given: the options.
+        candidates: generation lists that count.
+        plan: sizes and limits of the timing.
+        limits: what one arm may use.
+        on_command_line: names of the options that the command line gave.
+    """
+
+    given: AccelerationOptions
+    candidates: tuple[Path, ...]
+    plan: TimingPlan
+    limits: ArmLimits
+    on_command_line: frozenset[str] = frozenset()
+
+
+def resolve(options: AccelerationOptions, setting: Setting) -> ResolvedOptions:
+    """Return the options as they are used.
+
+    Raises:
+        UsageProblem: a value that cannot be used, or an option that does not apply next to another one.
+    """
+    given = setting.given
+    if "memory_limit" in given and setting.run.device == "cuda":
+        raise UsageProblem(
+            f"--memory-limit {options.memory_limit:g}: found it next to --device cuda, expected it on a CPU only: CUDA "
+            "reserves more address space than it uses; leave it out"
+        )
+    # The lists that ship belong to the tasks that ship.
+    no_lists = "tasks" in given and "candidates" not in given
+    return ResolvedOptions(
+        given=options,
+        candidates=() if no_lists else options.candidates,
+        plan=TimingPlan(
+            batch_size=_batch_size(setting.run.batch_size),
+            warmup_rounds=options.warmup_rounds,
+            max_rounds=options.max_rounds,
+            ungated_rounds=options.ungated_rounds,
+            ungated_precision=options.ungated_precision,
+            time_budget_s=options.time_budget,
+        ),
+        limits=_limits(options, setting),
+        on_command_line=given,
+    )
+
+
+def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
+    """Refuse an option that concerns none of the cases that are run, and the lack of one that they need.
+
+    Raises:
+        UsageProblem: the option, what was expected, what to do.
+    """
+    tasks = [case for case in cases if isinstance(case, AccelerationCase) and case.problem is None]
+    if not tasks:
+        return
+    given = options.given
+    for name, value, what in (
+        ("clip", given.clip, "an open_clip model for the CLIP score"),
+        ("prompts", given.prompts, "a dataset of prompts"),
+    ):
+        if value is None:
+            raise UsageProblem(f"--{name}: none was given, expected {what}; give it, or set modelgate_{name}")
+    own_allowance = all(task.max_quality_loss != given.max_quality_loss for task in tasks)
+    gated = all(task.is_speed_gated or task.is_control for task in tasks)
+    for name, is_idle, expected in (
+        ("max_quality_loss", own_allowance, "a task without max_quality_loss"),
+        ("ungated_rounds", gated, "a task without a required speedup and a latency limit"),
+        ("ungated_precision", gated, "a task without a required speedup and a latency limit"),
+    ):
+        if is_idle and name in options.on_command_line:
+            raise UsageProblem(
+                f"--{name.replace('_', '-')} {getattr(given, name):g}: found no case that is run and uses it, expected "
+                f"{expected}; leave it out, or run such a task"
+            )
+
+
+def _batch_size(text: str | None) -> int:
+    """Return the images per call; ``auto`` is for language models, whose batches shrink when memory runs out."""
+    if text is None or text == "auto":
+        return DEFAULT_BATCH_SIZE
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageProblem(f"--batch-size {text}: expected an integer from 1, or `auto`")
+    return int(text)
+
+
+def _limits(options: AccelerationOptions, setting: Setting) -> ArmLimits:
+    """Return the limits of an arm; memory by default a fair part of the machine's, at least 4 GB."""
+    if setting.run.device == "cuda":
+        memory = None  # CUDA maps far more address space than it uses: the limit would only break it
+    elif options.memory_limit is not None:
+        memory = int(options.memory_limit * _GIB)
+    else:
+        memory = max(_LEAST_MEMORY, _total_memory() // (2 * setting.workers))
+    return ArmLimits(
+        load_timeout_s=options.load_timeout,
+        round_timeout_s=options.round_timeout,
+        memory_bytes=memory,
+        output_bytes=int(options.output_limit * 2**20),
+    )
+
+
+def _total_memory() -> int:
+    import psutil  # noqa: PLC0415  only a run with acceleration cases needs it
+
+    total: int = psutil.virtual_memory().total
+    return total

@@ -1,0 +1,66 @@
+"""What an arm says of its pipeline and of a call; plain values on the way between the two processes.
+
+All fields are untrusted on the evaluator's side: they come from a process that runs somebody else's file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bench.acceleration.methods import Parameters
+
+
+class Described(msgspec.Struct, kw_only=True):
+    """A loaded pipeline, as the arm sees it.
+
+    Attributes:
+        pipeline_class, scheduler_class: names of the classes.
+        model_id: hub name, or resolved local directory.
+        entry_point: ``__call__``, ``generate``, ``tgate``, ...
+        methods: acceleration methods in place, each with its parameters.
+        dtypes: parameter dtype of each component.
+    """
+
+    pipeline_class: str | None = None
+    model_id: str | None = None
+    scheduler_class: str | None = None
+    entry_point: str = "__call__"
+    methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
+    dtypes: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Observed(msgspec.Struct, kw_only=True):
+    """What was counted in one call.
+
+    Attributes:
+        num_inference_steps: what the scheduler was asked for.
+        scheduler_steps: steps that it took.
+        denoiser_calls: calls of the denoiser.
+        denoiser_calls_per_image: samples in all its batches over images; guidance in a doubled batch counts twice.
+        denoiser_layer_calls: executions of its parameterised layers in the whole call, None where not counted.
+        not_finite: whether the decoder gave NaN or infinity.
+    """
+
+    num_inference_steps: int | None = None
+    scheduler_steps: int = 0
+    denoiser_calls: int = 0
+    denoiser_calls_per_image: float = 0.0
+    denoiser_layer_calls: int | None = None
+    not_finite: bool = False
+
+
+def json_value(value: Any) -> Any:
+    """Return a value as something JSON can hold; what it cannot is given as its text."""
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple, set)):
+        return [json_value(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    return str(value)

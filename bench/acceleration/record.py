@@ -1,0 +1,104 @@
+"""What the record of an acceleration case has besides the common keys."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.times import Times
+from bench.core.record import Body, Record
+
+
+class Configurations(msgspec.Struct, kw_only=True):
+    """What each file was found to be, and where the candidate differs from its target.
+
+    Attributes:
+        target, baseline, candidate: None until they are observed.
+        mismatches: what differs; None until they are compared.
+    """
+
+    target: Configuration | None = None
+    baseline: Configuration | None = None
+    candidate: Configuration | None = None
+    mismatches: list[Mismatch] | None = None
+
+
+class Speedup(msgspec.Struct, kw_only=True):
+    """Baseline time over candidate time, its interval, the requirement and the number of timed rounds."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    required: float | None = None
+    rounds: int = 0
+
+
+class Latency(msgspec.Struct, kw_only=True):
+    """Seconds per image of the candidate, their interval and the limit."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    allowed: float | None = None
+
+
+class Quality(msgspec.Struct, kw_only=True):
+    """Mean scores of both arms and the relative loss, a fraction, with its interval and the allowance."""
+
+    metric: str = "clip_score"
+    baseline: float | None = None
+    candidate: float | None = None
+    loss: float | None = None
+    low: float | None = None
+    high: float | None = None
+    allowed: float | None = None
+
+
+class PointEstimate(msgspec.Struct, kw_only=True):
+    """The verdicts that the bare values would give, as papers report them; None is not asked for or not measured."""
+
+    quality: bool | None = None
+    speedup: bool | None = None
+    latency: bool | None = None
+    verdict: str | None = None
+
+
+class Memory(msgspec.Struct, kw_only=True):
+    """Highest resident size of each arm in bytes, memory shared with the fork server included."""
+
+    baseline_peak_bytes: int | None = None
+    candidate_peak_bytes: int | None = None
+
+
+class AccelerationBody(Body, kw_only=True):
+    """The keys that only acceleration records have.
+
+    Attributes:
+        config: of target, baseline and candidate.
+        speedup, latency, quality: what was measured, next to what is asked for.
+        fidelity: mean of each image metric over the samples, and how many images are identical.
+        achievement_ratio: speedup over required speedup of a hard task, without a cap.
+        point_estimate: the verdicts of the bare values.
+        times: everything that was timed.
+        memory: peaks of both arms.
+    """
+
+    config: Configurations = msgspec.field(default_factory=Configurations)
+    speedup: Speedup = msgspec.field(default_factory=Speedup)
+    latency: Latency = msgspec.field(default_factory=Latency)
+    quality: Quality = msgspec.field(default_factory=Quality)
+    fidelity: dict[str, float | int | None] | None = None
+    achievement_ratio: float | None = None
+    point_estimate: PointEstimate | None = None
+    times: Times | None = None
+    memory: Memory | None = None
+
+    def settled(self, record: Record) -> None:
+        """Set the achievement rate of a hard task that was not met, unless its evaluation measured one.
+
+        A task that was skipped has none.
+        """
+        is_gated = record.difficulty == "hard" and self.speedup.required is not None
+        not_met = record.verdict in ("fail", "inconclusive", "error")
+        if is_gated and not_met and record.control is None and record.achievement_rate is None:
+            record.achievement_rate = 0.0

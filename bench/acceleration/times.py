@@ -1,0 +1,41 @@
+"""What was timed in a pair, raw, as records hold it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Round(msgspec.Struct, kw_only=True, frozen=True):
+    """One timed round: both arms made the same samples, one right after the other.
+
+    Attributes:
+        first: the arm that began, ``baseline`` or ``candidate``.
+        baseline_s, candidate_s: seconds for the whole batch.
+        images: images in the batch.
+    """
+
+    first: str
+    baseline_s: float
+    candidate_s: float
+    images: int
+
+
+class Times(msgspec.Struct, kw_only=True):
+    """Everything that was timed in a pair, raw.
+
+    Attributes:
+        load_s, first_call_s: seconds by arm; the first call holds compiling and warming up.
+        warmup_s: seconds of the untimed calls after the first, by arm.
+        rounds: the timed rounds in their order.
+    """
+
+    load_s: dict[str, float | None] = msgspec.field(default_factory=dict)
+    first_call_s: dict[str, float | None] = msgspec.field(default_factory=dict)
+    warmup_s: dict[str, list[float]] = msgspec.field(
+        default_factory=lambda: {"baseline": [], "candidate": []}
+    )
+    rounds: list[Round] = msgspec.field(default_factory=list)
+
+    def per_image_s(self, arm: str) -> list[float]:
+        """Return the seconds per image of an arm in each timed round."""
+        return [getattr(entry, f"{arm}_s") / entry.images for entry in self.rounds]

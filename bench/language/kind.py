@@ -1,0 +1,40 @@
+"""The language kind: how well do language models do on datasets?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.core.evaluation import Evaluation, RunContext
+from bench.core.kind import Kind
+from bench.language.case import LanguageCase
+from bench.language.cases import make_cases
+from bench.language.library import adopt
+from bench.language.options import LanguageOptions, check, resolve
+from bench.language.record import LanguageBody
+from bench.language.report import headline, section, write_files
+
+
+def _evaluation(case: LanguageCase, context: RunContext, resources: Any) -> Evaluation[LanguageCase]:
+    if resources.settings.mode == "viz":
+        from bench.language.earlier import EarlierEvaluation  # noqa: PLC0415  not needed otherwise
+
+        return EarlierEvaluation(case, context, resources.settings.reuse)
+    from bench.language.evaluation import LanguageEvaluation  # noqa: PLC0415  imports numpy
+
+    return LanguageEvaluation(case, context, resources)
+
+
+KIND = Kind(
+    name="language",
+    options=LanguageOptions,
+    make_cases=make_cases,
+    evaluation=_evaluation,
+    table=section,
+    body=LanguageBody,
+    resolve=resolve,
+    check=check,
+    headline=headline,
+    finish=write_files,
+    shared=("batch_size", "exclusive"),
+    adopt=adopt,
+)

@@ -1,0 +1,150 @@
+"""What the record of a language case holds besides the common keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from bench.core.estimate import PERCENT, Estimate
+from bench.core.record import Body, Json, Record, Score
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """Which shard of a dataset a case is.
+
+    Attributes:
+        index: from 1.
+        of: number of shards.
+    """
+
+    index: int = 1
+    of: int = 1
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison with an earlier run on the same questions, in the unit of the table.
+
+    Attributes:
+        run: model and name of that run.
+        difference: above 0 if this run is better.
+        low, high: interval of the difference.
+        margin: how much worse is still good enough.
+        n: samples.
+    """
+
+    run: str
+    difference: float
+    low: float
+    high: float
+    margin: float
+    n: int
+
+
+class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a model has done since it was loaded. A server's work is not known: all None.
+
+    Attributes:
+        batch_size: in use now.
+        halvings: how often memory ran out.
+        fed_tokens: tokens that were scored or read, padding not counted.
+        shared_prefixes: whether tokens that choices share are computed once.
+        cut_prompts: texts that the model could not read in one piece.
+    """
+
+    batch_size: int | None = None
+    halvings: int | None = None
+    fed_tokens: int | None = None
+    shared_prefixes: bool | None = None
+    cut_prompts: int | None = None
+
+
+class Engine(Usage, kw_only=True):
+    """What the questions of one case took.
+
+    Attributes:
+        seconds: of asking.
+        asked: questions that the model was asked.
+        reused: predictions taken from an earlier run.
+    """
+
+    seconds: float
+    asked: int
+    reused: int
+
+    @classmethod
+    def between(cls, before: Usage, after: Usage, *, seconds: float, asked: int, reused: int) -> Engine:
+        """Return what the model did between two moments."""
+        return cls(
+            batch_size=after.batch_size,
+            halvings=_increase(before.halvings, after.halvings),
+            fed_tokens=_increase(before.fed_tokens, after.fed_tokens),
+            shared_prefixes=after.shared_prefixes,
+            cut_prompts=_increase(before.cut_prompts, after.cut_prompts),
+            seconds=seconds,
+            asked=asked,
+            reused=reused,
+        )
+
+    def warnings(self) -> list[str]:
+        """Return what a reader of the score should know, as sentences."""
+        found = []
+        if self.cut_prompts:
+            found.append(
+                f"{self.cut_prompts} texts lost their beginning: the model cannot read them in one piece"
+            )
+        if self.halvings:
+            found.append(f"memory ran out {self.halvings} times; the batch size is down to {self.batch_size}")
+        return found
+
+
+def _increase(before: int | None, after: int | None) -> int | None:
+    return None if after is None else after - (before or 0)
+
+
+class LanguageBody(Body, kw_only=True):
+    """What was asked of which model, and how it went.
+
+    The score and the metrics of a whole dataset are on the record of the shard that finished last.
+
+    Attributes:
+        model, dataset: names.
+        mode: kind of inference: ``gen``, ``ppl``, ``ll``, ``clp``, ``rolling``.
+        shard: which part of the dataset.
+        reference: comparison with an earlier run.
+        part: score of this shard alone; None if it is the only one.
+        fingerprint: what the predictions depend on, part by part.
+        engine: what asking took.
+    """
+
+    metric_type: ClassVar[type[Estimate]] = Score
+
+    model: str
+    dataset: str
+    mode: str = ""
+    shard: Shard = Shard()
+    reference: Reference | None = None
+    part: Score | None = None
+    fingerprint: dict[str, str] | None = None
+    engine: Engine | None = None
+
+
+def decode_record(record: Json) -> Record:
+    """Return the record of a JSON object, also of version 0.1.
+
+    Raises:
+        msgspec.ValidationError: a key with a value of another type.
+    """
+    known: Json = {
+        key: _with_unit(value) if key in ("score", "part") else value for key, value in record.items()
+    }
+    if known.get("metrics") is not None:
+        known["metrics"] = {name: _with_unit(value) for name, value in known["metrics"].items()}
+    return Record.from_json(known, LanguageBody)
+
+
+def _with_unit(score: Json | None) -> Json | None:
+    """Return a score with its unit; records of version 0.1 say only whether it is a percentage."""
+    if score is None or "unit" in score:
+        return score
+    return {**score, "unit": PERCENT if score.get("percent") else ""}

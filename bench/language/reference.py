@@ -1,0 +1,76 @@
+"""Compares a run with an earlier one on the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.core.errors import LanguageProblem
+from bench.core.gate import Limit, gate
+from bench.core.verdict import Verdict
+from bench.language.case import LanguageCase
+from bench.language.grading import Graded, compare, grade
+from bench.language.predictions import PredictionStore
+from bench.language.prompting import Question
+from bench.language.record import Reference
+from bench.language.spec import Dataset
+
+
+def compare_with_run(
+    run: Path, case: LanguageCase, dataset: Dataset, questions: Sequence[Question], metrics: Mapping[str, Graded],
+    margin: float, seed: int,
+) -> tuple[Reference | None, Verdict]:  # fmt: skip
+    """Return the comparison of a case's first metric with an earlier run's on the same questions, and its verdict.
+
+    One question cannot be compared: then there is no comparison, and the verdict is inconclusive.
+
+    Args:
+        run: directory of the earlier run.
+        case: the case.
+        dataset: its dataset.
+        questions: of the whole dataset.
+        metrics: of this run.
+        margin: how much worse is still good enough, in the unit of the table.
+        seed: of the bootstrap.
+
+    Raises:
+        LanguageProblem: a run without predictions of these questions.
+    """
+    model = reference_model(run, case.model)
+    stored = PredictionStore(run / "predictions", model, case.dataset).read()
+    name, graded = next(iter(metrics.items()))
+    other = grade(dataset, questions, stored, seed)[name]
+    difference = compare(graded, other, seed)
+    named = f"{model} in {run.name}"
+    limit = Limit(
+        bound=-margin,
+        missed="worse_than_reference",
+        undecided="reference_undecided",
+        advice="see results/ for the samples",
+        more="evaluate more rows",
+    )
+    value, low, high, n = difference.value, difference.low, difference.high, difference.n
+    if value is None or low is None or high is None or n is None:
+        return None, gate(difference, limit, shown=f"difference to {named}")
+    shown = f"{value:+.2f} [{low:+.2f}, {high:+.2f}] against {named}"
+    reference = Reference(run=named, difference=value, low=low, high=high, margin=margin, n=n)
+    return reference, gate(difference, limit, shown=shown, required=f"margin {margin:g}")
+
+
+def reference_model(run: Path, model: str) -> str:
+    """Return which model of an earlier run to compare with: the one of the same name, else the only one.
+
+    Raises:
+        LanguageProblem: neither exists.
+    """
+    folder = run / "predictions"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    if model in names:
+        return model
+    if len(names) != 1:
+        raise LanguageProblem(
+            "predictions_missing",
+            f"--reference {run}: found predictions of {', '.join(names) or 'no model'}, expected those of {model} or of "
+            "one model only; name another run",
+        )
+    return names[0]

@@ -1,0 +1,47 @@
+"""Results of a whole dataset, sample by sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from bench.core.record import Record
+from bench.language.grading import Graded
+from bench.language.models.config import ModelConfig
+from bench.language.prompting import Question
+from bench.language.spec import Dataset
+
+
+def write_results(
+    path: Path, model: ModelConfig, dataset: Dataset, record: Record, questions: Sequence[Question],
+    metrics: Mapping[str, Graded],
+) -> None:  # fmt: skip
+    """Write ``results/<model>/<dataset>.json``: what was asked of which model, and the value of each sample.
+
+    Args:
+        path: the file.
+        model: that was asked.
+        dataset: that it was asked about.
+        record: of the case; its data and fingerprint are copied.
+        questions: of the whole dataset.
+        metrics: of the whole dataset.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(
+        {
+            "model": asdict(model),
+            "dataset": record.body.dataset,
+            "version": dataset.version,
+            "data": record.data,
+            "fingerprint": record.body.fingerprint,
+            "metrics": {name: msgspec.to_builtins(graded.score) for name, graded in metrics.items()},
+            "keys": [question.key for question in questions],
+            "values": {name: graded.values for name, graded in metrics.items()},
+        },
+        indent=1,
+    )
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,104 @@
+"""What the record of a regression case holds besides the common keys."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.core.record import Body, Gain
+
+Plain = bool | int | float | str | None
+
+
+class LearningRate(msgspec.Struct, kw_only=True):
+    """The learning rates of the first and the last step."""
+
+    first: float
+    last: float
+
+
+class Training(msgspec.Struct, kw_only=True):
+    """What was trained, how it started, and what it came to.
+
+    Attributes:
+        first_step, steps: optimizer steps before this training, and when it ended; None until it ends, like the
+            next four.
+        epochs: passes over the data when it ended, those before it included.
+        seconds: duration of the training.
+        loss: mean of the losses in the last epoch.
+        learning_rate: None where no step was taken.
+        started_from: ``scratch``, ``pretrained NAME``, ``finetuned-from PATH`` or ``resumed PATH``.
+        examples: training rows.
+        seed, threads: of the training.
+        model: registered name.
+        model_args: arguments that the task or the command line gives.
+        parameters: number of weights.
+        settings: training settings by name.
+        missing, missing_keys: weights that the checkpoint lacks: how many, and the first of them.
+        unused, unused_keys: weights of the checkpoint that the model has no place for.
+    """
+
+    first_step: int | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+    loss: float | None = None
+    learning_rate: LearningRate | None = None
+    started_from: str
+    examples: int
+    seed: int
+    threads: int
+    model: str
+    model_args: dict[str, Plain]
+    parameters: int
+    settings: dict[str, Plain]
+    missing: int = 0
+    missing_keys: list[str] = []
+    unused: int = 0
+    unused_keys: list[str] = []
+
+
+class LeftOut(msgspec.Struct, kw_only=True):
+    """How many rows of a split were left out, in total and by reason."""
+
+    rows: int
+    reasons: dict[str, int]
+
+
+class Data(msgspec.Struct, kw_only=True):
+    """What was trained and evaluated on.
+
+    Attributes:
+        label: what the dataset says of its rows' origin.
+        hash: identifies the rows by their content.
+        rows: number of rows that were used, by split.
+        left_out: rows that were not, by split.
+    """
+
+    label: str
+    hash: str
+    rows: dict[str, int]
+    left_out: dict[str, LeftOut]
+
+
+class RegressionGain(Gain, frozen=True, kw_only=True):
+    """How far the root mean squared error is under that of always predicting the mean, in the unit of the scores.
+
+    Attributes:
+        mean: of the evaluated scores.
+        mean_rmse: the error of always predicting it, which is their standard deviation.
+    """
+
+    mean: float
+    mean_rmse: float
+
+
+class RegressionBody(Body, kw_only=True):
+    """The keys that only regression records have.
+
+    Attributes:
+        task: name of the registered task.
+        training: None until a model was built.
+    """
+
+    task: str
+    training: Training | None = None

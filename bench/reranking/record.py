@@ -1,0 +1,52 @@
+"""What the record of a reranking case holds besides the common keys."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.core.record import Body, Gain
+
+
+class QueryCounts(msgspec.Struct, kw_only=True):
+    """How many queries and candidates there are, and how many of them are special.
+
+    Attributes:
+        total: queries.
+        scored: queries behind every mean.
+        without_relevant: queries without a relevant document, which are not scored.
+        without_candidates: queries without a candidate; with a relevant document they count as 0.
+        candidates: of all queries.
+        tied_candidates: candidates that share their score with another one of their query.
+    """
+
+    total: int
+    scored: int
+    without_relevant: int
+    without_candidates: int
+    candidates: int
+    tied_candidates: int
+
+
+class RankingGain(Gain, frozen=True, kw_only=True):
+    """By how much a metric is above its expectation in a random order.
+
+    Attributes:
+        expected: mean of the expectations of the scored queries.
+    """
+
+    expected: float
+
+
+class RerankingBody(Body, kw_only=True):
+    """The keys that only reranking records have.
+
+    Attributes:
+        ranker, dataset: registered names, or those of the user's TREC files.
+        queries: None until something was ranked.
+        tie_rule: which of equal scores goes first.
+    """
+
+    ranker: str
+    dataset: str
+    queries: QueryCounts | None = None
+    tie_rule: str | None = None

@@ -1,0 +1,105 @@
+"""The fork server as a service of the run: ready in time, or a clear error; with the users' methods in it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from arms import SERVER_WITHOUT_IMPORTS, ArmStarter, load_in_vain
+
+from bench.acceleration.host.service import start_fork_server
+from bench.core.errors import CaseProblem
+from bench.core.kind import ServiceRun
+
+PYTHON = (sys.executable, "-c")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[ServiceRun]:
+    # The path of a Unix socket is limited to about 108 bytes.
+    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as scratch:
+        (tmp_path / "logs").mkdir()
+        yield ServiceRun(Path(scratch), tmp_path / "logs", 0, (), ())
+
+
+def with_users(run: ServiceRun, folder: Path) -> ServiceRun:
+    return ServiceRun(run.scratch, run.logs, 1, (folder,), ())
+
+
+def test_it_serves_until_it_is_stopped(run: ServiceRun, tmp_path: Path) -> None:
+    service = start_fork_server(run, command=SERVER_WITHOUT_IMPORTS)
+    try:
+        assert service.is_alive()
+        assert service.address == str(run.scratch / "fork0")
+        with ArmStarter(service.address, tmp_path / "arms").start("1 / 0") as arm:
+            assert load_in_vain(arm).reason_code == "load_failed"
+    finally:
+        service.stop()
+    assert not service.is_alive()
+
+
+def test_a_server_that_ends_early_is_an_error_with_its_last_words(run: ServiceRun) -> None:
+    began = time.monotonic()
+    with pytest.raises(
+        CaseProblem, match=r"the fork server ended after \d+ s; expected it to import torch"
+    ) as caught:
+        start_fork_server(run, command=(*PYTHON, "raise SystemExit('no torch here')"))
+    assert "no torch here" in str(caught.value)
+    assert caught.value.reason_code == "internal_error"
+    assert time.monotonic() - began < 60
+
+
+def test_a_server_that_is_never_ready_is_an_error_after_its_limit(run: ServiceRun) -> None:
+    began = time.monotonic()
+    with pytest.raises(CaseProblem, match=r"the fork server was not ready within 0\.5 s; expected"):
+        start_fork_server(run, command=(*PYTHON, "import time; time.sleep(600)"), timeout_s=0.5)
+    assert time.monotonic() - began < 60
+
+
+def test_half_a_word_is_not_ready(run: ServiceRun) -> None:
+    with pytest.raises(CaseProblem, match="not ready within"):
+        start_fork_server(
+            run,
+            command=(*PYTHON, "import time; print('rea', end='', flush=True); time.sleep(600)"),
+            timeout_s=0.5,
+        )
+
+
+METHOD = """
+from bench.acceleration.methods import acceleration_method
+print("a word on stdout is not taken for the server's")
+
+@acceleration_method("my_method")
+def my_method(loaded):
+    return {"found": True}
+"""
+
+
+def test_arms_know_the_methods_of_users(run: ServiceRun, tmp_path: Path) -> None:
+    folder = tmp_path / "user_methods"
+    folder.mkdir()
+    (folder / "mine.py").write_text(METHOD)
+    service = start_fork_server(with_users(run, folder), command=SERVER_WITHOUT_IMPORTS)
+    try:
+        assert service.address == str(run.scratch / "fork1")
+        shows = "from bench.acceleration.methods import METHODS\nprint('method', METHODS['my_method'].detect(None))"
+        starter = ArmStarter(service.address, tmp_path / "arms")
+        with starter.start(shows) as arm:
+            load_in_vain(arm)
+            assert "method {'found': True}" in starter.log(arm)
+    finally:
+        service.stop()
+
+
+def test_code_of_users_that_fails_is_named(run: ServiceRun, tmp_path: Path) -> None:
+    folder = tmp_path / "user_methods"
+    folder.mkdir()
+    (folder / "mine.py").write_text("import no_such_package\n")
+    with pytest.raises(
+        CaseProblem, match=r"--user-dir \S+user_methods: ModuleNotFoundError: .*no_such_package"
+    ):
+        start_fork_server(with_users(run, folder), command=SERVER_WITHOUT_IMPORTS)

@@ -1,0 +1,192 @@
+"""When a pair has been timed long enough, and what its images and steps must be; without any process."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from records import case
+
+from bench.acceleration import pair as pair_module
+from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.host.pipeline_arm import Batch
+from bench.acceleration.pair import Pair
+from bench.acceleration.prompts import Sample, SampleStream
+from bench.acceleration.protocol.messages import Observed
+from bench.acceleration.speed import SpeedMeasurement
+from bench.acceleration.timing import PairedTimer, TimingPlan
+from bench.core.errors import ArmProblem
+
+PLAN = TimingPlan(batch_size=2, warmup_rounds=2, max_rounds=40, ungated_rounds=14, ungated_precision=0.05)
+
+
+class Arm:
+    """Generates nothing, in a time that is drawn from its own generator."""
+
+    def __init__(self, seconds: float, scatter: float, seed: int) -> None:
+        self.process = SimpleNamespace(pause=lambda: None)
+        self.load_s = self.first_call_s = 1.0
+        self._seconds, self._scatter, self._rng = seconds, scatter, np.random.default_rng(seed)
+
+    def generate(self, samples: list[Sample]) -> Batch:
+        factor = float(np.exp(self._scatter * self._rng.standard_normal()))
+        return Batch([], self._seconds * len(samples) * factor, Observed(), False)
+
+
+def measured(
+    faster: float, scatter: float = 0.01, *, plan: TimingPlan = PLAN, **fields: object
+) -> SpeedMeasurement:
+    timer = PairedTimer(
+        Arm(1.0, scatter, 1), Arm(1.0 / faster, scatter, 2),
+        sample_at=lambda index: Sample("a", index), keep=lambda *_: None, plan=plan,
+    )  # fmt: skip
+    speed = SpeedMeasurement(case(**fields), timer, plan, seed=0)
+    for _ in speed.looks():
+        if speed.is_decided():
+            break
+    return speed
+
+
+@pytest.mark.parametrize(
+    ("faster", "fields", "rounds", "verdict"),
+    [
+        (2.0, {"required_speedup": 1.5}, 6, "pass"),
+        (1.2, {"required_speedup": 1.5}, 6, "fail"),
+        (2.0, {"max_latency_s": 0.7}, 6, "pass"),
+        (1.0, {"expect": "speedup_missed", "required_speedup": 2.0}, 6, "fail"),
+        (1.5, {"required_speedup": 1.5}, 40, "inconclusive"),
+    ],
+)
+def test_a_gate_is_timed_until_it_is_decided(faster: float, fields: dict, rounds: int, verdict: str) -> None:
+    speed = measured(faster, **fields)
+    assert speed.rounds == rounds
+    words = {found.verdict for found in speed.judge()}
+    assert verdict in words
+    assert len(words - {"pass", verdict}) == 0
+
+
+def test_an_ungated_speedup_is_timed_until_it_is_precise_or_its_rounds_are_over() -> None:
+    assert measured(2.0, 0.01).rounds == 6
+    assert measured(2.0, 0.5).rounds == PLAN.ungated_rounds
+
+
+def test_estimates_are_named_and_hold_the_truth() -> None:
+    found = measured(2.0, 0.05, required_speedup=1.5).estimates()
+    assert set(found) == {"speedup", "latency_s"}
+    assert {name: estimate.metric for name, estimate in found.items()} == {name: name for name in found}
+    assert found["speedup"].low < 2.0 < found["speedup"].high
+    assert found["latency_s"].low < 0.5 < found["latency_s"].high
+
+
+def test_a_budget_without_rounds_leaves_the_gate_undecided() -> None:
+    plan = TimingPlan(batch_size=2, time_budget_s=0.0)
+    speed = measured(2.0, plan=plan, required_speedup=1.5)
+    assert (speed.rounds, speed.estimates()) == (0, {})
+    assert [verdict.reason_code for verdict in speed.judge()] == ["passed", "speedup_undecided"]
+    assert "only 0 timed rounds" in speed.judge()[1].reason
+    ungated = measured(2.0, plan=plan)
+    assert all(verdict.holds for verdict in ungated.judge())
+
+
+# The images and steps of a pair
+
+
+SAMPLES = SampleStream(tuple(Sample(f"prompt {index}", index) for index in range(4)), 0)
+
+
+def batch(
+    seeds: list[int], *, steps: int | None = 4, taken: int = 4, shape: tuple[int, int] = (8, 8)
+) -> Batch:
+    images = [np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8) for seed in seeds]
+    return Batch(images, 1.0, Observed(num_inference_steps=steps, scheduler_steps=taken), False)
+
+
+class FakeArm:
+    """A loaded arm whose batches are given."""
+
+    def __init__(self, process: SimpleNamespace, *_: object) -> None:
+        self.process, self.configuration = process, Configuration()
+        self.batches = process.batches
+
+    def load(self) -> None:
+        """Load nothing."""
+
+    def first_call(self, samples: list[Sample]) -> Batch:
+        return self.batches.pop(0)
+
+    def generate(self, samples: list[Sample]) -> Batch:
+        return self.batches.pop(0)
+
+
+@pytest.fixture
+def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """Return a pair whose arms give these batches."""
+    monkeypatch.setattr(pair_module, "PipelineArm", FakeArm)
+
+    def make(baseline: list[Batch], candidate: list[Batch]) -> Pair:
+        batches = {"baseline": list(baseline), "candidate": list(candidate)}
+
+        @contextmanager
+        def start(role: str, name: str):
+            yield SimpleNamespace(pause=lambda: None, batches=batches[role])
+
+        arms = SimpleNamespace(start=start, device="cpu", limits=SimpleNamespace(load_timeout_s=1.0))
+        references = SimpleNamespace(baseline_images=lambda arm, samples, generate: generate())
+        pair = Pair("case", arms, SAMPLES, references, batch_size=2, processes=ExitStack())
+        for role in ("candidate", "baseline"):
+            pair.load(role, tmp_path / f"{role}.py")
+        return pair
+
+    return make
+
+
+def test_samples_that_the_rounds_left_out_are_completed_and_those_of_the_clock_dropped(make_pair) -> None:
+    pair = make_pair([batch([0, 1]), batch([2, 3])], [batch([10, 11]), batch([12, 13])])
+    assert pair.images() is None
+    pair.keep("candidate", [4, 5], batch([14, 15]))
+    pair.complete(1)
+    images = pair.images()
+    assert images is not None
+    assert [len(found) for found in images.values()] == [4, 4]
+    assert (images["candidate"][3] == batch([13]).images[0]).all()
+    assert pair.image_problems() == []
+    assert pair.drift == []
+
+
+@pytest.mark.parametrize(
+    ("later", "drift"),
+    [
+        (batch([2, 3], steps=3), [Mismatch(field="num_inference_steps while timed", target=4, candidate=3)]),
+        (batch([2, 3], taken=2), [Mismatch(field="scheduler_steps while timed", target=4, candidate=2)]),
+        (batch([2, 3]), []),
+    ],
+)
+def test_a_candidate_that_takes_other_steps_while_it_is_timed_is_noticed(make_pair, later, drift) -> None:
+    pair = make_pair([batch([0, 1])], [batch([0, 1])])
+    pair.keep("candidate", [2, 3], later)
+    pair.keep("baseline", [2, 3], batch([2, 3], steps=7))
+    assert pair.drift == drift
+
+
+def test_a_pipeline_whose_steps_cannot_be_seen_does_not_drift(make_pair) -> None:
+    pair = make_pair([batch([0, 1])], [batch([0, 1], steps=None, taken=0)])
+    pair.keep("candidate", [2, 3], batch([2, 3], steps=None, taken=0))
+    assert pair.drift == []
+
+
+def test_images_that_cannot_be_used_are_a_problem_of_the_candidate_or_an_error_of_the_baseline(
+    make_pair,
+) -> None:
+    pair = make_pair([batch([0, 1])], [batch([0, 1])])
+    pair.keep("candidate", [2, 3], batch([2]))
+    assert pair.is_broken
+    assert "returned 1 images for 2 prompts" in pair.image_problems()[0]
+    pair = make_pair([batch([0, 1])], [batch([0, 1], shape=(8, 4))])
+    assert not pair.is_broken
+    assert "4 x 8 pixels" in pair.image_problems()[0]
+    pair = make_pair([batch([0, 0])], [batch([0, 1])])
+    with pytest.raises(ArmProblem, match=r"baseline repeat another one.*; fix the baseline") as caught:
+        pair.image_problems()
+    assert caught.value.reason_code == "reference_failed"
