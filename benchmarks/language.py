@@ -1,13 +1,13 @@
 """Speed of scoring and generating, compared with lm-evaluation-harness on the same model, questions and machine.
 
     python benchmarks/language.py [--questions 400] [--repeats 3] [--skip-peer] [--skip-suite]
-    python benchmarks/language.py --skip-peer --questions 4 --repeats 1 --batches 4 --rows 4 --datasets piqa_ll   # smallest
+    python benchmarks/language.py --skip-peer --skip-suite --questions 2 --repeats 1 --shapes 1 --layers 1  # smallest
 
 lm-evaluation-harness comes with the extra ``benchmark`` (``pip install -e '.[benchmark]'``); without it, use
 ``--skip-peer``. The model is a GPT-2 of 5 million parameters with random weights and a tokenizer that is trained on the
-rows that ship: speed does not depend on what a model knows, and neither does the agreement of log-likelihoods. Both run
-in every round, in alternating order, and a ratio is taken within a round. Peak memory is that of a process that loads
-the model and scores the questions.
+rows that ship: neither speed nor the agreement of log-likelihoods depends on what a model knows. Both run in every
+round, in alternating order, and a ratio is taken within a round. Peak memory is that of a process that loads the model
+and scores the questions.
 
 Then whole runs of the language cases are timed: on one core, without workers on all cores, and with four workers.
 """
@@ -249,7 +249,9 @@ def print_row(
     )
 
 
-def print_comparison(directory: Path, names: Sequence[str], questions: int, repeats: int) -> None:
+def print_comparison(
+    directory: Path, names: Sequence[str], shapes: Sequence[str], questions: int, repeats: int
+) -> None:
     """Print times, ratios, agreement and memory for each shape of question, and for generation."""
     from transformers import AutoTokenizer  # noqa: PLC0415
 
@@ -260,7 +262,8 @@ def print_comparison(directory: Path, names: Sequence[str], questions: int, repe
         f"{'':34}{'modelgate s':>12}{'peer s':>9}{'peer / ours':>12}{'max |dLL|':>11}{'acc equal':>10}"
         f"{'peak MB':>9}{'peer MB':>9}"
     )
-    for label, (choices, length) in SHAPES.items():
+    for label in shapes:
+        choices, length = SHAPES[label]
         drawn = make_questions(tokenizer, questions, choices, length)
         difference = equal = "-"
         if "peer" in libraries:
@@ -350,6 +353,10 @@ def main() -> None:
     )
     parser.add_argument("--questions", type=int, default=400, help="questions of each shape (default 400)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
+    parser.add_argument(
+        "--shapes", type=int, default=len(SHAPES), help="how many shapes of question (default: all)"
+    )
+    parser.add_argument("--layers", type=int, default=LAYERS, help=f"layers of the model (default {LAYERS})")
     parser.add_argument("--skip-peer", action="store_true", help="measure Modelgate alone")
     parser.add_argument("--skip-suite", action="store_true", help="leave out the whole runs")
     parser.add_argument(
@@ -375,9 +382,10 @@ def main() -> None:
         parser.error("lm-eval is not installed: install the extra 'benchmark', or give --skip-peer")
     with tempfile.TemporaryDirectory(prefix="modelgate-language-") as name:
         directory = Path(name)
-        build_model(directory / "benchmark")
+        build_model(directory / "benchmark", layers=options.layers)
         names = ["ours"] if options.skip_peer else ["ours", "peer"]
-        print_comparison(directory / "benchmark", names, options.questions, options.repeats)
+        shapes = list(SHAPES)[: options.shapes]
+        print_comparison(directory / "benchmark", names, shapes, options.questions, options.repeats)
         if not options.skip_suite:
             print_suite(directory, options.batches, options.rows, options.datasets)
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -47,8 +49,9 @@ class Tracer:
         """Begin to note."""
         sys.setprofile(self._note)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Stop when the record is there."""
+        """Stop when the record is there, before anything is made of it."""
         if hasattr(report, "modelgate_record"):
             sys.setprofile(None)
 
@@ -63,8 +66,6 @@ def trace(kind: str) -> list[str]:
     Raises:
         RuntimeError: when the case did not run.
     """
-    import pytest  # noqa: PLC0415
-
     tracer = Tracer()
     with tempfile.TemporaryDirectory() as work:
         arguments = [

@@ -1,7 +1,7 @@
 """Whether the shipped tasks are decided the same way in every run, on a quiet machine and under load.
 
     python benchmarks/steadiness.py [--runs 5] [--loaded-runs 5] [--cores 0,1]
-    python benchmarks/steadiness.py --runs 1 --loaded-runs 0 -- -n 2 -k tiny_sd-plain-1 --num-samples 4  # smallest
+    python benchmarks/steadiness.py --runs 1 --loaded-runs 0 -- -n 0 -k tiny_sd-plain-1 --num-samples 2  # small
 
 Each run is ``pytest cases/test_acceleration.py -n 4``; arguments after ``--`` are added to it. Printed for each run: exit
 code, passed tasks, rejected controls, wall time, the peak memory of its process tree, and verdicts other than a pass.

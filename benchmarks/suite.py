@@ -44,6 +44,13 @@ class Judged(msgspec.Struct):
     prompt_id: int | str | None = None
 
 
+def shown(speedup: Speedup) -> str:
+    """Return a speedup with its interval as tables show it."""
+    if speedup.value is None:
+        return "-"
+    return f"{speedup.value:.2f} [{speedup.low:.2f}, {speedup.high:.2f}]"
+
+
 class Controls(msgspec.Struct):
     """How many controls there are, and how many were rejected as they should be."""
 

@@ -1,7 +1,7 @@
 """What a verdict costs: the time of the suite for the shipped tasks, against that of the plain protocol.
 
     python benchmarks/verdict_cost.py [--num-samples 64] [--batch-size 4] [--skip-serial]
-    python benchmarks/verdict_cost.py --only 18 --num-samples 4 --max-rounds 6 --workers 2 --skip-serial  # smallest
+    python benchmarks/verdict_cost.py --only 24 --num-samples 2 --batch-size 1 --workers 0 --skip-serial  # smallest
 
 Prints wall times and their ratios, all from one run of this script, and both protocols' results for each task. Controls
 are left out on both sides. So is the task of torch.compile, whose compiler takes the same time everywhere.
@@ -25,6 +25,7 @@ from suite import (
     read_results,
     run_cases,
     shipped_tasks,
+    shown,
     start_plain,
     write_tasks,
 )
@@ -48,10 +49,11 @@ def judged_by_plain(arguments: Sequence[str]) -> tuple[float, list[PlainResult]]
 
 def print_task(record: Judged, peer: PlainResult) -> None:
     """Print what both say of a task."""
-    speedup, loss = record.speedup, record.quality.loss
-    ours = "-" if speedup.value is None else f"{speedup.value:.2f} [{speedup.low:.2f}, {speedup.high:.2f}]"
-    lost, peer_lost = ("-" if found is None else f"{100 * found:.1f} %" for found in (loss, peer.loss))
-    print(f"{record.id:44}{ours:>24}{peer.ratio:8.2f}{lost:>9}{peer_lost:>9}")
+    losses = ("-" if loss is None else f"{100 * loss:.1f} %" for loss in (record.quality.loss, peer.loss))
+    print(
+        f"{record.id:44}{shown(record.speedup):>24}{peer.ratio:8.2f}"
+        + "".join(f"{loss:>9}" for loss in losses)
+    )
 
 
 def main() -> None:

@@ -35,3 +35,12 @@ def test_a_package_holds_no_logic(file):
     assert [node for node in tree.body if not isinstance(node, allowed)] == []
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert calls == []
+
+
+def test_no_two_classes_have_one_name():
+    places: dict[str, list[str]] = {}
+    for file in MODULES:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

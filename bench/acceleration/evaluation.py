@@ -31,7 +31,7 @@ from bench.core.verdict import PASSED, Outcome, Verdict
 
 
 @dataclass(frozen=True)
-class Resources:
+class AccelerationResources:
     """What an acceleration case needs besides the run's context.
 
     Attributes:
@@ -61,7 +61,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         rows: one plain row per quality sample, for ``predictions/``.
     """
 
-    def __init__(self, case: AccelerationCase, context: RunContext, inputs: Resources) -> None:
+    def __init__(self, case: AccelerationCase, context: RunContext, inputs: AccelerationResources) -> None:
         super().__init__(case, context)
         self._inputs = inputs
         self.rows: list[Json] = []

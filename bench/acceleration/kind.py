@@ -17,7 +17,7 @@ from bench.core.kind import Kind
 from bench.core.options import Setting
 
 if TYPE_CHECKING:
-    from bench.acceleration.evaluation import AccelerationEvaluation, Resources
+    from bench.acceleration.evaluation import AccelerationEvaluation, AccelerationResources
 
 FORK_SERVER = "fork_server"
 """Name of the service from which arms are forked."""
@@ -40,7 +40,9 @@ def metric_names() -> tuple[str, ...]:
     return ("speedup", "latency_s", "quality_loss", "clip_image_cosine", *IMAGE_METRICS)
 
 
-def evaluation(case: AccelerationCase, context: RunContext, resources: Resources) -> AccelerationEvaluation:
+def evaluation(
+    case: AccelerationCase, context: RunContext, resources: AccelerationResources
+) -> AccelerationEvaluation:
     """Return the evaluation of a case."""
     from bench.acceleration.evaluation import AccelerationEvaluation  # noqa: PLC0415  loads numpy
 

@@ -59,7 +59,7 @@ class ServiceRun:
     Attributes:
         scratch: of the run.
         logs: folder for its log.
-        number: how many of its sort were started before; one that died is started again when it is asked for.
+        number: which of its sort this is, from 1; one that died is started again when it is asked for.
         user_dirs: folders whose files register things.
         pass_env: names of environment variables that it may see besides the usual ones.
     """

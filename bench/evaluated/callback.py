@@ -74,7 +74,7 @@ class EvaluatedSet(Protocol):
         """What else it depends on."""
 
 
-class RankingMetrics(Protocol):
+class KeptMetrics(Protocol):
     """What computes metrics and keeps what it found; `bench.reranking.compute.RerankMetrics` is one."""
 
     @property
@@ -106,7 +106,7 @@ class Watched:
     dataset: str
     data_hash: str | None = None
     primary: str | None = None
-    metrics: RankingMetrics | None = None
+    metrics: KeptMetrics | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no record can be made of."""

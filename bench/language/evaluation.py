@@ -39,7 +39,7 @@ from bench.language.shards import is_last
 
 
 @dataclass(frozen=True)
-class Resources:
+class LanguageResources:
     """What the evaluations of a process share.
 
     Attributes:
@@ -65,7 +65,7 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         LanguageProblem: a dataset that cannot be used.
     """
 
-    def __init__(self, case: LanguageCase, context: RunContext, resources: Resources) -> None:
+    def __init__(self, case: LanguageCase, context: RunContext, resources: LanguageResources) -> None:
         super().__init__(case, context)
         self._settings, self._reader, self._load = resources.settings, resources.rows, resources.load
         self._model = self._settings.model(case.model)

@@ -39,7 +39,7 @@ GAIN = Limit(
 
 
 @dataclass(frozen=True)
-class Resources:
+class RegressionResources:
     """What the run gives to each regression case.
 
     Attributes:
@@ -60,7 +60,7 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
         given: the kind's options, and the formats of tables.
     """
 
-    def __init__(self, case: RegressionCase, context: RunContext, given: Resources) -> None:
+    def __init__(self, case: RegressionCase, context: RunContext, given: RegressionResources) -> None:
         super().__init__(case, context)
         self._given = given
         self._rows: Rows | None = None

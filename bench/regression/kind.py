@@ -14,7 +14,7 @@ from bench.regression.record import RegressionBody
 from bench.report.metric_table import SCORE_PROPERTIES, metric_headline, metric_section
 
 if TYPE_CHECKING:
-    from bench.regression.evaluation import RegressionEvaluation, Resources
+    from bench.regression.evaluation import RegressionEvaluation, RegressionResources
 
 SHOWN = ("pearson", "spearman", "mae", "rmse", "qwk")
 
@@ -31,7 +31,9 @@ def _hints(options: RegressionOptions, setting: Setting) -> Sequence[str]:
     return hints(options, setting)
 
 
-def _evaluation(case: RegressionCase, context: RunContext, resources: Resources) -> RegressionEvaluation:
+def _evaluation(
+    case: RegressionCase, context: RunContext, resources: RegressionResources
+) -> RegressionEvaluation:
     from bench.regression.evaluation import RegressionEvaluation  # noqa: PLC0415
 
     return RegressionEvaluation(case, context, resources)

@@ -34,7 +34,7 @@ GAIN = Limit(
 
 
 @dataclass(frozen=True)
-class Resources:
+class RerankingResources:
     """What the run gives to each reranking case.
 
     Attributes:
@@ -62,7 +62,7 @@ class RerankingEvaluation(Evaluation[RerankingCase]):
         given: the kind's options, and the formats of tables.
     """
 
-    def __init__(self, case: RerankingCase, context: RunContext, given: Resources) -> None:
+    def __init__(self, case: RerankingCase, context: RunContext, given: RerankingResources) -> None:
         super().__init__(case, context)
         self._given = given
 

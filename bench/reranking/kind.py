@@ -14,7 +14,7 @@ from bench.reranking.options import RerankingOptions, check, resolve
 from bench.reranking.record import RerankingBody
 
 if TYPE_CHECKING:
-    from bench.reranking.evaluation import RerankingEvaluation, Resources
+    from bench.reranking.evaluation import RerankingEvaluation, RerankingResources
 
 SHOWN = ("mrr@10", "ndcg@10", "recall@1", "recall@10", "map")
 
@@ -25,7 +25,9 @@ def _make_cases(options: RerankingOptions, setting: Setting) -> Sequence[Reranki
     return make_cases(options, setting)
 
 
-def _evaluation(case: RerankingCase, context: RunContext, resources: Resources) -> RerankingEvaluation:
+def _evaluation(
+    case: RerankingCase, context: RunContext, resources: RerankingResources
+) -> RerankingEvaluation:
     from bench.reranking.evaluation import RerankingEvaluation  # noqa: PLC0415
 
     return RerankingEvaluation(case, context, resources)

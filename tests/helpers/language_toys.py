@@ -12,7 +12,7 @@ from bench.core.evaluation import RunContext
 from bench.core.options import Setting
 from bench.language.backend import TextScore
 from bench.language.case import LanguageCase
-from bench.language.evaluation import LanguageEvaluation, Resources
+from bench.language.evaluation import LanguageEvaluation, LanguageResources
 from bench.language.library import DATASETS, DatasetFile
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageOptions, LanguageSettings
@@ -125,7 +125,7 @@ class Place:
         return LanguageEvaluation(
             made,
             self.context(run, **(context or {})),
-            Resources(settings, RowReader(settings.data, self.data), loaded),
+            LanguageResources(settings, RowReader(settings.data, self.data), loaded),
         )
 
 

@@ -18,7 +18,7 @@ from bench.core.requirement import check_requirements, parse_requirement
 from bench.machine.torchvision_shim import ensure_torchvision
 from bench.regression.builder import EncoderBuilder
 from bench.regression.case import RegressionCase
-from bench.regression.evaluation import RegressionEvaluation, Resources
+from bench.regression.evaluation import RegressionEvaluation, RegressionResources
 from bench.regression.options import RegressionOptions
 from bench.regression.scale import ScoreRange
 from bench.run.user_code import import_user_dir
@@ -47,7 +47,7 @@ def notes():
 def evaluation(directory: Path, task: str = "notes", seed: int = 0, **options) -> RegressionEvaluation:
     context = RunContext(directory, directory, seed=seed)
     return RegressionEvaluation(
-        RegressionCase(task, task), context, Resources(replace(OPTIONS, **options), ("csv",))
+        RegressionCase(task, task), context, RegressionResources(replace(OPTIONS, **options), ("csv",))
     )
 
 
@@ -240,7 +240,7 @@ def test_requirement_of_the_command_line_is_a_gate_of_its_own(tmp_path):
     case = RegressionCase("notes", "notes", metrics=("pearson", "rmse"))
     check_requirements(asked, [case])
     context = RunContext(tmp_path, tmp_path, requirements=tuple(asked))
-    found = RegressionEvaluation(case, context, Resources(OPTIONS, ("csv",)))
+    found = RegressionEvaluation(case, context, RegressionResources(OPTIONS, ("csv",)))
     outcome = found.run()
     assert {name: verdict.reason_code for name, verdict in outcome if name != "gain"} == {
         "required regression:notes.rmse<=0.01": "requirement_missed",

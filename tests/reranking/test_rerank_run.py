@@ -16,7 +16,7 @@ from suites import ROOT, own_environment
 from bench.core.errors import TuningProblem, UsageProblem
 from bench.core.evaluation import RunContext
 from bench.reranking.case import RerankingCase
-from bench.reranking.evaluation import RerankingEvaluation, Resources
+from bench.reranking.evaluation import RerankingEvaluation, RerankingResources
 from bench.reranking.options import RerankingOptions, check, resolve
 
 USERS_OWN = '''
@@ -157,7 +157,7 @@ def test_a_users_run_is_judged_by_its_qrels_under_the_rule_that_is_asked_for(tmp
 
     run.write_text("q0 Q0 d0 0 nan me\n")
     case = RerankingCase("mine-truth", "mine", "truth", run_file=run, qrels=qrels)
-    given = Resources(RerankingOptions(), ("csv",))
+    given = RerankingResources(RerankingOptions(), ("csv",))
     with pytest.raises(TuningProblem, match=r"mine.run, line 1: found a score of 'nan'"):
         RerankingEvaluation(case, RunContext(tmp_path, tmp_path), given).run()
 

@@ -18,7 +18,7 @@ from bench.metrics.ranking import trec
 from bench.reranking import library
 from bench.reranking.case import RerankingCase
 from bench.reranking.cases import make_cases
-from bench.reranking.evaluation import RerankingEvaluation, Resources
+from bench.reranking.evaluation import RerankingEvaluation, RerankingResources
 from bench.reranking.options import RerankingOptions
 
 import_shipped()
@@ -33,7 +33,7 @@ def cases_of(**given) -> list[RerankingCase]:
 
 
 def evaluation_of(directory: Path, ranker: str, dataset: str, **more) -> RerankingEvaluation:
-    given = Resources(RerankingOptions(), ("parquet", "csv"))
+    given = RerankingResources(RerankingOptions(), ("parquet", "csv"))
     return RerankingEvaluation(
         RerankingCase("mine", ranker, dataset, **more), RunContext(directory, directory), given
     )
