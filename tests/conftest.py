@@ -36,6 +36,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+# Files whose tests start whole runs or a fork server, load frameworks in processes of their own, or train.
+SLOW_FILES = frozenset(
+    {
+        "test_bad_input", "test_every_script", "test_examples", "test_failures", "test_fork_server", "test_isolation",
+        "test_regression_encoder", "test_regression_run", "test_regression_training", "test_rerank_run",
+        "test_rerank_shipped", "test_run", "test_service", "test_tiny_lm", "test_torchvision_shim",
+        "test_trainer_rerank", "test_zoo",
+    }
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
+    for item in items:
+        if item.path.stem in SLOW_FILES:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[str]:
     """The address of a fork server with torch and diffusers imported; it takes seconds to start."""
