@@ -4,6 +4,7 @@ Thresholds are those that the suite's own cases rely on; the cards state what wa
 """
 
 import hashlib
+import importlib
 import json
 import re
 import sys
@@ -106,6 +107,31 @@ def test_weights_are_those_of_the_card(name):
     assert found
     assert stated == found
     assert "license: apache-2.0" in card
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cards_of_image_models_are_what_the_script_writes(name, one_thread):
+    from fixtures.zoo import cards
+
+    figures = json.loads((ZOO / "figures.json").read_text(encoding="utf-8"))
+    card = cards.clip_card if name == "tiny-clip" else cards.sd_card
+    assert (ZOO / name / "README.md").read_text(encoding="utf-8") == card(ZOO / name, figures)
+
+
+@pytest.mark.parametrize("name", ["tiny-lm", "tiny-encoder", "tiny-reranker"])
+def test_cards_of_text_models_are_what_their_scripts_write(name, one_thread):
+    script = importlib.import_module(f"fixtures.zoo.train_{name.replace('-', '_')}")
+    figures = json.loads((ZOO / name / "figures.json").read_text(encoding="utf-8"))
+    assert (ZOO / name / "README.md").read_text(encoding="utf-8") == script.card(ZOO / name, figures)
+
+
+def test_the_readme_is_what_the_script_writes_and_says_what_each_script_does(one_thread):
+    from fixtures.zoo import cards
+
+    readme = (ZOO / "README.md").read_text(encoding="utf-8")
+    assert readme == cards.zoo_readme()
+    for script in ZOO.glob("*.py"):
+        assert re.search(rf"^    {re.escape(script.name)}  +\S", readme, re.MULTILINE), script.name
 
 
 def test_zoo_is_small_and_stores_weights_once():
