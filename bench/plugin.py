@@ -126,9 +126,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.items.clear()
         Collected({}, [], str(problem)).write(config.stash[VIEW].scratch)
         return
-    if view is not None and (cases or plan.hints()):
+    hints = plan.hints()
+    if view is not None and (cases or hints):
         blanks = {nodeid: case.blank().to_json() for nodeid, case in cases.items()}
-        Collected(blanks, plan.hints()).write(view.scratch)
+        Collected(blanks, hints).write(view.scratch)
 
 
 @pytest.hookimpl(optionalhook=True)
