@@ -260,6 +260,7 @@ def test_any_jumble_is_a_number_nothing_or_a_problem(words: list[str]) -> None:
     assert speedup is None or 0 < speedup <= MAX_SPEEDUP
 
 
+@pytest.mark.slow  # long texts
 @pytest.mark.parametrize(
     "unit", ["9", " ", "\n", "speed ", "speed up by ", "2x ", "cut latency ", "2-", "a", "½", "2,", "between 2 and ",
              "at least ", "<", "half the ", "no "],

@@ -136,7 +136,7 @@ class Suite:
 
     def finished(self, code: int, output: str) -> Finished:
         """Return what a run left behind."""
-        directory = self.directory / "out" / "latest"
+        directory = (self.directory / "out" / "latest").resolve()  # a later run moves the link
         results = directory / "evaluation_results.json"
         return Finished(
             code, output, json.loads(results.read_text()) if results.is_file() else None, directory

@@ -51,6 +51,13 @@ ARCHITECTURES = {
         "window_size": 8,
     },
 }
+# One of each way to place tokens and to mask is enough for `make check`.
+QUICK = ("gpt2", "llama", "gemma2", "bloom")
+
+
+def each_of(names) -> list:
+    """Return architectures as parameters; all but a few of them are slow."""
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
 
 
 def make(name: str, seed: int = 0):
@@ -102,7 +109,7 @@ def assert_equal(found, expected, tolerance=1e-4):
             np.testing.assert_allclose(scores.loglikelihoods, values, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", each_of(ARCHITECTURES))
 def test_scores_equal_those_of_each_sequence_alone_at_any_batch_size_and_order(name):
     model, rng = make(name), random.Random(1)
     groups = questions(rng, 17)
@@ -115,7 +122,7 @@ def test_scores_equal_those_of_each_sequence_alone_at_any_batch_size_and_order(n
     assert_equal(shuffled, [expected[index] for index in order])
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in ("bloom", "gpt_neo")])
+@pytest.mark.parametrize("name", each_of(name for name in ARCHITECTURES if name not in ("bloom", "gpt_neo")))
 def test_a_prefix_of_all_questions_is_computed_once_and_changes_nothing(name):
     model, rng = make(name), random.Random(2)
     groups = questions(rng, 9, prefix=tokens(rng, 40))
@@ -237,7 +244,9 @@ class Letters:
         return [self.decode(row) for row in rows]
 
 
-@pytest.mark.parametrize("name", ["gpt2", "opt", "llama", "mistral-sliding", "gemma2", "gpt_neox", "bloom"])
+@pytest.mark.parametrize(
+    "name", each_of(["gpt2", "opt", "llama", "mistral-sliding", "gemma2", "gpt_neox", "bloom"])
+)
 @pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])
 def test_texts_do_not_depend_on_the_batch(name, sampled):
     model, rng = make(name), random.Random(3)
@@ -261,7 +270,7 @@ def written_alone(model, prompt: tuple[int, ...], count: int) -> list[int]:
     return text[len(prompt) :]
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", each_of(ARCHITECTURES))
 @pytest.mark.parametrize("shared", [0, 40], ids=["nothing shared", "shared beginning"])
 def test_texts_are_those_that_the_model_writes_without_a_cache(name, shared):
     model, rng = make(name, seed=1), random.Random(6)

@@ -50,6 +50,7 @@ def test_far_stall_leaves_the_estimate_where_the_other_rounds_put_it():
     assert np.exp(np.log(stalled).mean()) > 1.15  # what a mean makes of it
 
 
+@pytest.mark.slow  # thousands of simulated runs
 @pytest.mark.parametrize("rounds", [4, 6, 10])
 def test_few_rounds_still_cover_the_truth(rounds):
     trials = 600

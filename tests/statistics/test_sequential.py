@@ -36,6 +36,7 @@ def decisions_at_the_limit(test, noise, trials):
     return [run_to_decision(test, *draw_pair(noise, REQUIRED, seed))[0] for seed in range(trials)]
 
 
+@pytest.mark.slow  # thousands of simulated runs
 @pytest.mark.parametrize("noise", [normal, student_t3, stalls_in_one_arm, autocorrelated])
 def test_candidate_exactly_at_the_limit_is_decided_wrongly_in_at_most_five_percent(noise):
     decisions = decisions_at_the_limit(QUICK, noise, trials=150)
@@ -43,6 +44,7 @@ def test_candidate_exactly_at_the_limit_is_decided_wrongly_in_at_most_five_perce
     assert decisions.count("fail") <= 0.05 * len(decisions)
 
 
+@pytest.mark.slow
 def test_looking_often_at_plain_95_percent_intervals_would_break_the_promise():
     """The gate above can fail: without Pocock's constant and the allowance, it does."""
     peeking = replace(QUICK, look_alpha=0.05, widen=1.0)
