@@ -21,8 +21,11 @@ from bench.core.record import Json, Record
 from bench.core.requirement import parse_requirement
 from bench.kinds import KINDS
 from bench.report import benchmark_bridge, terminal
+from bench.report.junit import JUnit
 from bench.report.markdown import write_step_summary
 from bench.report.tables import finished_kinds, sections
+from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, begin_trial, unfinished
+from bench.run.distribution import check_distribution, set_distribution_defaults
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -42,9 +45,9 @@ RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
-RECORD = pytest.StashKey[Record]()
 SECTIONS = pytest.StashKey[list[Section]]()
 HINTS = pytest.StashKey[list[str]]()
+SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser, KINDS.values())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads how to distribute
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, import users' code, and in a worker take over the view of the run."""
     config.addinivalue_line("markers", "control: a candidate that must be rejected")
@@ -61,7 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None and "modelgate" in workerinput:
         config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
+    set_distribution_defaults(config)
+    config.pluginmanager.register(Trials(), "modelgate-trials")
     try:
+        check_distribution(config)
         options = config.stash[OPTIONS] = read_options(config, RunOptions)
         resolve_seed(options.seed)  # a seed that is none ends the run here, and not when it begins
         config.stash[PLAN] = _plan(config, options)
@@ -103,8 +110,8 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest cases first, so that no worker is left alone with one at the end, model by model."""
-    # What pytest makes of an empty list of cases: a skipped test that stands for nothing.
-    items[:] = [item for item in items if not item.name.endswith("[NOTSET]")]
+    for item in items:
+        tell_apart(item)
 
     def place(item: pytest.Item) -> tuple[float, float]:
         case = case_of(item)
@@ -146,18 +153,59 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let each report of a case carry its record."""
     report = yield
+    if TRIAL in item.stash:
+        item.stash[TRIAL].error = None if call.excinfo is None else call.excinfo.value
+        _attach(item, report)
+    return report
+
+
+def _attach(item: pytest.Item, report: pytest.TestReport) -> None:
     case = case_of(item)
     if case is not None:
         skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
-        record = item.stash.get(RECORD, None)
-        attach_record(item, call, report, case, KINDS[case.kind], record, skip_inconclusive)
-    return report
+        attach_record(item, report, case, KINDS[case.kind], item.stash[TRIAL], skip_inconclusive)
+
+
+class Trials:
+    """Follows the attempts at each test, in the process that runs it."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Begin an attempt."""
+        if case_of(item) is not None:
+            begin_trial(item)
+        return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note what ends the test."""
+        return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let the report carry the record of the last attempt, where a plugin made more while it was made."""
+        report = yield
+        if report.when == "call" and TRIAL in item.stash and item.stash[TRIAL].reported is None:
+            _attach(item, report)
+        return report
+
+    @staticmethod
+    def _noting_errors(item: pytest.Item) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except BaseException as error:
+            trial = item.stash.get(TRIAL, None)
+            if trial is not None:
+                trial.error = trial.error or error
+            raise
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> Any:
     """Show what was measured next to the outcome under ``-v``."""
-    return status_words(report)
+    return None if SUMMARY_BEGAN in config.stash else status_words(report)
 
 
 class Collector:
@@ -165,16 +213,33 @@ class Collector:
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self._config, self._run = config, run
+        self._attempts = EarlierAttempts()
+        self._junit = JUnit(config, config.stash[OPTIONS].junit_schema)
 
+    @pytest.hookimpl(tryfirst=True)  # before the report is shown and written
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the record of a finished case, or of one whose worker died."""
         record: Json | None = getattr(report, "modelgate_record", None)
-        if record is None and report.when not in ("setup", "call", "teardown"):
-            blank = self._run.collected().blanks.get(report.nodeid)
-            record = None if blank is None else crash_record(KINDS[blank["kind"]].decode(blank), report)
-        if record is not None:
-            self._run.add_record(report.nodeid, record)
+        died = record is None and report.when not in ("setup", "call", "teardown")
+        ends = report.outcome in FINAL_OUTCOMES
+        blank = None if ends and not died else self._run.collected().blanks.get(report.nodeid)
+        if died and blank is not None:
+            record = crash_record(KINDS[blank["kind"]].decode(blank), report)
+        self._junit.take(report, ends=ends)
+        if record is None:
+            return
+        attempts = self._attempts.add(report, record)
+        if ends:
+            record = {**record, "attempts": attempts}
             benchmark_bridge.add(self._config, report.nodeid, record)
+        elif blank is not None:
+            record = unfinished(KINDS[blank["kind"]].decode(blank), attempts)
+        self._run.add_record(report.nodeid, record)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Shape the JUnit file before it is written."""
+        self._junit.finish()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -192,6 +257,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             def finish(kind: Kind, records: Sequence[Record]) -> Finish:
                 return Finish(directory, records, plan.options(kind), plan.setting(kind))
 
+            if session.exitstatus == pytest.ExitCode.OK and terminal.all_skipped(run.results.ordered()):
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             finished = finished_kinds(run.results.ordered(), KINDS, finish)
             config.stash[SECTIONS] = sections(finished)
             for kind, told in finished:
@@ -203,6 +270,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the tables and say where the results are."""
+    config.stash[SUMMARY_BEGAN] = True  # its lines begin with a plain word and the node id, for parsers
     run = config.stash.get(RUN, None)
     if run is None:
         return
@@ -218,6 +286,18 @@ def case_of(item: pytest.Item) -> Case | None:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return next((value for value in parameters.values() if isinstance(value, Case)), None)
+
+
+def tell_apart(item: pytest.Item) -> None:
+    """Give the case of an item an id of its own, where its test has more parameters than the case."""
+    callspec = getattr(item, "callspec", None)
+    ids = list(getattr(callspec, "_idlist", ()))
+    if callspec is None or len(ids) < 2:
+        return
+    for name, value in callspec.params.items():
+        if isinstance(value, Case):
+            place = list(callspec.params).index(name)
+            callspec.params[name] = value.varied("-".join(ids[:place] + ids[place + 1 :]))
 
 
 def _plan(config: pytest.Config, options: RunOptions) -> Plan:
