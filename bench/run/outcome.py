@@ -74,12 +74,13 @@ def attach_record(
     report.modelgate_record = plain  # type: ignore[attr-defined]
     report.modelgate_words = figures(record)  # type: ignore[attr-defined]
     properties = {name: _dig(plain, path) for name, path in (*_PROPERTIES, *kind.properties)}
-    # On the item: JUnit takes them from the report of the teardown, which copies them from there. A failed teardown
-    # replaces what the test itself came to.
+    # JUnit takes them from the report of the teardown, which copies them from the item. A failed teardown replaces what
+    # the test itself came to.
     item.user_properties[:] = [
         *(pair for pair in item.user_properties if pair[0] not in properties),
         *((name, value) for name, value in properties.items() if value is not None),
     ]
+    report.user_properties = list(item.user_properties)
     if timeout is not None:
         report.longrepr = _short_repr(item, record.reason, str(report.longrepr), "where it was")
     elif report.failed and (isinstance(error, AssertionError | ModelgateError)) and report.when != "teardown":
