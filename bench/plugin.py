@@ -8,21 +8,25 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.core.case import Case
 from bench.core.errors import UsageProblem
-from bench.core.kind import Finish, Kind, Section
+from bench.core.fingerprint import Fingerprint
+from bench.core.kind import Finish, Kind
 from bench.core.options import Setting
 from bench.core.record import Json, Record
 from bench.core.requirement import parse_requirement
+from bench.core.runs import find_run
 from bench.kinds import KINDS
 from bench.report import benchmark_bridge, terminal
-from bench.report.markdown import write_step_summary
-from bench.report.tables import finished_kinds, sections
+from bench.run.collected import Collected
+from bench.run.ending import Ended, finish_run
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -34,17 +38,23 @@ from bench.run.options import (
 )
 from bench.run.outcome import attach_record, crash_record, status_words
 from bench.run.plan import Plan
-from bench.run.run import Collected, Run, RunSettings
+from bench.run.resume import Resuming, case_fingerprint, shared_fingerprint
+from bench.run.run import Run, RunSettings
+from bench.run.signals import Endings
 from bench.run.user_code import import_user_code
 from bench.run.view import RunView
+from bench.run.workers import end_workers, note_worker, take_pending_reports
 
 RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
 RECORD = pytest.StashKey[Record]()
-SECTIONS = pytest.StashKey[list[Section]]()
-HINTS = pytest.StashKey[list[str]]()
+ENDED = pytest.StashKey[Ended]()
+ENDINGS = pytest.StashKey[Endings]()
+RESUMING = pytest.StashKey[Resuming | None]()
+REUSED = pytest.StashKey[Record]()
+NOT_REUSED = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,7 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{marker}: {meaning}")
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None and "modelgate" in workerinput:
-        config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
+        view = config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
+        note_worker(view.scratch)
     try:
         options = config.stash[OPTIONS] = read_options(config, RunOptions)
         resolve_seed(options.seed)  # a seed that is none ends the run here, and not when it begins
@@ -89,8 +100,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         user_dirs=_user_dirs(config)[1],
         pass_env=options.pass_env,
     )
-    run = config.stash[RUN] = Run(settings, KINDS, lambda: _configs(options, plan))
+    try:
+        run = config.stash[RUN] = Run(settings, KINDS, lambda: _configs(options, plan))
+    except OSError as error:
+        raise pytest.UsageError(
+            f"no temporary folder can be made ({error}); expected a TMPDIR with room; make room there or choose another"
+        ) from error
     config.stash[VIEW] = run.view
+    endings = config.stash[ENDINGS] = Endings()
+    endings.install()
+    config.add_cleanup(endings.remove)
     config.pluginmanager.register(Collector(config, run), "modelgate-collector")
 
 
@@ -118,18 +137,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     plan, view = config.stash[PLAN], config.stash.get(VIEW, None)
     cases = {item.nodeid: case for item in session.items if (case := case_of(item)) is not None}
+    shared: dict[str, Fingerprint] = {}
     try:
         plan.check(list(cases.values()))
+        if view is not None:
+            kinds = sorted({case.kind for case in cases.values()})
+            shared = {name: _shared_fingerprint(config, KINDS[name]) for name in kinds}
+            config.stash[RESUMING] = _resuming(config, shared)
     except UsageProblem as problem:
         if not hasattr(config, "workerinput"):
             raise pytest.UsageError(str(problem)) from problem
         session.items.clear()
-        Collected({}, [], str(problem)).write(config.stash[VIEW].scratch)
+        Collected(problem=str(problem)).write(config.stash[VIEW].scratch)
+        return
+    if view is None:
         return
     hints = plan.hints()
-    if view is not None and (cases or hints):
-        blanks = {nodeid: case.blank().to_json() for nodeid, case in cases.items()}
-        Collected(blanks, hints).write(view.scratch)
+    if (cases or hints) and not Collected.is_there(view.scratch):  # all workers collect the same
+        blanks = {}
+        for nodeid, case in cases.items():
+            record = case.blank()
+            record.fingerprint = case_fingerprint(KINDS[case.kind], case)
+            blanks[nodeid] = record.to_json()
+        Collected(blanks, hints, fingerprints=shared).write(view.scratch)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -138,6 +168,31 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     problem = node.config.stash[RUN].collected().problem
     if problem is not None:
         raise pytest.UsageError(problem)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Take over the result of an earlier run where it fits; then nothing of the case is built."""
+    case, resuming = case_of(item), item.config.stash.get(RESUMING, None)
+    if case is None or resuming is None:
+        return
+    taken, why = resuming.take(KINDS[case.kind], case, item.config.stash[VIEW])
+    if taken is not None:
+        item.stash[REUSED] = item.stash[RECORD] = KINDS[case.kind].decode(taken)
+        item.fixturenames = []  # type: ignore[attr-defined]  # those of this item alone
+    elif why:
+        item.stash[NOT_REUSED] = why
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """End as the earlier run ended, where its result is taken over."""
+    record = pyfuncitem.stash.get(REUSED, None)
+    if record is None:
+        return None
+    if record.verdict != "pass":
+        raise AssertionError(record.reason)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -150,6 +205,10 @@ def pytest_runtest_makereport(
     if case is not None:
         skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
         record = item.stash.get(RECORD, None)
+        why = item.stash.get(NOT_REUSED, None)
+        if record is not None and why is not None:
+            record.warnings.append(why)
+            del item.stash[NOT_REUSED]
         attach_record(item, call, report, case, KINDS[case.kind], record, skip_inconclusive)
     return report
 
@@ -165,53 +224,69 @@ class Collector:
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self._config, self._run = config, run
+        self._session: pytest.Session | None = None
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Know whom to stop."""
+        self._session = session
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the record of a finished case, or of one whose worker died."""
+        endings = self._config.stash.get(ENDINGS, None)
+        with nullcontext() if endings is None else endings.held():
+            self._take(report)
+        if self._run.trouble is not None:
+            self._stop(self._run.trouble)
+
+    def _take(self, report: pytest.TestReport) -> None:
         record: Json | None = getattr(report, "modelgate_record", None)
         if record is None and report.when not in ("setup", "call", "teardown"):
-            blank = self._run.collected().blanks.get(report.nodeid)
+            blank = self._run.blank(report.nodeid)
             record = None if blank is None else crash_record(KINDS[blank["kind"]].decode(blank), report)
         if record is not None:
             self._run.add_record(report.nodeid, record)
             benchmark_bridge.add(self._config, report.nodeid, record)
 
+    def _stop(self, why: str) -> None:
+        for loop in (self._session, self._config.pluginmanager.getplugin("dsession")):
+            if loop is not None:
+                loop.shouldstop = why
+
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Complete the records, let each kind write its files, and end everything that the run started."""
     config = session.config
     run = config.stash.get(RUN, None)
     if run is None:
         return
-    try:
-        run.finish()
-        if run.results is not None:
-            plan, directory = config.stash[PLAN], run.results.path.parent
+    if exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
+        end_workers(run.scratch)
+        take_pending_reports(config)
+    plan = config.stash[PLAN]
 
-            def finish(kind: Kind, records: Sequence[Record]) -> Finish:
-                return Finish(directory, records, plan.options(kind), plan.setting(kind))
+    def finish(kind: Kind, records: Sequence[Record], directory: Path) -> Finish:
+        return Finish(directory, records, plan.options(kind), plan.setting(kind))
 
-            finished = finished_kinds(run.results.ordered(), KINDS, finish)
-            config.stash[SECTIONS] = sections(finished)
-            for kind, told in finished:
-                kind.finish(told)
-    finally:
-        config.stash[HINTS] = run.collected().hints
-        run.close()
+    ended = finish_run(run, KINDS, finish, int(exitstatus))
+    config.stash[ENDED] = ended
+    if ended.problems and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the tables and say where the results are."""
-    run = config.stash.get(RUN, None)
-    if run is None:
+    run, ended = config.stash.get(RUN, None), config.stash.get(ENDED, None)
+    if run is None or ended is None:
         return
     if run.results is not None:
-        found = config.stash.get(SECTIONS, [])
-        terminal.write_summary(terminalreporter, run.results, found)
-        write_step_summary(run.results, found)
-    for hint in config.stash.get(HINTS, []):
+        terminal.write_summary(terminalreporter, run.results, ended.sections)
+    for folder in run.completed:
+        terminalreporter.write_line(f"completed the results of a run that had died: {folder}")
+    for hint in ended.hints:
         terminalreporter.write_line(hint)
+    for problem in ended.problems:
+        terminalreporter.write_line(problem, red=True)
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -261,6 +336,26 @@ def _user_dirs(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]
 def _configs(options: RunOptions, plan: Plan) -> Json:
     """Return the options of the run and of its kinds, for ``configs/options.json``."""
     return {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+
+
+def _shared_fingerprint(config: pytest.Config, kind: Kind) -> Fingerprint:
+    """Return what all results of a kind depend on in this run."""
+    plan, options, view = config.stash[PLAN], config.stash[OPTIONS], config.stash[VIEW]
+    cores = view.cores_of_a_case(on_gpu=options.device != "cpu", exclusive=options.exclusive)
+    return shared_fingerprint(kind, plan.given(kind), plan.setting(kind), cores)
+
+
+def _resuming(config: pytest.Config, shared: Mapping[str, Fingerprint]) -> Resuming | None:
+    """Return the earlier run whose results are taken over, None where none was named.
+
+    Raises:
+        UsageProblem: there is no such run.
+    """
+    reuse = config.stash[OPTIONS].reuse
+    if reuse is None or not shared:
+        return None
+    setting = config.stash[PLAN].setting(KINDS[next(iter(shared))])
+    return Resuming(find_run(reuse, "--reuse", setting), shared)
 
 
 def _resource_count(options: RunOptions) -> int | None:

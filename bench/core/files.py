@@ -71,15 +71,20 @@ def _described(value: Any) -> str:
     return words.get(type(value), "something else")
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file as a whole: a reader sees the old or the new one, never a part.
+def describe_error(error: OSError) -> str:
+    """Return what the operating system says of an error, without its number."""
+    return error.strerror or str(error)
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file as a whole, text as UTF-8: a reader sees the old or the new one, never a part.
 
     Raises:
         OSError: when it cannot be written; the old file is then untouched and no other one is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

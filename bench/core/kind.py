@@ -105,6 +105,10 @@ def _no_markers(case: Case) -> tuple[str, ...]:
     return ()
 
 
+def _no_inputs(case: Case) -> Sequence[Path]:
+    return ()
+
+
 def _no_finish(finish: Finish) -> None:
     """Write nothing."""
 
@@ -140,6 +144,10 @@ class Kind:
             dataset file; says whether it did. Called with the path of the file and its text.
         reason_codes: reason codes that only this kind uses, each with its meaning.
         hints: sentences for the end of a run, such as a folder in which nothing was found.
+        inputs: files and folders that the result of a case depends on, besides those that are fields of the case. A run
+            that resumes another takes over a result only if they are the same.
+        is_timed: whether results depend on the machine, so that another machine's are not taken over.
+        resumes_itself: whether its evaluations take over parts of an earlier run by themselves.
     """
 
     name: str
@@ -161,6 +169,9 @@ class Kind:
     adopt: Callable[[Path, str], bool] | None = None
     reason_codes: Mapping[str, str] = field(default_factory=dict)
     hints: Callable[[Any, Setting], Sequence[str]] | None = None
+    inputs: Callable[[Any], Sequence[Path]] = _no_inputs
+    is_timed: bool = False
+    resumes_itself: bool = False
 
     def __post_init__(self) -> None:
         """Make its reason codes known."""

@@ -79,6 +79,8 @@ class Record(msgspec.Struct, kw_only=True):
         data: what was evaluated on.
         files: what was written, by what it is, relative to the run's directory.
         output_tail: last lines that a failed process printed.
+        fingerprint: what the result depends on, part by part; what all cases of a kind depend on is not in it.
+        reused: name of the earlier run that the result was taken over from.
         headline: what was measured, in a few words.
         body: what only this kind has; its keys stand next to the common ones in the JSON.
     """
@@ -102,6 +104,8 @@ class Record(msgspec.Struct, kw_only=True):
     data: Any = None
     files: dict[str, str] | None = None
     output_tail: str | None = None
+    fingerprint: dict[str, str] | None = None
+    reused: str | None = None
     headline: str = ""
     body: Any = msgspec.field(default_factory=Body)
 

@@ -50,11 +50,19 @@ class RunOptions:
         f"formats of the tables of samples: {', '.join(WRITERS)} (default: {','.join(DEFAULT_FORMATS)})",
         DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS),
     )  # fmt: skip
+    reuse: str | None = option(
+        "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
+        metavar="latest|RUN|DIR",
+    )  # fmt: skip
+    retries: int = option(
+        "how often a case is run again that the machine, and not the case, has ended", 1, metavar="N", least=0,
+        flags=("--retries", "--infrastructure-retries"),
+    )  # fmt: skip
     pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
 
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
-OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir")
+OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir", "reuse", "retries")
 
 
 def add_options(parser: pytest.Parser, kinds: Iterable[Kind]) -> None:

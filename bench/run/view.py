@@ -62,8 +62,13 @@ class RunView:
 
     def lease(self, *, on_gpu: bool, exclusive: bool) -> Lease:
         """Return the lease of one case: a GPU, or its share of the cores; all of them where it is exclusive."""
-        share = 1 if on_gpu else slot_size(len(self.cores), self.workers)
-        return Lease(self.address, len(self.cores) if exclusive else share)
+        return Lease(self.address, self.cores_of_a_case(on_gpu=on_gpu, exclusive=exclusive))
+
+    def cores_of_a_case(self, *, on_gpu: bool, exclusive: bool) -> int:
+        """Return how many cores, or GPUs, a case has for itself."""
+        if exclusive:
+            return len(self.cores)
+        return 1 if on_gpu else slot_size(len(self.cores), self.workers)
 
     @cached_property
     def directory(self) -> Path:
