@@ -26,7 +26,7 @@ from bench.core.runs import find_run
 from bench.kinds import KINDS
 from bench.report import benchmark_bridge, terminal
 from bench.run.collected import Collected
-from bench.run.ending import Ended, finish_run
+from bench.run.ending import Ended, discard_cut_report, finish_run
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -110,7 +110,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     endings = config.stash[ENDINGS] = Endings()
     endings.install()
     config.add_cleanup(endings.remove)
-    config.pluginmanager.register(Collector(config, run), "modelgate-collector")
+    config.pluginmanager.register(Collector(session, run), "modelgate-collector")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -222,13 +222,8 @@ def pytest_report_teststatus(report: Any, config: pytest.Config) -> Any:
 class Collector:
     """Takes records from reports, in the process that owns the run."""
 
-    def __init__(self, config: pytest.Config, run: Run) -> None:
-        self._config, self._run = config, run
-        self._session: pytest.Session | None = None
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Know whom to stop."""
-        self._session = session
+    def __init__(self, session: pytest.Session, run: Run) -> None:
+        self._session, self._config, self._run = session, session.config, run
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the record of a finished case, or of one whose worker died."""
@@ -249,17 +244,35 @@ class Collector:
 
     def _stop(self, why: str) -> None:
         for loop in (self._session, self._config.pluginmanager.getplugin("dsession")):
-            if loop is not None:
+            if loop is not None and not loop.shouldstop:
                 loop.shouldstop = why
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Complete the records, let each kind write its files, and end everything that the run started."""
-    config = session.config
-    run = config.stash.get(RUN, None)
+@pytest.hookimpl(
+    wrapper=True, trylast=True
+)  # within the terminal's, which prints a summary when this has ended
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    """Complete the records, let each kind write its files, and end everything that the run started.
+
+    What other plugins cannot write afterwards, such as JUnit's file on a full disk, is said and ends nothing else.
+    """
+    run = session.config.stash.get(RUN, None)
     if run is None:
-        return
+        return (yield)
+    problems = _end_run(session, run, exitstatus)
+    try:
+        return (yield)
+    except OSError as error:
+        problems += discard_cut_report(session.config.option.xmlpath, error)
+        return None
+    finally:
+        if problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
+    """End the run; return what went wrong, to which more can be added until the summary is printed."""
+    config = session.config
     if exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
         end_workers(run.scratch)
         take_pending_reports(config)
@@ -270,8 +283,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
     ended = finish_run(run, KINDS, finish, int(exitstatus))
     config.stash[ENDED] = ended
-    if ended.problems and exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return ended.problems
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

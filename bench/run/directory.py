@@ -16,8 +16,8 @@ from bench.run.occupied import Occupied, take_over
 
 LATEST = "latest"
 FOLDERS = ("configs", "logs", "predictions", "results")
-#: Room that is kept until the disk is full, for the records of cases that were under way then, and for JUnit's file.
-RESERVE_BYTES = 2**20
+# Room that is kept until the disk is full, for the records of cases that were under way then, and for JUnit's file.
+_RESERVE_BYTES, _RESERVE_OF_A_CASE = 2**20, 700
 
 
 class RunDirectory:
@@ -28,6 +28,7 @@ class RunDirectory:
         began: when the run began; names the directory.
         options: for ``configs/options.json``.
         kinds: by name, to complete what dead runs left.
+        cases: how many were collected.
 
     Attributes:
         path: the directory, absolute.
@@ -36,10 +37,12 @@ class RunDirectory:
         OSError: when it cannot be made.
     """
 
-    def __init__(self, work_dir: Path, began: datetime, options: Json, kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, work_dir: Path, began: datetime, options: Json, kinds: Mapping[str, Kind], *, cases: int
+    ) -> None:
         self._work_dir, self._kinds = work_dir, kinds
         self.path = _make(work_dir, began.strftime("%Y%m%d_%H%M%S")).resolve()
-        self._occupied = Occupied(self.path, reserve_bytes=RESERVE_BYTES)
+        self._occupied = Occupied(self.path, reserve_bytes=_RESERVE_BYTES + cases * _RESERVE_OF_A_CASE)
         for name in FOLDERS:
             (self.path / name).mkdir()
         text = json.dumps(options, indent=1, default=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 from bench.core.kind import Finish, Kind, Section
 from bench.core.record import Record
@@ -40,10 +41,12 @@ def finish_run(run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_sta
         exit_status: of pytest.
     """
     ended = Ended(hints=run.collected().hints)
+    is_complete = True
     try:
         try:
             run.finish(exit_status)
         except OSError:  # said below, as the run's trouble
+            is_complete = False
             folder = run.results.path.parent if run.results is not None else run.settings.work_dir
             ended.problems.append(
                 f"the results are not complete: when there is room, complete them by `python -m bench report {folder}`"
@@ -55,14 +58,30 @@ def finish_run(run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_sta
             )
             for kind, what in told:
                 _attempt(ended, f"the {kind.name} table", lambda: ended.sections.append(kind.table(what)))  # noqa: B023  called at once
-                _attempt(ended, f"the {kind.name} files", lambda: kind.finish(what))  # noqa: B023
+                if is_complete:
+                    _attempt(ended, f"the {kind.name} files", lambda: kind.finish(what))  # noqa: B023
             results = run.results
-            _attempt(ended, "the summary", lambda: write_step_summary(results, ended.sections))
+            if is_complete:  # the last room is for what other plugins write
+                _attempt(ended, "the summary", lambda: write_step_summary(results, ended.sections))
     finally:
         run.close()
     if run.trouble is not None:
         ended.problems.append(f"stopped early: {run.trouble}")
     return ended
+
+
+def discard_cut_report(path: str | None, error: OSError) -> list[str]:
+    """Remove JUnit's file where it was cut short; return what to tell the user of a report that was not written."""
+    said = [
+        f"another plugin's report could not be written ({error}); make room there, and run again with --reuse latest"
+    ]
+    if path is not None and Path(path).is_file():
+        try:
+            ElementTree.parse(path)
+        except (ElementTree.ParseError, OSError):
+            Path(path).unlink(missing_ok=True)
+            said.append(f"{path} was cut short and is removed")
+    return said
 
 
 def _attempt(ended: Ended, what: str, do: Callable[[], None]) -> None:

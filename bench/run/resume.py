@@ -97,7 +97,7 @@ class Resuming:
         if record["verdict"] not in _FINISHED:
             why = f"it ended as {record['verdict']} ({record['reason_code']})"
         elif parts := self._differing(record, kind, case):
-            why = f"{', '.join(parts)} differ"
+            why = f"changed: {', '.join(parts)}"
         if why:
             return None, f"the result of run {self._directory.name} is not taken over: {why}"
         for name in (record.get("files") or {}).values():

@@ -200,7 +200,10 @@ class Run:
         """Return the results; the first call makes the run's directory."""
         with self._opening:
             if self.results is None:
-                directory = RunDirectory(self.settings.work_dir, self._began, self._options(), self._kinds)
+                directory = RunDirectory(
+                    self.settings.work_dir, self._began, self._options(), self._kinds,
+                    cases=len(self._collected.blanks),
+                )  # fmt: skip
                 head = {
                     "id": directory.path.name,
                     "started": self._began.isoformat(timespec="seconds"),
