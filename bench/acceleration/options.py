@@ -24,10 +24,12 @@ _LEAST_MEMORY = 4 * _GIB
 class AccelerationOptions:
     """Options of acceleration cases, as they are given."""
 
-    tasks: tuple[Path, ...] = option("annotation lists (default: what ships)", (), metavar="FILE")
+    tasks: tuple[Path, ...] = option(
+        "annotation lists (default: what ships)", (), metavar="FILE", selects=True
+    )
     candidates: tuple[Path, ...] = option(
         "generation lists, joined on prompt_id; those of the ini file only count without --tasks", (),
-        metavar="FILE",
+        metavar="FILE", selects=True,
     )  # fmt: skip
     clip: Place | None = option(
         "open_clip model of the CLIP score (default: tiny-clip)", metavar="MODEL:PRETRAINED|DIR"

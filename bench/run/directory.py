@@ -16,8 +16,9 @@ from bench.run.occupied import Occupied, take_over
 
 LATEST = "latest"
 FOLDERS = ("configs", "logs", "predictions", "results")
-# Room that is kept until the disk is full, for the records of cases that were under way then, and for JUnit's file.
-_RESERVE_BYTES, _RESERVE_OF_A_CASE = 2**20, 700
+# Room that is kept until the disk is full: for the records of cases that are under way then, and for JUnit's file.
+_RECORDS_BYTES = 2**19
+_JUNIT_BYTES, _JUNIT_BYTES_OF_A_CASE = 2**16, 900
 
 
 class RunDirectory:
@@ -42,15 +43,16 @@ class RunDirectory:
     ) -> None:
         self._work_dir, self._kinds = work_dir, kinds
         self.path = _make(work_dir, began.strftime("%Y%m%d_%H%M%S")).resolve()
-        self._occupied = Occupied(self.path, reserve_bytes=_RESERVE_BYTES + cases * _RESERVE_OF_A_CASE)
+        self._room_for_junit = _JUNIT_BYTES + cases * _JUNIT_BYTES_OF_A_CASE
+        self._occupied = Occupied(self.path, reserve_bytes=_RECORDS_BYTES + self._room_for_junit)
         for name in FOLDERS:
             (self.path / name).mkdir()
         text = json.dumps(options, indent=1, default=str)
         (self.path / "configs" / "options.json").write_text(text + "\n", encoding="utf-8")
 
     def release_reserve(self) -> None:
-        """Give back the room that was kept for the end of a full disk."""
-        self._occupied.release_reserve()
+        """Give back the room that was kept for records, once the disk is full; that for JUnit's file stays until the end."""
+        self._occupied.shrink_reserve(self._room_for_junit)
 
     def become_latest(self) -> None:
         """Point the link ``latest`` here, atomically."""

@@ -36,10 +36,10 @@ class Occupied:
             os.close(self._file)
             raise
 
-    def release_reserve(self) -> None:
-        """Give the kept room back."""
+    def shrink_reserve(self, size: int) -> None:
+        """Give kept room back, but for so many bytes."""
         with suppress(OSError):
-            os.ftruncate(self._file, 0)
+            os.ftruncate(self._file, min(size, os.fstat(self._file).st_size))
 
     def free(self, *, as_dead: bool = False) -> None:
         """Free the folder.
@@ -47,6 +47,7 @@ class Occupied:
         Args:
             as_dead: leave the file, so that the folder is found and completed as that of a dead process is.
         """
+        self.shrink_reserve(0)
         if not as_dead:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)

@@ -116,7 +116,11 @@ class Resuming:
 
 
 def _fields(options: Any) -> Iterable[tuple[str, Any]]:
-    return ((field.name, getattr(options, field.name)) for field in dataclasses.fields(options))
+    return (
+        (field.name, getattr(options, field.name))
+        for field in dataclasses.fields(options)
+        if not field.metadata["option"].selects
+    )
 
 
 def _part(value: Any) -> str:

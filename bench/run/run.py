@@ -99,7 +99,7 @@ class Run:
         self.results: ResultsFile | None = None
         self.trouble: str | None = None
         self.completed: list[Path] = []
-        self._has_records = False
+        self._has_records, self._is_complete = False, True
         self._began = datetime.now(UTC)
 
     @cached_property
@@ -179,10 +179,9 @@ class Run:
         try:
             results.write()
         except OSError as error:
-            self._directory.free(is_complete=False)
+            self._is_complete = False
             self.trouble = self.trouble or f"{results.path}: cannot be written ({error.strerror})"
             raise
-        self._directory.free(is_complete=True)
 
     def close(self) -> None:
         """End the services and remove the scratch space; nothing of the run computes afterwards."""
@@ -191,6 +190,8 @@ class Run:
         self._leases.stop()
         if self._journal is not None:
             self._journal.close()
+        if self._directory is not None:
+            self._directory.free(is_complete=self._is_complete)
         self._scratch.remove()
 
     def _stop(self, trouble: str) -> None:

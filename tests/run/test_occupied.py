@@ -62,10 +62,14 @@ def test_a_freed_folder_can_be_left_for_the_next_run_to_complete(tmp_path):
     assert take_over(tmp_path) is not None
 
 
-def test_the_reserve_takes_room_until_it_is_released(tmp_path):
+def test_the_reserve_takes_room_until_it_is_given_back(tmp_path):
     occupied = Occupied(tmp_path, reserve_bytes=2**20)
     assert (tmp_path / NAME).stat().st_blocks * 512 >= 2**20
-    occupied.release_reserve()
+    occupied.shrink_reserve(4096)
+    assert (tmp_path / NAME).stat().st_blocks == 8
+    occupied.shrink_reserve(2**20)
+    assert (tmp_path / NAME).stat().st_blocks == 8, "it does not grow"
+    occupied.shrink_reserve(0)
     assert (tmp_path / NAME).stat().st_blocks == 0
     occupied.free()
 
