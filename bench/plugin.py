@@ -23,6 +23,7 @@ from bench.kinds import KINDS
 from bench.report import benchmark_bridge, terminal
 from bench.report.markdown import write_step_summary
 from bench.report.tables import finished_kinds, sections
+from bench.run import preflight
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -79,6 +80,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     options, plan = config.stash[OPTIONS], config.stash[PLAN]
+    try:
+        preflight.check_scratch()
+        preflight.check_work_dir(options.work_dir)
+        preflight.check_outputs(preflight.outputs_of(config.option, os.environ, config.invocation_params.dir))
+    except UsageProblem as problem:
+        raise pytest.UsageError(str(problem)) from problem
     settings = RunSettings(
         work_dir=options.work_dir,
         root=config.rootpath,
