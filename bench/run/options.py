@@ -127,6 +127,11 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         raw, source, base = None, "", config.invocation_params.dir
         if flags:
             raw, source = getattr(config.option, field.name, None), flags[0]
+            if _is_empty(raw):
+                raise UsageProblem(
+                    f"{source}: found an empty value, expected {declared.metavar or 'a value'}; give one, or leave the "
+                    "option out"
+                )
         if raw is None and ini is not None:
             raw, source = config.getini(ini), ini
             base = config.inipath.parent if config.inipath is not None else config.rootpath
@@ -216,6 +221,12 @@ class _Reading:
                 else _Reading(f"{self.source} {name}=", self.declared, self.base).one(value, kind)
             )
         return pairs
+
+
+def _is_empty(raw: Any) -> bool:
+    """Whether a command line gives a value that is none, such as a variable of a script that is not set."""
+    texts = raw if isinstance(raw, list) else [raw]
+    return any(isinstance(text, str) and not text.strip(" \t,") for text in texts)
 
 
 def _plain_type(hint: Any) -> Any:
