@@ -5,10 +5,12 @@ Hooks are specified at https://docs.pytest.org/en/stable/reference/reference.htm
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +19,16 @@ from bench.core.case import Case
 from bench.core.errors import UsageProblem
 from bench.core.kind import Finish, Kind, Section
 from bench.core.options import Setting
+from bench.core.places import Places
 from bench.core.record import Json, Record
 from bench.core.requirement import parse_requirement
 from bench.kinds import KINDS
+from bench.machine.environment import host_and_user
 from bench.report import benchmark_bridge, terminal
 from bench.report.markdown import write_step_summary
 from bench.report.tables import finished_kinds, sections
 from bench.run import preflight
+from bench.run.foreign import ForeignFiles
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -43,6 +48,7 @@ RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
+PLACES = pytest.StashKey[Places]()
 RECORD = pytest.StashKey[Record]()
 SECTIONS = pytest.StashKey[list[Section]]()
 HINTS = pytest.StashKey[list[str]]()
@@ -89,16 +95,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     settings = RunSettings(
         work_dir=options.work_dir,
         root=config.rootpath,
-        command=shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args]),
+        command=places_of(config).tidy(
+            shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args])
+        ),
         seed=resolve_seed(options.seed),
         workers=worker_count(config),
         resource_count=_resource_count(options),
         user_dirs=_user_dirs(config)[1],
         pass_env=options.pass_env,
+        names=host_and_user() if options.record_host else {},
     )
-    run = config.stash[RUN] = Run(settings, KINDS, lambda: _configs(options, plan))
+    run = config.stash[RUN] = Run(settings, KINDS, lambda: places_of(config).tidy(_configs(options, plan)))
     config.stash[VIEW] = run.view
     config.pluginmanager.register(Collector(config, run), "modelgate-collector")
+    foreign = ForeignFiles(lambda: places_of(config), options.record_host)
+    config.pluginmanager.register(foreign, "modelgate-foreign-files")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -135,7 +146,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     hints = plan.hints()
     if view is not None and (cases or hints):
-        blanks = {nodeid: case.blank().to_json() for nodeid, case in cases.items()}
+        blanks = {nodeid: places_of(config).tidy(case.blank().to_json()) for nodeid, case in cases.items()}
         Collected(blanks, hints).write(view.scratch)
 
 
@@ -157,7 +168,9 @@ def pytest_runtest_makereport(
     if case is not None:
         skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
         record = item.stash.get(RECORD, None)
-        attach_record(item, call, report, case, KINDS[case.kind], record, skip_inconclusive)
+        attach_record(
+            item, call, report, case, KINDS[case.kind], record, skip_inconclusive, places_of(item.config)
+        )
     return report
 
 
@@ -178,7 +191,9 @@ class Collector:
         record: Json | None = getattr(report, "modelgate_record", None)
         if record is None and report.when not in ("setup", "call", "teardown"):
             blank = self._run.collected().blanks.get(report.nodeid)
-            record = None if blank is None else crash_record(KINDS[blank["kind"]].decode(blank), report)
+            if blank is not None:
+                died = crash_record(KINDS[blank["kind"]].decode(blank), report)
+                record = places_of(self._config).tidy(died)
         if record is not None:
             self._run.add_record(report.nodeid, record)
             benchmark_bridge.add(self._config, report.nodeid, record)
@@ -197,7 +212,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             plan, directory = config.stash[PLAN], run.results.path.parent
 
             def finish(kind: Kind, records: Sequence[Record]) -> Finish:
-                return Finish(directory, records, plan.options(kind), plan.setting(kind))
+                return Finish(directory, records, plan.options(kind), plan.setting(kind), places_of(config))
 
             finished = finished_kinds(run.results.ordered(), KINDS, finish)
             config.stash[SECTIONS] = sections(finished)
@@ -225,6 +240,26 @@ def case_of(item: pytest.Item) -> Case | None:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return next((value for value in parameters.values() if isinstance(value, Case)), None)
+
+
+def places_of(config: pytest.Config) -> Places:
+    """Return what makes paths relative in this process; the run's directory counts as soon as it is known here."""
+    found = config.stash.get(PLACES, None)
+    if found is not None:
+        return found
+    view, run = config.stash.get(VIEW, None), config.stash.get(RUN, None)
+    names = {} if config.stash[OPTIONS].record_host else host_and_user()
+    places = Places(
+        config.rootpath, None, Path.home(), None if view is None else view.scratch,
+        {f"<{what}>": name for what, name in names.items()},
+    )  # fmt: skip
+    directory = None if view is None else view.known_directory
+    if run is not None and run.results is not None:
+        directory = run.results.path.parent
+    if directory is None:
+        return places
+    config.stash[PLACES] = places.of_run(directory)
+    return config.stash[PLACES]
 
 
 def _plan(config: pytest.Config, options: RunOptions) -> Plan:
@@ -267,7 +302,9 @@ def _user_dirs(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]
 
 def _configs(options: RunOptions, plan: Plan) -> Json:
     """Return the options of the run and of its kinds, for ``configs/options.json``."""
-    return {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    given = {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    plain: Json = json.loads(json.dumps(given, default=str))
+    return plain
 
 
 def _resource_count(options: RunOptions) -> int | None:

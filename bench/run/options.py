@@ -51,10 +51,11 @@ class RunOptions:
         DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS),
     )  # fmt: skip
     pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
+    record_host: bool = option("write down the names of the host and of the user", False)
 
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
-OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir")
+OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir", "record_host")
 
 
 def add_options(parser: pytest.Parser, kinds: Iterable[Kind]) -> None:

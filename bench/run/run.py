@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ class RunSettings:
         resource_count: how many GPUs are leased; None to lease cores.
         user_dirs: folders with users' code, for services.
         pass_env: names of environment variables that arms may see besides the usual ones.
+        names: of the host and the user, where they are to be recorded.
     """
 
     work_dir: Path
@@ -54,6 +55,7 @@ class RunSettings:
     resource_count: int | None
     user_dirs: tuple[Path, ...] = ()
     pass_env: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -153,7 +155,7 @@ class Run:
                     "command": self.settings.command,
                     "seed": self.view.seed,
                     "workers": self.view.workers,
-                    "environment": describe_environment(self.settings.root),
+                    "environment": {**describe_environment(self.settings.root), **self.settings.names},
                 },
                 self._kinds,
             )

@@ -65,6 +65,11 @@ class RunView:
         share = 1 if on_gpu else slot_size(len(self.cores), self.workers)
         return Lease(self.address, len(self.cores) if exclusive else share)
 
+    @property
+    def known_directory(self) -> Path | None:
+        """The run's directory where this process has asked for it already; asking makes it."""
+        return vars(self).get("directory")
+
     @cached_property
     def directory(self) -> Path:
         """The run's directory, ``<work-dir>/<timestamp>``."""
