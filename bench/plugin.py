@@ -42,7 +42,7 @@ from bench.run.outcome import attach_record, crash_record, status_words
 from bench.run.plan import Plan
 from bench.run.run import Collected, Run, RunSettings
 from bench.run.user_code import import_user_code
-from bench.run.view import RunView
+from bench.run.view import RunView, idle_workers
 
 RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
@@ -232,8 +232,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         found = config.stash.get(SECTIONS, [])
         terminal.write_summary(terminalreporter, run.results, found)
         write_step_summary(run.results, found)
-    for hint in config.stash.get(HINTS, []):
+    for hint in [*config.stash.get(HINTS, []), *_worker_hints(config, run)]:
         terminalreporter.write_line(hint)
+
+
+def _worker_hints(config: pytest.Config, run: Run) -> list[str]:
+    """Return a sentence on workers that waited, in a list; empty where no case that was run needs a lease."""
+    records = [] if run.results is None else run.results.ordered()
+    if not any("exclusive" in KINDS[record.kind].shared for record in records):
+        return []
+    exclusive = config.stash[OPTIONS].exclusive
+    hint = idle_workers(run.view, gpus=run.settings.resource_count, exclusive=exclusive)
+    return [] if hint is None else [hint]
 
 
 def case_of(item: pytest.Item) -> Case | None:
