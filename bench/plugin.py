@@ -5,6 +5,7 @@ Hooks are specified at https://docs.pytest.org/en/stable/reference/reference.htm
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -20,13 +21,17 @@ from bench.core.errors import UsageProblem
 from bench.core.fingerprint import Fingerprint
 from bench.core.kind import Finish, Kind
 from bench.core.options import Setting
+from bench.core.places import Places
 from bench.core.record import Json, Record
 from bench.core.requirement import parse_requirement
 from bench.core.runs import find_run
 from bench.kinds import KINDS
+from bench.machine.environment import host_and_user
 from bench.report import benchmark_bridge, terminal
+from bench.run import preflight
 from bench.run.collected import Collected
 from bench.run.ending import Ended, discard_cut_report, finish_run
+from bench.run.foreign import ForeignFiles
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -42,13 +47,14 @@ from bench.run.resume import Resuming, case_fingerprint, shared_fingerprint
 from bench.run.run import Run, RunSettings
 from bench.run.signals import Endings
 from bench.run.user_code import import_user_code
-from bench.run.view import RunView
+from bench.run.view import RunView, idle_workers
 from bench.run.workers import end_workers, note_worker, take_pending_reports
 
 RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
+PLACES = pytest.StashKey[Places]()
 RECORD = pytest.StashKey[Record]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
@@ -90,18 +96,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     options, plan = config.stash[OPTIONS], config.stash[PLAN]
+    try:
+        preflight.check_scratch()
+        preflight.check_work_dir(options.work_dir)
+        preflight.check_outputs(preflight.outputs_of(config.option, os.environ, config.invocation_params.dir))
+    except UsageProblem as problem:
+        raise pytest.UsageError(str(problem)) from problem
     settings = RunSettings(
         work_dir=options.work_dir,
         root=config.rootpath,
-        command=shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args]),
+        command=places_of(config).tidy(
+            shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args])
+        ),
         seed=resolve_seed(options.seed),
         workers=worker_count(config),
         resource_count=_resource_count(options),
         user_dirs=_user_dirs(config)[1],
         pass_env=options.pass_env,
+        names=host_and_user() if options.record_host else {},
     )
     try:
-        run = config.stash[RUN] = Run(settings, KINDS, lambda: _configs(options, plan))
+        run = config.stash[RUN] = Run(
+            settings, KINDS, lambda: places_of(config).tidy(_configs(options, plan))
+        )
     except OSError as error:
         raise pytest.UsageError(
             f"no temporary folder can be made ({error}); expected a TMPDIR with room; make room there or choose another"
@@ -111,6 +128,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     endings.install()
     config.add_cleanup(endings.remove)
     config.pluginmanager.register(Collector(session, run), "modelgate-collector")
+    foreign = ForeignFiles(lambda: places_of(config), options.record_host)
+    config.pluginmanager.register(foreign, "modelgate-foreign-files")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -158,7 +177,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for nodeid, case in cases.items():
             record = case.blank()
             record.fingerprint = case_fingerprint(KINDS[case.kind], case)
-            blanks[nodeid] = record.to_json()
+            blanks[nodeid] = places_of(config).tidy(record.to_json())
         Collected(blanks, hints, fingerprints=shared).write(view.scratch)
 
 
@@ -209,7 +228,9 @@ def pytest_runtest_makereport(
         if record is not None and why is not None:
             record.warnings.append(why)
             del item.stash[NOT_REUSED]
-        attach_record(item, call, report, case, KINDS[case.kind], record, skip_inconclusive)
+        attach_record(
+            item, call, report, case, KINDS[case.kind], record, skip_inconclusive, places_of(item.config)
+        )
     return report
 
 
@@ -237,7 +258,9 @@ class Collector:
         record: Json | None = getattr(report, "modelgate_record", None)
         if record is None and report.when not in ("setup", "call", "teardown"):
             blank = self._run.blank(report.nodeid)
-            record = None if blank is None else crash_record(KINDS[blank["kind"]].decode(blank), report)
+            if blank is not None:
+                died = crash_record(KINDS[blank["kind"]].decode(blank), report)
+                record = places_of(self._config).tidy(died)
         if record is not None:
             self._run.add_record(report.nodeid, record)
             benchmark_bridge.add(self._config, report.nodeid, record)
@@ -279,7 +302,7 @@ def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
     plan = config.stash[PLAN]
 
     def finish(kind: Kind, records: Sequence[Record], directory: Path) -> Finish:
-        return Finish(directory, records, plan.options(kind), plan.setting(kind))
+        return Finish(directory, records, plan.options(kind), plan.setting(kind), places_of(config))
 
     ended = finish_run(run, KINDS, finish, int(exitstatus))
     config.stash[ENDED] = ended
@@ -295,16 +318,46 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminal.write_summary(terminalreporter, run.results, ended.sections)
     for folder in run.completed:
         terminalreporter.write_line(f"completed the results of a run that had died: {folder}")
-    for hint in ended.hints:
+    for hint in [*ended.hints, *_worker_hints(config, run)]:
         terminalreporter.write_line(hint)
     for problem in ended.problems:
         terminalreporter.write_line(problem, red=True)
+
+
+def _worker_hints(config: pytest.Config, run: Run) -> list[str]:
+    """Return a sentence on workers that waited, in a list; empty where no case that was run needs a lease."""
+    records = [] if run.results is None else run.results.ordered()
+    if not any("exclusive" in KINDS[record.kind].shared for record in records):
+        return []
+    exclusive = config.stash[OPTIONS].exclusive
+    hint = idle_workers(run.view, gpus=run.settings.resource_count, exclusive=exclusive)
+    return [] if hint is None else [hint]
 
 
 def case_of(item: pytest.Item) -> Case | None:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return next((value for value in parameters.values() if isinstance(value, Case)), None)
+
+
+def places_of(config: pytest.Config) -> Places:
+    """Return what makes paths relative in this process; the run's directory counts as soon as it is known here."""
+    found = config.stash.get(PLACES, None)
+    if found is not None:
+        return found
+    view, run = config.stash.get(VIEW, None), config.stash.get(RUN, None)
+    names = {} if config.stash[OPTIONS].record_host else host_and_user()
+    places = Places(
+        config.rootpath, None, Path.home(), None if view is None else view.scratch,
+        {f"<{what}>": name for what, name in names.items()},
+    )  # fmt: skip
+    directory = None if view is None else view.known_directory
+    if run is not None and run.results is not None:
+        directory = run.results.path.parent
+    if directory is None:
+        return places
+    config.stash[PLACES] = places.of_run(directory)
+    return config.stash[PLACES]
 
 
 def _plan(config: pytest.Config, options: RunOptions) -> Plan:
@@ -347,7 +400,9 @@ def _user_dirs(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]
 
 def _configs(options: RunOptions, plan: Plan) -> Json:
     """Return the options of the run and of its kinds, for ``configs/options.json``."""
-    return {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    given = {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    plain: Json = json.loads(json.dumps(given, default=str))
+    return plain
 
 
 def _shared_fingerprint(config: pytest.Config, kind: Kind) -> Fingerprint:

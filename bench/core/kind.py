@@ -15,6 +15,7 @@ from bench.core.case import Case
 from bench.core.errors import add_reason_codes
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.options import Setting
+from bench.core.places import Places
 from bench.core.record import Body, Json, Record
 
 Rows = list[tuple[str, ...]]
@@ -44,12 +45,14 @@ class Finish:
         records: of the kind, in their order.
         options: the kind's, resolved.
         setting: of the run.
+        places: make the paths relative in what is written for others to read.
     """
 
     directory: Path
     records: Sequence[Record]
     options: Any
     setting: Setting
+    places: Places = field(default_factory=Places)
 
 
 @dataclass(frozen=True)

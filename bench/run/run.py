@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -47,6 +47,7 @@ class RunSettings:
         resource_count: how many GPUs are leased; None to lease cores.
         user_dirs: folders with users' code, for services.
         pass_env: names of environment variables that arms may see besides the usual ones.
+        names: of the host and the user, where they are to be recorded.
     """
 
     work_dir: Path
@@ -57,6 +58,7 @@ class RunSettings:
     resource_count: int | None
     user_dirs: tuple[Path, ...] = ()
     pass_env: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run:
@@ -215,7 +217,7 @@ class Run:
                     "command": self.settings.command,
                     "seed": self.view.seed,
                     "workers": self.view.workers,
-                    "environment": describe_environment(self.settings.root),
+                    "environment": {**describe_environment(self.settings.root), **self.settings.names},
                 }
                 with suppress(FileNotFoundError):
                     shutil.copyfile(
