@@ -28,8 +28,11 @@ from bench.core.runs import find_run
 from bench.kinds import KINDS
 from bench.machine.environment import host_and_user
 from bench.report import benchmark_bridge, terminal
+from bench.report.junit import JUnit
 from bench.run import preflight
+from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, begin_trial, unfinished
 from bench.run.collected import Collected
+from bench.run.distribution import check_distribution, set_distribution_defaults
 from bench.run.ending import Ended, discard_cut_report, finish_run
 from bench.run.foreign import ForeignFiles
 from bench.run.options import (
@@ -55,12 +58,12 @@ VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
 PLACES = pytest.StashKey[Places]()
-RECORD = pytest.StashKey[Record]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
 REUSED = pytest.StashKey[Record]()
 NOT_REUSED = pytest.StashKey[str]()
+SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser, KINDS.values())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads how to distribute
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, import users' code, and in a worker take over the view of the run."""
     config.addinivalue_line("markers", "control: a candidate that must be rejected")
@@ -78,7 +82,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if workerinput is not None and "modelgate" in workerinput:
         view = config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
         note_worker(view.scratch)
+    set_distribution_defaults(config)
+    config.pluginmanager.register(Trials(), "modelgate-trials")
     try:
+        check_distribution(config)
         options = config.stash[OPTIONS] = read_options(config, RunOptions)
         resolve_seed(options.seed)  # a seed that is none ends the run here, and not when it begins
         config.stash[PLAN] = _plan(config, options)
@@ -141,8 +148,8 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest cases first, so that no worker is left alone with one at the end, model by model."""
-    # What pytest makes of an empty list of cases: a skipped test that stands for nothing.
-    items[:] = [item for item in items if not item.name.endswith("[NOTSET]")]
+    for item in items:
+        tell_apart(item)
 
     def place(item: pytest.Item) -> tuple[float, float]:
         case = case_of(item)
@@ -197,7 +204,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     taken, why = resuming.take(KINDS[case.kind], case, item.config.stash[VIEW])
     if taken is not None:
-        item.stash[REUSED] = item.stash[RECORD] = KINDS[case.kind].decode(taken)
+        item.stash[REUSED] = item.stash[TRIAL].evaluated = KINDS[case.kind].decode(taken)
         item.fixturenames = []  # type: ignore[attr-defined]  # those of this item alone
     elif why:
         item.stash[NOT_REUSED] = why
@@ -220,24 +227,64 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let each report of a case carry its record."""
     report = yield
+    if TRIAL in item.stash:
+        item.stash[TRIAL].error = None if call.excinfo is None else call.excinfo.value
+        _attach(item, report)
+    return report
+
+
+def _attach(item: pytest.Item, report: pytest.TestReport) -> None:
     case = case_of(item)
     if case is not None:
         skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
-        record = item.stash.get(RECORD, None)
+        trial = item.stash[TRIAL]
         why = item.stash.get(NOT_REUSED, None)
-        if record is not None and why is not None:
-            record.warnings.append(why)
+        if trial.evaluated is not None and why is not None:
+            trial.evaluated.warnings.append(why)
             del item.stash[NOT_REUSED]
-        attach_record(
-            item, call, report, case, KINDS[case.kind], record, skip_inconclusive, places_of(item.config)
-        )
-    return report
+        attach_record(item, report, case, KINDS[case.kind], trial, skip_inconclusive, places_of(item.config))
+
+
+class Trials:
+    """Follows the attempts at each test, in the process that runs it."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Begin an attempt."""
+        if case_of(item) is not None:
+            begin_trial(item)
+        return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note what ends the test."""
+        return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let the report carry the record of the last attempt, where a plugin made more while it was made."""
+        report = yield
+        if report.when == "call" and TRIAL in item.stash and item.stash[TRIAL].reported is None:
+            _attach(item, report)
+        return report
+
+    @staticmethod
+    def _noting_errors(item: pytest.Item) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except BaseException as error:
+            trial = item.stash.get(TRIAL, None)
+            if trial is not None:
+                trial.error = trial.error or error
+            raise
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> Any:
     """Show what was measured next to the outcome under ``-v``."""
-    return status_words(report)
+    return None if SUMMARY_BEGAN in config.stash else status_words(report)
 
 
 class Collector:
@@ -245,7 +292,10 @@ class Collector:
 
     def __init__(self, session: pytest.Session, run: Run) -> None:
         self._session, self._config, self._run = session, session.config, run
+        self._attempts = EarlierAttempts()
+        self._junit = JUnit(self._config, self._config.stash[OPTIONS].junit_schema)
 
+    @pytest.hookimpl(tryfirst=True)  # before the report is shown and written
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the record of a finished case, or of one whose worker died."""
         endings = self._config.stash.get(ENDINGS, None)
@@ -256,14 +306,26 @@ class Collector:
 
     def _take(self, report: pytest.TestReport) -> None:
         record: Json | None = getattr(report, "modelgate_record", None)
-        if record is None and report.when not in ("setup", "call", "teardown"):
-            blank = self._run.blank(report.nodeid)
-            if blank is not None:
-                died = crash_record(KINDS[blank["kind"]].decode(blank), report)
-                record = places_of(self._config).tidy(died)
-        if record is not None:
-            self._run.add_record(report.nodeid, record)
+        died = record is None and report.when not in ("setup", "call", "teardown")
+        ends = report.outcome in FINAL_OUTCOMES
+        blank = None if ends and not died else self._run.blank(report.nodeid)
+        if died and blank is not None:
+            record = places_of(self._config).tidy(crash_record(KINDS[blank["kind"]].decode(blank), report))
+        self._junit.take(report, ends=ends)
+        if record is None:
+            return
+        attempts = self._attempts.add(report, record)
+        if ends:
+            record = {**record, "attempts": attempts}
             benchmark_bridge.add(self._config, report.nodeid, record)
+        elif blank is not None:
+            record = unfinished(KINDS[blank["kind"]].decode(blank), attempts)
+        self._run.add_record(report.nodeid, record)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Shape the JUnit file before it is written."""
+        self._junit.finish()
 
     def _stop(self, why: str) -> None:
         for loop in (self._session, self._config.pluginmanager.getplugin("dsession")):
@@ -304,13 +366,20 @@ def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
     def finish(kind: Kind, records: Sequence[Record], directory: Path) -> Finish:
         return Finish(directory, records, plan.options(kind), plan.setting(kind), places_of(config))
 
-    ended = finish_run(run, KINDS, finish, int(exitstatus))
+    if (
+        exitstatus == pytest.ExitCode.OK
+        and run.results is not None
+        and terminal.all_skipped(run.results.ordered())
+    ):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    ended = finish_run(run, KINDS, finish, int(session.exitstatus))
     config.stash[ENDED] = ended
     return ended.problems
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the tables and say where the results are."""
+    config.stash[SUMMARY_BEGAN] = True  # its lines begin with a plain word and the node id, for parsers
     run, ended = config.stash.get(RUN, None), config.stash.get(ENDED, None)
     if run is None or ended is None:
         return
@@ -358,6 +427,18 @@ def places_of(config: pytest.Config) -> Places:
         return places
     config.stash[PLACES] = places.of_run(directory)
     return config.stash[PLACES]
+
+
+def tell_apart(item: pytest.Item) -> None:
+    """Give the case of an item an id of its own, where its test has more parameters than the case."""
+    callspec = getattr(item, "callspec", None)
+    ids = list(getattr(callspec, "_idlist", ()))
+    if callspec is None or len(ids) < 2:
+        return
+    for name, value in callspec.params.items():
+        if isinstance(value, Case):
+            place = list(callspec.params).index(name)
+            callspec.params[name] = value.varied("-".join(ids[:place] + ids[place + 1 :]))
 
 
 def _plan(config: pytest.Config, options: RunOptions) -> Plan:

@@ -59,7 +59,7 @@ REASON_CODES: dict[str, str] = {
     "generation_failed": "the candidate raised while generating",
     "crashed": "the candidate's process ended by itself or by a signal",
     "out_of_memory": "the candidate asked for more memory than its limit",
-    "timed_out": "the candidate did not load or generate within its time limit",
+    "timed_out": "a time limit passed: of the candidate's loading or generating, or pytest-timeout's for the test",
     "output_flood": "the candidate printed more than the limit",
     # error: everything else
     "task_invalid": "the task entry cannot be evaluated as written",

@@ -20,13 +20,11 @@ class Verdict:
         verdict: one of :data:`VERDICTS`.
         reason_code: one of :data:`bench.core.errors.REASON_CODES`.
         reason: one line that names the number, the limit and, unless it passed, the next thing to do.
-        by_machine: whether the machine or the run ended the case, where the reason code does not say so by itself.
     """
 
     verdict: str
     reason_code: str
     reason: str
-    by_machine: bool = False
 
     def __post_init__(self) -> None:
         """Refuse words outside the closed lists."""
@@ -41,7 +39,7 @@ class Verdict:
     @property
     def blames_machine(self) -> bool:
         """Whether the machine or the run ended the case, so that nothing is known of what it evaluates."""
-        return self.verdict == "error" and (self.reason_code in INFRASTRUCTURE or self.by_machine)
+        return self.verdict == "error" and self.reason_code in INFRASTRUCTURE
 
 
 PASSED = Verdict("pass", "passed", "")

@@ -23,6 +23,13 @@ def write_summary(
         terminal.section(f"modelgate: {section.kind}")
         for line in [*aligned(section.rows), *section.notes]:
             terminal.write_line(line)
+    if all_skipped(records):
+        reasons = list(dict.fromkeys(record.reason for record in records))
+        more = f" and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
+        terminal.write_line(
+            f"nothing was decided: {_counted(len(records))} skipped ({'; '.join(reasons[:2])}{more})",
+            red=True,
+        )
     unrun = sum(record.is_undecided for record in records)
     if unrun:
         terminal.write_line(f"{unrun} collected cases were not run; they are errors of the results", red=True)
@@ -32,6 +39,15 @@ def write_summary(
     for warning in warnings(records):
         terminal.write_line(f"warning: {warning}", yellow=True)
     terminal.write_line(f"results: {results.path}")
+
+
+def all_skipped(records: Sequence[Record]) -> bool:
+    """Return whether there are cases and each was skipped, so that a run has decided nothing."""
+    return bool(records) and all(record.verdict == "skip" for record in records)
+
+
+def _counted(cases: int) -> str:
+    return "the only case was" if cases == 1 else f"all {cases} cases were"
 
 
 def warnings(records: Sequence[Record]) -> list[str]:

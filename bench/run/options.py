@@ -21,6 +21,7 @@ from bench.core.errors import UsageProblem
 from bench.core.kind import Kind
 from bench.core.options import Option, Place, option
 from bench.report.export import DEFAULT_FORMATS, WRITERS
+from bench.report.junit import SCHEMAS
 
 O = TypeVar("O")  # noqa: E741  a dataclass of options
 
@@ -32,6 +33,9 @@ class RunOptions:
     work_dir: Path = option("folder that runs are written to", Path("outputs/default"), metavar="DIR")
     device: str = option("device of everything that computes", "cpu", choices=("cpu", "cuda"))
     seed: str = option("seed of samples and statistics; `random` draws one and records it", "0", metavar="N")
+    junit_schema: str = option(
+        "form of the --junitxml file: full, or what the schema of Jenkins allows", SCHEMAS[0], choices=SCHEMAS
+    )
     inconclusive: str = option("what an inconclusive case is to pytest", "fail", choices=("fail", "skip"))
     require: tuple[str, ...] = option(
         "what cases must reach, such as 'reranking:mrr@10>=0.6' or 'language:siqa_gen.accuracy>=60%%'",
@@ -64,7 +68,8 @@ class RunOptions:
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
 OF_THE_RUN = (
-    "work_dir", "device", "seed", "inconclusive", "require", "user_dir", "reuse", "retries", "record_host",
+    "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse", "retries",
+    "record_host",
 )  # fmt: skip
 
 

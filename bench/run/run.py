@@ -163,9 +163,9 @@ class Run:
         if self.results is None and not blanks:
             return
         results = self._opened()
-        unrun = [nodeid for nodeid in blanks if nodeid not in results.records]
-        for nodeid in unrun:
+        for nodeid in [nodeid for nodeid in blanks if nodeid not in results.records]:
             results.add(nodeid, blanks[nodeid])
+        unrun = any(record.is_undecided for record in results.records.values())
         results.run |= {
             "state": "interrupted" if unrun else "finished",
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
