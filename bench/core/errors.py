@@ -9,6 +9,7 @@
     │   └── SourceProblem       a pipeline file whose text cannot be read as a pipeline file
     ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── CaseProblem             what ended a case, with its reason code
+    │   ├── InfrastructureProblem  what the machine ended: it blames no candidate
     │   ├── LanguageProblem     a model, dataset or answer of a language case that cannot be used
     │   │   └── ModelProblem    a language model that cannot be found, loaded or asked
     │   ├── TuningProblem       a task, its data, training or ranking that cannot be used
@@ -64,6 +65,8 @@ REASON_CODES: dict[str, str] = {
     "task_invalid": "the task entry cannot be evaluated as written",
     "reference_failed": "the target or the baseline, not the candidate, could not be loaded or run",
     "scoring_failed": "the images could not be scored",
+    "service_died": "a process that the run shares among cases, such as the fork server or the scorer, died",
+    "disk_full": "the disk was full",
     "worker_died": "the worker process died while it ran the case",
     "not_run": "the run ended before the case was run",
     "internal_error": "an unexpected exception in the suite itself; please report it",
@@ -71,6 +74,10 @@ REASON_CODES: dict[str, str] = {
     "requirement_absent": "the machine lacks what the task says it needs",
     "skipped": "skipped by a marker, an option or a plugin",
 }
+
+
+#: What the machine or the run ended, and no candidate: such a case has no verdict and is run again.
+INFRASTRUCTURE = ("service_died", "disk_full", "worker_died")
 
 
 def add_reason_codes(codes: Mapping[str, str]) -> None:
@@ -133,6 +140,10 @@ class CaseProblem(ModelgateError):
             raise ValueError(f"unknown reason code {reason_code!r}")
         super().__init__(message)
         self.reason_code = reason_code
+
+
+class InfrastructureProblem(CaseProblem):
+    """What ended a case through no fault of what it evaluates; the reason code is one of :data:`INFRASTRUCTURE`."""
 
 
 class LanguageProblem(CaseProblem):

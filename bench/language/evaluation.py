@@ -233,7 +233,9 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         record.score = msgspec.structs.replace(first, required=case.min_score)
         record.metrics = {name: graded.score for name, graded in metrics.items()}
         results = self.context.directory / "results" / case.model / f"{case.stem}.json"
-        write_results(results, self._model, self._dataset, record, self._questions, metrics)
+        write_results(
+            results, self._model, self._dataset, record, self._questions, metrics, self.context.places
+        )
         self._note_file("results", results)
         reference = PASSED
         if settings.reference is not None:

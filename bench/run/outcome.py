@@ -11,6 +11,7 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 from bench.core.case import Case
 from bench.core.errors import ModelgateError
 from bench.core.kind import Kind
+from bench.core.places import Places
 from bench.core.record import Json, Record, plain_problems
 from bench.core.verdict import Verdict, verdict_of
 from bench.report.tables import figures
@@ -39,6 +40,7 @@ def attach_record(
     kind: Kind,
     trial: Trial,
     skip_inconclusive: bool,
+    places: Places,
 ) -> None:
     """Put the case's record on the report of the phase that decided it.
 
@@ -70,6 +72,7 @@ def attach_record(
         record.duration_s = duration
         plain = record.to_json()
         report.outcome = "failed"
+    plain = places.tidy(plain)
     trial.reported = record
     report.modelgate_record = plain  # type: ignore[attr-defined]
     report.modelgate_words = figures(record)  # type: ignore[attr-defined]
@@ -81,14 +84,15 @@ def attach_record(
         *((name, value) for name, value in properties.items() if value is not None),
     ]
     report.user_properties = list(item.user_properties)
+    reason = plain["reason"]
     if timeout is not None:
-        report.longrepr = _short_repr(item, record.reason, str(report.longrepr), "where it was")
+        report.longrepr = _short_repr(item, reason, places.tidy(str(report.longrepr)), "where it was")
     elif report.failed and (isinstance(error, AssertionError | ModelgateError)) and report.when != "teardown":
-        report.longrepr = _short_repr(item, record.reason, getattr(error, "output_tail", ""))
+        report.longrepr = _short_repr(item, reason, places.tidy(getattr(error, "output_tail", "")))
     if skip_inconclusive and record.verdict == "inconclusive" and report.failed:
         path, line, _ = item.location
         report.outcome = "skipped"
-        report.longrepr = (path, (line or 0) + 1, f"Skipped: {record.reason}")
+        report.longrepr = (path, (line or 0) + 1, f"Skipped: {plain['reason']}")
 
 
 def _plain(record: Record, kind: Kind) -> Json | str:
