@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import UsageProblem
+from bench.core.places import readable
 
 PROBE_BYTES = 2**20
 """What a work directory must have room for: the records and logs of a small run."""
@@ -50,6 +52,24 @@ class Output:
     path: Path
     makes_folders: bool = False
     size: int = 0
+
+
+def check_names(paths: Iterable[Path]) -> None:
+    """Refuse paths that Python cannot hold as text: torch, tokenizers and others take them as UTF-8 only.
+
+    Raises:
+        UsageProblem: the first whose name is no UTF-8, or is one and Python was told to read names in another encoding.
+    """
+    encoding = sys.getfilesystemencoding()
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            todo = "rename the folder" if encoding == "utf-8" else "unset PYTHONUTF8, or set PYTHONUTF8=1"
+            raise UsageProblem(
+                f"{readable(str(path))}: found a name that cannot be read as {encoding}, expected names and an encoding of "
+                f"names in UTF-8; {todo}"
+            ) from error
 
 
 def check_scratch() -> None:
@@ -201,4 +221,4 @@ def _found(error: Exception, path: Path) -> str:
 
 
 def _shown(name: str, path: Path) -> str:
-    return f"{name} {str(path).encode('utf-8', 'replace').decode()}"
+    return f"{name} {readable(str(path))}"
