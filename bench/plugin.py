@@ -88,8 +88,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         resource_count=_resource_count(options),
         user_dirs=_user_dirs(config)[1],
         pass_env=options.pass_env,
+        wait=not options.no_wait,
     )
-    run = config.stash[RUN] = Run(settings, KINDS, lambda: _configs(options, plan))
+    try:
+        run = config.stash[RUN] = Run(
+            settings, KINDS, lambda: _configs(options, plan), lambda line: terminal.show_line(config, line)
+        )
+    except UsageProblem as problem:
+        raise pytest.UsageError(str(problem)) from problem
     config.stash[VIEW] = run.view
     config.pluginmanager.register(Collector(config, run), "modelgate-collector")
 

@@ -65,6 +65,7 @@ REASON_CODES: dict[str, str] = {
     "reference_failed": "the target or the baseline, not the candidate, could not be loaded or run",
     "scoring_failed": "the images could not be scored",
     "worker_died": "the worker process died while it ran the case",
+    "machine_busy": "another run on this machine held the cores or GPUs, and --no-wait was given",
     "not_run": "the run ended before the case was run",
     "internal_error": "an unexpected exception in the suite itself; please report it",
     # skip

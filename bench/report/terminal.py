@@ -1,8 +1,9 @@
-"""What the terminal shows after a run."""
+"""What the terminal shows of a run besides pytest's own lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 import pytest
 
@@ -27,6 +28,17 @@ def write_summary(
     for warning in warnings(records):
         terminal.write_line(f"warning: {warning}", yellow=True)
     terminal.write_line(f"results: {results.path}")
+
+
+def show_line(config: pytest.Config, line: str) -> None:
+    """Show a line immediately, from any thread and also while a test's output is captured, as pytest's live log does."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:  # -p no:terminal
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+        terminal.ensure_newline()
+        terminal.write(f"{line}\n", flush=True)  # in one piece: the main thread may write too
 
 
 def warnings(records: Sequence[Record]) -> list[str]:

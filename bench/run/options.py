@@ -42,6 +42,9 @@ class RunOptions:
         (), metavar="DIR", flags=("--user-dir", "--dataset-dir"),
     )  # fmt: skip
     exclusive: bool = option("one case at a time, on all cores", False)
+    no_wait: bool = option(
+        "fail where another run on this machine holds a core or GPU, instead of waiting for it", False
+    )
     batch_size: str | None = option(
         "images per call of a pipeline (default: 4), questions per batch of a language model (default: auto)",
         metavar="N|auto",
@@ -54,7 +57,7 @@ class RunOptions:
 
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
-OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir")
+OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir", "no_wait")
 
 
 def add_options(parser: pytest.Parser, kinds: Iterable[Kind]) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,18 +18,22 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from bench.core.errors import UsageProblem
 from bench.core.files import replace_file
 from bench.core.kind import Kind, Service, ServiceRun
 from bench.core.record import Json
-from bench.machine.cores import usable_cores
+from bench.machine.cores import core_names, usable_cores
 from bench.machine.environment import describe_environment
-from bench.machine.lease import LeaseServer
+from bench.machine.lease import LeaseServer, busy_message
+from bench.machine.machine_lease import MachineLocks, gpu_names
 from bench.report.results import ResultsFile
 from bench.run.view import DIRECTORY, RunView
 
 # A Unix socket's path may have about 108 bytes; a long TMPDIR leaves no room for the name.
 _MAX_SCRATCH_LENGTH = 80
 _COLLECTED = "collected.json"
+# A run that tries to lock several cores holds some for a moment.
+_SECOND_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class RunSettings:
         resource_count: how many GPUs are leased; None to lease cores.
         user_dirs: folders with users' code, for services.
         pass_env: names of environment variables that arms may see besides the usual ones.
+        wait: whether cases wait for cores and GPUs that another run on this machine holds.
     """
 
     work_dir: Path
@@ -54,6 +60,7 @@ class RunSettings:
     resource_count: int | None
     user_dirs: tuple[Path, ...] = ()
     pass_env: tuple[str, ...] = ()
+    wait: bool = True
 
 
 @dataclass
@@ -89,26 +96,45 @@ class Run:
         settings: what it is begun with.
         kinds: by name.
         options: returns the options by kind, for ``configs/``; called when the run's directory is made.
+        tell: shows a line to the user; called from another thread.
 
     Attributes:
         results: the records; None until the first one.
+
+    Raises:
+        UsageProblem: when other runs hold all that could be leased, and the run does not wait.
     """
 
-    def __init__(self, settings: RunSettings, kinds: Mapping[str, Kind], options: Callable[[], Json]) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        kinds: Mapping[str, Kind],
+        options: Callable[[], Json],
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.settings, self._kinds, self._options = settings, kinds, options
+        self._directory: Path | None = None
+        self._began = datetime.now(UTC)
+        cores = tuple(usable_cores())
+        count = settings.resource_count
+        locks = MachineLocks(core_names(cores) if count is None else gpu_names(count), self._name)
+        if not settings.wait:
+            _refuse_busy_machine(locks)
         base = tempfile.gettempdir()
         self.scratch = Path(
             tempfile.mkdtemp(prefix="modelgate-", dir=base if len(base) < _MAX_SCRATCH_LENGTH else "/tmp")
         )
-        cores = tuple(usable_cores())
         services: dict[str, Callable[[], str]] = {DIRECTORY: self._make_directory}
         for kind in kinds.values():
             for name, start in kind.services.items():
                 services[name] = partial(self._service, name, start)
         self._leases = LeaseServer(
             self.scratch / "leases",
-            len(cores) if settings.resource_count is None else settings.resource_count,
+            len(locks.names),
             services,
+            locks=locks,
+            wait=settings.wait,
+            tell=tell,
         ).start()
         self.view = RunView(
             self.scratch, str(self._leases.address), settings.seed, settings.workers, cores,
@@ -116,9 +142,7 @@ class Run:
         )  # fmt: skip
         self._services: dict[str, Service] = {}
         self._started: dict[str, int] = {}
-        self._directory: Path | None = None
         self.results: ResultsFile | None = None
-        self._began = datetime.now(UTC)
 
     def add_record(self, nodeid: str, record: Json) -> None:
         """Take the record of a finished case and write it immediately."""
@@ -159,10 +183,14 @@ class Run:
             )
         return self.results
 
+    def _name(self) -> str:
+        """Return the name of the run's directory, also before there is one."""
+        return self._began.strftime("%Y%m%d_%H%M%S") if self._directory is None else self._directory.name
+
     def _make_directory(self) -> str:
         if self._directory is None:
             work_dir = self.settings.work_dir
-            stamp = self._began.strftime("%Y%m%d_%H%M%S")
+            stamp = self._name()
             directory, number = work_dir / stamp, 1
             while True:
                 try:
@@ -193,6 +221,14 @@ class Run:
                 )
             )
         return service.address
+
+
+def _refuse_busy_machine(locks: MachineLocks) -> None:
+    if locks.held_elsewhere():
+        time.sleep(_SECOND_LOOK_S)
+        elsewhere = locks.held_elsewhere()
+        if elsewhere:
+            raise UsageProblem(f"--no-wait: {busy_message(locks.describe(elsewhere))}")
 
 
 def _target(link: Path) -> Path | None:
