@@ -42,6 +42,7 @@ REASON_CODES: dict[str, str] = {
     "quality_undecided": "the interval of the quality loss contains the allowance",
     "latency_undecided": "the interval of the latency contains the limit",
     "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
+    "foreign_load": "other processes used more of the leased cores than --max-foreign-load allows while the pair was timed",
     "score_undecided": "the interval of the score contains the required one",
     "gain_undecided": "the interval of the gain over the trivial predictor contains zero",
     "requirement_undecided": "the interval contains what --require asks for",
