@@ -94,7 +94,7 @@ class Record(msgspec.Struct, kw_only=True):
         files: what was written, by what it is, relative to the run's directory.
         output_tail: last lines that a failed process printed.
         attempts: those before the one that decided, the first one first; empty unless the case was run again.
-        fingerprint: what the result depends on, part by part; what all cases of a kind depend on is not in it.
+        depends_on: what the result depends on, part by part; what all cases of a kind depend on is not in it.
         reused: name of the earlier run that the result was taken over from.
         headline: what was measured, in a few words.
         body: what only this kind has; its keys stand next to the common ones in the JSON.
@@ -120,7 +120,7 @@ class Record(msgspec.Struct, kw_only=True):
     files: dict[str, str] | None = None
     output_tail: str | None = None
     attempts: list[Attempt] = msgspec.field(default_factory=list)
-    fingerprint: dict[str, str] | None = None
+    depends_on: dict[str, str] | None = None
     reused: str | None = None
     headline: str = ""
     body: Any = msgspec.field(default_factory=Body)

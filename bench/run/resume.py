@@ -105,7 +105,7 @@ class Resuming:
         return {**record, "order": case.order, "reused": record.get("reused") or self._directory.name}, ""
 
     def _differing(self, record: Json, kind: Kind, case: Case) -> list[str]:
-        parts = differing(record.get("fingerprint") or {}, case_fingerprint(kind, case))
+        parts = differing(record.get("depends_on") or {}, case_fingerprint(kind, case))
         return parts + differing(self._shared.get(case.kind, {}), self._shared_now.get(case.kind, {}))
 
     def _copy(self, name: str, directory: Path) -> None:

@@ -124,7 +124,7 @@ class Run:
         """
         results = self._opened()
         blank = self.blank(nodeid)
-        record = {**record, "fingerprint": (blank or {}).get("fingerprint")}
+        record = {**record, "depends_on": (blank or {}).get("depends_on")}
         results.add(nodeid, record)
         assert self._journal is not None
         assert self._directory is not None
