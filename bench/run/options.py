@@ -58,17 +58,13 @@ class RunOptions:
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
         metavar="latest|RUN|DIR",
     )  # fmt: skip
-    retries: int = option(
-        "how often a case is run again that the machine, and not the case, has ended", 1, metavar="N", least=0,
-        flags=("--retries", "--infrastructure-retries"),
-    )  # fmt: skip
     pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
     record_host: bool = option("write down the names of the host and of the user", False)
 
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
 OF_THE_RUN = (
-    "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse", "retries",
+    "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse",
     "record_host",
 )  # fmt: skip
 

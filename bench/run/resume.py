@@ -31,7 +31,7 @@ from bench.run.view import RunView
 _FINISHED = ("pass", "fail", "inconclusive")
 # Shared options on which no result depends.
 _NEUTRAL = (
-    "work_dir", "inconclusive", "user_dir", "tables", "reuse", "retries", "record_host", "no_wait",
+    "work_dir", "inconclusive", "user_dir", "tables", "reuse", "record_host", "no_wait",
 )  # fmt: skip
 _BENCH = Path(__file__).resolve().parents[1]
 
