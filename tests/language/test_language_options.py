@@ -8,12 +8,12 @@ import pytest
 from language_toys import MODEL, keep_registered, setting
 
 from bench.core.errors import UsageProblem
+from bench.core.runs import find_run
 from bench.language.case import LanguageCase
 from bench.language.config import RunConfig, SummaryGroup, read_config
 from bench.language.models.catalog import MODELS, language_model
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageOptions, LanguageSettings, check, resolve
-from bench.language.reuse import find_run
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,12 @@ def resolved(
     directory: Path, latest: Path | None = None, run: dict | None = None, **given
 ) -> LanguageSettings:
     """What a command line resolves to whose ini file names the toy."""
+    run = {
+        **(run or {}),
+        **{name: given.pop(name) for name in ("reuse",) if name in given},
+    }  # shared by all kinds
     options = LanguageOptions(**{"models": ("toy",), **given})
-    return resolve(options, setting(directory, *given, latest=latest, **(run or {})))
+    return resolve(options, setting(directory, *given, latest=latest, **run))
 
 
 # Models
