@@ -26,11 +26,11 @@ class AccelerationOptions:
     """Options of acceleration cases, as they are given."""
 
     tasks: tuple[Path, ...] = option(
-        "annotation lists (default: what ships)", (), metavar="FILE", selects=True
+        "annotation lists (default: what ships)", (), metavar="FILE", neutral=True
     )
     candidates: tuple[Path, ...] = option(
         "generation lists, joined on prompt_id; those of the ini file only count without --tasks", (),
-        metavar="FILE", selects=True,
+        metavar="FILE", neutral=True,
     )  # fmt: skip
     clip: Place | None = option(
         "open_clip model of the CLIP score (default: tiny-clip)", metavar="MODEL:PRETRAINED|DIR"

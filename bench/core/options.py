@@ -35,7 +35,8 @@ class Option:
         flags: names on the command line; empty for a value that only an ini file has.
         ini: name in an ini file, or None for none.
         example: a value, for messages.
-        selects: whether it only says which cases there are; what a case depends on is in the case.
+        neutral: whether no result depends on it, as on where results go or on which cases there are: what a case depends on
+            is in the case.
     """
 
     help: str
@@ -46,7 +47,7 @@ class Option:
     flags: tuple[str, ...] | None = None
     ini: str | None = ""
     example: str = ""
-    selects: bool = False
+    neutral: bool = False
 
 
 def option(
@@ -60,7 +61,7 @@ def option(
     flags: tuple[str, ...] | None = None,
     ini: str | None = "",
     example: str = "",
-    selects: bool = False,
+    neutral: bool = False,
 ) -> Any:
     """Return a dataclass field that is an option; arguments as for `Option`.
 
@@ -68,7 +69,7 @@ def option(
     ``modelgate_max_rounds``. The field's type is one of ``str``, ``int``, ``float``, ``bool``, ``Path``, `Place`, tuples of
     ``str`` or ``Path``, ``dict[str, str]`` and ``dict[str, float]``, or one of these or None.
     """
-    declared = Option(help, metavar, choices, least, above, flags, ini, example, selects)
+    declared = Option(help, metavar, choices, least, above, flags, ini, example, neutral)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={"option": declared})
     return dataclasses.field(default=default, metadata={"option": declared})

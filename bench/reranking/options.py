@@ -20,14 +20,14 @@ class RerankingOptions:
     """Options of the reranking cases."""
 
     rankers: tuple[str, ...] = option(
-        "rankers by name (default: all that are registered)", (), metavar="NAME", selects=True
+        "rankers by name (default: all that are registered)", (), metavar="NAME", neutral=True
     )
     query_sets: tuple[str, ...] = option(
-        "query sets by name (default: all that are registered)", (), metavar="NAME", selects=True
+        "query sets by name (default: all that are registered)", (), metavar="NAME", neutral=True
     )
-    run_file: Path | None = option("a TREC run of your own, judged by --qrels", metavar="RUN", selects=True)
+    run_file: Path | None = option("a TREC run of your own, judged by --qrels", metavar="RUN", neutral=True)
     qrels: Path | None = option(
-        "the relevant documents for --run-file, in TREC's form", metavar="QRELS", selects=True
+        "the relevant documents for --run-file, in TREC's form", metavar="QRELS", neutral=True
     )
     tie_rule: TieRule = option(
         "which of equal scores goes first (docid_desc: as in trec_eval)",
@@ -40,7 +40,7 @@ class RerankingOptions:
         metavar="[RANKER/]SET=N",
         least=0,
         example="digits=0.8",
-        selects=True,
+        neutral=True,
     )
 
     def required(self, ranker: str, dataset: str) -> float | None:

@@ -30,20 +30,27 @@ O = TypeVar("O")  # noqa: E741  a dataclass of options
 class RunOptions:
     """Options that kinds share."""
 
-    work_dir: Path = option("folder that runs are written to", Path("outputs/default"), metavar="DIR")
+    work_dir: Path = option(
+        "folder that runs are written to", Path("outputs/default"), metavar="DIR", neutral=True
+    )
     device: str = option("device of everything that computes", "cpu", choices=("cpu", "cuda"))
     seed: str = option("seed of samples and statistics; `random` draws one and records it", "0", metavar="N")
     junit_schema: str = option(
-        "form of the --junitxml file: full, or what the schema of Jenkins allows", SCHEMAS[0], choices=SCHEMAS
+        "form of the --junitxml file: full, or what the schema of Jenkins allows",
+        SCHEMAS[0],
+        choices=SCHEMAS,
+        neutral=True,
     )
-    inconclusive: str = option("what an inconclusive case is to pytest", "fail", choices=("fail", "skip"))
+    inconclusive: str = option(
+        "what an inconclusive case is to pytest", "fail", choices=("fail", "skip"), neutral=True
+    )
     require: tuple[str, ...] = option(
         "what cases must reach, such as 'reranking:mrr@10>=0.6' or 'language:siqa_gen.accuracy>=60%%'",
         (), metavar="KIND:[NAME.]METRIC>=N",
     )  # fmt: skip
     user_dir: tuple[Path, ...] = option(
         "folders whose Python files register tasks, datasets, models, rankers, metrics and methods of your own",
-        (), metavar="DIR", flags=("--user-dir", "--dataset-dir"),
+        (), metavar="DIR", flags=("--user-dir", "--dataset-dir"), neutral=True,
     )  # fmt: skip
     exclusive: bool = option("one case at a time, on all cores", False)
     batch_size: str | None = option(
@@ -52,14 +59,14 @@ class RunOptions:
     )
     tables: tuple[str, ...] = option(
         f"formats of the tables of samples: {', '.join(WRITERS)} (default: {','.join(DEFAULT_FORMATS)})",
-        DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS),
+        DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS), neutral=True,
     )  # fmt: skip
     reuse: str | None = option(
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
-        metavar="latest|RUN|DIR",
+        metavar="latest|RUN|DIR", neutral=True,
     )  # fmt: skip
     pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
-    record_host: bool = option("write down the names of the host and of the user", False)
+    record_host: bool = option("write down the names of the host and of the user", False, neutral=True)
 
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.

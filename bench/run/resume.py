@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -29,10 +30,6 @@ from bench.run.collected import Collected
 from bench.run.view import RunView
 
 _FINISHED = ("pass", "fail", "inconclusive")
-# Shared options on which no result depends.
-_NEUTRAL = (
-    "work_dir", "inconclusive", "user_dir", "tables", "reuse", "record_host", "no_wait",
-)  # fmt: skip
 _BENCH = Path(__file__).resolve().parents[1]
 
 
@@ -45,8 +42,9 @@ def shared_fingerprint(kind: Kind, options: Any, setting: Setting, cores: int) -
         setting: of the run.
         cores: that a case has for itself.
     """
-    parts = {f"option {name}": _part(value) for name, value in _fields(options)}
-    parts |= {f"option {name}": _part(value) for name, value in _fields(setting.run) if name not in _NEUTRAL}
+    parts = {
+        f"option {name}": _part(value) for given in (options, setting.run) for name, value in _fields(given)
+    }
     if setting.user_dirs:
         parts["users' code"] = content_hash([path_hash(folder) for folder in setting.user_dirs])[:12]
     parts["modelgate"] = _own_code()
@@ -119,17 +117,24 @@ def _fields(options: Any) -> Iterable[tuple[str, Any]]:
     return (
         (field.name, getattr(options, field.name))
         for field in dataclasses.fields(options)
-        if not field.metadata["option"].selects
+        if not field.metadata["option"].neutral
     )
 
 
 def _part(value: Any) -> str:
     """Return an option's value as a part: short ones as they are, files by their content."""
     members = value if isinstance(value, tuple) else (value,)
-    if any(isinstance(member, Path) for member in members):
-        value = [path_hash(member) for member in members]
     text = str(value)
+    if any(_is_place(member) for member in members):
+        text = str([path_hash(Path(member)) if _is_place(member) else member for member in members])
     return text if len(text) <= 40 else content_hash(text)[:12]
+
+
+def _is_place(value: Any) -> bool:
+    """Whether a value is a path, or a text that `bench.core.options.Place` made absolute since it exists."""
+    return isinstance(value, Path) or (
+        isinstance(value, str) and os.path.isabs(value) and os.path.exists(value)
+    )
 
 
 @cache
