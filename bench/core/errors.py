@@ -22,6 +22,7 @@ An error message says what was found, what was expected and what to do, in that 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 REASON_CODES: dict[str, str] = {
@@ -75,6 +76,9 @@ REASON_CODES: dict[str, str] = {
     "skipped": "skipped by a marker, an option or a plugin",
 }
 
+
+#: Numbers of the operating system's errors that mean a full disk.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: What the machine or the run ended, and no candidate: such a case has no verdict and is run again.
 INFRASTRUCTURE = ("service_died", "disk_full", "worker_died")

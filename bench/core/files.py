@@ -74,7 +74,11 @@ def numbered_lines(path: Path, problem: Callable[[str], Exception] = ValueError)
     Raises:
         Exception: what `problem` makes of a message, when the file cannot be read.
     """
-    for number, line in enumerate(read_text(path, problem).split("\n"), 1):
+    yield from _lines(read_text(path, problem))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, line.removesuffix("\r")
 
@@ -91,7 +95,14 @@ def read_jsonl(
     Raises:
         Exception: what `problem` makes, when the file cannot be read or a line holds no object.
     """
-    for number, line in numbered_lines(path, problem):
+    yield from parse_jsonl(path, read_text(path, problem), problem)
+
+
+def parse_jsonl(
+    path: Path, text: str, problem: Callable[[str], Exception] = ValueError
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield what `read_jsonl` does, from a text that was read already; the path is for messages."""
+    for number, line in _lines(text):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import read_file, read_jsonl, read_text
+from bench.core.files import parse_jsonl, read_file, read_text
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 Problem = Callable[[str], Exception]
@@ -200,7 +200,7 @@ def _json(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
 
 
 def _jsonl(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
-    return [row for _, row in read_jsonl(path, problem)]
+    return [row for _, row in parse_jsonl(path, text, problem)]
 
 
 def _why(error: BaseException) -> str:

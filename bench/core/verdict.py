@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.core.errors import INFRASTRUCTURE, REASON_CODES, ModelgateError
+from bench.core.errors import FULL, INFRASTRUCTURE, REASON_CODES, ModelgateError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
 
 
@@ -117,7 +115,7 @@ def verdict_of(error: BaseException | None) -> Verdict:
 def disk_full(error: BaseException | None) -> Verdict | None:
     """Return the verdict that a full disk means, where it is what an exception was raised for, or from."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             where = f"{error.filename}: " if error.filename else ""
             return Verdict(
                 "error",

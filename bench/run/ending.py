@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bench.core.files import describe_error
 from bench.core.kind import Finish, Kind, Section
 from bench.core.record import Record
 from bench.report.markdown import write_step_summary
@@ -88,9 +89,5 @@ def _attempt(ended: Ended, what: str, do: Callable[[], None]) -> None:
     try:
         do()
     except Exception as error:  # a kind's own code, or a disk that is full
-        said = (
-            error.strerror
-            if isinstance(error, OSError) and error.strerror
-            else f"{type(error).__name__}: {error}"
-        )
+        said = describe_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         ended.problems.append(f"{what} could not be written ({said}); the results themselves are complete")

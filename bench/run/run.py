@@ -6,7 +6,6 @@ the kinds, the run's directory and its records. Everything heavy starts when it 
 
 from __future__ import annotations
 
-import errno
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +15,8 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
+from bench.core.errors import FULL
+from bench.core.files import describe_error
 from bench.core.kind import Kind, Service, ServiceRun
 from bench.core.record import Json
 from bench.core.runs import LATEST
@@ -30,8 +31,6 @@ from bench.run.completion import RESULTS
 from bench.run.directory import RunDirectory
 from bench.run.scratch import Scratch
 from bench.run.view import DIRECTORY, RunView
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class Run:
             self._directory.release_reserve()
             with suppress(OSError):
                 self._journal.append(nodeid, record)
-            self._stop(f"{self._directory.path}: the records cannot be written ({error.strerror})")
+            self._stop(f"{self._directory.path}: the records cannot be written ({describe_error(error)})")
             return
         if not self._has_records:
             self._has_records = True
@@ -146,9 +145,9 @@ class Run:
         try:
             results.write_when_due()
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 self._directory.release_reserve()
-            self._stop(f"{results.path}: cannot be written ({error.strerror})")
+            self._stop(f"{results.path}: cannot be written ({describe_error(error)})")
 
     def finish(self, exit_status: int) -> None:
         """Give every collected case without a record its blank one, and write the results.
@@ -182,7 +181,7 @@ class Run:
             results.write()
         except OSError as error:
             self._is_complete = False
-            self.trouble = self.trouble or f"{results.path}: cannot be written ({error.strerror})"
+            self.trouble = self.trouble or f"{results.path}: cannot be written ({describe_error(error)})"
             raise
 
     def close(self) -> None:

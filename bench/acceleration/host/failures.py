@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import Any
 
 from bench.acceleration.host.output import printable
 from bench.acceleration.protocol.wire import CHANNEL_LOST
-from bench.core.errors import INFRASTRUCTURE, ArmProblem, InfrastructureProblem
+from bench.core.errors import FULL, INFRASTRUCTURE, ArmProblem, InfrastructureProblem
 
 MESSAGE_LENGTH = 1000
 TRACEBACK_LENGTH = 8000
@@ -42,7 +41,7 @@ class Failure:
 def not_started(error: OSError) -> Failure:
     """Explain a process that the fork server did not start."""
     return Failure(
-        "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "service_died",
+        "disk_full" if error.errno in FULL else "service_died",
         f"was not started by the fork server ({error}); expected one process per request; see logs/forkserver.log",
     )
 
