@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from bench.core.record import Json, Record
 from bench.kinds import KINDS
 from bench.machine.environment import host_and_user
 from bench.report import benchmark_bridge, terminal
-from bench.report.junit import JUnit
+from bench.report.junit import JUnit, junit_path
 from bench.run import preflight
 from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, begin_trial, unfinished
 from bench.run.collected import Collected
@@ -40,11 +39,9 @@ from bench.run.outcome import attach_record, crash_record, status_words
 from bench.run.process import (
     ENDED,
     ENDINGS,
-    NOT_REUSED,
     OPTIONS,
     PLAN,
     RESUMING,
-    REUSED,
     RUN,
     SUMMARY_BEGAN,
     VIEW,
@@ -89,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
         check_distribution(config)
         options = config.stash[OPTIONS] = read_options(config, RunOptions)
         resolve_seed(options.seed)  # a seed that is none ends the run here, and not when it begins
-        config.stash[PLAN] = make_plan(config, options)
+        config.stash[PLAN] = make_plan(config, options, KINDS)
         import_user_code(
             user_dirs_of(config)[1], [kind.adopt for kind in KINDS.values() if kind.adopt is not None]
         )
@@ -204,19 +201,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     case, resuming = case_of(item), item.config.stash.get(RESUMING, None)
     if case is None or resuming is None:
         return
-    taken, why = resuming.take(KINDS[case.kind], case, item.config.stash[VIEW])
+    trial = item.stash[TRIAL]
+    taken, trial.not_reused = resuming.take(KINDS[case.kind], case, item.config.stash[VIEW])
     if taken is not None:
-        item.stash[REUSED] = item.stash[TRIAL].evaluated = KINDS[case.kind].decode(taken)
+        trial.evaluated = KINDS[case.kind].decode(taken)
         item.fixturenames = []  # type: ignore[attr-defined]  # those of this item alone
-    elif why:
-        item.stash[NOT_REUSED] = why
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """End as the earlier run ended, where its result is taken over."""
-    record = pyfuncitem.stash.get(REUSED, None)
-    if record is None:
+    trial = pyfuncitem.stash.get(TRIAL, None)
+    record = None if trial is None else trial.evaluated
+    if record is None or record.reused is None:
         return None
     if record.verdict != "pass":
         raise AssertionError(record.reason)
@@ -240,10 +237,9 @@ def _attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if case is not None:
         skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
         trial = item.stash[TRIAL]
-        why = item.stash.get(NOT_REUSED, None)
-        if trial.evaluated is not None and why is not None:
-            trial.evaluated.warnings.append(why)
-            del item.stash[NOT_REUSED]
+        if trial.evaluated is not None and trial.not_reused:
+            trial.evaluated.warnings.append(trial.not_reused)
+            trial.not_reused = ""
         attach_record(item, report, case, KINDS[case.kind], trial, skip_inconclusive, places_of(item.config))
 
 
@@ -300,8 +296,7 @@ class Collector:
     @pytest.hookimpl(tryfirst=True)  # before the report is shown and written
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the record of a finished case, or of one whose worker died."""
-        endings = self._config.stash.get(ENDINGS, None)
-        with nullcontext() if endings is None else endings.held():
+        with self._config.stash[ENDINGS].held():
             self._take(report)
         if self._run.trouble is not None:
             self._stop(self._run.trouble)
@@ -335,9 +330,8 @@ class Collector:
                 loop.shouldstop = why
 
 
-@pytest.hookimpl(
-    wrapper=True, trylast=True
-)  # within the terminal's, which prints a summary when this has ended
+# Within the terminal's wrapper, which prints a summary when this one has ended.
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
     """Complete the records, let each kind write its files, and end everything that the run started.
 
@@ -350,7 +344,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     try:
         return (yield)
     except OSError as error:
-        problems += discard_cut_report(session.config.option.xmlpath, error)
+        problems += discard_cut_report(junit_path(session.config), error)
         return None
     finally:
         if problems and session.exitstatus == pytest.ExitCode.OK:

@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -49,11 +49,12 @@ class Tracer:
         """Begin to note."""
         sys.setprofile(self._note)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # before all others, the collector of records included
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
         """Stop when the record is there, before anything is made of it."""
         if hasattr(report, "modelgate_record"):
             sys.setprofile(None)
+        return (yield)
 
     def _note(self, frame: FrameType, event: str, argument: object) -> None:
         if event == "call":

@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Generic, TypeVar
@@ -97,14 +98,7 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         if name not in self._places:
             return []
-        file = self._places[name].file
-        module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
-        paths = (
-            [value for value in vars(module).values() if isinstance(value, Path)]
-            if module is not None
-            else []
-        )
-        return [Path(file), *paths]
+        return _with_named_paths(self._places[name].file)
 
     def below(self, folders: Iterable[Path]) -> list[str]:
         """Return the names that files of these folders registered, in the order of registration."""
@@ -143,6 +137,15 @@ def no_such(what: str, name: str, known: Iterable[str]) -> str:
     """Return the sentence that nothing has a name, with the names nearest to it."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
     return f"no {what} is named {name!r}; nearest: {', '.join(near) or 'none'}"
+
+
+@cache
+def _with_named_paths(file: str) -> list[Path]:
+    module = next(
+        (other for other in [*sys.modules.values()] if getattr(other, "__file__", None) == file), None
+    )
+    named = [] if module is None else [value for value in vars(module).values() if isinstance(value, Path)]
+    return [Path(file), *named]
 
 
 def _place(frame: FrameType) -> Place:

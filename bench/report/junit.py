@@ -5,6 +5,7 @@ This is the only module that touches the semi-private names of pytest's writer.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,12 +53,26 @@ class JUnit:
             reporter.add_attribute("line", report.location[1] + 1)  # pytest counts from 0
 
     def finish(self) -> None:
-        """Leave out what the schema does not have, and put the place into the text of what did not pass."""
-        if self._xml is None or self._schema != "jenkins":
+        """Leave out what the schema does not have, and put the place into the text of what did not pass.
+
+        Left out in any form is a test that a signal ended while it was under way: pytest notes how long it took, but
+        neither a name nor a result, which reads as a pass.
+        """
+        if self._xml is None:
+            return
+        written = self._xml.node_reporters_ordered
+        written[:] = [reporter for reporter in written if "name" in reporter.attrs]
+        if self._schema != "jenkins":
             return
         self._xml.node_reporters_ordered[:] = [
             _Written(_of_jenkins(reporter.to_xml())) for reporter in self._xml.node_reporters_ordered
         ]
+
+
+def junit_path(config: pytest.Config) -> Path | None:
+    """Return the file that pytest writes, None where it writes none in this process."""
+    xml: Any = config.stash.get(xml_key, None)
+    return None if xml is None else Path(xml.logfile)
 
 
 class _Written:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bench.core.kind import Finish, Kind, Section
+from bench.core.kind import Finish, Kind
 from bench.core.record import Record
 
 CASE_HEADER = ("case", "verdict", "measured", "reason")
@@ -18,11 +18,6 @@ def finished_kinds(
     for record in records:
         of_kind.setdefault(record.kind, []).append(record)
     return [(kinds[name], finish(kinds[name], members)) for name, members in of_kind.items()]
-
-
-def sections(finished: Iterable[tuple[Kind, Finish]]) -> list[Section]:
-    """Return the section of each kind."""
-    return [kind.table(finish) for kind, finish in finished]
 
 
 def figures(record: Record) -> str:

@@ -31,6 +31,7 @@ class Trial:
         evaluated: record of the evaluation, from the time that there is one.
         reported: the record that a report carries, once there is one.
         error: what ended its set-up or its test.
+        not_reused: why the result of an earlier run is not taken over, until the record says so.
     """
 
     properties: list[tuple[str, object]]
@@ -38,6 +39,7 @@ class Trial:
     evaluated: Record | None = None
     reported: Record | None = None
     error: BaseException | None = None
+    not_reused: str = ""
 
     def ended(self) -> Attempt:
         """Return how it ended; no report carries the record of an attempt that a plugin made while it made a report."""

@@ -71,16 +71,16 @@ def finish_run(run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_sta
     return ended
 
 
-def discard_cut_report(path: str | None, error: OSError) -> list[str]:
+def discard_cut_report(path: Path | None, error: OSError) -> list[str]:
     """Remove JUnit's file where it was cut short; return what to tell the user of a report that was not written."""
     said = [
         f"another plugin's report could not be written ({error}); make room there, and run again with --reuse latest"
     ]
-    if path is not None and Path(path).is_file():
+    if path is not None and path.is_file():
         try:
             ElementTree.parse(path)
         except (ElementTree.ParseError, OSError):
-            Path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             said.append(f"{path} was cut short and is removed")
     return said
 

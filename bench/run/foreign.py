@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Generator
 from typing import Any
@@ -11,9 +10,8 @@ import pytest
 
 from bench.core.files import replace_file
 from bench.core.places import Places
+from bench.report.junit import junit_path
 
-# What pytest makes of a test that a signal ended while it was set up: neither a name nor a result.
-_NAMELESS = re.compile(r'<testcase time="[^"]*" ?/>')
 _HOSTNAME = re.compile(r'(<testsuite [^>]*?) hostname="[^"]*"')
 
 
@@ -32,14 +30,12 @@ class ForeignFiles:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Rewrite the JUnit report, once its plugin has written it."""
         result = yield
-        named = getattr(session.config.option, "xmlpath", None)
-        text = os.path.expanduser(os.path.expandvars(str(named or "")))
-        path = session.config.invocation_params.dir / text
-        if path.is_file():
+        path = junit_path(session.config)
+        if path is not None and path.is_file():
             text = path.read_text(encoding="utf-8")
             if not self._names_host:
                 text = _HOSTNAME.sub(r"\1", text)
-            replace_file(path, self._places().tidy(_NAMELESS.sub("", text)))
+            replace_file(path, self._places().tidy(text))
         return result
 
     @pytest.hookimpl(optionalhook=True)

@@ -14,10 +14,9 @@ from bench.core.fingerprint import Fingerprint
 from bench.core.kind import Kind
 from bench.core.options import Setting
 from bench.core.places import Places
-from bench.core.record import Json, Record
+from bench.core.record import Json
 from bench.core.requirement import parse_requirement
 from bench.core.runs import find_run
-from bench.kinds import KINDS
 from bench.machine.environment import host_and_user
 from bench.run.ending import Ended
 from bench.run.options import (
@@ -41,8 +40,6 @@ PLACES = pytest.StashKey[Places]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
-REUSED = pytest.StashKey[Record]()
-NOT_REUSED = pytest.StashKey[str]()
 SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
@@ -84,16 +81,16 @@ def tell_apart(item: pytest.Item) -> None:
             callspec.params[name] = value.varied("-".join(ids[:place] + ids[place + 1 :]))
 
 
-def make_plan(config: pytest.Config, options: RunOptions) -> Plan:
+def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Kind]) -> Plan:
     """Return the plan of this process; what the command line gives of any kind is parsed already."""
     workerinput = getattr(config, "workerinput", {})
     arguments = workerinput.get("modelgate_arguments", config.invocation_params.args)
-    flags = {name: given_flags(arguments, kind.options) for name, kind in KINDS.items()}
+    flags = {name: given_flags(arguments, kind.options) for name, kind in kinds.items()}
     shared = given_flags(arguments, RunOptions)
     for name, given in flags.items():
         if given:
-            read_options(config, KINDS[name].options)
-    requirements = tuple(parse_requirement(text, KINDS) for text in options.require)
+            read_options(config, kinds[name].options)
+    requirements = tuple(parse_requirement(text, kinds) for text in options.require)
     own_dirs, user_dirs = user_dirs_of(config)
 
     def read(kind: Kind) -> tuple[Any, Setting]:
@@ -111,7 +108,7 @@ def make_plan(config: pytest.Config, options: RunOptions) -> Plan:
         return read_options(config, kind.options), setting
 
     of_some = {field: flag for field, flag in shared.items() if field not in OF_THE_RUN}
-    return Plan(KINDS, read, flags, of_some, requirements)
+    return Plan(kinds, read, flags, of_some, requirements)
 
 
 def user_dirs_of(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -124,7 +121,7 @@ def user_dirs_of(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...
 
 def configs_of(options: RunOptions, plan: Plan) -> Json:
     """Return the options of the run and of its kinds, for ``configs/options.json``."""
-    given = {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    given = {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in plan.kinds.values()}}
     plain: Json = json.loads(json.dumps(given, default=str))
     return plain
 
@@ -145,7 +142,8 @@ def earlier_run(config: pytest.Config, shared: Mapping[str, Fingerprint]) -> Res
     reuse = config.stash[OPTIONS].reuse
     if reuse is None or not shared:
         return None
-    setting = config.stash[PLAN].setting(KINDS[next(iter(shared))])
+    plan = config.stash[PLAN]
+    setting = plan.setting(plan.kinds[next(iter(shared))])
     return Resuming(find_run(reuse, "--reuse", setting), shared)
 
 
@@ -168,7 +166,8 @@ def gpus_to_lease(options: RunOptions) -> int | None:
 def worker_hints(config: pytest.Config, run: Run) -> list[str]:
     """Return a sentence on workers that waited, in a list; empty where no case that was run needs a lease."""
     records = [] if run.results is None else run.results.ordered()
-    if not any("exclusive" in KINDS[record.kind].shared for record in records):
+    kinds = config.stash[PLAN].kinds
+    if not any("exclusive" in kinds[record.kind].shared for record in records):
         return []
     exclusive = config.stash[OPTIONS].exclusive
     hint = idle_workers(run.view, gpus=run.settings.resource_count, exclusive=exclusive)

@@ -10,7 +10,7 @@ from bench.core.kind import Finish
 from bench.report.layout import aligned, table
 from bench.report.markdown import markdown, write_step_summary
 from bench.report.results import ResultsFile, control_note
-from bench.report.tables import case_row, figures, finished_kinds, sections
+from bench.report.tables import case_row, figures, finished_kinds
 from bench.report.terminal import warnings, write_summary
 
 KINDS = {"toy": toy_kind()}
@@ -25,7 +25,7 @@ def sections_of(results):
     def finish(kind, records):
         return Finish(Path(), records, None, None)
 
-    return sections(finished_kinds(results.ordered(), KINDS, finish))
+    return [kind.table(told) for kind, told in finished_kinds(results.ordered(), KINDS, finish)]
 
 
 # Tables
