@@ -61,7 +61,7 @@ class JUnit:
         if self._xml is None:
             return
         written = self._xml.node_reporters_ordered
-        written[:] = [reporter for reporter in written if "name" in reporter.attrs]
+        written[:] = [reporter for reporter in written if "name" in reporter.to_xml().attrib]
         if self._schema != "jenkins":
             return
         self._xml.node_reporters_ordered[:] = [
