@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from bench.core.files import replace_file
 from bench.core.places import Places
 from bench.report.junit import junit_path
-
-_HOSTNAME = re.compile(r'(<testsuite [^>]*?) hostname="[^"]*"')
 
 
 class ForeignFiles:
@@ -32,11 +30,18 @@ class ForeignFiles:
         result = yield
         path = junit_path(session.config)
         if path is not None and path.is_file():
-            text = path.read_text(encoding="utf-8")
-            if not self._names_host:
-                text = _HOSTNAME.sub(r"\1", text)
-            replace_file(path, self._places().tidy(text))
+            replace_file(path, self._tidied(path.read_text(encoding="utf-8")))
         return result
+
+    def _tidied(self, text: str) -> str:
+        """Return a report with relative paths; element by element, since what stands for a name is no XML."""
+        root, places = ElementTree.fromstring(text), self._places()
+        for element in root.iter():
+            if element.tag == "testsuite" and not self._names_host:
+                element.attrib.pop("hostname", None)
+            element.attrib.update({name: places.tidy(value) for name, value in element.attrib.items()})
+            element.text, element.tail = places.tidy(element.text), places.tidy(element.tail)
+        return f'<?xml version="1.0" encoding="utf-8"?>{ElementTree.tostring(root, encoding="unicode")}'
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from bench.core.record import Json
 from bench.core.requirement import parse_requirement
 from bench.core.runs import find_run
 from bench.machine.environment import host_and_user
+from bench.run.collected import Collected
 from bench.run.ending import Ended
 from bench.run.options import (
     OF_THE_RUN,
@@ -37,6 +38,7 @@ VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
 PLACES = pytest.StashKey[Places]()
+COLLECTED = pytest.StashKey[Collected]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
@@ -47,6 +49,15 @@ def case_of(item: pytest.Item) -> Case | None:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return next((value for value in parameters.values() if isinstance(value, Case)), None)
+
+
+def dependencies_of(item: pytest.Item) -> Fingerprint | None:
+    """Return what the result of an item's case depends on, as collection found it."""
+    stash = item.config.stash
+    if COLLECTED not in stash:
+        stash[COLLECTED] = Collected.read(stash[VIEW].scratch)
+    blank = stash[COLLECTED].blanks.get(item.nodeid)
+    return None if blank is None else blank["depends_on"]
 
 
 def places_of(config: pytest.Config) -> Places:

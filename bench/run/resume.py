@@ -56,8 +56,10 @@ def shared_fingerprint(kind: Kind, options: Any, setting: Setting, cores: int) -
 
 def case_fingerprint(kind: Kind, case: Case) -> Fingerprint:
     """Return what the result of a case depends on besides what is shared."""
+    # What cannot be evaluated has no result to take over, and a kind could say nothing of it.
+    files = () if case.problem is not None else kind.inputs(case)
     # Where a case stands among the others does not change it.
-    return fingerprint_of(dataclasses.replace(case, order=0, cost=0.0, group=0), kind.inputs(case))
+    return fingerprint_of(dataclasses.replace(case, order=0, cost=0.0, group=0), files)
 
 
 class Resuming:

@@ -137,7 +137,7 @@ def test_an_arm_ends_with_a_fork_server_that_is_killed(bare_server, bare_starter
         problem = load_in_vain(arm)
         wait_until(lambda: is_dead(arm.process.pid))
     assert_explains(
-        problem, "crashed", ["the fork server that would know is gone", "logs/forkserver.log"], ""
+        problem, "service_died", ["the fork server that would know is gone", "logs/forkserver.log"], ""
     )
 
 
@@ -206,7 +206,7 @@ def test_a_fork_server_that_is_gone_is_named(tmp_path):
     with pytest.raises(ArmProblem) as caught, ArmStarter(str(tmp_path / "nothing"), tmp_path).start():
         pass
     assert_explains(
-        caught.value, "internal_error", ["not started by the fork server", "logs/forkserver.log"], ""
+        caught.value, "service_died", ["not started by the fork server", "logs/forkserver.log"], ""
     )
     assert not list((tmp_path / "scratch").iterdir())
 

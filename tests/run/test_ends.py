@@ -40,6 +40,8 @@ class Quick:
         (self.directory / "tmp").mkdir(exist_ok=True)
         return subprocess.Popen(
             [
+                # A run in the background, or under nohup, ignores some signals, and so would what it starts.
+                "env", "--default-signal=TERM,HUP,INT",
                 sys.executable, "-m", "pytest", str(ROOT / "cases/test_evaluated.py"), "-p", "nap", "-q",
                 "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"),
                 "--evaluated", str(self.folder), "--work-dir", str(self.work),

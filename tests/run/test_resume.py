@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from bench.core.case import Case
 from bench.core.fingerprint import differing
 from bench.core.options import Place, Setting, option
 from bench.run.options import RunOptions
-from bench.run.resume import shared_fingerprint
+from bench.run.resume import case_fingerprint, shared_fingerprint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,16 @@ def test_a_model_that_an_option_names_counts_by_its_content(tmp_path):
     before = parts(options=Options(clip=Place(str(tmp_path))))
     weights.write_bytes(b"trained again")
     assert differing(before, parts(options=Options(clip=Place(str(tmp_path))))) == ["option clip"]
+
+
+def test_a_case_that_cannot_be_evaluated_is_not_asked_what_it_depends_on():
+    def raises(case):
+        raise ValueError("the file of a user")
+
+    kind = SimpleNamespace(inputs=raises)
+    assert list(case_fingerprint(kind, Case("broken", problem="no such task"))) == ["entry"]
+    with pytest.raises(ValueError, match="the file of a user"):
+        case_fingerprint(kind, Case("whole"))
 
 
 def test_a_name_on_a_hub_counts_by_itself():
