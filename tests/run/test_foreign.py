@@ -1,5 +1,6 @@
 """What other plugins write stays in its form when paths and names are replaced in it."""
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -34,6 +35,15 @@ def test_a_report_is_still_xml_when_names_in_it_are_replaced(tmp_path):
     assert failure.get("message") == "no <scratch>/x & no ~/y"
     assert (failure.text or "").strip() == "at ~"
     assert output.text == "in <scratch> and /tmp/pytest-of-<user>/x, café"
+
+
+def test_a_disk_without_room_for_a_second_report_still_gets_it_rewritten(tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bench.run.foreign.replace_file", full)
+    (suite,) = rewritten(tmp_path / "junit.xml", names_host=False).iter("testsuite")
+    assert suite.get("hostname") is None
 
 
 @pytest.mark.parametrize(("names_host", "expected"), [(True, "node7"), (False, None)])
