@@ -20,6 +20,7 @@ from bench.core.kind import Finish, Kind
 from bench.core.record import Json, Record
 from bench.kinds import KINDS
 from bench.machine.environment import host_and_user
+from bench.machine.threads import BRIEF_SPIN
 from bench.report import benchmark_bridge, terminal
 from bench.report.junit import JUnit, junit_path
 from bench.run import preflight
@@ -72,6 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist reads how to distribute
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, import users' code, and in a worker take over the view of the run."""
+    for name, value in BRIEF_SPIN.items():  # before torch is imported, and for the workers, who inherit it
+        os.environ.setdefault(name, value)
     config.addinivalue_line("markers", "control: a candidate that must be rejected")
     for kind in KINDS.values():
         for marker, meaning in kind.marker_help.items():

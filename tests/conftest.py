@@ -12,6 +12,8 @@ import pytest
 # Several workers with a pool of threads each are many times slower than with one thread each. Set before
 # anything imports torch, and inherited by what the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a test has two threads all the same, they share the processors with the other worker's.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Helpers are imported by their bare names, from every folder of tests.
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_half_a_word_is_not_ready(run: ServiceRun) -> None:
             command=(*PYTHON, "import time; print('rea', end='', flush=True); time.sleep(600)"),
             timeout_s=0.5,
         )
+
+
+@pytest.mark.parametrize(("passed_on", "expected"), [((), "1000"), (("GOMP_SPINCOUNT",), "77")])
+def test_waiting_threads_sleep_soon_unless_told_otherwise(
+    run: ServiceRun, monkeypatch: pytest.MonkeyPatch, passed_on: tuple[str, ...], expected: str
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "77")
+    asked = replace(run, pass_env=passed_on)
+    shown = "import os, sys; sys.exit('spins ' + os.environ['GOMP_SPINCOUNT'] + ' times')"
+    with pytest.raises(CaseProblem, match=rf"spins {expected} times"):
+        start_fork_server(asked, command=(*PYTHON, shown))
 
 
 METHOD = """

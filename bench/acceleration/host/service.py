@@ -14,6 +14,7 @@ from bench.acceleration.protocol.wire import READY
 from bench.core.errors import CaseProblem
 from bench.core.kind import Service, ServiceRun
 from bench.machine.scrub import scrubbed_environment
+from bench.machine.threads import BRIEF_SPIN
 
 READY_TIMEOUT_S = 300.0
 _END_S = 10.0
@@ -69,7 +70,7 @@ def start_fork_server(
         process = subprocess.Popen(
             [*command, address, *map(str, run.user_dirs)],
             cwd=_ROOT,
-            env=scrubbed_environment(dict(os.environ), run.pass_env) | _ONE_THREAD,
+            env=BRIEF_SPIN | scrubbed_environment(dict(os.environ), run.pass_env) | _ONE_THREAD,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
