@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.modelgate-ready
+PLUGINS := $(VENV)/plugins
 ARGS ?=
 
 .PHONY: bench test check lint zoo setup
@@ -25,9 +26,14 @@ lint: setup  ## style, types, and which room may import which
 zoo: setup  ## train all shipped models again
 	$(BIN)/python -m fixtures.zoo.train_all $(ARGS)
 
-setup: $(READY)
+setup: $(READY) $(PLUGINS)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(PLUGINS): tests/plugins/requirements.txt $(READY)  ## other plugins of pytest, for the tests next to them
+	rm -rf $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ --requirement $<
 	touch $@

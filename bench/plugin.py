@@ -5,24 +5,36 @@ Hooks are specified at https://docs.pytest.org/en/stable/reference/reference.htm
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.core.case import Case
 from bench.core.errors import UsageProblem
-from bench.core.kind import Finish, Kind, Section
+from bench.core.fingerprint import Fingerprint
+from bench.core.kind import Finish, Kind
 from bench.core.options import Setting
+from bench.core.places import Places
 from bench.core.record import Json, Record
 from bench.core.requirement import parse_requirement
+from bench.core.runs import find_run
 from bench.kinds import KINDS
+from bench.machine.environment import host_and_user
 from bench.report import benchmark_bridge, terminal
-from bench.report.markdown import write_step_summary
-from bench.report.tables import finished_kinds, sections
+from bench.report.junit import JUnit
+from bench.run import preflight
+from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, begin_trial, unfinished
+from bench.run.collected import Collected
+from bench.run.distribution import check_distribution, set_distribution_defaults
+from bench.run.ending import Ended, discard_cut_report, finish_run
+from bench.run.foreign import ForeignFiles
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
@@ -34,17 +46,24 @@ from bench.run.options import (
 )
 from bench.run.outcome import attach_record, crash_record, status_words
 from bench.run.plan import Plan
-from bench.run.run import Collected, Run, RunSettings
+from bench.run.resume import Resuming, case_fingerprint, shared_fingerprint
+from bench.run.run import Run, RunSettings
+from bench.run.signals import Endings
 from bench.run.user_code import import_user_code
-from bench.run.view import RunView
+from bench.run.view import RunView, idle_workers
+from bench.run.workers import end_workers, note_worker, take_pending_reports
 
 RUN = pytest.StashKey[Run]()
 VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
-RECORD = pytest.StashKey[Record]()
-SECTIONS = pytest.StashKey[list[Section]]()
-HINTS = pytest.StashKey[list[str]]()
+PLACES = pytest.StashKey[Places]()
+ENDED = pytest.StashKey[Ended]()
+ENDINGS = pytest.StashKey[Endings]()
+RESUMING = pytest.StashKey[Resuming | None]()
+REUSED = pytest.StashKey[Record]()
+NOT_REUSED = pytest.StashKey[str]()
+SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser, KINDS.values())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads how to distribute
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, import users' code, and in a worker take over the view of the run."""
     config.addinivalue_line("markers", "control: a candidate that must be rejected")
@@ -60,8 +80,12 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{marker}: {meaning}")
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None and "modelgate" in workerinput:
-        config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
+        view = config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
+        note_worker(view.scratch)
+    set_distribution_defaults(config)
+    config.pluginmanager.register(Trials(), "modelgate-trials")
     try:
+        check_distribution(config)
         options = config.stash[OPTIONS] = read_options(config, RunOptions)
         resolve_seed(options.seed)  # a seed that is none ends the run here, and not when it begins
         config.stash[PLAN] = _plan(config, options)
@@ -79,25 +103,44 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     options, plan = config.stash[OPTIONS], config.stash[PLAN]
+    try:
+        preflight.check_scratch()
+        preflight.check_work_dir(options.work_dir)
+        preflight.check_outputs(preflight.outputs_of(config.option, os.environ, config.invocation_params.dir))
+    except UsageProblem as problem:
+        raise pytest.UsageError(str(problem)) from problem
     settings = RunSettings(
         work_dir=options.work_dir,
         root=config.rootpath,
-        command=shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args]),
+        command=places_of(config).tidy(
+            shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args])
+        ),
         seed=resolve_seed(options.seed),
         workers=worker_count(config),
         resource_count=_resource_count(options),
         user_dirs=_user_dirs(config)[1],
         pass_env=options.pass_env,
+        names=host_and_user() if options.record_host else {},
         wait=not options.no_wait,
     )
     try:
         run = config.stash[RUN] = Run(
-            settings, KINDS, lambda: _configs(options, plan), lambda line: terminal.show_line(config, line)
-        )
+            settings, KINDS, lambda: places_of(config).tidy(_configs(options, plan)),
+            lambda line: terminal.show_line(config, line),
+        )  # fmt: skip
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from problem
+    except OSError as error:
+        raise pytest.UsageError(
+            f"no temporary folder can be made ({error}); expected a TMPDIR with room; make room there or choose another"
+        ) from error
     config.stash[VIEW] = run.view
-    config.pluginmanager.register(Collector(config, run), "modelgate-collector")
+    endings = config.stash[ENDINGS] = Endings()
+    endings.install()
+    config.add_cleanup(endings.remove)
+    config.pluginmanager.register(Collector(session, run), "modelgate-collector")
+    foreign = ForeignFiles(lambda: places_of(config), options.record_host)
+    config.pluginmanager.register(foreign, "modelgate-foreign-files")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,8 +152,8 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest cases first, so that no worker is left alone with one at the end, model by model."""
-    # What pytest makes of an empty list of cases: a skipped test that stands for nothing.
-    items[:] = [item for item in items if not item.name.endswith("[NOTSET]")]
+    for item in items:
+        tell_apart(item)
 
     def place(item: pytest.Item) -> tuple[float, float]:
         case = case_of(item)
@@ -124,18 +167,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     plan, view = config.stash[PLAN], config.stash.get(VIEW, None)
     cases = {item.nodeid: case for item in session.items if (case := case_of(item)) is not None}
+    shared: dict[str, Fingerprint] = {}
     try:
         plan.check(list(cases.values()))
+        if view is not None:
+            kinds = sorted({case.kind for case in cases.values()})
+            shared = {name: _shared_fingerprint(config, KINDS[name]) for name in kinds}
+            config.stash[RESUMING] = _resuming(config, shared)
     except UsageProblem as problem:
         if not hasattr(config, "workerinput"):
             raise pytest.UsageError(str(problem)) from problem
         session.items.clear()
-        Collected({}, [], str(problem)).write(config.stash[VIEW].scratch)
+        Collected(problem=str(problem)).write(config.stash[VIEW].scratch)
+        return
+    if view is None:
         return
     hints = plan.hints()
-    if view is not None and (cases or hints):
-        blanks = {nodeid: case.blank().to_json() for nodeid, case in cases.items()}
-        Collected(blanks, hints).write(view.scratch)
+    if (cases or hints) and not Collected.is_there(view.scratch):  # all workers collect the same
+        blanks = {}
+        for nodeid, case in cases.items():
+            record = case.blank()
+            record.fingerprint = case_fingerprint(KINDS[case.kind], case)
+            blanks[nodeid] = places_of(config).tidy(record.to_json())
+        Collected(blanks, hints, fingerprints=shared).write(view.scratch)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -146,84 +200,249 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
         raise pytest.UsageError(problem)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Take over the result of an earlier run where it fits; then nothing of the case is built."""
+    case, resuming = case_of(item), item.config.stash.get(RESUMING, None)
+    if case is None or resuming is None:
+        return
+    taken, why = resuming.take(KINDS[case.kind], case, item.config.stash[VIEW])
+    if taken is not None:
+        item.stash[REUSED] = item.stash[TRIAL].evaluated = KINDS[case.kind].decode(taken)
+        item.fixturenames = []  # type: ignore[attr-defined]  # those of this item alone
+    elif why:
+        item.stash[NOT_REUSED] = why
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """End as the earlier run ended, where its result is taken over."""
+    record = pyfuncitem.stash.get(REUSED, None)
+    if record is None:
+        return None
+    if record.verdict != "pass":
+        raise AssertionError(record.reason)
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let each report of a case carry its record."""
     report = yield
+    if TRIAL in item.stash:
+        item.stash[TRIAL].error = None if call.excinfo is None else call.excinfo.value
+        _attach(item, report)
+    return report
+
+
+def _attach(item: pytest.Item, report: pytest.TestReport) -> None:
     case = case_of(item)
     if case is not None:
         skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
-        record = item.stash.get(RECORD, None)
-        attach_record(item, call, report, case, KINDS[case.kind], record, skip_inconclusive)
-    return report
+        trial = item.stash[TRIAL]
+        why = item.stash.get(NOT_REUSED, None)
+        if trial.evaluated is not None and why is not None:
+            trial.evaluated.warnings.append(why)
+            del item.stash[NOT_REUSED]
+        attach_record(item, report, case, KINDS[case.kind], trial, skip_inconclusive, places_of(item.config))
+
+
+class Trials:
+    """Follows the attempts at each test, in the process that runs it."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Begin an attempt."""
+        if case_of(item) is not None:
+            begin_trial(item)
+        return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note what ends the test."""
+        return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let the report carry the record of the last attempt, where a plugin made more while it was made."""
+        report = yield
+        if report.when == "call" and TRIAL in item.stash and item.stash[TRIAL].reported is None:
+            _attach(item, report)
+        return report
+
+    @staticmethod
+    def _noting_errors(item: pytest.Item) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except BaseException as error:
+            trial = item.stash.get(TRIAL, None)
+            if trial is not None:
+                trial.error = trial.error or error
+            raise
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> Any:
     """Show what was measured next to the outcome under ``-v``."""
-    return status_words(report)
+    return None if SUMMARY_BEGAN in config.stash else status_words(report)
 
 
 class Collector:
     """Takes records from reports, in the process that owns the run."""
 
-    def __init__(self, config: pytest.Config, run: Run) -> None:
-        self._config, self._run = config, run
+    def __init__(self, session: pytest.Session, run: Run) -> None:
+        self._session, self._config, self._run = session, session.config, run
+        self._attempts = EarlierAttempts()
+        self._junit = JUnit(self._config, self._config.stash[OPTIONS].junit_schema)
 
+    @pytest.hookimpl(tryfirst=True)  # before the report is shown and written
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the record of a finished case, or of one whose worker died."""
+        endings = self._config.stash.get(ENDINGS, None)
+        with nullcontext() if endings is None else endings.held():
+            self._take(report)
+        if self._run.trouble is not None:
+            self._stop(self._run.trouble)
+
+    def _take(self, report: pytest.TestReport) -> None:
         record: Json | None = getattr(report, "modelgate_record", None)
-        if record is None and report.when not in ("setup", "call", "teardown"):
-            blank = self._run.collected().blanks.get(report.nodeid)
-            record = None if blank is None else crash_record(KINDS[blank["kind"]].decode(blank), report)
-        if record is not None:
-            self._run.add_record(report.nodeid, record)
+        died = record is None and report.when not in ("setup", "call", "teardown")
+        ends = report.outcome in FINAL_OUTCOMES
+        blank = None if ends and not died else self._run.blank(report.nodeid)
+        if died and blank is not None:
+            record = places_of(self._config).tidy(crash_record(KINDS[blank["kind"]].decode(blank), report))
+        self._junit.take(report, ends=ends)
+        if record is None:
+            return
+        attempts = self._attempts.add(report, record)
+        if ends:
+            record = {**record, "attempts": attempts}
             benchmark_bridge.add(self._config, report.nodeid, record)
+        elif blank is not None:
+            record = unfinished(KINDS[blank["kind"]].decode(blank), attempts)
+        self._run.add_record(report.nodeid, record)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Shape the JUnit file before it is written."""
+        self._junit.finish()
+
+    def _stop(self, why: str) -> None:
+        for loop in (self._session, self._config.pluginmanager.getplugin("dsession")):
+            if loop is not None and not loop.shouldstop:
+                loop.shouldstop = why
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Complete the records, let each kind write its files, and end everything that the run started."""
-    config = session.config
-    run = config.stash.get(RUN, None)
+@pytest.hookimpl(
+    wrapper=True, trylast=True
+)  # within the terminal's, which prints a summary when this has ended
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    """Complete the records, let each kind write its files, and end everything that the run started.
+
+    What other plugins cannot write afterwards, such as JUnit's file on a full disk, is said and ends nothing else.
+    """
+    run = session.config.stash.get(RUN, None)
     if run is None:
-        return
+        return (yield)
+    problems = _end_run(session, run, exitstatus)
     try:
-        run.finish()
-        if run.results is not None:
-            plan, directory = config.stash[PLAN], run.results.path.parent
-
-            def finish(kind: Kind, records: Sequence[Record]) -> Finish:
-                return Finish(directory, records, plan.options(kind), plan.setting(kind))
-
-            finished = finished_kinds(run.results.ordered(), KINDS, finish)
-            config.stash[SECTIONS] = sections(finished)
-            for kind, told in finished:
-                kind.finish(told)
+        return (yield)
+    except OSError as error:
+        problems += discard_cut_report(session.config.option.xmlpath, error)
+        return None
     finally:
-        config.stash[HINTS] = run.collected().hints
-        run.close()
+        if problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
+    """End the run; return what went wrong, to which more can be added until the summary is printed."""
+    config = session.config
+    if exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
+        end_workers(run.scratch)
+        take_pending_reports(config)
+    plan = config.stash[PLAN]
+
+    def finish(kind: Kind, records: Sequence[Record], directory: Path) -> Finish:
+        return Finish(directory, records, plan.options(kind), plan.setting(kind), places_of(config))
+
+    if (
+        exitstatus == pytest.ExitCode.OK
+        and run.results is not None
+        and terminal.all_skipped(run.results.ordered())
+    ):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    ended = finish_run(run, KINDS, finish, int(session.exitstatus))
+    config.stash[ENDED] = ended
+    return ended.problems
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the tables and say where the results are."""
-    run = config.stash.get(RUN, None)
-    if run is None:
+    config.stash[SUMMARY_BEGAN] = True  # its lines begin with a plain word and the node id, for parsers
+    run, ended = config.stash.get(RUN, None), config.stash.get(ENDED, None)
+    if run is None or ended is None:
         return
     if run.results is not None:
-        found = config.stash.get(SECTIONS, [])
-        terminal.write_summary(terminalreporter, run.results, found)
-        write_step_summary(run.results, found)
-    for hint in config.stash.get(HINTS, []):
+        terminal.write_summary(terminalreporter, run.results, ended.sections)
+    for folder in run.completed:
+        terminalreporter.write_line(f"completed the results of a run that had died: {folder}")
+    for hint in [*ended.hints, *_worker_hints(config, run)]:
         terminalreporter.write_line(hint)
+    for problem in ended.problems:
+        terminalreporter.write_line(problem, red=True)
+
+
+def _worker_hints(config: pytest.Config, run: Run) -> list[str]:
+    """Return a sentence on workers that waited, in a list; empty where no case that was run needs a lease."""
+    records = [] if run.results is None else run.results.ordered()
+    if not any("exclusive" in KINDS[record.kind].shared for record in records):
+        return []
+    exclusive = config.stash[OPTIONS].exclusive
+    hint = idle_workers(run.view, gpus=run.settings.resource_count, exclusive=exclusive)
+    return [] if hint is None else [hint]
 
 
 def case_of(item: pytest.Item) -> Case | None:
     """Return the case that an item evaluates, or None for any other test."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return next((value for value in parameters.values() if isinstance(value, Case)), None)
+
+
+def places_of(config: pytest.Config) -> Places:
+    """Return what makes paths relative in this process; the run's directory counts as soon as it is known here."""
+    found = config.stash.get(PLACES, None)
+    if found is not None:
+        return found
+    view, run = config.stash.get(VIEW, None), config.stash.get(RUN, None)
+    names = {} if config.stash[OPTIONS].record_host else host_and_user()
+    places = Places(
+        config.rootpath, None, Path.home(), None if view is None else view.scratch,
+        {f"<{what}>": name for what, name in names.items()},
+    )  # fmt: skip
+    directory = None if view is None else view.known_directory
+    if run is not None and run.results is not None:
+        directory = run.results.path.parent
+    if directory is None:
+        return places
+    config.stash[PLACES] = places.of_run(directory)
+    return config.stash[PLACES]
+
+
+def tell_apart(item: pytest.Item) -> None:
+    """Give the case of an item an id of its own, where its test has more parameters than the case."""
+    callspec = getattr(item, "callspec", None)
+    ids = list(getattr(callspec, "_idlist", ()))
+    if callspec is None or len(ids) < 2:
+        return
+    for name, value in callspec.params.items():
+        if isinstance(value, Case):
+            place = list(callspec.params).index(name)
+            callspec.params[name] = value.varied("-".join(ids[:place] + ids[place + 1 :]))
 
 
 def _plan(config: pytest.Config, options: RunOptions) -> Plan:
@@ -266,7 +485,29 @@ def _user_dirs(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]
 
 def _configs(options: RunOptions, plan: Plan) -> Json:
     """Return the options of the run and of its kinds, for ``configs/options.json``."""
-    return {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    given = {"run": vars(options), **{kind.name: vars(plan.given(kind)) for kind in KINDS.values()}}
+    plain: Json = json.loads(json.dumps(given, default=str))
+    return plain
+
+
+def _shared_fingerprint(config: pytest.Config, kind: Kind) -> Fingerprint:
+    """Return what all results of a kind depend on in this run."""
+    plan, options, view = config.stash[PLAN], config.stash[OPTIONS], config.stash[VIEW]
+    cores = view.cores_of_a_case(on_gpu=options.device != "cpu", exclusive=options.exclusive)
+    return shared_fingerprint(kind, plan.given(kind), plan.setting(kind), cores)
+
+
+def _resuming(config: pytest.Config, shared: Mapping[str, Fingerprint]) -> Resuming | None:
+    """Return the earlier run whose results are taken over, None where none was named.
+
+    Raises:
+        UsageProblem: there is no such run.
+    """
+    reuse = config.stash[OPTIONS].reuse
+    if reuse is None or not shared:
+        return None
+    setting = config.stash[PLAN].setting(KINDS[next(iter(shared))])
+    return Resuming(find_run(reuse, "--reuse", setting), shared)
 
 
 def _resource_count(options: RunOptions) -> int | None:

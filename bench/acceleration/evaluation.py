@@ -80,7 +80,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def __exit__(self, *error: object) -> None:
         """End all processes of the pair, and write what was measured into the run's directory."""
         super().__exit__(*error)
-        write_samples(self.context.directory, self.record, self.rows)
+        write_samples(self.context.directory, self.record, self.rows, self.context.places)
 
     @property
     def body(self) -> AccelerationBody:

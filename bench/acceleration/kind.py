@@ -73,5 +73,6 @@ KIND = Kind(
     summarize=report.summarize,
     shared=options.SHARED,
     properties=report.PROPERTIES,
+    is_timed=True,
     services={FORK_SERVER: start_fork_server},
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.acceleration.host.process import ArmLimits
+from bench.acceleration.prompts import check_prompts
 from bench.acceleration.timing import TimingPlan
 from bench.core.case import Case
 from bench.core.errors import UsageProblem
@@ -24,10 +25,12 @@ _LEAST_MEMORY = 4 * _GIB
 class AccelerationOptions:
     """Options of acceleration cases, as they are given."""
 
-    tasks: tuple[Path, ...] = option("annotation lists (default: what ships)", (), metavar="FILE")
+    tasks: tuple[Path, ...] = option(
+        "annotation lists (default: what ships)", (), metavar="FILE", selects=True
+    )
     candidates: tuple[Path, ...] = option(
         "generation lists, joined on prompt_id; those of the ini file only count without --tasks", (),
-        metavar="FILE",
+        metavar="FILE", selects=True,
     )  # fmt: skip
     clip: Place | None = option(
         "open_clip model of the CLIP score (default: tiny-clip)", metavar="MODEL:PRETRAINED|DIR"
@@ -135,6 +138,9 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
     ):
         if value is None:
             raise UsageProblem(f"--{name}: none was given, expected {what}; give it, or set modelgate_{name}")
+    check_prompts(
+        str(given.prompts), split=given.prompts_split, column=given.prompts_column, count=given.num_samples
+    )
     own_allowance = all(task.max_quality_loss != given.max_quality_loss for task in tasks)
     gated = all(task.is_speed_gated or task.is_control for task in tasks)
     for name, is_idle, expected in (

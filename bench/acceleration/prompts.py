@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageProblem
+from bench.core.row_files import SUFFIXES, RowFile, load
 
 COLUMNS = ("caption", "captions", "prompt", "text")
-_LOADERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,37 +105,40 @@ def generator_seed(run_seed: int, index: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def _rows(source: str, split: str | None) -> Any:
-    path = Path(source)
-    local = path.exists()
-    if local and path.is_file() and path.stat().st_size == 0:
-        raise UsageProblem(f"--prompts {source}: the file is empty; expected one JSON object per line")
-    looks_local = path.suffix in _LOADERS or source.startswith((".", "/", "~"))
-    if not local and looks_local:
-        raise UsageProblem(f"--prompts {source}: no such file or directory; give a path or a hub name")
-    import datasets  # noqa: PLC0415 - slow to import, and only a run that generates needs it
+def check_prompts(source: str, *, split: str | None, column: str | None, count: int) -> None:
+    """Refuse prompts that no run could use, as far as that can be seen without loading a folder or asking the hub.
 
-    datasets.disable_progress_bars()
-    try:
-        if local and path.is_dir() and any(path.glob("**/state.json")):
-            loaded = datasets.load_from_disk(str(path))
-        elif local and path.is_file():
-            loader = _LOADERS.get(path.suffix)
-            if loader is None:
-                raise UsageProblem(
-                    f"--prompts {source}: found a {path.suffix or 'nameless'} file, expected {', '.join(_LOADERS)}"
-                )
-            loaded = datasets.load_dataset(loader, data_files=str(path))
-        else:
-            loaded = datasets.load_dataset(source)
-    except UsageProblem:
-        raise
-    except Exception as error:  # datasets raises whatever its readers and the hub raise
-        cause = error.__cause__ or error  # "while generating the dataset" says nothing by itself
-        raise UsageProblem(
-            f"--prompts {source}: datasets could not load it ({type(cause).__name__}: {str(cause)[:300]}); "
-            'expected rows such as {"caption": "a red circle"}'
-        ) from error
+    Raises:
+        UsageProblem: a local file without such a column or enough prompts, a path that leads nowhere, an empty folder.
+    """
+    path = Path(source)
+    if path.is_dir():
+        if not any(path.iterdir()):
+            raise UsageProblem(f"--prompts {source}: the folder is empty; expected files of rows; add them")
+    elif path.exists() or _looks_local(source):
+        draw_samples(load_prompts(source, split=split, column=column), count, 0)
+
+
+def _looks_local(source: str) -> bool:
+    return Path(source).suffix.lower() in SUFFIXES or source.startswith((".", "/", "~"))
+
+
+def _rows(source: str, split: str | None) -> Any:
+    def problem(message: str) -> UsageProblem:
+        return UsageProblem(f"--prompts {message}")
+
+    path = Path(source)
+    if path.exists() and not path.is_dir():
+        rows = RowFile(path, problem)
+        if split not in (None, "train"):
+            raise UsageProblem(
+                f"--prompts {source}: found the splits train, expected {split!r}; a file has no splits; "
+                "leave out --prompts-split"
+            )
+        return rows
+    if not path.exists() and _looks_local(source):
+        raise UsageProblem(f"--prompts {source}: no such file or directory; give a path or a hub name")
+    loaded = load(source, problem)
     if not hasattr(loaded, "keys"):
         if split not in (None, str(loaded.split)):
             raise UsageProblem(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from bench.acceleration.cache import ContentCache
+from bench.acceleration.host.failures import scorer_died
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
 from bench.core.errors import ArmProblem, ScoringProblem
@@ -142,6 +143,9 @@ class Scoring:
         try:
             header, answer, _ = self._scorer.ask(request, payload)
         except ArmProblem as problem:  # it says nothing of the candidate
+            died = scorer_died(problem)
+            if died is not None:
+                raise died from problem
             raise ScoringProblem(f"{problem}; see the scorer's log in the run's logs/") from problem
         return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
 

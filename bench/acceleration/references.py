@@ -13,7 +13,7 @@ from bench.acceleration.configuration import Configuration
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.prompts import Sample
-from bench.core.errors import ArmProblem, TaskProblem
+from bench.core.errors import INFRASTRUCTURE, ArmProblem, TaskProblem
 from bench.core.record import Json
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def as_reference_failure(role: str) -> Iterator[None]:
     try:
         yield
     except ArmProblem as problem:
+        if problem.reason_code in INFRASTRUCTURE:  # it says nothing of the target or baseline either
+            raise
         raise ArmProblem(
             "reference_failed",
             f"{problem}; the candidate was not judged; fix the {role}",

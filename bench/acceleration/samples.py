@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.core.files import replace_file
+from bench.core.places import Places
 from bench.core.record import Json, Record
 
 
@@ -22,11 +23,14 @@ def sample_files(case_id: str, *, has_rows: bool) -> dict[str, str]:
     return files | {"results": f"results/{model}/{case_id}.json"}
 
 
-def write_samples(directory: Path, record: Record, rows: Sequence[Json]) -> None:
-    """Write the files of a record below a run's directory."""
+def write_samples(
+    directory: Path, record: Record, rows: Sequence[Json], places: Places | None = None
+) -> None:
+    """Write the files of a record below a run's directory; `places` makes the paths in the record relative."""
+    plain = (places or Places()).tidy(record.to_json())
     texts = {
         "predictions": "".join(json.dumps(row) + "\n" for row in rows),
-        "results": json.dumps(record.to_json(), indent=1) + "\n",
+        "results": json.dumps(plain, indent=1) + "\n",
     }
     for name, path in sample_files(record.id, has_rows=bool(rows)).items():
         target = directory / path

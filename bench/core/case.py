@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+import re
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from bench.core.record import Body, Control, Record
 
@@ -21,6 +22,8 @@ class Case:
         problem: why it cannot be evaluated, known at collection; it ends as the error ``task_invalid``.
         expect: for a control, the reason code for which it must be rejected; None for a task.
         metrics: names of what will be measured, as far as known; a requirement may name any of them.
+        variant: what tells it from the same case in other tests of the run, where a plugin such as pytest-repeat makes
+            several of one; the end of its id.
     """
 
     kind: ClassVar[str]
@@ -32,11 +35,25 @@ class Case:
     problem: str | None = field(default=None, kw_only=True)
     expect: str | None = field(default=None, kw_only=True)
     metrics: tuple[str, ...] = field(default=(), kw_only=True)
+    variant: str = field(default="", kw_only=True)
+
+    def __init_subclass__(cls) -> None:
+        """Keep the short form of a case; a dataclass would make a long one of its fields."""
+        cls.__repr__ = Case.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Return the id, which is what pytest and other plugins show of a test's parameters."""
+        return self.id
 
     @property
     def is_control(self) -> bool:
         """Whether it must be rejected."""
         return self.expect is not None
+
+    def varied(self, variant: str) -> Self:
+        """Return the case under an id of its own, so that it has a record and files of its own."""
+        variant = re.sub(r"[^\w.-]+", "_", variant)  # it becomes part of the names of files
+        return replace(self, id=f"{self.id}-{variant}", variant=variant)
 
     @property
     def names(self) -> tuple[str, ...]:

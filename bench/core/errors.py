@@ -9,6 +9,7 @@
     │   └── SourceProblem       a pipeline file whose text cannot be read as a pipeline file
     ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── CaseProblem             what ended a case, with its reason code
+    │   ├── InfrastructureProblem  what the machine ended: it blames no candidate
     │   ├── LanguageProblem     a model, dataset or answer of a language case that cannot be used
     │   │   └── ModelProblem    a language model that cannot be found, loaded or asked
     │   ├── TuningProblem       a task, its data, training or ranking that cannot be used
@@ -59,12 +60,14 @@ REASON_CODES: dict[str, str] = {
     "generation_failed": "the candidate raised while generating",
     "crashed": "the candidate's process ended by itself or by a signal",
     "out_of_memory": "the candidate asked for more memory than its limit",
-    "timed_out": "the candidate did not load or generate within its time limit",
+    "timed_out": "a time limit passed: of the candidate's loading or generating, or pytest-timeout's for the test",
     "output_flood": "the candidate printed more than the limit",
     # error: everything else
     "task_invalid": "the task entry cannot be evaluated as written",
     "reference_failed": "the target or the baseline, not the candidate, could not be loaded or run",
     "scoring_failed": "the images could not be scored",
+    "service_died": "a process that the run shares among cases, such as the fork server or the scorer, died",
+    "disk_full": "the disk was full",
     "worker_died": "the worker process died while it ran the case",
     "machine_busy": "another run on this machine held the cores or GPUs, and --no-wait was given",
     "not_run": "the run ended before the case was run",
@@ -73,6 +76,10 @@ REASON_CODES: dict[str, str] = {
     "requirement_absent": "the machine lacks what the task says it needs",
     "skipped": "skipped by a marker, an option or a plugin",
 }
+
+
+#: What the machine or the run ended, and no candidate: such a case has no verdict and is run again.
+INFRASTRUCTURE = ("service_died", "disk_full", "worker_died")
 
 
 def add_reason_codes(codes: Mapping[str, str]) -> None:
@@ -135,6 +142,10 @@ class CaseProblem(ModelgateError):
             raise ValueError(f"unknown reason code {reason_code!r}")
         super().__init__(message)
         self.reason_code = reason_code
+
+
+class InfrastructureProblem(CaseProblem):
+    """What ended a case through no fault of what it evaluates; the reason code is one of :data:`INFRASTRUCTURE`."""
 
 
 class LanguageProblem(CaseProblem):

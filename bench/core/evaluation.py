@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from bench.core.case import Case
 from bench.core.errors import ModelgateError
 from bench.core.estimate import Estimate
+from bench.core.places import Places
 from bench.core.requirement import Requirement, required_gates
 from bench.core.verdict import Outcome, Verdict, verdict_of
 
@@ -28,6 +29,7 @@ class RunContext:
         seed: of the run.
         device: ``cpu`` or ``cuda``.
         requirements: what ``--require`` asks for.
+        places: make the paths relative in what is written for others to read.
     """
 
     directory: Path
@@ -35,6 +37,7 @@ class RunContext:
     seed: int = 0
     device: str = "cpu"
     requirements: tuple[Requirement, ...] = ()
+    places: Places = field(default_factory=Places)
 
 
 class Evaluation(Generic[C]):

@@ -4,9 +4,65 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+# What a file that is no UTF-8 text begins with.
+_MARKS = {
+    b"\x1f\x8b": ("a gzip file", "unpack it"),
+    b"PK\x03\x04": ("a zip file, such as xlsx", "unpack it, or export it as text"),
+    b"BZh": ("a bzip2 file", "unpack it"),
+    b"\xfd7zXZ": ("an xz file", "unpack it"),
+    b"(\xb5/\xfd": ("a zstandard file", "unpack it"),
+    b"PAR1": ("a parquet file", "name it .parquet"),
+    b"\xff\xfe": ("UTF-16 text", "save it as UTF-8"),
+    b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
+}
+
+
+def read_file(path: Path, problem: Callable[[str], Exception] = ValueError, *, what: str) -> bytes:
+    """Return the content of a regular file. A pipe is refused: it can be read once, and a run reads it several times.
+
+    Args:
+        path: the file.
+        problem: makes the exception to raise from a message.
+        what: what is expected, such as ``a file of JSON lines``, for the message.
+
+    Raises:
+        Exception: what `problem` makes, when there is no such file or it cannot be read.
+    """
+    try:
+        mode = path.stat().st_mode
+        data = path.read_bytes() if stat.S_ISREG(mode) else None
+    except OSError as error:
+        raise problem(f"{path}: {error.strerror}; expected {what}; correct the path") from error
+    if data is None:
+        found = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        raise problem(f"{path}: found {found}, expected {what}; give the path of a file")
+    return data
+
+
+def read_text(
+    path: Path, problem: Callable[[str], Exception] = ValueError, *, what: str = "a file of JSON lines"
+) -> str:
+    """Return a UTF-8 text file without its byte order mark; arguments as for `read_file`.
+
+    Raises:
+        Exception: what `problem` makes, when the file cannot be read or is no UTF-8 text.
+    """
+    data = read_file(path, problem, what=what)
+    for mark, (found, todo) in _MARKS.items():
+        if data.startswith(mark):
+            raise problem(f"{path}: found {found}, expected {what} in UTF-8; {todo}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise problem(
+            f"{path}, line {number}: this is not UTF-8; expected {what}; save it as UTF-8"
+        ) from error
 
 
 def numbered_lines(path: Path, problem: Callable[[str], Exception] = ValueError) -> Iterator[tuple[int, str]]:
@@ -18,16 +74,7 @@ def numbered_lines(path: Path, problem: Callable[[str], Exception] = ValueError)
     Raises:
         Exception: what `problem` makes of a message, when the file cannot be read.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise problem(f"{path}: {error.strerror}; expected a file of JSON lines; correct the path") from error
-    except UnicodeDecodeError as error:
-        number = error.object.count(b"\n", 0, error.start) + 1
-        raise problem(
-            f"{path}, line {number}: this is not UTF-8; expected a file of JSON lines; save it as UTF-8"
-        ) from error
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(path, problem).split("\n"), 1):
         if line.strip():
             yield number, line.removesuffix("\r")
 
@@ -71,15 +118,20 @@ def _described(value: Any) -> str:
     return words.get(type(value), "something else")
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file as a whole: a reader sees the old or the new one, never a part.
+def describe_error(error: OSError) -> str:
+    """Return what the operating system says of an error, without its number."""
+    return error.strerror or str(error)
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file as a whole, text as UTF-8: a reader sees the old or the new one, never a part.
 
     Raises:
         OSError: when it cannot be written; the old file is then untouched and no other one is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from bench.core.case import Case
 from bench.core.errors import add_reason_codes
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.options import Setting
+from bench.core.places import Places
 from bench.core.record import Body, Json, Record
 
 Rows = list[tuple[str, ...]]
@@ -44,12 +45,14 @@ class Finish:
         records: of the kind, in their order.
         options: the kind's, resolved.
         setting: of the run.
+        places: make the paths relative in what is written for others to read.
     """
 
     directory: Path
     records: Sequence[Record]
     options: Any
     setting: Setting
+    places: Places = field(default_factory=Places)
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,10 @@ def _no_markers(case: Case) -> tuple[str, ...]:
     return ()
 
 
+def _no_inputs(case: Case) -> Sequence[Path]:
+    return ()
+
+
 def _no_finish(finish: Finish) -> None:
     """Write nothing."""
 
@@ -140,6 +147,10 @@ class Kind:
             dataset file; says whether it did. Called with the path of the file and its text.
         reason_codes: reason codes that only this kind uses, each with its meaning.
         hints: sentences for the end of a run, such as a folder in which nothing was found.
+        inputs: files and folders that the result of a case depends on, besides those that are fields of the case. A run
+            that resumes another takes over a result only if they are the same.
+        is_timed: whether results depend on the machine, so that another machine's are not taken over.
+        resumes_itself: whether its evaluations take over parts of an earlier run by themselves.
     """
 
     name: str
@@ -161,6 +172,9 @@ class Kind:
     adopt: Callable[[Path, str], bool] | None = None
     reason_codes: Mapping[str, str] = field(default_factory=dict)
     hints: Callable[[Any, Setting], Sequence[str]] | None = None
+    inputs: Callable[[Any], Sequence[Path]] = _no_inputs
+    is_timed: bool = False
+    resumes_itself: bool = False
 
     def __post_init__(self) -> None:
         """Make its reason codes known."""

@@ -35,6 +35,7 @@ class Option:
         flags: names on the command line; empty for a value that only an ini file has.
         ini: name in an ini file, or None for none.
         example: a value, for messages.
+        selects: whether it only says which cases there are; what a case depends on is in the case.
     """
 
     help: str
@@ -45,6 +46,7 @@ class Option:
     flags: tuple[str, ...] | None = None
     ini: str | None = ""
     example: str = ""
+    selects: bool = False
 
 
 def option(
@@ -58,6 +60,7 @@ def option(
     flags: tuple[str, ...] | None = None,
     ini: str | None = "",
     example: str = "",
+    selects: bool = False,
 ) -> Any:
     """Return a dataclass field that is an option; arguments as for `Option`.
 
@@ -65,7 +68,7 @@ def option(
     ``modelgate_max_rounds``. The field's type is one of ``str``, ``int``, ``float``, ``bool``, ``Path``, `Place`, tuples of
     ``str`` or ``Path``, ``dict[str, str]`` and ``dict[str, float]``, or one of these or None.
     """
-    declared = Option(help, metavar, choices, least, above, flags, ini, example)
+    declared = Option(help, metavar, choices, least, above, flags, ini, example, selects)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={"option": declared})
     return dataclasses.field(default=default, metadata={"option": declared})
@@ -92,6 +95,8 @@ class RunOptionsLike(Protocol):
     def user_dir(self) -> tuple[Path, ...]: ...
     @property
     def pass_env(self) -> tuple[str, ...]: ...
+    @property
+    def reuse(self) -> str | None: ...
 
 
 @dataclass(frozen=True)

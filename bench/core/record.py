@@ -51,6 +51,20 @@ class Control(msgspec.Struct, kw_only=True):
     reason: str | None = None
 
 
+class Attempt(msgspec.Struct, kw_only=True):
+    """An attempt at a case that was followed by another one.
+
+    Attributes:
+        verdict, reason_code, reason: how it ended.
+        duration_s: seconds that it took, where it is known.
+    """
+
+    verdict: str
+    reason_code: str
+    reason: str
+    duration_s: float | None = None
+
+
 class Body(msgspec.Struct, kw_only=True):
     """Base of what the records of one kind hold besides the common keys.
 
@@ -79,6 +93,9 @@ class Record(msgspec.Struct, kw_only=True):
         data: what was evaluated on.
         files: what was written, by what it is, relative to the run's directory.
         output_tail: last lines that a failed process printed.
+        attempts: those before the one that decided, the first one first; empty unless the case was run again.
+        fingerprint: what the result depends on, part by part; what all cases of a kind depend on is not in it.
+        reused: name of the earlier run that the result was taken over from.
         headline: what was measured, in a few words.
         body: what only this kind has; its keys stand next to the common ones in the JSON.
     """
@@ -102,6 +119,9 @@ class Record(msgspec.Struct, kw_only=True):
     data: Any = None
     files: dict[str, str] | None = None
     output_tail: str | None = None
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
+    fingerprint: dict[str, str] | None = None
+    reused: str | None = None
     headline: str = ""
     body: Any = msgspec.field(default_factory=Body)
 
@@ -109,6 +129,12 @@ class Record(msgspec.Struct, kw_only=True):
     def is_undecided(self) -> bool:
         """Whether no verdict was written yet."""
         return self.reason_code == "not_run"
+
+    def as_attempt(self) -> Attempt:
+        """Return how it ended, for the record of the attempt that follows."""
+        return Attempt(
+            verdict=self.verdict, reason_code=self.reason_code, reason=self.reason, duration_s=self.duration_s
+        )
 
     def apply(self, verdict: Verdict) -> None:
         """Write a verdict as it is."""

@@ -90,6 +90,22 @@ class Registry(Mapping[str, T], Generic[T]):
         self[name]
         return self._places[name]
 
+    def inputs(self, name: str) -> list[Path]:
+        """Return what a thing is known to depend on: its file, and the paths among the names of that file's module.
+
+        A name that nobody registered depends on nothing.
+        """
+        if name not in self._places:
+            return []
+        file = self._places[name].file
+        module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
+        paths = (
+            [value for value in vars(module).values() if isinstance(value, Path)]
+            if module is not None
+            else []
+        )
+        return [Path(file), *paths]
+
     def below(self, folders: Iterable[Path]) -> list[str]:
         """Return the names that files of these folders registered, in the order of registration."""
         folders = list(folders)

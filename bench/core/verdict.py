@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.core.errors import REASON_CODES, ModelgateError
+from bench.core.errors import INFRASTRUCTURE, REASON_CODES, ModelgateError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
 
 
@@ -33,6 +35,11 @@ class Verdict:
     def holds(self) -> bool:
         """Whether it is a pass."""
         return self.verdict == "pass"
+
+    @property
+    def blames_machine(self) -> bool:
+        """Whether the machine or the run ended the case, so that nothing is known of what it evaluates."""
+        return self.verdict == "error" and self.reason_code in INFRASTRUCTURE
 
 
 PASSED = Verdict("pass", "passed", "")
@@ -101,14 +108,35 @@ def verdict_of(error: BaseException | None) -> Verdict:
     reason = " ".join(str(error).split())
     if isinstance(error, ModelgateError):
         return Verdict("error", error.reason_code, reason)
+    full = disk_full(error)
+    if full is not None:
+        return full
     return Verdict("error", "internal_error", f"{type(error).__name__}: {reason}")
+
+
+def disk_full(error: BaseException | None) -> Verdict | None:
+    """Return the verdict that a full disk means, where it is what an exception was raised for, or from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            where = f"{error.filename}: " if error.filename else ""
+            return Verdict(
+                "error",
+                "disk_full",
+                f"{where}the disk is full ({error.strerror}); expected room for what the case writes; make room, then "
+                "run it again",
+            )
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def judge_control(expected: str, found: Verdict) -> Verdict:
     """Pass when a control was rejected for the very reason it was written for.
 
-    A control may be written for an inconclusive reason: a ranker that guesses is one whose gain cannot be decided.
+    A control may be written for an inconclusive reason: a ranker that guesses is one whose gain cannot be decided. What the
+    machine ended neither passes nor fails.
     """
+    if found.blames_machine:
+        return found
     if found.verdict in ("fail", "error", "inconclusive") and found.reason_code == expected:
         return Verdict("pass", "rejected_as_expected", f"rejected as expected ({expected}): {found.reason}")
     if found.reason_code == "foreign_load":  # neither the evaluator nor the control is wrong

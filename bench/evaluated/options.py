@@ -14,7 +14,7 @@ class EvaluatedOptions:
     """Options of the evaluated cases; what they must reach is said by ``--require``."""
 
     evaluated: tuple[Path, ...] = option(
-        "folders with evaluations that a RecordCallback wrote", (), metavar="DIR"
+        "folders with evaluations that a RecordCallback wrote", (), metavar="DIR", selects=True
     )
 
 

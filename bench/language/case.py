@@ -38,6 +38,11 @@ class LanguageCase(Case):
     min_score: float | None = None
 
     @property
+    def stem(self) -> str:
+        """Name of the files of the dataset in a run: the dataset's, with the variant where there is one."""
+        return f"{self.dataset}-{self.variant}" if self.variant else self.dataset
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Id, dataset, and model with dataset."""
         return (self.id, self.dataset, f"{self.model}/{self.dataset}")

@@ -70,7 +70,7 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         self._settings, self._reader, self._load = resources.settings, resources.rows, resources.load
         self._model = self._settings.model(case.model)
         self._dataset = load_dataset(case.dataset)
-        self._store = PredictionStore(context.directory / "predictions", case.model, case.dataset)
+        self._store = PredictionStore(context.directory / "predictions", case.model, case.stem)
         self._questions: list[Question] = []
 
     @property
@@ -232,8 +232,10 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         first = next(iter(metrics.values())).score
         record.score = msgspec.structs.replace(first, required=case.min_score)
         record.metrics = {name: graded.score for name, graded in metrics.items()}
-        results = self.context.directory / "results" / case.model / f"{case.dataset}.json"
-        write_results(results, self._model, self._dataset, record, self._questions, metrics)
+        results = self.context.directory / "results" / case.model / f"{case.stem}.json"
+        write_results(
+            results, self._model, self._dataset, record, self._questions, metrics, self.context.places
+        )
         self._note_file("results", results)
         reference = PASSED
         if settings.reference is not None:

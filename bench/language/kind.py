@@ -37,4 +37,5 @@ KIND = Kind(
     finish=write_files,
     shared=("batch_size", "exclusive"),
     adopt=adopt,
+    resumes_itself=True,
 )

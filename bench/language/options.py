@@ -10,11 +10,11 @@ from bench.core.case import Case
 from bench.core.errors import ModelProblem, UsageProblem
 from bench.core.options import Place, Setting, option
 from bench.core.registry import no_such
+from bench.core.runs import find_run
 from bench.language.case import LanguageCase
 from bench.language.config import RunConfig, read_config
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import DTYPES, ModelConfig, from_options, parse_batch_size
-from bench.language.reuse import find_run
 from bench.language.rows import HUB, OWN
 from bench.language.spec import Generation
 
@@ -64,9 +64,6 @@ class LanguageOptions:
     api_model: str | None = option("the name by which the server knows the model", metavar="NAME", ini=None)
     api_concurrency: int = option("parallel requests to a server", 8, metavar="N", least=1)
     mode: str = option("infer only, evaluate or show stored predictions, or all", "all", choices=MODES)
-    reuse: str | None = option(
-        "an earlier run whose predictions are used where they fit", metavar="latest|RUN|DIR"
-    )
     min_score: dict[str, float] = option(
         "required score, as the table shows it", {}, metavar="[MODEL/]DATASET=NUMBER", example="siqa_gen=60"
     )
@@ -154,7 +151,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
         rows=raw.rows,
         limit=raw.limit,
         mode=raw.mode,
-        reuse=None if raw.reuse is None else find_run(raw.reuse, "--reuse", setting),
+        reuse=None if setting.run.reuse is None else find_run(setting.run.reuse, "--reuse", setting),
         reference=None if raw.reference is None else find_run(raw.reference, "--reference", setting),
         margin=raw.margin,
         min_scores=raw.min_score,
@@ -212,7 +209,7 @@ _IDLE_IN_MODE = {
 def _refuse_idle(raw: LanguageOptions, setting: Setting, models: Sequence[ModelConfig]) -> None:
     """Refuse options that do nothing with the others."""
     given = setting.given
-    if raw.mode in ("eval", "viz") and raw.reuse is None:
+    if raw.mode in ("eval", "viz") and setting.run.reuse is None:
         raise UsageProblem(
             f"--mode {raw.mode}: found no earlier run to read; name one with --reuse latest|RUN|DIR"
         )

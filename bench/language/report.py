@@ -66,7 +66,8 @@ def write_files(finish: Finish) -> None:
         "earlier": {name: _text(getattr(settings, name)) for name in ("reuse", "reference")},
     }
     path = finish.directory / "configs" / "language.json"
-    path.write_text(json.dumps(resolved, indent=1, default=repr) + "\n", encoding="utf-8")
+    plain = finish.places.tidy(json.loads(json.dumps(resolved, default=repr)))
+    path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 
 def write_summary(directory: Path, records: Sequence[Record], groups: Sequence[SummaryGroup]) -> None:

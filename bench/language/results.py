@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.core.places import Places
 from bench.core.record import Record
 from bench.language.grading import Graded
 from bench.language.models.config import ModelConfig
@@ -18,7 +19,7 @@ from bench.language.spec import Dataset
 
 def write_results(
     path: Path, model: ModelConfig, dataset: Dataset, record: Record, questions: Sequence[Question],
-    metrics: Mapping[str, Graded],
+    metrics: Mapping[str, Graded], places: Places,
 ) -> None:  # fmt: skip
     """Write ``results/<model>/<dataset>.json``: what was asked of which model, and the value of each sample.
 
@@ -29,15 +30,16 @@ def write_results(
         record: of the case; its data and fingerprint are copied.
         questions: of the whole dataset.
         metrics: of the whole dataset.
+        places: make the paths of the model and the data relative.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(
         {
-            "model": asdict(model),
+            "model": places.tidy(asdict(model)),
             "dataset": record.body.dataset,
             "version": dataset.version,
-            "data": record.data,
-            "fingerprint": record.body.fingerprint,
+            "data": places.tidy(record.data),
+            "fingerprint": places.tidy(record.body.fingerprint),
             "metrics": {name: msgspec.to_builtins(graded.score) for name, graded in metrics.items()},
             "keys": [question.key for question in questions],
             "values": {name: graded.values for name, graded in metrics.items()},

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.core.errors import LanguageProblem
-from bench.core.files import read_jsonl
+from bench.core.row_files import SUFFIXES, RowFile, load
 from bench.language.spec import Row, Source
 
 OWN, HUB = "own", "hub"
-_LOADERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 Rows = list[Row]
 
@@ -66,7 +65,7 @@ class RowReader:
         folder = self._own if self._data == OWN else Path(self._data)
         if folder is None:
             return None
-        return next((file for suffix in _LOADERS if (file := folder / f"{stem}{suffix}").is_file()), None)
+        return next((file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()), None)
 
     def _kept(self, source: Source, stem: str, split: str) -> Rows:
         """Return a split, read once for all shards of the dataset."""
@@ -80,34 +79,20 @@ class RowReader:
 
     def _read(self, source: Source, stem: str, split: str) -> Rows:
         file = self._file(stem)
-        if file is not None and file.suffix == ".jsonl":
-            rows = [row for _, row in read_jsonl(file, _data_failed)]
-        else:
-            rows = self._load(source, file, split)
+        rows = self._load(source, split) if file is None else RowFile(file, _data_failed).rows()
         if not rows:
             raise _data_failed(f"{file or source.hub}: found no rows; expected at least one; add rows")
         return rows
 
-    def _load(self, source: Source, file: Path | None, split: str) -> Rows:
-        import datasets  # noqa: PLC0415 - slow, and the rows that ship do not need it
-
-        datasets.disable_progress_bars()
-        what, options = self._place(source, file, split)
+    def _load(self, source: Source, split: str) -> Rows:
+        what, options = self._place(source, split)
         try:
-            return list(datasets.load_dataset(*what, **options))
-        except Exception as error:  # datasets raises whatever its readers and the hub raise
-            cause = error.__cause__ or error
-            raise _data_failed(
-                f"{what[0] if file is None else file}: datasets could not load it ({type(cause).__name__}: "
-                f"{str(cause)[:300]}); give local rows with --data DIR, or check the hub name"
-            ) from error
+            return list(load(what[0], _data_failed, *what[1:], **options))
+        except LanguageProblem as problem:
+            raise _data_failed(f"{problem}, or give local rows with --data DIR") from problem
 
-    def _place(
-        self, source: Source, file: Path | None, split: str
-    ) -> tuple[tuple[str, ...], dict[str, str | None]]:
+    def _place(self, source: Source, split: str) -> tuple[tuple[str, ...], dict[str, str | None]]:
         """Return the arguments and keyword arguments of ``datasets.load_dataset``."""
-        if file is not None:
-            return (_LOADERS[file.suffix],), {"data_files": str(file), "split": "train"}
         if self._data == HUB:
             named = (source.hub, source.subset) if source.subset else (source.hub,)
             return named, {"split": split, "revision": source.revision}

@@ -46,7 +46,7 @@ def is_last(case: LanguageCase, scratch: Path) -> bool:
     """
     folder = scratch / "shards" / case.model
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f"{case.dataset}.done", "a+", encoding="utf-8") as file:
+    with open(folder / f"{case.stem}.done", "a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(f"{case.shard}\n")
         file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import subprocess
@@ -36,10 +37,19 @@ def describe_environment(root: Path) -> dict[str, Any]:
     }
 
 
+def host_and_user() -> dict[str, str]:
+    """Return the names of this host and of the user, as ``host`` and ``user``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # an id without a name
+        user = str(os.getuid())
+    return {"host": platform.node(), "user": user}
+
+
 def cpu_model() -> str | None:
     """Return the processor's name, or None where the system does not tell."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or None
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
@@ -58,7 +68,7 @@ def commit(root: Path) -> str | None:
     try:
         described = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12"],
-            capture_output=True, text=True, timeout=5, check=False,
+            capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.evaluation import RunContext
@@ -43,6 +44,20 @@ def _table(finish: Finish) -> Section:
     return metric_section(KIND.name, finish.records, SHOWN)
 
 
+def _inputs(case: RegressionCase) -> Sequence[Path]:
+    from bench.regression.registry import DATASETS, MODELS, TASKS  # noqa: PLC0415
+
+    if case.task not in TASKS:
+        return []
+    task = TASKS[case.task]()
+    named = [
+        Path(value) for value in task.model_args.values() if isinstance(value, str) and Path(value).exists()
+    ]
+    return [
+        *TASKS.inputs(case.task), *DATASETS.inputs(task.dataset), *MODELS.inputs(task.model), *named,
+    ]  # fmt: skip
+
+
 KIND = Kind(
     name="regression",
     options=RegressionOptions,
@@ -55,4 +70,5 @@ KIND = Kind(
     shared=("exclusive", "tables"),
     properties=SCORE_PROPERTIES,
     hints=_hints,
+    inputs=_inputs,
 )

@@ -15,8 +15,7 @@ class RegressionOptions:
 
     task: tuple[str, ...] = option(
         "regression tasks by name (default: those of the --user-dir folders, else all that ship)",
-        (), metavar="NAME",
-    )  # fmt: skip
+        (), metavar="NAME", selects=True)  # fmt: skip
     model_args: dict[str, str] = option(
         "arguments of the tasks' model; they replace those that a task names",
         {}, metavar="KEY=VALUE", example="dropout=0.2",

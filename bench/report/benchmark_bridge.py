@@ -20,6 +20,8 @@ def add(config: pytest.Config, nodeid: str, record: Json) -> None:
     """Add two benchmarks, the candidate and its baseline, in seconds per image."""
     session = getattr(config, "_benchmarksession", None)
     times = record.get("times")
+    if record.get("reused"):  # times of another day are not today's
+        return
     if session is None or not times or session.skip or config.getoption("benchmark_disable", False):
         return
     for arm in ("baseline", "candidate"):

@@ -1,14 +1,16 @@
-"""evaluation_results.json: all records and their summary, valid after every finished case."""
+"""evaluation_results.json: all records and their summary, valid whenever it is read."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.core.files import replace_file
 from bench.core.kind import Kind
-from bench.core.record import SCHEMA_VERSION, Json, Record
+from bench.core.record import SCHEMA_VERSION, Json, Record, plain_problems
 
 _COUNTED = {
     "passed": "pass", "failed": "fail", "inconclusive": "inconclusive", "errors": "error", "skipped": "skip",
@@ -16,7 +18,7 @@ _COUNTED = {
 
 
 class ResultsFile:
-    """The results of a run, written as a whole and replaced atomically at every record.
+    """The results of a run, written as a whole and replaced atomically.
 
     Args:
         path: the file.
@@ -30,32 +32,46 @@ class ResultsFile:
     def __init__(self, path: Path, run: Json, kinds: Mapping[str, Kind]) -> None:
         self.path, self.run, self.kinds = path, run, kinds
         self.records: dict[str, Record] = {}
-        # A finished record does not change: its text is kept, so that a thousand cases do not
-        # cost a million serialisations.
-        self._texts: dict[str, str] = {}
+        # A finished record does not change: its text is kept, so that writing the file again does not serialise all.
+        self._texts: dict[str, bytes] = {}
+        self._pace = _Pace()
 
     def add(self, nodeid: str, record: Json) -> None:
-        """Add or replace a case's record and write the file.
+        """Add or replace a case's record, without writing the file.
 
         Raises:
             ValueError: a record that JSON cannot hold; it is not kept.
         """
-        text = json.dumps(record, indent=1, allow_nan=False)
+        text = _encode(record)
         self.records[nodeid] = self.kinds[record["kind"]].decode(record)
         self._texts[nodeid] = text
-        self.write()
+        self._pace.add(len(text))
 
     def ordered(self) -> list[Record]:
         """Return the records by kind and in the order of the cases, whatever order they finished in."""
         return [self.records[nodeid] for nodeid in self._order()]
 
+    def write_when_due(self) -> None:
+        """Write the file if that costs under 1 % of the time since it was written last, and little room.
+
+        Raises:
+            OSError: when it cannot be written; the old file is untouched.
+        """
+        if self._pace.is_due():
+            self.write()
+
     def write(self) -> None:
-        """Write the file."""
+        """Write the file.
+
+        Raises:
+            OSError: when it cannot be written; the old file is untouched.
+        """
+        self._pace.begin()
         summary = summarize(self.ordered(), self.kinds.values())
-        head = {"schema_version": SCHEMA_VERSION, "run": self.run, "summary": summary}
-        text = json.dumps(head, indent=1, allow_nan=False)[:-2]
-        records = ",\n".join(self._texts[nodeid] for nodeid in self._order())
-        replace_file(self.path, f'{text},\n "records": [\n{records}\n]}}\n')
+        head = _encode({"schema_version": SCHEMA_VERSION, "run": self.run, "summary": summary})[:-2]
+        records = b",\n".join(self._texts[nodeid] for nodeid in self._order())
+        replace_file(self.path, head + b',\n "records": [\n' + records + b"\n]}\n")
+        self._pace.end()
 
     def _order(self) -> list[str]:
         def place(nodeid: str) -> tuple[str, int, str]:
@@ -63,6 +79,54 @@ class ResultsFile:
             return record.kind, record.order, nodeid
 
         return sorted(self.records, key=place)
+
+
+class _Pace:
+    """Decides when a file that grows with each record is written again.
+
+    The time of writing stays under 1 % of the run. What is written in all stays near the size of the file, or under 64 kB
+    for each second of the run: a quick run writes its file whenever it is five times as large, a slow one with every record.
+    """
+
+    _SHARE = 0.01
+    _GROWTH = 5
+    _BYTES_PER_S = 65536
+
+    def __init__(self) -> None:
+        self._start = self._ended = time.monotonic()
+        self._began = 0.0
+        self._cost = 0.0  # seconds for each byte
+        self._size = self._written = 0
+
+    def add(self, size: int) -> None:
+        self._size += size
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if self._written and now - self._ended < self._cost * self._size / self._SHARE:
+            return False
+        is_far_larger = self._written * self._GROWTH <= self._size
+        return is_far_larger or self._written + self._size <= self._BYTES_PER_S * (1 + now - self._start)
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        self._ended = time.monotonic()
+        self._cost = (self._ended - self._began) / max(1, self._size)
+        self._written += self._size
+
+
+def _encode(value: Json) -> bytes:
+    """Return JSON, indented by one.
+
+    Raises:
+        ValueError: what JSON cannot hold.
+    """
+    problem = next(iter(plain_problems(value, "results")), None)
+    if problem is not None:
+        raise ValueError(f"found {problem}, which is not JSON compliant; expected plain values")
+    return msgspec.json.format(msgspec.json.encode(value), indent=1)
 
 
 def summarize(records: Iterable[Record], kinds: Iterable[Kind] = ()) -> Json:

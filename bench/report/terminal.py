@@ -12,6 +12,8 @@ from bench.core.record import Record
 from bench.report.layout import aligned
 from bench.report.results import ResultsFile
 
+_ALIKE = 3
+
 
 def write_summary(
     terminal: pytest.TerminalReporter, results: ResultsFile, sections: Iterable[Section]
@@ -22,12 +24,31 @@ def write_summary(
         terminal.section(f"modelgate: {section.kind}")
         for line in [*aligned(section.rows), *section.notes]:
             terminal.write_line(line)
+    if all_skipped(records):
+        reasons = list(dict.fromkeys(record.reason for record in records))
+        more = f" and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
+        terminal.write_line(
+            f"nothing was decided: {_counted(len(records))} skipped ({'; '.join(reasons[:2])}{more})",
+            red=True,
+        )
     unrun = sum(record.is_undecided for record in records)
     if unrun:
         terminal.write_line(f"{unrun} collected cases were not run; they are errors of the results", red=True)
+    reused = [record.reused for record in records if record.reused is not None]
+    for run in dict.fromkeys(reused):
+        terminal.write_line(f"{reused.count(run)} of {len(records)} results taken over from run {run}")
     for warning in warnings(records):
         terminal.write_line(f"warning: {warning}", yellow=True)
     terminal.write_line(f"results: {results.path}")
+
+
+def all_skipped(records: Sequence[Record]) -> bool:
+    """Return whether there are cases and each was skipped, so that a run has decided nothing."""
+    return bool(records) and all(record.verdict == "skip" for record in records)
+
+
+def _counted(cases: int) -> str:
+    return "the only case was" if cases == 1 else f"all {cases} cases were"
 
 
 def show_line(config: pytest.Config, line: str) -> None:
@@ -42,5 +63,13 @@ def show_line(config: pytest.Config, line: str) -> None:
 
 
 def warnings(records: Sequence[Record]) -> list[str]:
-    """Return the warnings of the records, each with its case."""
-    return [f"{record.id}: {text}" for record in records for text in record.warnings]
+    """Return the warnings of the records, each with its case; one that many cases have, once."""
+    cases: dict[str, list[str]] = {}
+    for record in records:
+        for text in record.warnings:
+            cases.setdefault(text, []).append(record.id)
+    return [
+        f"{case}: {text}"
+        for text, having in cases.items()
+        for case in (having if len(having) <= _ALIKE else [f"{having[0]} and {len(having) - 1} others"])
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.evaluation import RunContext
@@ -37,6 +38,12 @@ def _table(finish: Finish) -> Section:
     return metric_section(KIND.name, finish.records, SHOWN)
 
 
+def _inputs(case: RerankingCase) -> Sequence[Path]:
+    from bench.reranking.library import QUERY_SETS, RANKERS  # noqa: PLC0415
+
+    return [*RANKERS.inputs(case.ranker), *QUERY_SETS.inputs(case.dataset)]
+
+
 KIND = Kind(
     name="reranking",
     options=RerankingOptions,
@@ -49,4 +56,5 @@ KIND = Kind(
     headline=metric_headline,
     shared=("exclusive", "tables"),
     properties=SCORE_PROPERTIES,
+    inputs=_inputs,
 )

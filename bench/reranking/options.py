@@ -20,20 +20,27 @@ class RerankingOptions:
     """Options of the reranking cases."""
 
     rankers: tuple[str, ...] = option(
-        "rankers by name (default: all that are registered)", (), metavar="NAME"
+        "rankers by name (default: all that are registered)", (), metavar="NAME", selects=True
     )
     query_sets: tuple[str, ...] = option(
-        "query sets by name (default: all that are registered)", (), metavar="NAME"
+        "query sets by name (default: all that are registered)", (), metavar="NAME", selects=True
     )
-    run_file: Path | None = option("a TREC run of your own, judged by --qrels", metavar="RUN")
-    qrels: Path | None = option("the relevant documents for --run-file, in TREC's form", metavar="QRELS")
+    run_file: Path | None = option("a TREC run of your own, judged by --qrels", metavar="RUN", selects=True)
+    qrels: Path | None = option(
+        "the relevant documents for --run-file, in TREC's form", metavar="QRELS", selects=True
+    )
     tie_rule: TieRule = option(
         "which of equal scores goes first (docid_desc: as in trec_eval)",
         "pessimistic",
         choices=get_args(TieRule),
     )
     min_rank_score: dict[str, float] = option(
-        "required score, from 0 to 1", {}, metavar="[RANKER/]SET=N", least=0, example="digits=0.8"
+        "required score, from 0 to 1",
+        {},
+        metavar="[RANKER/]SET=N",
+        least=0,
+        example="digits=0.8",
+        selects=True,
     )
 
     def required(self, ranker: str, dataset: str) -> float | None:

@@ -21,6 +21,7 @@ from bench.core.errors import UsageProblem
 from bench.core.kind import Kind
 from bench.core.options import Option, Place, option
 from bench.report.export import DEFAULT_FORMATS, WRITERS
+from bench.report.junit import SCHEMAS
 
 O = TypeVar("O")  # noqa: E741  a dataclass of options
 
@@ -32,6 +33,9 @@ class RunOptions:
     work_dir: Path = option("folder that runs are written to", Path("outputs/default"), metavar="DIR")
     device: str = option("device of everything that computes", "cpu", choices=("cpu", "cuda"))
     seed: str = option("seed of samples and statistics; `random` draws one and records it", "0", metavar="N")
+    junit_schema: str = option(
+        "form of the --junitxml file: full, or what the schema of Jenkins allows", SCHEMAS[0], choices=SCHEMAS
+    )
     inconclusive: str = option("what an inconclusive case is to pytest", "fail", choices=("fail", "skip"))
     require: tuple[str, ...] = option(
         "what cases must reach, such as 'reranking:mrr@10>=0.6' or 'language:siqa_gen.accuracy>=60%%'",
@@ -53,11 +57,23 @@ class RunOptions:
         f"formats of the tables of samples: {', '.join(WRITERS)} (default: {','.join(DEFAULT_FORMATS)})",
         DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS),
     )  # fmt: skip
+    reuse: str | None = option(
+        "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
+        metavar="latest|RUN|DIR",
+    )  # fmt: skip
+    retries: int = option(
+        "how often a case is run again that the machine, and not the case, has ended", 1, metavar="N", least=0,
+        flags=("--retries", "--infrastructure-retries"),
+    )  # fmt: skip
     pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
+    record_host: bool = option("write down the names of the host and of the user", False)
 
 
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
-OF_THE_RUN = ("work_dir", "device", "seed", "inconclusive", "require", "user_dir", "no_wait")
+OF_THE_RUN = (
+    "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse", "retries",
+    "record_host", "no_wait",
+)  # fmt: skip
 
 
 def add_options(parser: pytest.Parser, kinds: Iterable[Kind]) -> None:
@@ -130,6 +146,11 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         raw, source, base = None, "", config.invocation_params.dir
         if flags:
             raw, source = getattr(config.option, field.name, None), flags[0]
+            if _is_empty(raw):
+                raise UsageProblem(
+                    f"{source}: found an empty value, expected {declared.metavar or 'a value'}; give one, or leave the "
+                    "option out"
+                )
         if raw is None and ini is not None:
             raw, source = config.getini(ini), ini
             base = config.inipath.parent if config.inipath is not None else config.rootpath
@@ -219,6 +240,12 @@ class _Reading:
                 else _Reading(f"{self.source} {name}=", self.declared, self.base).one(value, kind)
             )
         return pairs
+
+
+def _is_empty(raw: Any) -> bool:
+    """Whether a command line gives a value that is none, such as a variable of a script that is not set."""
+    texts = raw if isinstance(raw, list) else [raw]
+    return any(isinstance(text, str) and not text.strip(" \t,") for text in texts)
 
 
 def _plain_type(hint: Any) -> Any:

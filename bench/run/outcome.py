@@ -11,9 +11,12 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 from bench.core.case import Case
 from bench.core.errors import ModelgateError
 from bench.core.kind import Kind
+from bench.core.places import Places
 from bench.core.record import Json, Record, plain_problems
 from bench.core.verdict import Verdict, verdict_of
 from bench.report.tables import figures
+from bench.run.attempts import FINAL_OUTCOMES, Trial
+from bench.run.time_limit import timeout_verdict
 
 # What JUnit shows as properties of a case of any kind; a few scalars, the rest is in the JSON.
 _PROPERTIES = (
@@ -32,12 +35,12 @@ _PROPERTIES = (
 
 def attach_record(
     item: pytest.Item,
-    call: pytest.CallInfo[None],
     report: pytest.TestReport,
     case: Case,
     kind: Kind,
-    record: Record | None,
+    trial: Trial,
     skip_inconclusive: bool,
+    places: Places,
 ) -> None:
     """Put the case's record on the report of the phase that decided it.
 
@@ -45,9 +48,13 @@ def attach_record(
     """
     if report.when != "call" and report.passed:
         return
-    record = case.blank() if record is None else record
-    error = call.excinfo.value if call.excinfo is not None else None
-    if report.skipped:
+    record = case.blank() if trial.evaluated is None else trial.evaluated
+    record.attempts = trial.earlier
+    error, duration = trial.error, report.duration
+    timeout = timeout_verdict(error) if report.failed else None
+    if timeout is not None:
+        record.apply(timeout)
+    elif report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         code = "requirement_absent" if reason.startswith("Skipped: needs ") else "skipped"
         record.apply(Verdict("skip", code, reason.removeprefix("Skipped: ")))
@@ -56,28 +63,36 @@ def attach_record(
     elif report.failed and record.is_undecided:
         record.apply(verdict_of(error))
     if record.duration_s is None:
-        record.duration_s = call.duration
+        record.duration_s = duration
     plain = _plain(record, kind)
     if isinstance(plain, str):
         record = case.blank()
+        record.attempts = trial.earlier
         record.apply(Verdict("error", "internal_error", f"the record is not plain: {plain}"))
-        record.duration_s = call.duration
+        record.duration_s = duration
         plain = record.to_json()
         report.outcome = "failed"
+    plain = places.tidy(plain)
+    trial.reported = record
     report.modelgate_record = plain  # type: ignore[attr-defined]
     report.modelgate_words = figures(record)  # type: ignore[attr-defined]
-    # On the item: JUnit takes them from the report of the teardown, which copies them from there.
-    item.user_properties += [
-        (name, value)
-        for name, path in (*_PROPERTIES, *kind.properties)
-        if (value := _dig(plain, path)) is not None
+    properties = {name: _dig(plain, path) for name, path in (*_PROPERTIES, *kind.properties)}
+    # JUnit takes them from the report of the teardown, which copies them from the item. A failed teardown replaces what
+    # the test itself came to.
+    item.user_properties[:] = [
+        *(pair for pair in item.user_properties if pair[0] not in properties),
+        *((name, value) for name, value in properties.items() if value is not None),
     ]
-    if report.failed and (isinstance(error, AssertionError | ModelgateError)) and report.when != "teardown":
-        report.longrepr = _short_repr(item, record.reason, getattr(error, "output_tail", ""))
+    report.user_properties = list(item.user_properties)
+    reason = plain["reason"]
+    if timeout is not None:
+        report.longrepr = _short_repr(item, reason, places.tidy(str(report.longrepr)), "where it was")
+    elif report.failed and (isinstance(error, AssertionError | ModelgateError)) and report.when != "teardown":
+        report.longrepr = _short_repr(item, reason, places.tidy(getattr(error, "output_tail", "")))
     if skip_inconclusive and record.verdict == "inconclusive" and report.failed:
         path, line, _ = item.location
         report.outcome = "skipped"
-        report.longrepr = (path, (line or 0) + 1, f"Skipped: {record.reason}")
+        report.longrepr = (path, (line or 0) + 1, f"Skipped: {plain['reason']}")
 
 
 def _plain(record: Record, kind: Kind) -> Json | str:
@@ -91,7 +106,7 @@ def _plain(record: Record, kind: Kind) -> Json | str:
 
 
 def crash_record(record: Record, report: pytest.TestReport) -> Json:
-    """Return the record of a case whose worker died while it ran, from its blank one."""
+    """Return the record of a case whose worker died while it ran, from its blank one; the report tells its reason."""
     said = " ".join(str(report.longrepr).split())
     record.apply(
         Verdict(
@@ -100,13 +115,19 @@ def crash_record(record: Record, report: pytest.TestReport) -> Json:
             f"{said}; the other cases went on, run this one alone with -n 0 to see why",
         )
     )
+    report.longrepr = record.reason
     return record.to_json()
 
 
 def status_words(report: Any) -> tuple[str, str, str] | None:
-    """Return pytest's ``(category, letter, word)`` with what was measured, or None to leave it alone."""
+    """Return pytest's ``(category, letter, word)`` with what was measured, or None to leave it alone.
+
+    What another plugin made of the outcome is left alone: a test that will run again, an expected failure.
+    """
     record: Json | None = getattr(report, "modelgate_record", None)
-    if record is None or report.when != "call":
+    if record is None or report.when != "call" or report.outcome not in FINAL_OUTCOMES:
+        return None
+    if hasattr(report, "wasxfail"):
         return None
     word = {"inconclusive": "INCONCLUSIVE", "error": "ERROR"}.get(record["verdict"], report.outcome.upper())
     letter = {"passed": ".", "failed": "F", "skipped": "s"}[report.outcome]
@@ -121,14 +142,14 @@ def _dig(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def _short_repr(item: pytest.Item, reason: str, tail: str) -> ReprExceptionInfo:
+def _short_repr(item: pytest.Item, reason: str, tail: str, title: str = "last output") -> ReprExceptionInfo:
     """Return a failure that is its reason, and below it what the arm printed last.
 
     pytest's own classes survive the way from a worker to the controller, and JUnit takes its message
     from the crash location; a plain string would put the whole output there.
     """
     path, line, _ = item.location
-    lines = [reason] + ([f"--- last output ---\n{tail}"] if tail else [])
+    lines = [reason] + ([f"--- {title} ---\n{tail}"] if tail else [])
     entry = ReprEntryNative([text + "\n" for text in lines])
     return ReprExceptionInfo(
         reprtraceback=ReprTraceback([entry], extraline=None, style="native"),

@@ -6,34 +6,37 @@ the kinds, the run's directory and its records. Everything heavy starts when it 
 
 from __future__ import annotations
 
-import json
-import os
+import errno
 import shutil
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from bench.core.errors import UsageProblem
-from bench.core.files import replace_file
 from bench.core.kind import Kind, Service, ServiceRun
 from bench.core.record import Json
+from bench.core.runs import LATEST
 from bench.machine.cores import core_names, usable_cores
 from bench.machine.environment import describe_environment
 from bench.machine.lease import LeaseServer, busy_message
 from bench.machine.machine_lease import MachineLocks, gpu_names
 from bench.report.results import ResultsFile
+from bench.run import collected as collected_module
+from bench.run import journal
+from bench.run.collected import Collected
+from bench.run.completion import RESULTS
+from bench.run.directory import RunDirectory, stamp
+from bench.run.scratch import Scratch
 from bench.run.view import DIRECTORY, RunView
 
-# A Unix socket's path may have about 108 bytes; a long TMPDIR leaves no room for the name.
-_MAX_SCRATCH_LENGTH = 80
-_COLLECTED = "collected.json"
 # A run that tries to lock several cores holds some for a moment.
 _SECOND_LOOK_S = 0.2
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class RunSettings:
         resource_count: how many GPUs are leased; None to lease cores.
         user_dirs: folders with users' code, for services.
         pass_env: names of environment variables that arms may see besides the usual ones.
+        names: of the host and the user, where they are to be recorded.
         wait: whether cases wait for cores and GPUs that another run on this machine holds.
     """
 
@@ -60,33 +64,8 @@ class RunSettings:
     resource_count: int | None
     user_dirs: tuple[Path, ...] = ()
     pass_env: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     wait: bool = True
-
-
-@dataclass
-class Collected:
-    """What a process that collected has left for the one that owns the run.
-
-    Attributes:
-        blanks: blank record of each case, by node id.
-        hints: what to tell the user at the end.
-        problem: why no case can run, or None.
-    """
-
-    blanks: dict[str, Json]
-    hints: list[str]
-    problem: str | None = None
-
-    def write(self, scratch: Path) -> None:
-        """Leave it in the run's scratch directory."""
-        replace_file(scratch / _COLLECTED, json.dumps(vars(self)))
-
-    @classmethod
-    def read(cls, scratch: Path) -> Collected:
-        """Return what was left; empty where nothing was."""
-        with suppress(FileNotFoundError):
-            return cls(**json.loads((scratch / _COLLECTED).read_text(encoding="utf-8")))
-        return cls({}, [])
 
 
 class Run:
@@ -99,7 +78,9 @@ class Run:
         tell: shows a line to the user; called from another thread.
 
     Attributes:
-        results: the records; None until the first one.
+        results: the records; None until the run's directory is made.
+        trouble: why no further case should run, such as a full disk; None where there is no such reason.
+        completed: directories of earlier runs that had died, whose results were completed.
 
     Raises:
         UsageProblem: when other runs hold all that could be leased, and the run does not wait.
@@ -113,18 +94,16 @@ class Run:
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.settings, self._kinds, self._options = settings, kinds, options
-        self._directory: Path | None = None
         self._began = datetime.now(UTC)
+        self._directory: RunDirectory | None = None
         cores = tuple(usable_cores())
         count = settings.resource_count
         locks = MachineLocks(core_names(cores) if count is None else gpu_names(count), self._name)
         if not settings.wait:
             _refuse_busy_machine(locks)
-        base = tempfile.gettempdir()
-        self.scratch = Path(
-            tempfile.mkdtemp(prefix="modelgate-", dir=base if len(base) < _MAX_SCRATCH_LENGTH else "/tmp")
-        )
-        services: dict[str, Callable[[], str]] = {DIRECTORY: self._make_directory}
+        self._scratch = Scratch()
+        self.scratch = self._scratch.path
+        services: dict[str, Callable[[], str]] = {DIRECTORY: lambda: str(self._opened().path.parent)}
         for kind in kinds.values():
             for name, start in kind.services.items():
                 services[name] = partial(self._service, name, start)
@@ -138,74 +117,145 @@ class Run:
         ).start()
         self.view = RunView(
             self.scratch, str(self._leases.address), settings.seed, settings.workers, cores,
-            _target(settings.work_dir / "latest"),
+            _target(settings.work_dir / LATEST),
         )  # fmt: skip
         self._services: dict[str, Service] = {}
         self._started: dict[str, int] = {}
+        self._opening = threading.Lock()  # the thread of the leases opens, or the one that takes records
+        self._journal: journal.Journal | None = None
         self.results: ResultsFile | None = None
+        self.trouble: str | None = None
+        self.completed: list[Path] = []
+        self._has_records, self._is_complete = False, True
 
-    def add_record(self, nodeid: str, record: Json) -> None:
-        """Take the record of a finished case and write it immediately."""
-        self._open_results().add(nodeid, record)
-
-    def collected(self) -> Collected:
-        """Return what the workers collected."""
+    @cached_property
+    def _collected(self) -> Collected:
+        """What was collected; by the first record it is complete."""
         return Collected.read(self.scratch)
 
-    def finish(self) -> None:
-        """Give every collected case without a record its blank one, and write the summary."""
-        for nodeid, blank in self.collected().blanks.items():
-            results = self._open_results()
-            if nodeid not in results.records:
-                results.add(nodeid, blank)
+    def collected(self) -> Collected:
+        """Return what was collected, as far as it is."""
+        return Collected.read(self.scratch)
+
+    def blank(self, nodeid: str) -> Json | None:
+        """Return the blank record of a case, None for a test that is no case."""
+        return self._collected.blanks.get(nodeid)
+
+    def add_record(self, nodeid: str, record: Json) -> None:
+        """Take the record of a finished case and write it immediately.
+
+        A disk that is full stops the run, not this function: the record is kept, with room that was kept for it.
+        """
+        results = self._opened()
+        blank = self.blank(nodeid)
+        record = {**record, "fingerprint": (blank or {}).get("fingerprint")}
+        results.add(nodeid, record)
+        assert self._journal is not None
+        assert self._directory is not None
+        try:
+            self._journal.append(nodeid, record)
+        except OSError as error:
+            self._directory.release_reserve()
+            with suppress(OSError):
+                self._journal.append(nodeid, record)
+            self._stop(f"{self._directory.path}: the records cannot be written ({error.strerror})")
+            return
+        if not self._has_records:
+            self._has_records = True
+            self._directory.become_latest()
+            self.completed = self._directory.complete_dead()
+        if record["reason_code"] == "disk_full":
+            self._directory.release_reserve()
+            self._stop(f"{record['id']}: {record['reason']}")
+        try:
+            results.write_when_due()
+        except OSError as error:
+            if error.errno in _FULL:
+                self._directory.release_reserve()
+            self._stop(f"{results.path}: cannot be written ({error.strerror})")
+
+    def finish(self, exit_status: int) -> None:
+        """Give every collected case without a record its blank one, and write the results.
+
+        Args:
+            exit_status: of pytest.
+
+        Raises:
+            OSError: when the results cannot be written; `report` then completes them from the journal.
+        """
+        blanks = self._collected.blanks
+        if self.results is None and not blanks:
+            return
+        results = self._opened()
+        for nodeid in [nodeid for nodeid in blanks if nodeid not in results.records]:
+            results.add(nodeid, blanks[nodeid])
+        unrun = any(record.is_undecided for record in results.records.values())
+        results.run |= {
+            "state": "interrupted" if unrun else "finished",
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "exit_status": exit_status,
+            "collected": len(results.records),
+        }
+        assert self._journal is not None
+        assert self._directory is not None
+        if self.trouble is not None:
+            self._directory.release_reserve()
+        with suppress(OSError):
+            self._journal.end(results.run)
+        try:
+            results.write()
+        except OSError as error:
+            self._is_complete = False
+            self.trouble = self.trouble or f"{results.path}: cannot be written ({error.strerror})"
+            raise
 
     def close(self) -> None:
         """End the services and remove the scratch space; nothing of the run computes afterwards."""
         for service in self._services.values():
             service.stop()
         self._leases.stop()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._journal is not None:
+            self._journal.close()
+        if self._directory is not None:
+            self._directory.free(is_complete=self._is_complete)
+        self._scratch.remove()
 
-    def _open_results(self) -> ResultsFile:
-        if self.results is None:
-            directory = Path(self._make_directory())
-            self.results = ResultsFile(
-                directory / "evaluation_results.json",
-                {
-                    "id": directory.name,
-                    "started": self._began.isoformat(timespec="seconds"),
-                    "command": self.settings.command,
-                    "seed": self.view.seed,
-                    "workers": self.view.workers,
-                    "environment": describe_environment(self.settings.root),
-                },
-                self._kinds,
-            )
-        return self.results
+    def _stop(self, trouble: str) -> None:
+        self.trouble = self.trouble or f"{trouble}; make room there, then go on with --reuse {LATEST}"
 
     def _name(self) -> str:
         """Return the name of the run's directory, also before there is one."""
-        return self._began.strftime("%Y%m%d_%H%M%S") if self._directory is None else self._directory.name
+        return stamp(self._began) if self._directory is None else self._directory.path.name
 
-    def _make_directory(self) -> str:
-        if self._directory is None:
-            work_dir = self.settings.work_dir
-            stamp = self._name()
-            directory, number = work_dir / stamp, 1
-            while True:
-                try:
-                    directory.mkdir(parents=True)
-                    break
-                except FileExistsError:  # another run of the same second
-                    number += 1
-                    directory = work_dir / f"{stamp}_{number}"
-            for name in ("configs", "logs", "predictions", "results"):
-                (directory / name).mkdir()
-            options = json.dumps(self._options(), indent=1, default=str)
-            (directory / "configs" / "options.json").write_text(options + "\n", encoding="utf-8")
-            _point(work_dir / "latest", directory.name)
-            self._directory = directory.resolve()
-        return str(self._directory)
+    def _opened(self) -> ResultsFile:
+        """Return the results; the first call makes the run's directory."""
+        with self._opening:
+            if self.results is None:
+                directory = RunDirectory(
+                    self.settings.work_dir, self._began, self._options(), self._kinds,
+                    cases=len(self._collected.blanks),
+                )  # fmt: skip
+                head = {
+                    "id": directory.path.name,
+                    "started": self._began.isoformat(timespec="seconds"),
+                    "finished": None,
+                    "state": "running",
+                    "exit_status": None,
+                    "collected": len(self._collected.blanks),
+                    "command": self.settings.command,
+                    "seed": self.view.seed,
+                    "workers": self.view.workers,
+                    "environment": {**describe_environment(self.settings.root), **self.settings.names},
+                }
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(
+                        self.scratch / collected_module.NAME,
+                        directory.path / "configs" / collected_module.NAME,
+                    )
+                self._directory = directory
+                self._journal = journal.Journal(directory.path / journal.NAME, head)
+                self.results = ResultsFile(directory.path / RESULTS, head, self._kinds)
+            return self.results
 
     def _service(self, name: str, start: Callable[[ServiceRun], Service]) -> str:
         service = self._services.get(name)
@@ -214,7 +264,7 @@ class Run:
             service = self._services[name] = start(
                 ServiceRun(
                     scratch=self.scratch,
-                    logs=Path(self._make_directory()) / "logs",
+                    logs=self._opened().path.parent / "logs",
                     number=self._started[name],
                     user_dirs=self.settings.user_dirs,
                     pass_env=self.settings.pass_env,
@@ -234,11 +284,3 @@ def _refuse_busy_machine(locks: MachineLocks) -> None:
 def _target(link: Path) -> Path | None:
     """Return the directory that a link points at, None where there is none."""
     return link.resolve() if link.is_dir() else None
-
-
-def _point(link: Path, target: str) -> None:
-    """Point a symbolic link at a directory, atomically."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    with suppress(OSError):  # a file system without links has no `latest`
-        temporary.symlink_to(target)
-        temporary.replace(link)

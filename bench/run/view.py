@@ -79,10 +79,45 @@ class RunView:
 
     def lease(self, *, on_gpu: bool, exclusive: bool) -> CaseLease:
         """Return the lease of one case: a GPU, or its share of the cores; all of them where it is exclusive."""
-        share = 1 if on_gpu else slot_size(len(self.cores), self.workers)
-        return CaseLease(self.address, len(self.cores) if exclusive else share)
+        return CaseLease(self.address, self.cores_of_a_case(on_gpu=on_gpu, exclusive=exclusive))
+
+    def cores_of_a_case(self, *, on_gpu: bool, exclusive: bool) -> int:
+        """Return how many cores, or GPUs, a case has for itself."""
+        if exclusive:
+            return len(self.cores)
+        return 1 if on_gpu else slot_size(len(self.cores), self.workers)
+
+    @property
+    def known_directory(self) -> Path | None:
+        """The run's directory where this process has asked for it already; asking makes it."""
+        return vars(self).get("directory")
 
     @cached_property
     def directory(self) -> Path:
         """The run's directory, ``<work-dir>/<timestamp>``."""
         return Path(service_address(self.address, DIRECTORY))
+
+
+def idle_workers(view: RunView, *, gpus: int | None, exclusive: bool) -> str | None:
+    """Return a sentence on workers that can only wait for a lease, None where each can have one.
+
+    Args:
+        view: of the run.
+        gpus: how many GPUs are leased; None where cores are.
+        exclusive: whether one case has all cores, or all GPUs.
+    """
+    if exclusive:
+        at_once, why = 1, "--exclusive leases everything to one case"
+    elif gpus is not None:
+        at_once, why = gpus, "1 GPU is usable" if gpus == 1 else f"{gpus} GPUs are usable"
+    else:
+        cores = len(view.cores)
+        at_once = cores // slot_size(cores, view.workers)
+        why = "1 core is usable" if cores == 1 else f"{cores} cores are usable"
+    waiting = view.workers - at_once
+    if waiting <= 0:
+        return None
+    advice = "leave out -n" if at_once == 1 else f"use -n {at_once}"
+    compute = "1 worker computes" if at_once == 1 else f"{at_once} workers compute"
+    waits = "1 waits" if waiting == 1 else f"{waiting} wait"
+    return f"-n {view.workers}: {why}, so {compute} at once and {waits}; {advice}"

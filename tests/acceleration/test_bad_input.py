@@ -142,27 +142,46 @@ def test_a_bad_task_file_is_a_failing_case_that_names_the_file(
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (["--prompts", "{dir}/empty.jsonl"], "empty"),
-        (["--prompts", "{dir}/none.jsonl"], "no such file"),
-        (["--prompts", "{dir}/three.jsonl"], "only 3 rows"),
-        (["--prompts", "{dir}/three.jsonl", "--prompts-column", "title"], "title"),
-        (["--clip", "ViT-B-33:openai"], "ViT-B-32"),
-        (["--clip", "{dir}"], "open_clip_config.json"),
-    ],
+    [(["--clip", "ViT-B-33:openai"], "ViT-B-32"), (["--clip", "{dir}"], "open_clip_config.json")],
 )
-def test_an_unusable_input_of_the_whole_run_is_the_reason_of_every_case(
+def test_an_unusable_model_of_the_score_is_the_reason_of_every_case(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     suite = Suite(tmp_path)
     suite.add(GOOD)
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "three.jsonl").write_text('{"caption": "a red star"}\n' * 3)
     finished = suite.run(*[argument.format(dir=tmp_path) for argument in arguments])
     record = finished.record(GOOD)
     assert (record["verdict"], record["reason_code"]) == ("error", "scoring_failed")
     assert words in record["reason"]
     assert finished.code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--prompts", ""], "--prompts: found an empty value, expected FILE|DIR|NAME; give one"),
+        (["-o", "modelgate_prompts="], "--prompts: none was given, expected a dataset of prompts"),
+        (["--prompts", "{dir}/empty.jsonl"], "found no rows, the file is empty"),
+        (["--prompts", "{dir}/blank.jsonl", "-n", "2"], "found no rows, it has only blank lines"),
+        (["--prompts", "{dir}/none.jsonl"], "no such file"),
+        (["--prompts", "{dir}/three.jsonl"], "only 3 rows"),
+        (["--prompts", "{dir}/three.jsonl", "--prompts-column", "title"], "title"),
+    ],
+)
+def test_unusable_prompts_end_the_run_before_it_begins(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    suite = Suite(tmp_path)
+    suite.add(GOOD)
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "blank.jsonl").write_text("\n  \n\n")
+    (tmp_path / "three.jsonl").write_text('{"caption": "a red star"}\n' * 3)
+    finished = suite.run(*[argument.format(dir=tmp_path) for argument in arguments])
+    assert finished.code == 4, finished.output
+    lines = [line for line in finished.output.splitlines() if line.startswith("ERROR: ")]
+    assert len(lines) == 1, finished.output
+    assert words in lines[0]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

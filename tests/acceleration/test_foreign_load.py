@@ -18,6 +18,7 @@ from bench.acceleration.evaluation import AccelerationEvaluation
 from bench.acceleration.gates import judge_next_to
 from bench.acceleration.host import foreign_load
 from bench.acceleration.host.foreign_load import ForeignLoad
+from bench.acceleration.kind import KIND
 from bench.acceleration.prompts import Sample
 from bench.acceleration.times import Times
 from bench.acceleration.timing import PairedTimer, TimingPlan
@@ -25,6 +26,8 @@ from bench.core.estimate import Estimate
 from bench.core.evaluation import RunContext
 from bench.core.requirement import parse_requirement
 from bench.core.verdict import PASSED, Verdict
+from bench.run import journal
+from bench.run.resume import Resuming
 
 BURN = "while True: pass"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -271,6 +274,15 @@ def test_a_control_next_to_too_much_load_is_undecided_and_not_blamed() -> None:
     assert record.control.reason_code == "foreign_load"
     quiet = judged(0.1, verdict=MISSED, required_speedup=1.4, expect="speedup_missed")
     assert (quiet.verdict, quiet.reason_code) == ("pass", "rejected_as_expected")
+
+
+def test_a_result_that_foreign_load_left_undecided_is_not_taken_over_by_a_later_run(tmp_path: Path) -> None:
+    written = journal.Journal(tmp_path / journal.NAME, {})
+    written.append("node", judged(0.6, required_speedup=1.4).to_json())
+    written.close()
+    taken, why = Resuming(tmp_path, {}).take(KIND, case(), None)
+    assert taken is None
+    assert why.endswith("is not taken over: it ended as inconclusive (foreign_load)")
 
 
 @pytest.mark.slow

@@ -16,7 +16,8 @@ from bench.core.errors import UsageProblem
 from bench.core.options import Setting
 
 TASKS, LISTS = (Path("/tasks.json"),), (Path("/candidates.json"),)
-OPTIONS = AccelerationOptions(tasks=TASKS, candidates=LISTS, clip="clip", prompts="prompts.jsonl")
+PROMPTS = Path(__file__).parents[2] / "fixtures/datasets/shapes_prompts.jsonl"
+OPTIONS = AccelerationOptions(tasks=TASKS, candidates=LISTS, clip="clip", prompts=str(PROMPTS))
 
 
 def setting(*given: str, workers: int = 1, **run: object) -> Setting:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.acceleration.prompts import Sample, SampleStream, draw_samples, generator_seed, load_prompts
+from bench.acceleration.prompts import (
+    Sample,
+    SampleStream,
+    check_prompts,
+    draw_samples,
+    generator_seed,
+    load_prompts,
+)
 from bench.core.errors import UsageProblem
 
 CAPTIONS = ["a red circle", "a blue, round ring", "ein grünes Dreieck"]
@@ -63,6 +70,129 @@ def test_prompts_are_read_from(name, save, tmp_path):
     assert load_prompts(str(tmp_path / name)) == CAPTIONS
 
 
+SPECIAL = ["p[x]", "p[1-3]*", "what?", "a::b", "{a,b}", "ö ü 🚀 [1]", "50 %", "a#b", "hf:--x"]
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_names_with_special_characters_are_names_and_no_patterns(name, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    for decoy in ("px", "p1", "whatx", "a", "b"):
+        (tmp_path / decoy).mkdir(exist_ok=True)
+        (tmp_path / decoy / "train.jsonl").write_text('{"caption": "another file"}\n')
+        (tmp_path / f"{decoy}.jsonl").write_text('{"caption": "another file"}\n')
+    for suffix in ("jsonl", "csv", "parquet"):
+        file = tmp_path / f"{name}.{suffix}"
+        plain = tmp_path / f"plain.{suffix}"  # datasets does not write to these names either
+        save_jsonl(plain) if suffix == "jsonl" else getattr(dataset(), f"to_{suffix}")(plain)
+        plain.rename(file)
+        assert load_prompts(str(file)) == CAPTIONS
+    save_jsonl(folder / "train.jsonl")
+    assert load_prompts(str(folder)) == CAPTIONS
+    dataset().save_to_disk(tmp_path / "saved")
+    (tmp_path / "saved").rename(folder / "saved")
+    assert load_prompts(str(folder / "saved")) == CAPTIONS
+
+
+def test_a_table_with_a_byte_order_mark_has_the_column(tmp_path):
+    (tmp_path / "p.csv").write_bytes('caption\n"eins, zwei"\n'.encode("utf-8-sig"))
+    assert load_prompts(str(tmp_path / "p.csv")) == ["eins, zwei"]
+
+
+def test_local_files_do_without_datasets_and_its_cache(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets, "load_dataset", None)
+    save_json(tmp_path / "p.json")
+    assert load_prompts(str(tmp_path / "p.json")) == CAPTIONS
+
+
+def test_what_is_no_file_of_text_is_named(tmp_path):
+    import gzip
+    import os
+
+    def refused(name, data):
+        path = tmp_path / name
+        if data is not None:
+            path.write_bytes(data)
+        with pytest.raises(UsageProblem) as problem:
+            load_prompts(str(path))
+        assert str(problem.value).startswith(f"--prompts {path}")
+        assert "\n" not in str(problem.value)
+        assert "Error" not in str(problem.value)
+        return str(problem.value)
+
+    text = lines([{"caption": caption} for caption in CAPTIONS])
+    assert "found UTF-16 text, expected a .jsonl file of rows in UTF-8; save it as" in refused(
+        "p.jsonl", text.encode("utf-16")
+    )
+    assert "line 3: this is not UTF-8" in refused("p.jsonl", text.encode("latin-1"))
+    assert "found a gzip file" in refused("p.jsonl", gzip.compress(text.encode()))
+    assert "found a .gz file, expected .jsonl, .json, .parquet, .csv; convert it" in refused(
+        "p.jsonl.gz", gzip.compress(text.encode())
+    )
+    assert "found a zip file, such as xlsx" in refused("p.csv", b"PK\x03\x04....")
+    assert "line 3: found 2 fields, expected 1 as in the header" in refused("p.csv", b"caption\na\nb, c\n")
+    assert "found text that is no table" in refused("q.csv", b'caption\n"a\n')
+    assert "entry 1 of the list is no object" in refused("p.json", b'[{"caption": "a"}, "b"]')
+    assert "line 2: this is not JSON" in refused("p.json", b'[{"caption": "a"},\n{]')
+    whole = tmp_path / "whole.parquet"
+    dataset().to_parquet(whole)
+    assert "no parquet file, or only a part" in refused("part.parquet", whole.read_bytes()[:-10])
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    assert "found a pipe or device, expected a .jsonl file of rows; give the path" in refused(
+        "pipe.jsonl", None
+    )
+
+
+def test_a_folder_that_cannot_be_loaded_says_what_is_wrong_and_not_in_which_code(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name, data in (
+        ("train.jsonl", "[]"),
+        ("train.csv", "\n"),
+        ("notes.md", "text"),
+        ("train.parquet", "x"),
+    ):
+        for file in (tmp_path / "d").iterdir():
+            file.unlink()
+        (tmp_path / "d" / name).write_text(data)
+        with pytest.raises(UsageProblem) as problem:
+            load_prompts(str(tmp_path / "d"))
+        message = str(problem.value)
+        assert message.startswith(f"--prompts {tmp_path / 'd'}: ")
+        assert "Error" not in message, message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found no rows, the file is empty"),
+        (" \n\n", "found no rows, it has only blank lines"),
+        ('{"caption": "one"}\n', "--num-samples 2: the prompts have only 1 rows"),
+        ('{"title": "one"}\n{"title": "two"}\n', "found the columns title, expected caption or"),
+        ('{"caption": "one"}\n{"caption": "  "}\n', "row 1 has no text"),
+    ],
+)
+def test_what_no_run_could_use_is_seen_early(tmp_path, text, message):
+    file = tmp_path / "p.jsonl"
+    file.write_text(text)
+    with pytest.raises(UsageProblem, match=message):
+        check_prompts(str(file), split=None, column=None, count=2)
+
+
+def test_what_is_seen_early_loads_no_folder_and_asks_no_hub(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets, "load_dataset", None)
+    save_directory(tmp_path / "d")
+    check_prompts(str(tmp_path / "d"), split=None, column=None, count=2)
+    check_prompts("someone/captions", split=None, column=None, count=2)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageProblem, match="the folder is empty"):
+        check_prompts(str(tmp_path / "none"), split=None, column=None, count=2)
+
+
 def test_shipped_prompts_are_read():
     prompts = load_prompts(str(REPOSITORY / "fixtures/datasets/shapes_prompts.jsonl"))
     assert len(prompts) == 256
@@ -104,15 +234,25 @@ def test_changed_file_is_read_again(tmp_path):
 
 
 BAD_FILES = {
-    "empty file": ("p.jsonl", "", {}, r"the file is empty; expected one JSON object per line"),
+    "empty file": (
+        "p.jsonl",
+        "",
+        {},
+        r"found no rows, the file is empty; expected one JSON object to a line; add rows",
+    ),
     "no JSON": (
         "p.jsonl",
         "no json\n",
         {},
-        r"could not load it \(ArrowInvalid: JSON parse error.*expected rows such as",
+        r"line 1: this is not JSON \(.*\); expected one object to a line; correct it",
     ),
-    "JSON without rows": ("p.json", "[]", {}, r"could not load it.*expected rows such as"),
-    "no parquet": ("p.parquet", "no parquet", {}, r"could not load it \(ArrowInvalid: Parquet magic bytes"),
+    "JSON without rows": ("p.json", "[]", {}, r"found no rows; expected a JSON list of objects"),
+    "no parquet": (
+        "p.parquet",
+        "no parquet",
+        {},
+        r"found no parquet file, or only a part of one, expected a whole one; write it again",
+    ),
     "other suffix": (
         "p.txt",
         "a red circle\n",
@@ -168,7 +308,7 @@ def test_bad_file_is_refused_with_what_was_found_and_expected(tmp_path, what):
     source.write_text(content)
     with pytest.raises(UsageProblem, match=message) as refused:
         load_prompts(str(source), **options)
-    assert str(refused.value).startswith(f"--prompts {source}: ")
+    assert str(refused.value).startswith(f"--prompts {source}")
 
 
 @pytest.mark.parametrize("source", ["absent.jsonl", "./absent", "/absent", "~/absent", "../absent.parquet"])
@@ -190,7 +330,7 @@ def test_other_names_are_those_of_the_hub(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     assert load_prompts("someone/captions") == CAPTIONS
-    with pytest.raises(UsageProblem, match=r"--prompts someone/else.*\(ConnectionError: no network\)"):
+    with pytest.raises(UsageProblem, match=r"--prompts someone/else.*\(no network\).*check the name and the"):
         load_prompts("someone/else")
 
 
@@ -205,7 +345,7 @@ def test_dataset_without_rows_or_without_splits_is_refused(tmp_path, monkeypatch
         load_prompts("someone/nothing")
     (tmp_path / "empty").mkdir()
     monkeypatch.undo()
-    with pytest.raises(UsageProblem, match="could not load it"):
+    with pytest.raises(UsageProblem, match="the folder is empty; expected files of rows"):
         load_prompts(str(tmp_path / "empty"))
 
 

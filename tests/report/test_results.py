@@ -71,9 +71,10 @@ def test_what_a_kind_adds_is_there_without_its_records_too():
 # The file
 
 
-def test_file_is_complete_after_every_record(results):
+def test_file_is_complete_whenever_it_is_written(results):
     for number in range(3):
         results.add(f"case{number}", record("pass", number).to_json())
+        results.write()
         content = written(results)
         assert list(content) == ["schema_version", "run", "summary", "records"]
         assert (content["schema_version"], content["run"]) == (SCHEMA_VERSION, {"id": "run", "seed": 7})
@@ -94,6 +95,7 @@ def test_order_of_records_does_not_depend_on_their_arrival(tmp_path):
         results = ResultsFile(tmp_path / f"{index}.json", {}, KINDS)
         for nodeid, number in order:
             results.add(nodeid, record("pass", number).to_json() | {"id": nodeid})
+        results.write()
         assert [entry.id for entry in results.ordered()] == ["b", "c", "d", "a"]
         texts.add(results.path.read_text())
     assert len(texts) == 1
@@ -102,6 +104,7 @@ def test_order_of_records_does_not_depend_on_their_arrival(tmp_path):
 def test_later_record_of_a_case_takes_the_place_of_the_earlier(results):
     results.add("case", record("pass").to_json())
     results.add("case", record("fail").to_json())
+    results.write()
     assert [entry["verdict"] for entry in written(results)["records"]] == ["fail"]
 
 
@@ -114,6 +117,7 @@ def test_run_that_json_cannot_hold_is_refused(results):
 
 def test_missing_is_null(results):
     results.add("case", record("error").to_json())
+    results.write()
     (entry,) = written(results)["records"]
     assert {entry[key] for key in ("achievement_rate", "duration_s", "score", "fun")} == {None}
     assert "NaN" not in results.path.read_text()
@@ -121,6 +125,7 @@ def test_missing_is_null(results):
 
 def test_file_is_replaced_whole_and_nothing_is_left_beside_it(results, monkeypatch):
     results.add("first", record("pass", 1).to_json())
+    results.write()
     before, replaced = results.path.read_text(), []
     replace = Path.replace
 
@@ -133,6 +138,7 @@ def test_file_is_replaced_whole_and_nothing_is_left_beside_it(results, monkeypat
 
     monkeypatch.setattr(Path, "replace", watched)
     results.add("second", record("pass", 2).to_json())
+    results.write()
     assert replaced == [results.path]
     assert list(results.path.parent.iterdir()) == [results.path]
 
@@ -142,4 +148,45 @@ def test_record_that_json_cannot_hold_is_refused_and_harms_no_other(results):
     with pytest.raises(ValueError, match="not JSON compliant"):
         results.add("bad", record("pass", 2).to_json() | {"duration_s": float("nan")})
     results.add("third", record("pass", 3).to_json())
+    results.write()
     assert [entry["order"] for entry in written(results)["records"]] == [1, 3]
+
+
+def test_a_quick_run_writes_its_file_a_few_times_and_a_slow_one_with_every_record(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("bench.report.results.time.monotonic", lambda: now[0])
+
+    def run(count, seconds_each):
+        results = ResultsFile(tmp_path / f"{seconds_each}.json", {}, KINDS)
+        sizes = []
+        monkeypatch.setattr(
+            "bench.report.results.replace_file", lambda path, content: sizes.append(len(content))
+        )
+        for number in range(count):
+            now[0] += seconds_each
+            results.add(f"case{number}", record("pass", number).to_json())
+            results.write_when_due()
+        results.write()
+        return sizes
+
+    quick = run(4000, 0.0005)
+    assert 2 <= len(quick) < 30
+    assert sum(quick) < 2.5 * quick[-1]
+    assert len(run(50, 60)) == 51
+
+
+def test_writing_costs_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch):
+    now, spent = [0.0], [0.0]
+    monkeypatch.setattr("bench.report.results.time.monotonic", lambda: now[0])
+
+    def slow_disk(path, content):
+        now[0] += 0.5
+        spent[0] += 0.5
+
+    monkeypatch.setattr("bench.report.results.replace_file", slow_disk)
+    results = ResultsFile(tmp_path / "results.json", {}, KINDS)
+    for number in range(2000):
+        now[0] += 1.0
+        results.add(f"case{number % 10}", record("pass", number).to_json())
+        results.write_when_due()
+    assert spent[0] <= 0.011 * now[0]

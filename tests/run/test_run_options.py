@@ -113,3 +113,18 @@ def test_a_seed_is_a_whole_number_or_random(text):
         resolve_seed(text)
     assert resolve_seed("17") == 17
     assert len({resolve_seed("random") for _ in range(20)}) > 1
+
+
+@pytest.mark.parametrize(
+    "flag", ["--toy-rounds", "--toy-names", "--toy-files", "--toy-model", "--toy-kwargs"]
+)
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_an_empty_value_of_the_command_line_is_refused(read, flag, text):
+    with pytest.raises(
+        UsageProblem, match=f"{flag}: found an empty value, expected [A-Z|=]+; give one, or leave"
+    ):
+        read(flag, text)
+
+
+def test_an_empty_value_of_the_ini_file_stands_for_none(read):
+    assert read(ini="toy_model =\nmodelgate_toy_model =\nmodelgate_toy_names =").toy_model is None

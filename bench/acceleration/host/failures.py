@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 
 from bench.acceleration.host.output import printable
 from bench.acceleration.protocol.wire import CHANNEL_LOST
+from bench.core.errors import INFRASTRUCTURE, ArmProblem, InfrastructureProblem
 
 MESSAGE_LENGTH = 1000
 TRACEBACK_LENGTH = 8000
@@ -18,6 +20,7 @@ _OUT_OF_MEMORY_SIGNS = (
     "MemoryError", "bad_alloc", "can't allocate memory", "Cannot allocate memory", "not enough memory",
     "OutOfMemoryError", "out of memory", "memory allocation failed", "memory exhausted",
 )  # fmt: skip
+_DISK_FULL_SIGNS = ("[Errno 28]", "[Errno 122]", "No space left on device", "Disk quota exceeded")
 _SIGN_LINES = 60
 
 
@@ -39,7 +42,7 @@ class Failure:
 def not_started(error: OSError) -> Failure:
     """Explain a process that the fork server did not start."""
     return Failure(
-        "internal_error",
+        "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "service_died",
         f"was not started by the fork server ({error}); expected one process per request; see logs/forkserver.log",
     )
 
@@ -60,6 +63,13 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
             trace,
         )
     exception = f"{kind}: {text}" if text else kind
+    if any(sign in exception for sign in _DISK_FULL_SIGNS):
+        return Failure(
+            "disk_full",
+            f"found no room on the disk during {operation} ({exception}); expected room in TMPDIR and the work directory; "
+            "make room there, then run the case again",
+            trace,
+        )
     if any(sign in exception for sign in _OUT_OF_MEMORY_SIGNS):
         return Failure("out_of_memory", f"{_over_memory(operation, memory_bytes)} ({exception})", trace)
     advice = "expected it to return; see the traceback in its last output"
@@ -73,7 +83,18 @@ def ended(operation: str, status: int | None, output: str, memory_bytes: int | N
         return Failure("out_of_memory", _over_memory(operation, memory_bytes))
     if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == CHANNEL_LOST:
         return closed_channel(operation)
-    return Failure("crashed", f"{_how(status)} during {operation}; {_advice(status)}")
+    # Nobody knows how a process ended whose fork server is gone, and it may have ended because of that.
+    code = "service_died" if status is None else "crashed"
+    return Failure(code, f"{_how(status)} during {operation}; {_advice(status)}")
+
+
+def scorer_died(problem: ArmProblem) -> InfrastructureProblem | None:
+    """Return the problem of a scorer that died, which blames no candidate; None where it answered."""
+    if problem.reason_code in INFRASTRUCTURE:
+        return InfrastructureProblem(problem.reason_code, str(problem))
+    if problem.reason_code != "crashed":
+        return None
+    return InfrastructureProblem("service_died", f"{problem}; see the scorer's log in the run's logs/")
 
 
 def closed_channel(operation: str) -> Failure:

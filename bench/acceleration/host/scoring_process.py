@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.failures import scorer_died
 from bench.acceleration.host.process import ArmProcess
 from bench.core.errors import ArmProblem, UsageProblem
 
@@ -53,6 +54,9 @@ class ScoringProcess:
                 )
             except ArmProblem as problem:
                 process.close()
+                died = scorer_died(problem)
+                if died is not None:
+                    raise died from problem
                 raise UsageProblem(str(problem).removeprefix("the scorer ")) from problem
             self._processes[arms.gpu] = process
         process.resume()

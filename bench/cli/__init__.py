@@ -1,0 +1,1 @@
+"""Commands besides pytest: ``python -m bench COMMAND``."""

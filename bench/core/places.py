@@ -1,0 +1,117 @@
+"""What a run writes for others to read says where things are without saying whose machine it was.
+
+Paths below the repository, the run's directory and the home directory are written relative to them. What lies elsewhere
+stays, since the user named it. Nothing that is read again to find a file goes through here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+T = TypeVar("T")
+
+_SCRATCH, _HOME, _HERE = "<scratch>", "~", "."
+# Where a path begins in a text: not inside of another one, but after `file://` and after an option such as -I.
+_BEGIN = r"(?:(?<![\w.~/-])|(?<=file://)|(?<=[\s'\"=]-[A-Za-z]))"
+# Where the name of a folder ends. `/home/ann` is no part of `/home/anna`, `/home/ann-old` or `/home/ann.bak`.
+_END = r"(?=$|[/\s'\"`)\]}>,;:|&\\]|\.(?:$|[\s'\")]))"
+_LEAST_NAME = 6
+
+
+class Places:
+    """Writes paths relative to a few known places; a pure function of texts.
+
+    Args:
+        root: the repository.
+        run: the run's directory.
+        home: of the user; ``~``.
+        scratch: the run's temporary directory; ``<scratch>``.
+        names: names that are replaced, such as ``{"<user>": "ann"}``. Below ``/home`` and in names of temporary folders
+            always; anywhere else only where they cannot be an ordinary word: with six characters or more, one of which is
+            no letter.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        run: Path | None = None,
+        home: Path | None = None,
+        scratch: Path | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._given = (root, home, scratch, names)
+        self._shown: dict[str, str] = {}
+        for place, shown in ((home, _HOME), (root, _HERE), (run, _HERE), (scratch, _SCRATCH)):
+            for text in _forms(place):
+                self._shown[text] = shown
+        longest_first = sorted(self._shown, key=len, reverse=True)
+        places = "|".join(re.escape(text) for text in longest_first)
+        self._pattern = re.compile(f"{_BEGIN}({places}){_END}(/*)(?=(.?))", re.DOTALL) if places else None
+        self._names = [(_name_pattern(name), shown) for shown, name in (names or {}).items() if name]
+
+    def of_run(self, run: Path) -> Places:
+        """Return the places of a process that knows the run's directory."""
+        root, home, scratch, names = self._given
+        return Places(root, run, home, scratch, names)
+
+    def tidy(self, value: T) -> T:
+        """Return a text, or plain builtins with the texts in them, with the paths made relative.
+
+        >>> Places(Path("/repo"), home=Path("/home/ann")).tidy("no model in /repo/models or /home/ann/x; see /home/anna")
+        'no model in models or ~/x; see /home/anna'
+        """
+        if isinstance(value, str):
+            return self._text(value)  # type: ignore[return-value]  # a text of a text
+        if isinstance(value, list | tuple):
+            return type(value)(self.tidy(item) for item in value)
+        if isinstance(value, dict):
+            return {self.tidy(key): self.tidy(item) for key, item in value.items()}  # type: ignore[return-value]
+        return value
+
+    def _text(self, text: str) -> str:
+        if self._pattern is not None and "/" in text.replace("%2F", "/"):
+            text = self._pattern.sub(self._replaced, text)
+        for pattern, shown in self._names:
+            text = pattern.sub(shown, text)
+        return text
+
+    def _replaced(self, match: re.Match[str]) -> str:
+        place, slashes, following = match[1], match[2], match[3]
+        shown = self._shown[place]
+        if shown != _HERE:
+            return shown + slashes
+        # What follows is the relative path, if anything does.
+        return "" if slashes and following and not re.match(_END, following) else f"{_HERE}/"
+
+
+def _forms(place: Path | None) -> list[str]:
+    """Return the ways in which a path is written: as it is, its target, and escaped as in JSON, a URL and XML."""
+    if place is None:
+        return []
+    texts = dict.fromkeys((str(place), str(_resolved(place))))
+    found = []
+    for text in texts:
+        if text.count("/") < 1 or len(text) < 2:  # the root of the file system is no place to be relative to
+            continue
+        escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        found += [text, json.dumps(text)[1:-1], quote(text), escaped, repr(text)[1:-1]]
+    return list(dict.fromkeys(found))
+
+
+def _resolved(place: Path) -> Path:
+    try:
+        return place.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return place
+
+
+def _name_pattern(name: str) -> re.Pattern[str]:
+    word = re.escape(name)
+    if len(name) >= _LEAST_NAME and not name.isalpha():
+        return re.compile(rf"(?<![^\W_]){word}(?![^\W_])")
+    return re.compile(rf"(?:(?<=/home/)|(?<=/Users/)|(?<=-of-)|(?<=ctor_)){word}(?![\w-])")

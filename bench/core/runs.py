@@ -1,0 +1,36 @@
+"""Earlier runs, by the names that options give them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.core.errors import UsageProblem
+from bench.core.options import Setting
+
+LATEST = "latest"
+
+
+def find_run(name: str, option: str, setting: Setting) -> Path:
+    """Return the directory of an earlier run.
+
+    ``latest`` is the newest run when this one began. The link of that name moves to this run as soon as this run writes
+    anything, and a worker that is started again later would follow it.
+
+    Args:
+        name: ``latest``, the name of a run in the work directory, or a path.
+        option: that gives the name, for messages.
+        setting: of this run.
+
+    Raises:
+        UsageProblem: there is no such run.
+    """
+    work_dir = setting.run.work_dir
+    known = name == LATEST and setting.latest is not None
+    for path in (setting.latest,) if known else (work_dir / name, setting.local_path(name)):
+        if path is not None and any((path / part).exists() for part in ("predictions", "records.jsonl")):
+            return path.resolve()
+    runs = sorted(path.parent.name for path in work_dir.glob("*/predictions") if path.parent.name != LATEST)
+    raise UsageProblem(
+        f"{option} {name}: found no such run in {work_dir}, and no directory of a run; expected {LATEST}, a name "
+        f"({', '.join(runs[-3:]) or 'there is none yet'}) or a directory; correct it"
+    )

@@ -1,0 +1,60 @@
+"""What collecting the cases came to, left by the process that collected for the one that owns the run."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bench.core.fingerprint import Fingerprint
+from bench.core.record import Json
+
+NAME = "collected.json.z"
+"""Compressed, since the blank records of ten thousand cases are nearly the same."""
+
+
+@dataclass
+class Collected:
+    """What was collected.
+
+    Attributes:
+        blanks: blank record of each case, by node id.
+        hints: what to tell the user at the end.
+        problem: why no case can run, or None.
+        fingerprints: by kind, what every case of the kind depends on.
+    """
+
+    blanks: dict[str, Json] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)
+    problem: str | None = None
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Leave it in a folder, as a whole.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        temporary = folder / f".{NAME}.{os.getpid()}"
+        try:
+            temporary.write_bytes(zlib.compress(msgspec.json.encode(self), 1))
+            temporary.replace(folder / NAME)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def is_there(folder: Path) -> bool:
+        """Whether a process has left it in a folder."""
+        return (folder / NAME).is_file()
+
+    @classmethod
+    def read(cls, folder: Path) -> Collected:
+        """Return what was left; empty where nothing was, or nothing that can be read."""
+        with suppress(OSError, zlib.error, msgspec.MsgspecError):
+            return msgspec.json.decode(zlib.decompress((folder / NAME).read_bytes()), type=cls)
+        return cls()

@@ -1,0 +1,281 @@
+"""However a run ends, no finished record is lost, the end is said, and the next run goes on from there."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import psutil
+import pytest
+from suites import ROOT, own_environment
+
+pytestmark = pytest.mark.slow
+
+EVALUATION = next((ROOT / "tests/run/contract/evaluations").glob("*.json"))
+NAP = """
+import os, time, pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    time.sleep(float(os.environ["NAP"]))
+    return (yield)
+"""
+
+
+class Quick:
+    """Runs of many quick cases, evaluations that a training script left, in a folder of their own."""
+
+    def __init__(self, directory: Path, count: int) -> None:
+        self.directory, self.work = directory, directory / "out"
+        (directory / "nap.py").write_text(NAP)
+        self.folder = directory / "evaluations"
+        self.folder.mkdir()
+        for number in range(count):
+            (self.folder / f"m-{number:03d}.json").write_text(EVALUATION.read_text())
+
+    def start(self, *arguments: str, nap: float = 0.0, **more: str) -> subprocess.Popen:
+        (self.directory / "tmp").mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [
+                sys.executable, "-m", "pytest", str(ROOT / "cases/test_evaluated.py"), "-p", "nap", "-q",
+                "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"),
+                "--evaluated", str(self.folder), "--work-dir", str(self.work),
+                "--junitxml", str(self.directory / "junit.xml"), *arguments,
+            ],
+            cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=own_environment({
+                "NAP": str(nap), "PYTHONPATH": f"{ROOT}:{self.directory}", "TMPDIR": str(self.directory / "tmp"), **more,
+            }),
+        )  # fmt: skip
+
+    def run(self, *arguments: str, **more: str) -> tuple[int, str]:
+        process = self.start(*arguments, **more)
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
+
+    def wait_for_records(self, process: subprocess.Popen, count: int) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if len(self.journal()) >= count:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{len(self.journal())} records of {count}: {process.poll()}")
+
+    def journal(self, run: str = "latest") -> list[str]:
+        try:
+            lines = (self.work / run / "records.jsonl").read_text().split("\n")[:-1]
+        except FileNotFoundError:
+            return []
+        return [entry["nodeid"] for line in lines if "nodeid" in (entry := json.loads(line))]
+
+    def results(self, run: str = "latest") -> dict:
+        return json.loads((self.work / run / "evaluation_results.json").read_text())
+
+    def left_behind(self) -> list[str]:
+        names = [path.name for path in (self.directory / "tmp").iterdir()]
+        return [name for name in names if not name.startswith("pytest-of-")]
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Quick:
+    return Quick(tmp_path, 30)
+
+
+def done(results: dict) -> list[str]:
+    return [record["id"] for record in results["records"] if record["reason_code"] != "not_run"]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_whole_run_says_so(quick: Quick, workers: str) -> None:
+    code, output = quick.run("-n", workers)
+    assert code == 0, output
+    run = quick.results()["run"]
+    assert (run["state"], run["exit_status"], run["collected"]) == ("finished", 0, 30)
+    assert run["finished"] >= run["started"]
+    assert len(done(quick.results())) == len(quick.journal()) == 30
+    assert quick.left_behind() == []
+    assert not (quick.work / "latest" / ".running").exists()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_a_run_with_everything_said(quick: Quick, workers: str, number: int) -> None:
+    process = quick.start("-n", workers, nap=0.3)
+    quick.wait_for_records(process, 3)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    results = quick.results()
+    run = results["run"]
+    assert (run["state"], run["exit_status"], run["collected"]) == ("interrupted", 2, 30)
+    assert len(results["records"]) == 30
+    finished = done(results)
+    assert sorted(finished) == sorted(nodeid.partition("[")[2][:-1] for nodeid in quick.journal())
+    assert f"{30 - len(finished)} collected cases were not run" in output
+    tests = ElementTree.parse(quick.directory / "junit.xml").getroot().iter("testcase")
+    assert len(list(tests)) == len(finished)
+    assert quick.left_behind() == []
+
+
+def test_a_killed_run_is_completed_by_the_next_one_which_goes_on_from_there(quick: Quick) -> None:
+    process = quick.start("-n", "2", nap=0.3)
+    quick.wait_for_records(process, 5)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+    killed = (quick.work / "latest").resolve().name
+    assert quick.results()["run"]["state"] == "running"
+    assert quick.left_behind() != []
+    code, output = quick.run("-n", "2", "--reuse", "latest")
+    assert code == 0, output
+    assert f"completed the results of a run that had died: {quick.work / killed}" in output
+    dead = quick.results(killed)
+    assert dead["run"]["state"] == "died"
+    assert len(dead["records"]) == 30
+    assert sorted(done(dead)) == sorted(nodeid.partition("[")[2][:-1] for nodeid in quick.journal(killed))
+    reused = [record["id"] for record in quick.results()["records"] if record["reused"] == killed]
+    assert sorted(reused) == sorted(done(dead))
+    assert f"{len(reused)} of 30 results taken over from run {killed}" in output
+    assert quick.left_behind() == []
+
+
+def test_report_completes_a_killed_run_and_leaves_a_running_one_alone(quick: Quick) -> None:
+    def report(run: str) -> tuple[int, str]:
+        found = subprocess.run(
+            [sys.executable, "-m", "bench", "report", str(quick.work / run)], cwd=ROOT, capture_output=True,
+            text=True, check=False, env=own_environment(),
+        )  # fmt: skip
+        return found.returncode, found.stdout + found.stderr
+
+    process = quick.start("-n", "0", nap=0.3)
+    quick.wait_for_records(process, 2)
+    code, said = report("latest")
+    assert (code, "it still runs" in said) == (0, True), said
+    assert quick.results()["run"]["state"] == "running"
+    process.kill()
+    process.communicate()
+    code, said = report("latest")
+    assert code == 0
+    assert "died" in said
+    assert f"{30 - len(quick.journal())} of 30 cases were not run" in said
+    assert quick.results()["run"]["state"] == "died"
+    assert not (quick.work / "latest" / ".running").exists()
+    code, said = report("nowhere")
+    assert code == 4
+    assert "found no records.jsonl" in said
+
+
+def test_latest_moves_with_the_first_record_only(quick: Quick) -> None:
+    quick.run("-k", "m-001")
+    before = (quick.work / "latest").resolve()
+    assert quick.run("-k", "nothing-of-that-name")[0] in (
+        pytest.ExitCode.USAGE_ERROR,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    )
+    assert quick.run("--seed", "none")[0] == pytest.ExitCode.USAGE_ERROR
+    assert quick.run("--min-rank-score", "truht=0.99")[0] == pytest.ExitCode.USAGE_ERROR
+    assert (quick.work / "latest").resolve() == before
+    assert [path.name for path in quick.work.iterdir() if path.is_dir() and not path.is_symlink()] == [
+        before.name
+    ]
+
+
+def test_a_result_is_taken_over_only_while_everything_it_depends_on_is_the_same(quick: Quick) -> None:
+    quick.run("-k", "m-000 or m-001")
+    first = (quick.work / "latest").resolve().name
+    changed = quick.folder / "m-001.json"
+    changed.write_text(changed.read_text().replace("0.41", "0.42"))
+    _, output = quick.run("-k", "m-000 or m-001 or m-002", "--reuse", first)
+    records = {record["id"]: record for record in quick.results()["records"]}
+    assert [record["reused"] for record in records.values()] == [first, None, None]
+    assert f"evaluated-m-001: the result of run {first} is not taken over: changed: file" in output
+    assert records["evaluated-m-002"]["warnings"] == []
+    _, output = quick.run("-k", "m-000", "--reuse", "latest", "--seed", "5")
+    assert "is not taken over: changed: option seed" in output
+
+
+def test_a_failure_that_is_taken_over_fails_again(quick: Quick) -> None:
+    quick.run("-k", "m-000", "--require", "mrr@10>=0.9")
+    code, output = quick.run("-k", "m-000", "--require", "mrr@10>=0.9", "--reuse", "latest")
+    assert code == 1
+    (record,) = quick.results()["records"]
+    assert record["reused"] is not None
+    assert record["reason"] in output
+    code, output = quick.run("-k", "m-000", "--reuse", "latest")
+    assert code == 0, "another limit is another question"
+    assert "changed: option require" in output
+
+
+def test_reuse_of_a_run_that_is_not_there_ends_before_anything_runs(quick: Quick) -> None:
+    for workers in ("0", "2"):
+        code, output = quick.run("--reuse", "20200101_000000", "-n", workers)
+        assert code == pytest.ExitCode.USAGE_ERROR, output
+        assert "--reuse 20200101_000000: found no such run" in output
+    assert not quick.work.exists()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_first_failure_ends_a_long_run_soon_and_the_rest_is_there(tmp_path: Path, workers: str) -> None:
+    quick = Quick(tmp_path, 500)
+    code, _ = quick.run("-x", "-n", workers, "--require", "mrr@10>=0.9")
+    assert code != 0
+    results = quick.results()
+    assert len(results["records"]) == results["run"]["collected"] == 500
+    assert results["run"]["state"] == "interrupted"
+    assert len(quick.journal()) < 50
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system takes rights that this user has not")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_full_disk_ends_the_run_with_all_records_and_reports(
+    tmp_path: Path, small_disk: Path, workers: str
+) -> None:
+    quick = Quick(tmp_path, 1500)
+    quick.work = small_disk / "out"
+    junit = small_disk / "junit.xml"
+    code, output = quick.run("-n", workers, "--junitxml", str(junit))
+    assert code == pytest.ExitCode.INTERRUPTED, output
+    finished = quick.journal()
+    assert 100 < len(finished) < 1500
+    assert len(list(ElementTree.parse(junit).getroot().iter("testcase"))) == len(finished)
+    assert "stopped early: " in output
+    assert "No space left on device); make room there" in output
+    assert "Traceback" not in output
+    assert quick.left_behind() == []
+    subprocess.run(["mount", "-o", "remount,size=30m", str(small_disk)], check=True)
+    killed = (quick.work / "latest").resolve().name
+    code, output = quick.run("-n", workers, "--reuse", "latest")
+    assert code == 0, output
+    assert quick.results(killed)["run"]["state"] == "interrupted"
+    assert sorted(done(quick.results(killed))) == sorted(name.partition("[")[2][:-1] for name in finished)
+    assert sum(record["reused"] == killed for record in quick.results()["records"]) == len(finished)
+
+
+def test_many_runs_in_one_folder_leave_each_other_alone(quick: Quick) -> None:
+    processes = [quick.start("-k", "m-000 or m-001", nap=0.5) for _ in range(4)]
+    for process in processes:
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert "had died" not in output
+    runs = [path for path in quick.work.iterdir() if not path.is_symlink()]
+    assert len(runs) == 4
+    assert {quick.results(path.name)["run"]["state"] for path in runs} == {"finished"}
+    assert quick.left_behind() == []
