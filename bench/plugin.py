@@ -104,6 +104,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     options, plan = config.stash[OPTIONS], config.stash[PLAN]
     try:
+        preflight.check_names((config.rootpath, options.work_dir))
         preflight.check_scratch()
         preflight.check_work_dir(options.work_dir)
         preflight.check_outputs(preflight.outputs_of(config.option, os.environ, config.invocation_params.dir))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -60,13 +61,13 @@ class Places:
         return Places(root, run, home, scratch, names)
 
     def tidy(self, value: T) -> T:
-        """Return a text, or plain builtins with the texts in them, with the paths made relative.
+        """Return a text, or plain builtins with the texts in them, with the paths made relative and readable.
 
         >>> Places(Path("/repo"), home=Path("/home/ann")).tidy("no model in /repo/models or /home/ann/x; see /home/anna")
         'no model in models or ~/x; see /home/anna'
         """
         if isinstance(value, str):
-            return self._text(value)  # type: ignore[return-value]  # a text of a text
+            return self._text(readable(value))  # type: ignore[return-value]  # a text of a text
         if isinstance(value, list | tuple):
             return type(value)(self.tidy(item) for item in value)
         if isinstance(value, dict):
@@ -89,11 +90,23 @@ class Places:
         return "" if slashes and following and not re.match(_END, following) else f"{_HERE}/"
 
 
+def readable(text: str) -> str:
+    """Return a text that UTF-8 can hold: in the POSIX locale Python hides each byte of a name in half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        with suppress(
+            UnicodeEncodeError
+        ):  # half a character of another origin is left for who checks records
+            return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text
+
+
 def _forms(place: Path | None) -> list[str]:
     """Return the ways in which a path is written: as it is, its target, and escaped as in JSON, a URL and XML."""
     if place is None:
         return []
-    texts = dict.fromkeys((str(place), str(_resolved(place))))
+    texts = dict.fromkeys(readable(str(path)) for path in (place, _resolved(place)))
     found = []
     for text in texts:
         if text.count("/") < 1 or len(text) < 2:  # the root of the file system is no place to be relative to

@@ -258,7 +258,7 @@ def read_weights(directory: Path) -> Weights:
         if (directory / _SINGLE).is_file():
             return load_file(directory / _SINGLE)
         if (directory / _INDEX).is_file():
-            shards = set(json.loads((directory / _INDEX).read_text())["weight_map"].values())
+            shards = set(json.loads((directory / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
             return {
                 name: value
                 for shard in sorted(shards)
@@ -293,7 +293,7 @@ def quiet() -> Iterator[None]:
 def _steps_of(checkpoint: Path) -> int:
     """Return the steps that a checkpoint of the Trainer has behind it."""
     with suppress(OSError, ValueError, KeyError):
-        return int(json.loads((checkpoint / "trainer_state.json").read_text())["global_step"])
+        return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
     raise TuningProblem(
         "model_failed",
         f"--resume {checkpoint}: found no trainer_state.json with a step count, expected a checkpoint of the Trainer; to "

@@ -64,15 +64,14 @@ def attach_record(
         record.apply(verdict_of(error))
     if record.duration_s is None:
         record.duration_s = duration
-    plain = _plain(record, kind)
+    plain = _plain(record, kind, places)
     if isinstance(plain, str):
         record = case.blank()
         record.attempts = trial.earlier
         record.apply(Verdict("error", "internal_error", f"the record is not plain: {plain}"))
         record.duration_s = duration
-        plain = record.to_json()
+        plain = places.tidy(record.to_json())
         report.outcome = "failed"
-    plain = places.tidy(plain)
     trial.reported = record
     report.modelgate_record = plain  # type: ignore[attr-defined]
     report.modelgate_words = figures(record)  # type: ignore[attr-defined]
@@ -95,11 +94,11 @@ def attach_record(
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {plain['reason']}")
 
 
-def _plain(record: Record, kind: Kind) -> Json | str:
-    """Return the record as plain builtins, or what in it is none."""
+def _plain(record: Record, kind: Kind, places: Places) -> Json | str:
+    """Return the record as plain builtins with relative paths, or what in it is none."""
     try:
         record.headline = kind.headline(record)
-        plain = record.to_json()
+        plain = places.tidy(record.to_json())
     except TypeError as error:  # such as a NumPy scalar
         return str(error)
     return next(iter(plain_problems(plain)), plain)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bench.core.errors import UsageProblem
+from bench.core.places import readable
+
+T = TypeVar("T")
 
 PROBE_BYTES = 2**20
 """What a work directory must have room for: the records and logs of a small run."""
-_ATTEMPTS = 5
+_ATTEMPTS = 50
 _PROBE = ".modelgate-probe-"
 
 # What an error number means, for those that a user can do something about. Permissions are no use to ask for: root
@@ -50,6 +55,24 @@ class Output:
     path: Path
     makes_folders: bool = False
     size: int = 0
+
+
+def check_names(paths: Iterable[Path]) -> None:
+    """Refuse paths that Python cannot hold as text: torch, tokenizers and others take them as UTF-8 only.
+
+    Raises:
+        UsageProblem: the first whose name is no UTF-8, or is one and Python was told to read names in another encoding.
+    """
+    encoding = sys.getfilesystemencoding()
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            todo = "rename the folder" if encoding == "utf-8" else "unset PYTHONUTF8, or set PYTHONUTF8=1"
+            raise UsageProblem(
+                f"{readable(str(path))}: found a name that cannot be read as {encoding}, expected names and an encoding of "
+                f"names in UTF-8; {todo}"
+            ) from error
 
 
 def check_scratch() -> None:
@@ -154,14 +177,7 @@ def _folder(path: Path) -> Iterator[Path]:
     """Make a folder and those above it that lack; remove them again where nothing else was put into them."""
     lacking = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        # A run that starts at the same moment may remove a folder that both have made.
-        for attempt in range(_ATTEMPTS):
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-                break
-            except FileNotFoundError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+        _again(lambda: path.mkdir(parents=True, exist_ok=True))
         yield path
     finally:
         for folder in lacking:
@@ -171,14 +187,12 @@ def _folder(path: Path) -> Iterator[Path]:
 
 def _write_probe(folder: Path, size: int) -> None:
     """Write a file of a size and remove it; to the disk itself, since some file systems find their room only then."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            folder.mkdir(exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=_PROBE, dir=folder)
-            break
-        except FileNotFoundError:
-            if attempt == _ATTEMPTS - 1:
-                raise
+
+    def begin() -> tuple[int, str]:
+        folder.mkdir(exist_ok=True)
+        return tempfile.mkstemp(prefix=_PROBE, dir=folder)
+
+    descriptor, name = _again(begin)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(os.urandom(size))
@@ -186,6 +200,14 @@ def _write_probe(folder: Path, size: int) -> None:
             os.fsync(file.fileno())
     finally:
         os.unlink(name)
+
+
+def _again(attempt: Callable[[], T]) -> T:
+    """Repeat what fails because a run that starts at the same moment has removed a folder that both need."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(FileNotFoundError, FileExistsError):
+            return attempt()
+    return attempt()
 
 
 def _found(error: Exception, path: Path) -> str:
@@ -201,4 +223,4 @@ def _found(error: Exception, path: Path) -> str:
 
 
 def _shown(name: str, path: Path) -> str:
-    return f"{name} {str(path).encode('utf-8', 'replace').decode()}"
+    return f"{name} {readable(str(path))}"

@@ -104,3 +104,10 @@ def test_a_second_time_changes_nothing_and_no_place_is_left(text):
     once = PLACES.tidy(text)
     assert PLACES.tidy(once) == once
     assert once == text or "/home/ann" in text or "/data" in text or "/tmp" in text
+
+
+def test_bytes_that_python_hides_in_half_characters_become_text():
+    hidden = "/home/ann/Mödel 🚀/x".encode().decode("ascii", "surrogateescape")
+    assert PLACES.tidy(hidden) == "~/Mödel 🚀/x"
+    assert Places(Path(hidden).parent).tidy(f"in {hidden}") == "in x"
+    assert PLACES.tidy("\ud83d alone") == "\ud83d alone", "left for who checks records"

@@ -118,6 +118,12 @@ def test_runs_that_start_together_do_not_disturb_each_other(tmp_path):
     assert problems == []
 
 
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path):
+    preflight.check_names((tmp_path, tmp_path / "ö ü [1] 🚀"))
+    with pytest.raises(UsageProblem, match=r"a.b: found a name .* in UTF-8; rename the folder"):
+        preflight.check_names((tmp_path, tmp_path / "a\udcffb"))
+
+
 # Files that are written at the end
 
 

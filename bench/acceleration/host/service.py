@@ -101,7 +101,7 @@ def _first_line(process: subprocess.Popen[bytes], timeout_s: float) -> str:
 
 
 def _not_ready(process: subprocess.Popen[bytes], log: Path, waited_s: float, timeout_s: float) -> CaseProblem:
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
     found = (
         f"was not ready within {timeout_s:g} s" if waited_s >= timeout_s else f"ended after {waited_s:.0f} s"
     )
