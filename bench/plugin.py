@@ -123,11 +123,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         user_dirs=user_dirs_of(config)[1],
         pass_env=options.pass_env,
         names=host_and_user() if options.record_host else {},
+        wait=not options.no_wait,
     )
     try:
         run = config.stash[RUN] = Run(
-            settings, KINDS, lambda: places_of(config).tidy(configs_of(options, plan))
-        )
+            settings, KINDS, lambda: places_of(config).tidy(configs_of(options, plan)),
+            lambda line: terminal.show_line(config, line),
+        )  # fmt: skip
+    except UsageProblem as problem:
+        raise pytest.UsageError(str(problem)) from problem
     except OSError as error:
         raise pytest.UsageError(
             f"no temporary folder can be made ({error}); expected a TMPDIR with room; make room there or choose another"

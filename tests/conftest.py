@@ -46,7 +46,7 @@ SLOW_FILES = frozenset(
         "test_failures", "test_fork_server", "test_isolation", "test_memory", "test_observation",
         "test_regression_encoder", "test_regression_run", "test_regression_training", "test_rerank_run",
         "test_rerank_shipped", "test_run", "test_service", "test_tiny_lm", "test_torchvision_shim",
-        "test_trainer_rerank", "test_zoo",
+        "test_trainer_rerank", "test_two_runs", "test_zoo",
     }
 )  # fmt: skip
 
@@ -57,6 +57,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in SLOW_FILES:
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the runs that tests start from waiting for those of other workers, and for anybody else's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELGATE_LEASE_DIR", str(tmp_path_factory.mktemp("leases")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,13 @@ from bench.acceleration.gates import (
     achievement,
     judge_configuration,
     judge_images,
+    judge_next_to,
     judge_quality,
+    percent,
     point_estimate,
 )
 from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.foreign_load import ForeignLoad
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.quality import Scoring
@@ -28,6 +31,8 @@ from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
 from bench.core.verdict import PASSED, Outcome, Verdict
+
+SPEED_METRICS = ("speedup", "latency_s")
 
 
 @dataclass(frozen=True)
@@ -150,19 +155,37 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         images = judge_images(pair.image_problems())
         quality = self._judge_quality()
         latency, speedup = speed.judge()
+        if self.case.max_latency_s is not None:
+            latency = self._under_load("latency_s", latency)
+        if self.case.required_speedup is not None:
+            speedup = self._under_load("speedup", speedup)
         return self._conclude(images, judge_configuration(pair.drift[:1]), quality, latency, speedup)
 
     def _time(self) -> SpeedMeasurement:
         inputs, pair = self._inputs, self._pair
+        load = None
+        if inputs.arms.gpu is None:
+            load = ForeignLoad(inputs.arms.cores, (pair.baseline.process.pid, pair.candidate.process.pid))
         timer = PairedTimer(
-            pair.baseline, pair.candidate, sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan
-        )
+            pair.baseline, pair.candidate,
+            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load,
+        )  # fmt: skip
         speed = SpeedMeasurement(self.case, timer, inputs.plan, seed=inputs.samples.run_seed)
         for _ in speed.looks():
             self._record_estimates(speed)
             if pair.is_broken or speed.is_decided():
                 break
         return speed
+
+    def _under_load(self, metric: str, verdict: Verdict) -> Verdict:
+        """Return the verdict on a metric, undecided where it is one of speed and too much else was computed."""
+        if metric not in SPEED_METRICS:
+            return verdict
+        return judge_next_to(self._foreign_load, self._inputs.plan.max_foreign_load, verdict)
+
+    @property
+    def _foreign_load(self) -> float | None:
+        return None if self.body.times is None else self.body.times.foreign_load
 
     def _judge_quality(self) -> Verdict:
         images = self._pair.images()
@@ -209,6 +232,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             record.warnings.append(
                 f"a speedup of {value:.1f}x is rarely real; look at the images and at the denoiser calls"
             )
+        load = self._foreign_load
+        if load is not None and load > self._inputs.plan.max_foreign_load / 2:
+            record.warnings.append(
+                f"other processes used {percent(load)} of the leased cores while the pair was timed; a quiet machine or "
+                "--exclusive makes the speedup surer"
+            )
         disagreements = body.config.candidate.disagreements if body.config.candidate is not None else []
         record.warnings += [f"source and object disagree on {entry.field}" for entry in disagreements]
         holds = images.holds and quality.holds and steady.holds
@@ -218,4 +247,4 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         gates = {
             "images": images, "steady": steady, "quality": quality, "latency": latency, "speedup": speedup,
         }  # fmt: skip
-        return self.conclude(gates, self._estimates)
+        return self.conclude(gates, self._estimates, review=self._under_load)

@@ -106,6 +106,25 @@ def _worded(verdict: Verdict, limit: Limit, *, passed: str, missed: str, undecid
     return replace(verdict, reason=reasons[verdict.verdict])
 
 
+def judge_next_to(load: float | None, allowed: float, verdict: Verdict) -> Verdict:
+    """Return a verdict on speed, undecided when other processes used more of the leased cores than is allowed.
+
+    Args:
+        load: their share of the cores' time during the rounds, or None where it is not known.
+        allowed: what they may use.
+        verdict: by the interval.
+    """
+    if load is None or load <= allowed or verdict.verdict not in ("pass", "fail"):
+        return verdict
+    return Verdict(
+        "inconclusive",
+        "foreign_load",
+        f"inconclusive: {verdict.reason.partition(';')[0]}, but other processes used {percent(load)} of the leased cores "
+        f"while it was timed, above the allowed {percent(allowed)}; stop the other work, use --exclusive, or raise "
+        "--max-foreign-load",
+    )
+
+
 def judge_too_few_rounds(case: AccelerationCase, rounds: int, least: int) -> tuple[Verdict, Verdict]:
     """Return the verdicts on latency and speedup when the budget left too few rounds for an interval."""
     reason = (

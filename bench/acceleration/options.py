@@ -57,6 +57,11 @@ class AccelerationOptions:
         0.1, metavar="FRACTION", least=0,
     )  # fmt: skip
     warmup_rounds: int = option("untimed calls first, the first call included", 2, metavar="N", least=1)
+    max_foreign_load: float = option(
+        "share of the leased cores' time that other processes may use during the rounds; above it, a verdict on speed is "
+        "inconclusive",
+        0.25, metavar="FRACTION", least=0,
+    )  # fmt: skip
     load_timeout: float = option(
         "seconds to load a pipeline, and again for its first call", 300.0, metavar="S", least=0.1
     )
@@ -110,6 +115,7 @@ def resolve(options: AccelerationOptions, setting: Setting) -> ResolvedOptions:
             ungated_rounds=options.ungated_rounds,
             ungated_precision=options.ungated_precision,
             time_budget_s=options.time_budget,
+            max_foreign_load=options.max_foreign_load,
         ),
         limits=_limits(options, setting),
         on_command_line=given,

@@ -27,6 +27,8 @@ class Times(msgspec.Struct, kw_only=True):
         load_s, first_call_s: seconds by arm; the first call holds compiling and warming up.
         warmup_s: seconds of the untimed calls after the first, by arm.
         rounds: the timed rounds in their order.
+        foreign_load: share of the leased cores' time that neither the pair nor its evaluator used during the rounds, from
+            0 to 1; None where no cores are leased or the system does not tell.
     """
 
     load_s: dict[str, float | None] = msgspec.field(default_factory=dict)
@@ -35,6 +37,7 @@ class Times(msgspec.Struct, kw_only=True):
         default_factory=lambda: {"baseline": [], "candidate": []}
     )
     rounds: list[Round] = msgspec.field(default_factory=list)
+    foreign_load: float | None = None
 
     def per_image_s(self, arm: str) -> list[float]:
         """Return the seconds per image of an arm in each timed round."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from bench.acceleration.host.foreign_load import ForeignLoad
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample
 from bench.acceleration.times import Round, Times
@@ -22,6 +24,7 @@ class TimingPlan:
         ungated_rounds: the same for a speedup that no gate asks for.
         ungated_precision: how precisely such a speedup is to be known, as half the width of its interval.
         time_budget_s: seconds of timed rounds after which no further round begins.
+        max_foreign_load: share of the leased cores' time that others may use before a verdict on speed is undecided.
     """
 
     batch_size: int = 4
@@ -30,6 +33,7 @@ class TimingPlan:
     ungated_rounds: int = 20
     ungated_precision: float = 0.1
     time_budget_s: float = 240.0
+    max_foreign_load: float = 0.25
 
 
 class PairedTimer:
@@ -40,6 +44,7 @@ class PairedTimer:
         sample_at: gives the sample of any index; indices never repeat, so no image can be replayed.
         keep: called with the arm's role, the sample indices and the batch of every call.
         plan: sizes and limits.
+        load: measures what else computes during the rounds; None where no cores are leased.
     """
 
     def __init__(
@@ -50,9 +55,10 @@ class PairedTimer:
         sample_at: Callable[[int], Sample],
         keep: Callable[[str, list[int], Batch], None],
         plan: TimingPlan,
+        load: ForeignLoad | None = None,
     ) -> None:
         self._arms = {"baseline": baseline, "candidate": candidate}
-        self._sample_at, self._keep, self._plan = sample_at, keep, plan
+        self._sample_at, self._keep, self._plan, self._load = sample_at, keep, plan, load
         self.calls = 1  # the first call of both arms made the samples of the first batch
         self.times = Times(
             load_s={role: arm.load_s for role, arm in self._arms.items()},
@@ -68,7 +74,7 @@ class PairedTimer:
     def warm_up(self) -> None:
         """Make the untimed calls that follow the first one."""
         for _ in range(self._plan.warmup_rounds - 1):
-            for role, seconds in self._call_both(("baseline", "candidate")).items():
+            for role, seconds in self._call_both(("baseline", "candidate"), None).items():
                 self.times.warmup_s[role].append(seconds)
 
     def run_until(self, count: int) -> int:
@@ -77,7 +83,7 @@ class PairedTimer:
             # Alternating cancels drift of the machine, and whatever the first arm does to caches.
             even = len(self.times.rounds) % 2 == 0
             order = ("baseline", "candidate") if even else ("candidate", "baseline")
-            seconds = self._call_both(order)
+            seconds = self._call_both(order, self._load)
             self.times.rounds.append(
                 Round(
                     first=order[0],
@@ -86,19 +92,22 @@ class PairedTimer:
                     images=self._plan.batch_size,
                 )
             )
+        if self._load is not None:
+            self.times.foreign_load = self._load.share
         return len(self.times.rounds)
 
-    def _call_both(self, order: Sequence[str]) -> dict[str, float]:
+    def _call_both(self, order: Sequence[str], load: ForeignLoad | None) -> dict[str, float]:
         indices = list(range(self.calls * self._plan.batch_size, (self.calls + 1) * self._plan.batch_size))
         samples = [self._sample_at(index) for index in indices]
         self.calls += 1
         batches = {}
-        for role in order:
-            for other, arm in self._arms.items():
-                if other != role:
-                    arm.process.pause()
-            batches[role] = self._arms[role].generate(samples)
-            self._arms[role].process.pause()
+        with nullcontext() if load is None else load.measured():
+            for role in order:
+                for other, arm in self._arms.items():
+                    if other != role:
+                        arm.process.pause()
+                batches[role] = self._arms[role].generate(samples)
+                self._arms[role].process.pause()
         # Kept after both were timed, so that keeping costs neither of them a cold cache.
         for role, batch in batches.items():
             self._keep(role, indices, batch)

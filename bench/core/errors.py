@@ -44,6 +44,7 @@ REASON_CODES: dict[str, str] = {
     "quality_undecided": "the interval of the quality loss contains the allowance",
     "latency_undecided": "the interval of the latency contains the limit",
     "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
+    "foreign_load": "other processes used more of the leased cores than --max-foreign-load allows while the pair was timed",
     "score_undecided": "the interval of the score contains the required one",
     "gain_undecided": "the interval of the gain over the trivial predictor contains zero",
     "requirement_undecided": "the interval contains what --require asks for",
@@ -69,6 +70,7 @@ REASON_CODES: dict[str, str] = {
     "service_died": "a process that the run shares among cases, such as the fork server or the scorer, died",
     "disk_full": "the disk was full",
     "worker_died": "the worker process died while it ran the case",
+    "machine_busy": "another run on this machine held the cores or GPUs, and --no-wait was given",
     "not_run": "the run ended before the case was run",
     "internal_error": "an unexpected exception in the suite itself; please report it",
     # skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,15 +105,22 @@ class Evaluation(Generic[C]):
         self.record.settle(verdict)
         self.record.duration_s = time.monotonic() - self._began
 
-    def conclude(self, gates: Mapping[str, Verdict], estimates: Mapping[str, Estimate]) -> Outcome:
+    def conclude(
+        self,
+        gates: Mapping[str, Verdict],
+        estimates: Mapping[str, Estimate],
+        *,
+        review: Callable[[str, Verdict], Verdict] = lambda metric, verdict: verdict,
+    ) -> Outcome:
         """Return the outcome of a case and settle it: its kind's gates, and those that ``--require`` adds.
 
         Args:
             gates: by name; the first that is missed decides.
             estimates: what was measured, by metric.
+            review: returns the verdict on a metric that ``--require`` asks for, from the one of its interval.
         """
         required = required_gates(
-            self.context.requirements, self.case, estimates, needs_interval=self.needs_interval
+            self.context.requirements, self.case, estimates, needs_interval=self.needs_interval, review=review
         )
         outcome = Outcome({**gates, **required})
         self.settle(outcome.verdict)

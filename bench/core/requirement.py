@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.core.case import Case
@@ -130,6 +130,7 @@ def required_gates(
     estimates: Mapping[str, Estimate],
     *,
     needs_interval: bool = True,
+    review: Callable[[str, Verdict], Verdict] = lambda metric, verdict: verdict,
 ) -> dict[str, Verdict]:
     """Return a gate for each requirement that is asked of a case, by its text.
 
@@ -140,10 +141,12 @@ def required_gates(
         case: the case.
         estimates: what was measured, by metric.
         needs_interval: see `bench.core.gate.Limit`.
+        review: returns the verdict on a metric, from the one of its interval.
     """
     gates = {}
     for one in requirements:
         if one.asks(case):
             estimate = estimates.get(one.metric) or Estimate(metric=one.metric, reason="it was not measured")
-            gates[f"required {one.text}"] = gate(estimate, one.limit(estimate, needs_interval=needs_interval))
+            verdict = gate(estimate, one.limit(estimate, needs_interval=needs_interval))
+            gates[f"required {one.text}"] = review(one.metric, verdict)
     return gates

@@ -137,6 +137,8 @@ def judge_control(expected: str, found: Verdict) -> Verdict:
         return found
     if found.verdict in ("fail", "error", "inconclusive") and found.reason_code == expected:
         return Verdict("pass", "rejected_as_expected", f"rejected as expected ({expected}): {found.reason}")
+    if found.reason_code == "foreign_load":  # neither the evaluator nor the control is wrong
+        return found
     return Verdict(
         "fail",
         "not_rejected",

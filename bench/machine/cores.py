@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -35,6 +36,14 @@ def threads_for(cores: list[Core]) -> int:
 def logical(cores: list[Core]) -> set[int]:
     """Return the logical processors of these cores, for ``os.sched_setaffinity``."""
     return {cpu for core in cores for cpu in core}
+
+
+def core_names(cores: Sequence[Core]) -> tuple[str, ...]:
+    """Return names by which every process of the machine knows these cores: ``cpu-`` and the lowest logical processor.
+
+    The lowest of the core, not of the affinity mask: two runs may be confined to one hardware thread of the same core.
+    """
+    return tuple(f"cpu-{min(_thread_siblings(core[0]))}" for core in cores)
 
 
 def slot_size(core_count: int, workers: int) -> int:

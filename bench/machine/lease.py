@@ -4,6 +4,9 @@ One :class:`LeaseServer` runs as a thread of the process that owns the run; ever
 included, asks it through a Unix socket. The order is strictly first come, first served, so an
 exclusive request is not starved by small ones; a lease is granted whole or not at all, so there is
 no deadlock; and it ends with the connection, so a holder that dies frees it.
+
+What is granted is also locked on the whole machine (:mod:`bench.machine.machine_lease`). What another run holds is asked
+for again and again while somebody waits. The order of asking holds within a run.
 """
 
 from __future__ import annotations
@@ -12,15 +15,28 @@ import json
 import selectors
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
+
+from bench.machine.machine_lease import Holder, MachineLocks
 
 Service = Callable[[], str]
+Take = Callable[[Sequence[int], int], Sequence[int]]
+
+_POLL_S = 0.2
+_QUIET_S = 1.0
+"""How long a request waits for another run before the user is told."""
+
+
+class MachineBusy(Exception):
+    """Another run on this machine holds what was asked for, and nobody wants to wait."""
+
 
 _ENDED = "the run that grants leases has ended; nothing can be measured any more"
 
@@ -45,22 +61,26 @@ class LeaseQueue:
             raise ValueError(f"holder {holder} asks for a second lease; release the first one before")
         self.waiting.append((holder, min(count, len(self.resources))))
 
-    def release(self, holder: int) -> None:
-        """Free what the holder has, and forget what it waits for; unknown holders are ignored."""
-        self.held.pop(holder, None)
+    def release(self, holder: int) -> tuple[int, ...]:
+        """Free what the holder has and return it, and forget what it waits for; unknown holders are ignored."""
         self.waiting = deque(entry for entry in self.waiting if entry[0] != holder)
+        return self.held.pop(holder, ())
 
-    def grant(self) -> list[tuple[int, tuple[int, ...]]]:
-        """Grant from the head of the queue while it fits; return the new ``(holder, resources)``."""
+    def grant(self, take: Take = lambda free, count: free[:count]) -> list[tuple[int, tuple[int, ...]]]:
+        """Grant from the head of the queue while it fits; return the new ``(holder, resources)``.
+
+        Args:
+            take: chooses ``count`` of the free resources; what has fewer ends the granting.
+        """
         granted = []
         while self.waiting:
             holder, count = self.waiting[0]
-            taken = {resource for lease in self.held.values() for resource in lease}
-            free = [resource for resource in self.resources if resource not in taken]
-            if len(free) < count:
+            in_use = {resource for lease in self.held.values() for resource in lease}
+            free = [resource for resource in self.resources if resource not in in_use]
+            if len(free) < count or len(taken := tuple(take(free, count))) < count:
                 break
             self.waiting.popleft()
-            self.held[holder] = tuple(free[:count])
+            self.held[holder] = taken
             granted.append((holder, self.held[holder]))
         return granted
 
@@ -72,12 +92,26 @@ class LeaseServer:
         address: path of the socket, at most about 100 bytes long.
         resource_count: how many resources there are; they are numbered from 0.
         services: started on first request; each returns the address that clients get.
+        locks: of the resources on the whole machine; None where leases hold among the clients only.
+        wait: whether a request waits for another run; else it is refused, see :class:`MachineBusy`.
+        tell: called from the server's thread with a line for the user.
     """
 
     def __init__(
-        self, address: Path, resource_count: int, services: Mapping[str, Service] | None = None
+        self,
+        address: Path,
+        resource_count: int,
+        services: Mapping[str, Service] | None = None,
+        *,
+        locks: MachineLocks | None = None,
+        wait: bool = True,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.address = address
+        self._locks, self._wait, self._tell_user = locks, wait, tell
+        self._elsewhere: dict[int, Holder] = {}  # what the head of the queue waits for
+        self._blocked_since: dict[int, float] = {}
+        self._told: set[int | str] = set()
         self._queue = LeaseQueue(range(resource_count))
         self._services = dict(services or {})
         self._selector = selectors.DefaultSelector()
@@ -105,7 +139,7 @@ class LeaseServer:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while True:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(_POLL_S if self._elsewhere else None):
                 if key.fileobj is self._wake_read:
                     self._close()
                     return
@@ -114,9 +148,53 @@ class LeaseServer:
                 else:
                     self._receive(key.fd)
             # Again until nothing is left to grant: a holder that has just died frees what it was given.
-            while granted := self._queue.grant():
+            while granted := self._grant():
                 for holder, resources in granted:
                     self._answer(holder, {"resources": list(resources)})
+            if self._elsewhere:
+                self._wait_for_other_runs()
+
+    def _grant(self) -> list[tuple[int, tuple[int, ...]]]:
+        self._elsewhere = {}
+        return self._queue.grant(self._take)
+
+    def _take(self, free: Sequence[int], count: int) -> Sequence[int]:
+        if self._locks is None:
+            return free[:count]
+        taken, elsewhere = self._locks.take(free, count)
+        self._elsewhere = {} if taken else elsewhere
+        problem = self._locks.problem
+        if problem is not None:
+            self._tell("problem", f"{problem}; other runs on this machine are not waited for")
+        return taken
+
+    def _wait_for_other_runs(self) -> None:
+        """Tell the user after a while whom the head of the queue waits for; refuse it where nobody wants to wait."""
+        assert self._locks is not None
+        holder, count = self._queue.waiting[0]
+        waited_s = time.monotonic() - self._blocked_since.setdefault(holder, time.monotonic())
+        held = self._locks.describe(self._elsewhere)
+        if self._wait:
+            if waited_s >= _QUIET_S:
+                self._tell(holder, f"waiting for {held} on this machine; --no-wait fails instead")
+        elif waited_s >= _POLL_S and len(self._queue.resources) - len(self._elsewhere) < count:
+            # Tried twice: a run that tries to lock several holds some for a moment.
+            self._forget(holder)
+            self._answer(holder, {"busy": busy_message(held)})
+
+    def _tell(self, subject: int | str, line: str) -> None:
+        """Tell the user once about a waiting holder, or about a problem."""
+        if self._tell_user is not None and subject not in self._told:
+            self._told.add(subject)
+            with suppress(Exception):  # what is told must not end the serving
+                self._tell_user(line)
+
+    def _forget(self, holder: int) -> None:
+        freed = self._queue.release(holder)
+        if self._locks is not None:
+            self._locks.release(freed)
+        self._blocked_since.pop(holder, None)
+        self._told.discard(holder)
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -151,7 +229,7 @@ class LeaseServer:
         connection = self._connections.pop(holder)
         self._selector.unregister(connection)
         connection.close()
-        self._queue.release(holder)
+        self._forget(holder)
 
     def _close(self) -> None:
         for holder in list(self._connections):
@@ -174,11 +252,12 @@ class Lease:
         self._socket: socket.socket | None = None
         self.resources: tuple[int, ...] = ()
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Self:
         """Wait for the lease.
 
         Raises:
             ConnectionError: when the run that grants leases has ended.
+            MachineBusy: when another run holds what it takes, and the run does not wait.
         """
         connection = _connect(self._address)
         try:
@@ -208,6 +287,14 @@ def service_address(address: str | Path, service: str) -> str:
         return str(_ask(connection, {"service": service})["address"])
 
 
+def busy_message(held: str) -> str:
+    """Return why a run that does not wait cannot compute; ``held`` says what is held, and by whom."""
+    return (
+        f"found {held} on this machine, expected it to be free; leave --no-wait out, or run again when the other run has "
+        "ended"
+    )
+
+
 def _connect(address: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -225,6 +312,8 @@ def _ask(connection: socket.socket, request: dict[str, object]) -> dict[str, Any
     if not line:
         raise ConnectionError(_ENDED)
     answer: dict[str, Any] = json.loads(line)
+    if "busy" in answer:
+        raise MachineBusy(answer["busy"])
     if "error" in answer:
         raise RuntimeError(f"the run refused {request}: {answer['error']}")
     return answer

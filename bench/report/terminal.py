@@ -1,8 +1,9 @@
-"""What the terminal shows after a run."""
+"""What the terminal shows of a run besides pytest's own lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 import pytest
 
@@ -48,6 +49,17 @@ def all_skipped(records: Sequence[Record]) -> bool:
 
 def _counted(cases: int) -> str:
     return "the only case was" if cases == 1 else f"all {cases} cases were"
+
+
+def show_line(config: pytest.Config, line: str) -> None:
+    """Show a line immediately, from any thread and also while a test's output is captured, as pytest's live log does."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:  # -p no:terminal
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+        terminal.ensure_newline()
+        terminal.write(f"{line}\n", flush=True)  # in one piece: the main thread may write too
 
 
 def warnings(records: Sequence[Record]) -> list[str]:

@@ -42,7 +42,7 @@ class RunDirectory:
         self, work_dir: Path, began: datetime, options: Json, kinds: Mapping[str, Kind], *, cases: int
     ) -> None:
         self._work_dir, self._kinds = work_dir, kinds
-        self.path = _make(work_dir, began.strftime("%Y%m%d_%H%M%S")).resolve()
+        self.path = _make(work_dir, stamp(began)).resolve()
         self._room_for_junit = _JUNIT_BYTES + cases * _JUNIT_BYTES_OF_A_CASE
         self._occupied = Occupied(self.path, reserve_bytes=_RECORDS_BYTES + self._room_for_junit)
         for name in FOLDERS:
@@ -82,8 +82,13 @@ class RunDirectory:
         self._occupied.free(as_dead=not is_complete)
 
 
-def _make(work_dir: Path, stamp: str) -> Path:
-    directory, number = work_dir / stamp, 1
+def stamp(began: datetime) -> str:
+    """Return the name of the directory of a run that began then."""
+    return began.strftime("%Y%m%d_%H%M%S")
+
+
+def _make(work_dir: Path, name: str) -> Path:
+    directory, number = work_dir / name, 1
     while True:
         try:
             directory.mkdir(parents=True)
@@ -92,4 +97,4 @@ def _make(work_dir: Path, stamp: str) -> Path:
             if not work_dir.is_dir():
                 raise
             number += 1
-            directory = work_dir / f"{stamp}_{number}"
+            directory = work_dir / f"{name}_{number}"

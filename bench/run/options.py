@@ -53,6 +53,11 @@ class RunOptions:
         (), metavar="DIR", flags=("--user-dir", "--dataset-dir"), neutral=True,
     )  # fmt: skip
     exclusive: bool = option("one case at a time, on all cores", False)
+    no_wait: bool = option(
+        "fail where another run on this machine holds a core or GPU, instead of waiting for it",
+        False,
+        neutral=True,
+    )
     batch_size: str | None = option(
         "images per call of a pipeline (default: 4), questions per batch of a language model (default: auto)",
         metavar="N|auto",
@@ -72,7 +77,7 @@ class RunOptions:
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
 OF_THE_RUN = (
     "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse",
-    "record_host",
+    "record_host", "no_wait",
 )  # fmt: skip
 
 

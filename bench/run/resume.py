@@ -30,6 +30,7 @@ from bench.run.collected import Collected
 from bench.run.view import RunView
 
 _FINISHED = ("pass", "fail", "inconclusive")
+_OF_THE_MOMENT = "foreign_load"  # the machine may be quiet now
 _BENCH = Path(__file__).resolve().parents[1]
 
 
@@ -94,7 +95,7 @@ class Resuming:
         if record is None:
             return None, ""
         why = ""
-        if record["verdict"] not in _FINISHED:
+        if record["verdict"] not in _FINISHED or record["reason_code"] == _OF_THE_MOMENT:
             why = f"it ended as {record['verdict']} ({record['reason_code']})"
         elif parts := self._differing(record, kind, case):
             why = f"changed: {', '.join(parts)}"

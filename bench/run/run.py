@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,22 +16,26 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
-from bench.core.errors import FULL
+from bench.core.errors import FULL, UsageProblem
 from bench.core.files import describe_error
 from bench.core.kind import Kind, Service, ServiceRun
 from bench.core.record import Json
 from bench.core.runs import LATEST
-from bench.machine.cores import usable_cores
+from bench.machine.cores import core_names, usable_cores
 from bench.machine.environment import describe_environment
-from bench.machine.lease import LeaseServer
+from bench.machine.lease import LeaseServer, busy_message
+from bench.machine.machine_lease import MachineLocks, gpu_names
 from bench.report.results import ResultsFile
 from bench.run import collected as collected_module
 from bench.run import journal
 from bench.run.collected import Collected
 from bench.run.completion import RESULTS
-from bench.run.directory import RunDirectory
+from bench.run.directory import RunDirectory, stamp
 from bench.run.scratch import Scratch
 from bench.run.view import DIRECTORY, RunView
+
+# A run that tries to lock several cores holds some for a moment.
+_SECOND_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class RunSettings:
         user_dirs: folders with users' code, for services.
         pass_env: names of environment variables that arms may see besides the usual ones.
         names: of the host and the user, where they are to be recorded.
+        wait: whether cases wait for cores and GPUs that another run on this machine holds.
     """
 
     work_dir: Path
@@ -58,6 +64,7 @@ class RunSettings:
     user_dirs: tuple[Path, ...] = ()
     pass_env: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    wait: bool = True
 
 
 class Run:
@@ -67,26 +74,45 @@ class Run:
         settings: what it is begun with.
         kinds: by name.
         options: returns the options by kind, for ``configs/``; called when the run's directory is made.
+        tell: shows a line to the user; called from another thread.
 
     Attributes:
         results: the records; None until the run's directory is made.
         trouble: why no further case should run, such as a full disk; None where there is no such reason.
         completed: directories of earlier runs that had died, whose results were completed.
+
+    Raises:
+        UsageProblem: when other runs hold all that could be leased, and the run does not wait.
     """
 
-    def __init__(self, settings: RunSettings, kinds: Mapping[str, Kind], options: Callable[[], Json]) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        kinds: Mapping[str, Kind],
+        options: Callable[[], Json],
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.settings, self._kinds, self._options = settings, kinds, options
+        self._began = datetime.now(UTC)
+        self._directory: RunDirectory | None = None
+        cores = tuple(usable_cores())
+        count = settings.resource_count
+        locks = MachineLocks(core_names(cores) if count is None else gpu_names(count), self._name)
+        if not settings.wait:
+            _refuse_busy_machine(locks)
         self._scratch = Scratch()
         self.scratch = self._scratch.path
-        cores = tuple(usable_cores())
         services: dict[str, Callable[[], str]] = {DIRECTORY: lambda: str(self._opened().path.parent)}
         for kind in kinds.values():
             for name, start in kind.services.items():
                 services[name] = partial(self._service, name, start)
         self._leases = LeaseServer(
             self.scratch / "leases",
-            len(cores) if settings.resource_count is None else settings.resource_count,
+            len(locks.names),
             services,
+            locks=locks,
+            wait=settings.wait,
+            tell=tell,
         ).start()
         self.view = RunView(
             self.scratch, str(self._leases.address), settings.seed, settings.workers, cores,
@@ -95,13 +121,11 @@ class Run:
         self._services: dict[str, Service] = {}
         self._started: dict[str, int] = {}
         self._opening = threading.Lock()  # the thread of the leases opens, or the one that takes records
-        self._directory: RunDirectory | None = None
         self._journal: journal.Journal | None = None
         self.results: ResultsFile | None = None
         self.trouble: str | None = None
         self.completed: list[Path] = []
         self._has_records, self._is_complete = False, True
-        self._began = datetime.now(UTC)
 
     @cached_property
     def _collected(self) -> Collected:
@@ -198,6 +222,10 @@ class Run:
     def _stop(self, trouble: str) -> None:
         self.trouble = self.trouble or f"{trouble}; make room there, then go on with --reuse {LATEST}"
 
+    def _name(self) -> str:
+        """Return the name of the run's directory, also before there is one."""
+        return stamp(self._began) if self._directory is None else self._directory.path.name
+
     def _opened(self) -> ResultsFile:
         """Return the results; the first call makes the run's directory."""
         with self._opening:
@@ -242,6 +270,14 @@ class Run:
                 )
             )
         return service.address
+
+
+def _refuse_busy_machine(locks: MachineLocks) -> None:
+    if locks.held_elsewhere():
+        time.sleep(_SECOND_LOOK_S)
+        elsewhere = locks.held_elsewhere()
+        if elsewhere:
+            raise UsageProblem(f"--no-wait: {busy_message(locks.describe(elsewhere))}")
 
 
 def _target(link: Path) -> Path | None:

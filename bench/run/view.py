@@ -5,12 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
+from bench.core.errors import CaseProblem
 from bench.core.record import Json
 from bench.machine.cores import Core, slot_size
-from bench.machine.lease import Lease, service_address
+from bench.machine.lease import Lease, MachineBusy, service_address
 
 DIRECTORY = "directory"
+
+
+class CaseLease(Lease):
+    """The lease of one case; what it cannot get ends the case with a reason code."""
+
+    def __enter__(self) -> Self:
+        """Wait for the lease.
+
+        Raises:
+            CaseProblem: when another run holds what it takes, and the run does not wait.
+        """
+        try:
+            return super().__enter__()
+        except MachineBusy as problem:
+            raise CaseProblem("machine_busy", str(problem)) from problem
 
 
 @dataclass(frozen=True)
@@ -60,9 +77,9 @@ class RunView:
         """Return the address of a service of a kind; the first who asks starts it, and again should it have died."""
         return service_address(self.address, name)
 
-    def lease(self, *, on_gpu: bool, exclusive: bool) -> Lease:
+    def lease(self, *, on_gpu: bool, exclusive: bool) -> CaseLease:
         """Return the lease of one case: a GPU, or its share of the cores; all of them where it is exclusive."""
-        return Lease(self.address, self.cores_of_a_case(on_gpu=on_gpu, exclusive=exclusive))
+        return CaseLease(self.address, self.cores_of_a_case(on_gpu=on_gpu, exclusive=exclusive))
 
     def cores_of_a_case(self, *, on_gpu: bool, exclusive: bool) -> int:
         """Return how many cores, or GPUs, a case has for itself."""

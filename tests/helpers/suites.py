@@ -37,6 +37,8 @@ QUICK = (
     "30",
     "--max-rounds",
     "6",
+    "--max-foreign-load",  # other tests run next to it
+    "1",
 )
 
 
