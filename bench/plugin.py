@@ -24,7 +24,7 @@ from bench.machine.threads import BRIEF_SPIN
 from bench.report import benchmark_bridge, terminal
 from bench.report.junit import JUnit, junit_path
 from bench.run import preflight
-from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, begin_trial, unfinished
+from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, unfinished
 from bench.run.collected import Collected
 from bench.run.distribution import check_distribution, set_distribution_defaults
 from bench.run.ending import discard_cut_report, finish_run
@@ -36,7 +36,7 @@ from bench.run.options import (
     resolve_seed,
     worker_count,
 )
-from bench.run.outcome import attach_record, crash_record, status_words
+from bench.run.outcome import crash_record, status_words
 from bench.run.process import (
     ENDED,
     ENDINGS,
@@ -58,8 +58,10 @@ from bench.run.process import (
     worker_hints,
 )
 from bench.run.resume import case_fingerprint
+from bench.run.retries import Retries, note_retries, status_of_retry
 from bench.run.run import Run, RunSettings
 from bench.run.signals import Endings
+from bench.run.trials import follow_trials
 from bench.run.user_code import import_user_code
 from bench.run.view import RunView
 from bench.run.workers import end_workers, note_worker, take_pending_reports
@@ -84,11 +86,11 @@ def pytest_configure(config: pytest.Config) -> None:
         view = config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
         note_worker(view.scratch)
     set_distribution_defaults(config)
-    config.pluginmanager.register(Trials(), "modelgate-trials")
     try:
         check_distribution(config)
         options = config.stash[OPTIONS] = read_options(config, RunOptions)
         resolve_seed(options.seed)  # a seed that is none ends the run here, and not when it begins
+        follow_trials(config, KINDS, Retries(options.retries))
         config.stash[PLAN] = make_plan(config, options, KINDS)
         import_user_code(
             user_dirs_of(config)[1], [kind.adopt for kind in KINDS.values() if kind.adopt is not None]
@@ -227,69 +229,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let each report of a case carry its record."""
-    report = yield
-    if TRIAL in item.stash:
-        item.stash[TRIAL].error = None if call.excinfo is None else call.excinfo.value
-        _attach(item, report)
-    return report
-
-
-def _attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    case = case_of(item)
-    if case is not None:
-        skip_inconclusive = item.config.stash[OPTIONS].inconclusive == "skip"
-        trial = item.stash[TRIAL]
-        if trial.evaluated is not None and trial.not_reused:
-            trial.evaluated.warnings.append(trial.not_reused)
-            trial.not_reused = ""
-        attach_record(item, report, case, KINDS[case.kind], trial, skip_inconclusive, places_of(item.config))
-
-
-class Trials:
-    """Follows the attempts at each test, in the process that runs it."""
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Begin an attempt."""
-        if case_of(item) is not None:
-            begin_trial(item)
-        return (yield from self._noting_errors(item))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Note what ends the test."""
-        return (yield from self._noting_errors(item))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Let the report carry the record of the last attempt, where a plugin made more while it was made."""
-        report = yield
-        if report.when == "call" and TRIAL in item.stash and item.stash[TRIAL].reported is None:
-            _attach(item, report)
-        return report
-
-    @staticmethod
-    def _noting_errors(item: pytest.Item) -> Generator[None, object, object]:
-        try:
-            return (yield)
-        except BaseException as error:
-            trial = item.stash.get(TRIAL, None)
-            if trial is not None:
-                trial.error = trial.error or error
-            raise
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> Any:
     """Show what was measured next to the outcome under ``-v``."""
-    return None if SUMMARY_BEGAN in config.stash else status_words(report)
+    return None if SUMMARY_BEGAN in config.stash else status_of_retry(report) or status_words(report)
 
 
 class Collector:
@@ -321,6 +264,7 @@ class Collector:
         attempts = self._attempts.add(report, record)
         if ends:
             record = {**record, "attempts": attempts}
+            note_retries(record, attempts)
             benchmark_bridge.add(self._config, report.nodeid, record)
         elif blank is not None:
             record = unfinished(KINDS[blank["kind"]].decode(blank), attempts)

@@ -38,6 +38,10 @@ class MachineBusy(Exception):
     """Another run on this machine holds what was asked for, and nobody wants to wait."""
 
 
+class Refused(Exception):
+    """The run could not do what it was asked for; the message says why."""
+
+
 _ENDED = "the run that grants leases has ended; nothing can be measured any more"
 
 
@@ -315,5 +319,5 @@ def _ask(connection: socket.socket, request: dict[str, object]) -> dict[str, Any
     if "busy" in answer:
         raise MachineBusy(answer["busy"])
     if "error" in answer:
-        raise RuntimeError(f"the run refused {request}: {answer['error']}")
+        raise Refused(answer["error"])
     return answer

@@ -32,6 +32,8 @@ class Trial:
         reported: the record that a report carries, once there is one.
         error: what ended its set-up or its test.
         not_reused: why the result of an earlier run is not taken over, until the record says so.
+        retries: how many of the earlier attempts were ended by the machine and followed by another for that.
+        runs_again: whether another follows this one for that.
     """
 
     properties: list[tuple[str, object]]
@@ -40,6 +42,8 @@ class Trial:
     reported: Record | None = None
     error: BaseException | None = None
     not_reused: str = ""
+    retries: int = 0
+    runs_again: bool = False
 
     def ended(self) -> Attempt:
         """Return how it ended; no report carries the record of an attempt that a plugin made while it made a report."""
@@ -61,6 +65,7 @@ def begin_trial(item: pytest.Item) -> Trial:
     trial = Trial(list(item.user_properties))
     if before is not None:
         trial = Trial(before.properties, [*before.earlier, before.ended()])
+        trial.retries = before.retries + before.runs_again
         item.user_properties[:] = before.properties
     item.stash[TRIAL] = trial
     return trial

@@ -7,8 +7,8 @@ import pytest
 from bench.core.errors import UsageProblem
 
 # One case at a time goes to a worker, so that the longest do not wait behind each other; a worker that keeps dying does not
-# loop. Options of xdist, by their place in its configuration.
-_DEFAULTS = {"maxschedchunk": 1, "maxworkerrestart": "16"}
+# loop, though each case that killed one is tried twice. Options of xdist, by their place in its configuration.
+_DEFAULTS = {"maxschedchunk": 1, "maxworkerrestart": "32"}
 
 
 def set_distribution_defaults(config: pytest.Config) -> None:

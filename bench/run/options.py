@@ -70,6 +70,11 @@ class RunOptions:
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
         metavar="latest|RUN|DIR", neutral=True,
     )  # fmt: skip
+    retries: int = option(
+        "how often a case runs again that the machine ended and nothing was decided: a process that cases share or a worker "
+        "died, the disk was full, a limit of pytest-timeout struck", 1, metavar="N", least=0,
+        flags=("--retries", "--infrastructure-retries"), neutral=True,
+    )  # fmt: skip
     pass_env: tuple[str, ...] = option("environment variables that pipelines may see", (), metavar="NAME")
     record_host: bool = option("write down the names of the host and of the user", False, neutral=True)
 
@@ -77,7 +82,7 @@ class RunOptions:
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
 OF_THE_RUN = (
     "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse",
-    "record_host", "no_wait",
+    "record_host", "no_wait", "retries",
 )  # fmt: skip
 
 
@@ -112,11 +117,30 @@ def _add(group: Any, parser: pytest.Parser, options: type) -> None:
                 more = {"action": "store_true"}
             elif _is_several(kind):
                 more |= {"nargs": "+", "action": "extend"}
-            group.addoption(*flags, dest=field.name, default=None, help=_help(field, declared, kind), **more)
+            free = _free(parser, flags)
+            dest = field.name if free == flags else _own_dest(field)
+            group.addoption(*free, dest=dest, default=None, help=_help(field, declared, kind), **more)
         ini = ini_of(field)
         if ini is not None:
             shown = f"{declared.help} ({flags[0]})" if flags else declared.help
             parser.addini(ini, shown.replace("%%", "%"), type=_ini_type(kind), default=None)
+
+
+def _free(parser: pytest.Parser, flags: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that no other plugin has taken, such as pytest-retry ``--retries``; the last one is always ours."""
+    groups = (parser._anonymous, *parser._groups)
+    taken = {name for group in groups for option in group.options for name in option.names()}
+    return (*(flag for flag in flags[:-1] if flag not in taken), flags[-1])
+
+
+def _own_dest(field: dataclasses.Field[Any]) -> str:
+    """Return the place of a value next to another plugin that has the name of the field."""
+    return f"modelgate_{field.name}"
+
+
+def _dest(config: pytest.Config, field: dataclasses.Field[Any]) -> str:
+    own = _own_dest(field)
+    return own if hasattr(config.option, own) else field.name
 
 
 def _help(field: dataclasses.Field[Any], declared: Option, kind: Any) -> str:
@@ -150,7 +174,7 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         flags, ini = flags_of(field), ini_of(field)
         raw, source, base = None, "", config.invocation_params.dir
         if flags:
-            raw, source = getattr(config.option, field.name, None), flags[0]
+            raw, source = getattr(config.option, _dest(config, field), None), flags[0]
             if _is_empty(raw):
                 raise UsageProblem(
                     f"{source}: found an empty value, expected {declared.metavar or 'a value'}; give one, or leave the "

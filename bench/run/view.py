@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from bench.core.errors import CaseProblem
+from bench.core.errors import CaseProblem, InfrastructureProblem
 from bench.core.record import Json
 from bench.machine.cores import Core, slot_size
-from bench.machine.lease import Lease, MachineBusy, service_address
+from bench.machine.lease import Lease, MachineBusy, Refused, service_address
 
 DIRECTORY = "directory"
 
@@ -74,8 +74,15 @@ class RunView:
         )
 
     def service(self, name: str) -> str:
-        """Return the address of a service of a kind; the first who asks starts it, and again should it have died."""
-        return service_address(self.address, name)
+        """Return the address of a service of a kind; the first who asks starts it, and again should it have died.
+
+        Raises:
+            InfrastructureProblem: it could not be started.
+        """
+        try:
+            return service_address(self.address, name)
+        except Refused as problem:
+            raise InfrastructureProblem("service_died", f"the {name} cannot be had: {problem}") from problem
 
     def lease(self, *, on_gpu: bool, exclusive: bool) -> CaseLease:
         """Return the lease of one case: a GPU, or its share of the cores; all of them where it is exclusive."""

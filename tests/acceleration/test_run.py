@@ -226,6 +226,7 @@ def test_a_killed_worker_leaves_an_error_and_all_other_records(tmp_path: Path) -
     finished = suite.run("-n", "2", "-p", "kill_worker", environment=environment)
     assert finished.record(2)["verdict"] == "error", finished.output
     assert finished.record(2)["reason_code"] == "worker_died"
+    assert [attempt["reason_code"] for attempt in finished.record(2)["attempts"]] == ["worker_died"]
     assert [finished.record(number)["verdict"] for number in (1, 3)] == ["pass", "pass"]
     assert finished.code == 1
 

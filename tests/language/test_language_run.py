@@ -131,7 +131,7 @@ def test_latest_is_the_run_before_this_one_in_every_worker_and_in_what_is_writte
     (rows / "toy.jsonl").write_text('{"q": "Is it?", "label": 0}\n' * 400)
     finished = language.run(
         "--datasets", "deadly_ll", *DATASETS, "--limit", "400", "--user-dir", str(mine), "--data", str(rows),
-        "--reference", "latest", "--margin", "100", "-n", "1", "--record-host",
+        "--reference", "latest", "--margin", "100", "-n", "1", "--record-host", "--retries", "0",
     )  # fmt: skip
     found = {record["dataset"]: record for record in finished.results["records"]}
     assert found["deadly_ll"]["reason_code"] == "worker_died"

@@ -74,7 +74,7 @@ def test_the_limit_that_ends_the_process_is_the_death_of_a_worker(place):
 def test_a_time_out_that_runs_again_is_an_attempt(place):
     # Otherwise the limit is for all attempts together, and has none left for the second.
     finished = place.ranked(
-        "-k", "sleepy-words", "--timeout", "2", "-o", "timeout_func_only=true", "--reruns", "1",
+        "-k", "sleepy-words", "--timeout", "2", "-o", "timeout_func_only=true", "--reruns", "1", "--retries", "0",
         plugins="timeout rerunfailures",
     )  # fmt: skip
     record = by_id(finished)["sleepy-words"]

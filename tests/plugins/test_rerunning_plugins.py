@@ -60,10 +60,12 @@ def test_a_case_that_passes_at_last_is_green_and_its_lease_was_given_back(
     assert properties(testcase)["verdict"] == "pass"
 
 
-def test_a_case_whose_worker_died_runs_again_and_the_death_is_an_attempt(place):
+@pytest.mark.parametrize("retries", ["0", "1"])
+def test_a_case_whose_worker_died_runs_again_and_the_death_is_an_attempt(place, retries):
     finished = place.ranked(
-        "-k", "exact-words or dying-words", "-n", "2", "--reruns", "1", plugins="rerunfailures xdist"
-    )
+        "-k", "exact-words or dying-words", "-n", "2", "--reruns", "1", "--retries", retries,
+        plugins="rerunfailures xdist",
+    )  # fmt: skip
     assert verdicts(finished) == {"exact-words": "pass", "dying-words": "pass"}, finished.output
     (attempt,) = by_id(finished)["dying-words"]["attempts"]
     assert (attempt["reason_code"], attempt["duration_s"]) == ("worker_died", None)
@@ -77,3 +79,15 @@ def test_an_inconclusive_case_that_counts_as_skipped_is_not_run_again(place, plu
     assert finished.code == 0, finished.output
     record = by_id(finished)["evaluated-maybe"]
     assert (record["verdict"], record["attempts"]) == ("inconclusive", [])
+
+
+def test_the_name_that_another_plugin_has_taken_is_its_own_and_ours_has_a_second_one(place):
+    # pytest-retry would run the case again that fails; ours would run the one again whose worker died.
+    finished = place.evaluated(
+        "-k", "bad", "--retries", "1", "--infrastructure-retries", "0", plugins="pytest-retry"
+    )
+    assert len(by_id(finished)["evaluated-bad"]["attempts"]) == 1, finished.output
+    arguments = ("-k", "dying-words", "-n", "1", "--retries", "3")
+    finished = place.ranked(*arguments, "--infrastructure-retries", "0", plugins="pytest-retry xdist")
+    record = by_id(finished)["dying-words"]
+    assert (record["reason_code"], record["attempts"]) == ("worker_died", []), finished.output
