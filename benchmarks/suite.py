@@ -1,4 +1,4 @@
-"""What the scripts in this folder share: runs of the suite and of the plain protocol, task files, cores."""
+"""What the scripts in this folder share: runs of the suite and of the plain protocol, task files, evaluations, cores."""
 
 from __future__ import annotations
 
@@ -195,3 +195,22 @@ def write_tasks(directory: Path, tasks: Sequence[Task]) -> list[str]:
     annotation_file.write_text(json.dumps(annotations), encoding="utf-8")
     generation_file.write_text(json.dumps(generations), encoding="utf-8")
     return ["--tasks", str(annotation_file), "--candidates", str(generation_file)]
+
+
+def write_evaluations(folder: Path, count: int) -> None:
+    """Write stored evaluations, nine in ten of which pass; a case of each takes milliseconds."""
+    folder.mkdir()
+    for number in range(count):
+        low = -0.2 if number % 10 == 9 else 0.2
+        metric = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 30, "percent": False, "reason": None}
+        gain = {
+            "metric": "mrr@10", "over": "random order", "value": low + 0.1, "low": low, "high": low + 0.2,
+            "percent": False, "expected": 0.2,
+        }  # fmt: skip
+        evaluation = {
+            "schema": "modelgate-evaluation-1", "kind": "reranking", "model": "ranker", "dataset": "toy",
+            "prefix": "eval", "step": number, "epoch": 1.0, "data": {"hash": None}, "metrics": {"mrr@10": metric},
+            "score": {**metric, "metric": "mrr@10", "stderr": None, "unparsed": None, "required": None},
+            "gain": gain, "queries": {"total": 30, "scored": 30}, "tie_rule": "pessimistic",
+        }  # fmt: skip
+        (folder / f"stored-{number:05}.json").write_text(json.dumps(evaluation))
