@@ -166,6 +166,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(tryfirst=True)  # before a worker tells what it has collected
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse what was asked of nothing; leave the blank record of each case where the run finds it."""
     config = session.config
