@@ -266,7 +266,7 @@ def different(record: Record, before: Record) -> list[str]:
 
 def left_over(place: Place) -> Iterator[Path]:
     """Return the temporary folders and files that two runs have left."""
-    yield from place.temporary.iterdir()
+    yield from place.temporary.glob("modelgate-*")
     yield from place.work_dir.glob("*/.evaluation_results.json.*")
     yield from place.work_dir.glob("*/.running")
 

@@ -70,9 +70,11 @@ class Body(msgspec.Struct, kw_only=True):
 
     Attributes:
         metric_type: what the kind's metrics are; a kind whose metrics say more than an estimate names another type.
+        gain_type: what its gain is, likewise.
     """
 
     metric_type: ClassVar[type[Estimate]] = Estimate
+    gain_type: ClassVar[type[Gain]] = Gain
 
     def settled(self, record: Record) -> None:
         """Adjust the record when its verdict is written, for kinds where a verdict implies something."""
@@ -163,11 +165,14 @@ class Record(msgspec.Struct, kw_only=True):
             msgspec.ValidationError: a key with a value of another type.
         """
         common = {
-            key: data[key] for key in cls.__struct_fields__ if key in data and key not in ("body", "metrics")
+            key: data[key]
+            for key in cls.__struct_fields__
+            if key in data and key not in ("body", "metrics", "gain")
         }
         own = {key: data[key] for key in body.__struct_fields__ if key in data}
         record: Record = msgspec.convert(common, cls)
         record.metrics = msgspec.convert(data.get("metrics"), dict[str, body.metric_type] | None)  # type: ignore[name-defined]  # known at run time only
+        record.gain = msgspec.convert(data.get("gain"), body.gain_type | None)
         record.body = msgspec.convert(own, body)
         return record
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
-from bench.core.record import Body
-from bench.evaluated.file import Point
+from bench.core.record import Body, Gain
+from bench.evaluated.file import Point, StoredGain
 
 
 class Evaluated(msgspec.Struct, kw_only=True):
@@ -35,6 +37,8 @@ class EvaluatedBody(Body, kw_only=True):
         queries, tie_rule: of a ranking.
         evaluated: None until the file was read.
     """
+
+    gain_type: ClassVar[type[Gain]] = StoredGain
 
     model: str | None = None
     dataset: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from bench.core.record import Body, Gain
@@ -99,6 +101,8 @@ class RegressionBody(Body, kw_only=True):
         task: name of the registered task.
         training: None until a model was built.
     """
+
+    gain_type: ClassVar[type[Gain]] = RegressionGain
 
     task: str
     training: Training | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from bench.core.record import Body, Gain
@@ -45,6 +47,8 @@ class RerankingBody(Body, kw_only=True):
         queries: None until something was ranked.
         tie_rule: which of equal scores goes first.
     """
+
+    gain_type: ClassVar[type[Gain]] = RankingGain
 
     ranker: str
     dataset: str

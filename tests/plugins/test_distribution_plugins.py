@@ -34,7 +34,7 @@ def test_the_verdicts_are_those_of_one_process(place, plugins, arguments):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), {"chunk": 1, "restarts": "16", "used": 16}),
+        ((), {"chunk": 1, "restarts": "32", "used": 32}),
         (
             ("--maxschedchunk", "3", "--max-worker-restart", "2"),
             {"chunk": 3, "restarts": "2", "used": 2},

@@ -7,11 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.core.case import Case
 from bench.core.fingerprint import differing
 from bench.core.options import Place, Setting, option
+from bench.kinds import KINDS
 from bench.run.options import RunOptions
 from bench.run.resume import case_fingerprint, shared_fingerprint
 
@@ -81,3 +83,19 @@ def test_the_machine_counts_for_what_is_timed_alone():
     assert differing(parts(cores=1), parts(cores=2)) == []
     assert differing(parts(TIMED, cores=1), parts(TIMED, cores=2)) == ["cores of a case"]
     assert "machine" in parts(TIMED)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("evaluated", {"expected": 0.2}),
+        ("regression", {"mean": 2.0, "mean_rmse": 0.5}),
+        ("reranking", {"expected": 0.2}),
+    ],
+)
+def test_a_gain_that_is_read_again_has_lost_nothing_that_its_kind_says_of_it(name, own):
+    kind = KINDS[name]
+    needed = {field.name: "x" for field in msgspec.structs.fields(kind.body) if field.required}
+    gain = {"metric": "mrr@10", "value": 0.3, "low": 0.2, "high": 0.4, "over": "something simple", **own}
+    after = kind.decode({"id": "a", "kind": name, "gain": gain, **needed}).to_json()["gain"]
+    assert {key: after.get(key, "lost") for key in gain} == gain
