@@ -1,7 +1,7 @@
 """Whether a run survives that its processes are killed: nothing finished is lost or there twice, resuming is exact.
 
-    python benchmarks/kills.py [--points 20] [--victims controller,worker,...] [--signals KILL,TERM] [--seed 0]
-    python benchmarks/kills.py --points 1 --victims worker --signals KILL  # small
+    python benchmarks/kills.py [--points 20] [--victims controller,worker,...] [--signals KILL,TERM] [--tasks 3]
+    python benchmarks/kills.py --points 1 --tasks 1 --victims worker --signals KILL  # small
 
 Each point is a run of its own with ``-n 2``: a few short acceleration tasks and many stored evaluations. At a random
 moment of it one process is sent a signal: the controller, a worker, the fork server, the scorer or an arm. Then is checked:
@@ -42,7 +42,7 @@ from bench.run.journal import read_journal
 VICTIMS = ("controller", "worker", "fork server", "scorer", "arm")
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM}
 FINISHED = ("pass", "fail", "inconclusive")
-EVALUATIONS, TASKS = 40, 3
+EVALUATIONS = 40
 POLL_S, END_S, GONE_S = 0.01, 300.0, 30.0
 QUICK = (
     "--num-samples", "2", "--batch-size", "2", "--warmup-rounds", "1", "--ungated-rounds", "6", "--time-budget", "2",
@@ -70,16 +70,22 @@ class Point:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the runs of one point lie: their inputs, their temporary folder, their results."""
+    """Where the runs of one point lie: their inputs, their temporary folder, their results.
+
+    Attributes:
+        directory: all of it.
+        tasks: how many acceleration tasks there are.
+    """
 
     directory: Path
+    tasks: int = 3
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command of a run."""
         return [
             sys.executable, "-m", "pytest", "cases/test_acceleration.py", "cases/test_evaluated.py", "-q", "-n", "2",
             "-p", "no:cacheprovider", "--evaluated", str(self.directory / "evaluations"),
-            *write_tasks(self.directory, short_tasks()), *QUICK, "--work-dir", str(self.work_dir),
+            *write_tasks(self.directory, short_tasks()[: self.tasks]), *QUICK, "--work-dir", str(self.work_dir),
             "--junitxml", str(self.directory / "junit.xml"), "--max-foreign-load", "1", *arguments,
         ]  # fmt: skip
 
@@ -131,9 +137,9 @@ class Place:
 
 
 def short_tasks() -> list[dict[str, Any]]:
-    """Return a few of the tasks that ship, of one model and without a gate for the speed."""
+    """Return the tasks that ship without a gate for the speed, those of one model first."""
     tasks = [task for task in shipped_tasks() if not task.get("required_speedup")]
-    return sorted(tasks, key=lambda task: (task["baseline_file"], str(task["prompt_id"])))[:TASKS]
+    return sorted(tasks, key=lambda task: (task["baseline_file"], str(task["prompt_id"])))
 
 
 def processes(run: psutil.Process, victim: str) -> list[psutil.Process]:
@@ -279,13 +285,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--points", type=int, default=20, help="runs for each victim and signal (default: %(default)s)"
     )
+    parser.add_argument(
+        "--tasks", type=int, default=3, help="acceleration tasks of a run (default: %(default)s)"
+    )
     parser.add_argument("--victims", default=",".join(VICTIMS))
     parser.add_argument("--signals", default=",".join(SIGNALS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     random.seed(options.seed)
     with tempfile.TemporaryDirectory(prefix="kills-") as base:
-        undisturbed_s, verdicts = undisturbed(Path(base, "first"))
+        undisturbed_s, verdicts = undisturbed(made(Path(base, "first"), options.tasks))
         print(f"an undisturbed run takes {undisturbed_s:.1f} s\n")
         print("victim        signal  runs  seconds after the start  finished then  wrong")
         failed = False
@@ -293,27 +302,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in options.signals.split(","):
                 points = []
                 for number in range(options.points):
-                    place = made(Path(base, f"{victim}-{name}-{number}"))
+                    place = made(Path(base, f"{victim}-{name}-{number}"), options.tasks)
                     moment = random.uniform(0, undisturbed_s)
                     points.append(kill_once(place, victim, SIGNALS[name], moment, verdicts))
                 failed |= shown(victim, name, points)
     return int(failed)
 
 
-def made(directory: Path) -> Place:
+def made(directory: Path, tasks: int) -> Place:
     """Return a place with its inputs."""
     directory.mkdir()
     write_evaluations(directory / "evaluations", EVALUATIONS)
-    return Place(directory)
+    return Place(directory, tasks)
 
 
-def undisturbed(directory: Path) -> tuple[float, dict[str, str]]:
+def undisturbed(place: Place) -> tuple[float, dict[str, str]]:
     """Run once without a kill; return its seconds, and the verdicts by id.
 
     Raises:
         RuntimeError: it did not decide every case.
     """
-    place = made(directory)
     began, run = time.monotonic(), place.start()
     output = str(run.communicate(timeout=END_S)[0], errors="replace")
     seconds = time.monotonic() - began

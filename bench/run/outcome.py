@@ -49,7 +49,8 @@ def attach_record(
     if report.when != "call" and report.passed:
         return
     record = case.blank() if trial.evaluated is None else trial.evaluated
-    record.attempts = trial.earlier
+    if record.reused is None:  # else they are those of the run that it was taken over from
+        record.attempts = trial.earlier
     error, duration = trial.error, report.duration
     timeout = timeout_verdict(error) if report.failed else None
     if timeout is not None:

@@ -77,8 +77,8 @@ def status_of_retry(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]]
 
 
 def note_retries(record: Json, attempts: Sequence[Json]) -> None:
-    """Say in a final record which earlier attempts the machine ended."""
-    for attempt in attempts:
+    """Say in a final record which earlier attempts the machine ended; one that was taken over says it already."""
+    for attempt in attempts if record["reused"] is None else ():
         if attempt["reason_code"] in INFRASTRUCTURE:
             record["warnings"] = [
                 *record["warnings"],

@@ -109,6 +109,11 @@ def test_a_case_whose_worker_died_runs_again_on_another_one(place: Place, dist: 
     assert properties(testcases["dying-words"])["verdict"] == "pass"
     assert not [*testcases["dying-words"].iter("error"), *testcases["dying-words"].iter("failure")]
     assert "1 rerun" in finished.output
+    resumed = place.ranked("-k", "dying-words", "--reuse", "latest")
+    assert resumed.code == 0, resumed.output
+    before, after = by_id(finished)["dying-words"], by_id(resumed)["dying-words"]
+    assert after["reused"], after
+    assert (after["attempts"], after["warnings"]) == (before["attempts"], before["warnings"])
     assert finished.code == 0, finished.output
 
 
@@ -215,6 +220,9 @@ def test_a_record_names_what_the_machine_ended_before() -> None:
         {"reason_code": "service_died", "reason": "the scorer is gone"}, {"reason_code": "score_missed", "reason": "x"},
     ])  # fmt: skip
     assert final["warnings"] == ["an earlier attempt ended as service_died: the scorer is gone"]
+    taken_over = {**final, "reused": "20260101_000000"}
+    note_retries(taken_over, [{"reason_code": "service_died", "reason": "the scorer is gone"}])
+    assert taken_over["warnings"] == final["warnings"]
 
 
 def test_a_service_that_cannot_be_had_blames_nobody(tmp_path: Path) -> None:
