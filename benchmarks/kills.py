@@ -302,11 +302,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in options.signals.split(","):
                 points = []
                 for number in range(options.points):
-                    moment, tries = random.uniform(0, undisturbed_s), 0
-                    while tries < TRIES:  # this run may have ended before that moment
+                    moment = random.uniform(0, undisturbed_s)
+                    for tries in range(TRIES):  # this run may have ended before that moment
                         place = made(Path(base, f"{victim}-{name}-{number}-{tries}"), options.tasks)
                         point = kill_once(place, victim, SIGNALS[name], moment / 2**tries, verdicts)
-                        tries = TRIES if point.seconds is not None else tries + 1
+                        if point.seconds is not None:
+                            break
                     points.append(point)
                 failed |= shown(victim, name, points)
     return int(failed)

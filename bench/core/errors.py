@@ -85,6 +85,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 #: What the machine or the run ended, and no candidate: such a case has no verdict and is run again.
 INFRASTRUCTURE = ("service_died", "disk_full", "worker_died")
 
+#: Undecided because of what the machine did meanwhile: it decides no control, and another run may decide it.
+OF_THE_MOMENT = ("foreign_load",)
+
 
 def add_reason_codes(codes: Mapping[str, str]) -> None:
     """Add the reason codes of a kind.

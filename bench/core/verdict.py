@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.core.errors import FULL, INFRASTRUCTURE, REASON_CODES, ModelgateError
+from bench.core.errors import FULL, INFRASTRUCTURE, OF_THE_MOMENT, REASON_CODES, ModelgateError
 
 VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
 
@@ -137,7 +137,7 @@ def judge_control(expected: str, found: Verdict) -> Verdict:
         return found
     if found.verdict in ("fail", "error", "inconclusive") and found.reason_code == expected:
         return Verdict("pass", "rejected_as_expected", f"rejected as expected ({expected}): {found.reason}")
-    if found.reason_code == "foreign_load":  # neither the evaluator nor the control is wrong
+    if found.reason_code in OF_THE_MOMENT:  # neither the evaluator nor the control is wrong
         return found
     return Verdict(
         "fail",

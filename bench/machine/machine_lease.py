@@ -1,7 +1,7 @@
 """Leases that hold on the whole machine: a lock for each core and GPU, in a directory that all runs share.
 
 A lock is ``flock`` on a file of its own, such as ``cpu-3``. The kernel frees it when its holder dies. The holder writes
-into the file who it is, so that whoever waits can say for whom. The files stay: removing one could split a lock in two.
+into the file who it is, so that a run that waits can say for whom. The files stay: removing one could split a lock in two.
 
 A directory or file that cannot be used takes no run down. Its leases hold within the run only, and
 :attr:`MachineLocks.problem` says so.
@@ -76,7 +76,7 @@ class MachineLocks:
 
     Args:
         names: of the resources, such as ``cpu-3``; in the order of their indices.
-        run: returns the name of the run, for whoever waits.
+        run: returns the name of the run, for the runs that wait.
         directory: where the lock files are; by default what `lease_directory` returns.
 
     Attributes:

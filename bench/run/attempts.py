@@ -64,8 +64,8 @@ def begin_trial(item: pytest.Item) -> Trial:
     before = item.stash.get(TRIAL, None)
     trial = Trial(list(item.user_properties))
     if before is not None:
-        trial = Trial(before.properties, [*before.earlier, before.ended()])
-        trial.retries = before.retries + before.runs_again
+        retries = before.retries + before.runs_again
+        trial = Trial(before.properties, [*before.earlier, before.ended()], retries=retries)
         item.user_properties[:] = before.properties
     item.stash[TRIAL] = trial
     return trial

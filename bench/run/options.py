@@ -128,6 +128,8 @@ def _add(group: Any, parser: pytest.Parser, options: type) -> None:
 
 def _free(parser: pytest.Parser, flags: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names that no other plugin has taken, such as pytest-retry ``--retries``; the last one is always ours."""
+    if len(flags) == 1:
+        return flags
     groups = (parser._anonymous, *parser._groups)
     taken = {name for group in groups for option in group.options for name in option.names()}
     return (*(flag for flag in flags[:-1] if flag not in taken), flags[-1])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.case import Case
-from bench.core.errors import UsageProblem
+from bench.core.errors import OF_THE_MOMENT, UsageProblem
 from bench.core.fingerprint import Fingerprint, differing, fingerprint_of, path_hash
 from bench.core.kind import Kind
 from bench.core.names import content_hash
@@ -30,7 +30,6 @@ from bench.run.collected import Collected
 from bench.run.view import RunView
 
 _FINISHED = ("pass", "fail", "inconclusive")
-_OF_THE_MOMENT = "foreign_load"  # the machine may be quiet now
 _BENCH = Path(__file__).resolve().parents[1]
 
 
@@ -95,7 +94,7 @@ class Resuming:
         if record is None:
             return None, ""
         why = ""
-        if record["verdict"] not in _FINISHED or record["reason_code"] == _OF_THE_MOMENT:
+        if record["verdict"] not in _FINISHED or record["reason_code"] in OF_THE_MOMENT:
             why = f"it ended as {record['verdict']} ({record['reason_code']})"
         elif parts := self._differing(record, kind, case):
             why = f"changed: {', '.join(parts)}"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.core.errors import INFRASTRUCTURE
-from bench.core.record import Json
+from bench.core.record import Json, Record
 from bench.run.attempts import TRIAL, Trial
 from bench.run.time_limit import timeout_verdict
 
@@ -44,12 +44,13 @@ class Retries:
 
     def review(self, report: pytest.TestReport, trial: Trial) -> None:
         """Mark the report of a case that will be run again; its record says what ended this attempt."""
-        if not report.failed or trial.reported is None:
+        record = trial.reported
+        if not report.failed or record is None:
             return
         if report.when == "teardown":
             again = trial.runs_again
         else:
-            again = trial.retries < self._limit and _is_of_the_machine(trial)
+            again = trial.retries < self._limit and _is_of_the_machine(record, trial.error)
             trial.runs_again = again
         if again:
             report.outcome = AGAIN  # type: ignore[assignment]
@@ -60,9 +61,8 @@ class Retries:
         deaths = self._deaths[crashitem] = self._deaths.get(crashitem, 0) + 1
         if report.outcome != "failed" or deaths > self._limit:
             return
-        with suppress(
-            NotImplementedError
-        ):  # --dist loadscope, loadfile and loadgroup have put it back themselves
+        # --dist loadscope, loadfile and loadgroup have put it back themselves.
+        with suppress(NotImplementedError):
             sched.mark_test_pending(crashitem)
         report.outcome = AGAIN
 
@@ -78,18 +78,15 @@ def status_of_retry(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]]
 
 def note_retries(record: Json, attempts: Sequence[Json]) -> None:
     """Say in a final record which earlier attempts the machine ended; one that was taken over says it already."""
-    for attempt in attempts if record["reused"] is None else ():
-        if attempt["reason_code"] in INFRASTRUCTURE:
-            record["warnings"] = [
-                *record["warnings"],
-                f"an earlier attempt ended as {attempt['reason_code']}: {attempt['reason']}",
-            ]
+    if record["reused"] is None:
+        record["warnings"] = record["warnings"] + [
+            f"an earlier attempt ended as {attempt['reason_code']}: {attempt['reason']}"
+            for attempt in attempts
+            if attempt["reason_code"] in INFRASTRUCTURE
+        ]
 
 
-def _is_of_the_machine(trial: Trial) -> bool:
-    record = trial.reported
-    return (
-        record is not None
-        and record.verdict == "error"
-        and (record.reason_code in INFRASTRUCTURE or timeout_verdict(trial.error) is not None)
+def _is_of_the_machine(record: Record, error: BaseException | None) -> bool:
+    return record.verdict == "error" and (
+        record.reason_code in INFRASTRUCTURE or timeout_verdict(error) is not None
     )
