@@ -244,13 +244,18 @@ class Collector:
         self._attempts = EarlierAttempts()
         self._junit = JUnit(self._config, self._config.stash[OPTIONS].junit_schema)
 
-    @pytest.hookimpl(tryfirst=True)  # before the report is shown and written
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write the record of a finished case, or of one whose worker died."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the report is shown and written
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
+        """Write the record of a finished case, or of one whose worker died.
+
+        A signal waits until other plugins have taken the report too: the record is in JUnit's file, or in no file at all.
+        """
         with self._config.stash[ENDINGS].held():
             self._take(report)
+            told = yield
         if self._run.trouble is not None:
             self._stop(self._run.trouble)
+        return told
 
     def _take(self, report: pytest.TestReport) -> None:
         record: Json | None = getattr(report, "modelgate_record", None)

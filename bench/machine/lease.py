@@ -38,7 +38,7 @@ class MachineBusy(Exception):
     """Another run on this machine holds what was asked for, and nobody wants to wait."""
 
 
-class Refused(Exception):
+class ServiceRefused(Exception):
     """The run could not do what it was asked for; the message says why."""
 
 
@@ -319,5 +319,5 @@ def _ask(connection: socket.socket, request: dict[str, object]) -> dict[str, Any
     if "busy" in answer:
         raise MachineBusy(answer["busy"])
     if "error" in answer:
-        raise Refused(answer["error"])
+        raise ServiceRefused(answer["error"])
     return answer

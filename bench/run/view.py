@@ -10,7 +10,7 @@ from typing import Self
 from bench.core.errors import CaseProblem, InfrastructureProblem
 from bench.core.record import Json
 from bench.machine.cores import Core, slot_size
-from bench.machine.lease import Lease, MachineBusy, Refused, service_address
+from bench.machine.lease import Lease, MachineBusy, ServiceRefused, service_address
 
 DIRECTORY = "directory"
 
@@ -81,7 +81,7 @@ class RunView:
         """
         try:
             return service_address(self.address, name)
-        except Refused as problem:
+        except ServiceRefused as problem:
             raise InfrastructureProblem("service_died", f"the {name} cannot be had: {problem}") from problem
 
     def lease(self, *, on_gpu: bool, exclusive: bool) -> CaseLease:

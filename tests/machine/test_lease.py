@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.machine.lease import Lease, LeaseQueue, LeaseServer, Refused, service_address
+from bench.machine.lease import Lease, LeaseQueue, LeaseServer, ServiceRefused, service_address
 
 PATIENCE_S = 60  # only how long a broken server may hang a test; nothing is measured by it
 
@@ -262,7 +262,7 @@ def test_nonsense_is_answered_and_harms_nobody(serve, nonsense):
 
 def test_refusal_names_the_request_and_leaves_no_one_in_the_queue(serve):
     server = serve(1)
-    with pytest.raises(Refused, match=r"ValueError: a lease of 0"):
+    with pytest.raises(ServiceRefused, match=r"ValueError: a lease of 0"):
         Lease(server.address, 0).__enter__()
     with Lease(server.address, 1) as lease:
         assert lease.resources == (0,)
@@ -295,9 +295,9 @@ def test_service_is_started_when_first_asked_for_and_its_failure_is_told(serve):
     server = serve(1, ready=lambda: asked.append(1) or "address", broken=broken)
     assert asked == []
     assert service_address(server.address, "ready") == "address"
-    with pytest.raises(Refused, match="OSError: no room"):
+    with pytest.raises(ServiceRefused, match="OSError: no room"):
         service_address(server.address, "broken")
-    with pytest.raises(Refused, match="KeyError: 'unheard of'"):
+    with pytest.raises(ServiceRefused, match="KeyError: 'unheard of'"):
         service_address(server.address, "unheard of")
     assert service_address(server.address, "echo") == "here"
 

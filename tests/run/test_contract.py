@@ -18,7 +18,7 @@ from suites import ROOT, own_cores, own_environment
 CONTRACT = Path(__file__).with_name("contract")
 ARGUMENTS = (
     "-k", "tiny_lm-piqa_ll or pixel_cosine or synthetic-rubric or tiny_sd-plain-1 or evaluated",
-    "--num-samples", "4", "--max-rounds", "6", "--time-budget", "60", "--warmup-rounds", "1",
+    "--num-samples", "4", "--max-rounds", "20", "--time-budget", "60", "--warmup-rounds", "1",
     "--training-args", "num_train_epochs=1", "--evaluated", str(CONTRACT / "evaluations"),
     "--require", "mrr@10>=0.45",
 )  # fmt: skip

@@ -25,6 +25,16 @@ def pytest_runtest_call(item):
 """
 
 
+SIGNAL_IN_REPORT = """
+import os, signal, pytest
+
+@pytest.hookimpl(tryfirst=True)  # before the plugin that writes JUnit's file
+def pytest_runtest_logreport(report):
+    if report.when == "call" and "m-002" in report.nodeid and "PYTEST_XDIST_WORKER" not in os.environ:
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
 class Quick:
     """Runs of many quick cases, evaluations that a training script left, in a folder of their own."""
 
@@ -120,6 +130,19 @@ def test_a_signal_ends_a_run_with_everything_said(quick: Quick, workers: str, nu
     tests = ElementTree.parse(quick.directory / "junit.xml").getroot().iter("testcase")
     assert len(list(tests)) == len(finished)
     assert quick.left_behind() == []
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_signal_amid_a_report_waits_until_every_plugin_has_taken_it(quick: Quick, workers: str) -> None:
+    (quick.directory / "signal_in_report.py").write_text(SIGNAL_IN_REPORT)
+    code, output = quick.run("-n", workers, "-p", "signal_in_report")
+    assert code == pytest.ExitCode.INTERRUPTED, output
+    tests = [
+        case.get("name").partition("[")[2][:-1]
+        for case in ElementTree.parse(quick.directory / "junit.xml").getroot().iter("testcase")
+    ]
+    assert "evaluated-m-002" in tests
+    assert sorted(tests) == sorted(done(quick.results()))
 
 
 def test_a_killed_run_is_completed_by_the_next_one_which_goes_on_from_there(quick: Quick) -> None:
