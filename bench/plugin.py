@@ -188,12 +188,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if view is None:
         return
     hints = plan.hints()
-    if (cases or hints) and not Collected.is_there(view.scratch):  # all workers collect the same
-        blanks = {}
+    if not cases and not hints:
+        return
+    with Collected.claimed(view.scratch) as is_ours:
+        if not is_ours:
+            return
+        blanks, places = {}, places_of(config)
         for nodeid, case in cases.items():
             record = case.blank()
             record.depends_on = case_fingerprint(KINDS[case.kind], case)
-            blanks[nodeid] = places_of(config).tidy(record.to_json())
+            blanks[nodeid] = places.tidy(record.to_json())
         Collected(blanks, hints, fingerprints=shared).write(view.scratch)
 
 

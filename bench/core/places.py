@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 T = TypeVar("T")
@@ -22,6 +22,7 @@ _BEGIN = r"(?:(?<![\w.~/-])|(?<=file://)|(?<=[\s'\"=]-[A-Za-z]))"
 # Where the name of a folder ends. `/home/ann` is no part of `/home/anna`, `/home/ann-old` or `/home/ann.bak`.
 _END = r"(?=$|[/\s'\"`)\]}>,;:|&\\]|\.(?:$|[\s'\")]))"
 _LEAST_NAME = 6
+_MAX_KEYS = 1000
 
 
 class Places:
@@ -53,7 +54,8 @@ class Places:
         longest_first = sorted(self._shown, key=len, reverse=True)
         places = "|".join(re.escape(text) for text in longest_first)
         self._pattern = re.compile(f"{_BEGIN}({places}){_END}(/*)(?=(.?))", re.DOTALL) if places else None
-        self._names = [(_name_pattern(name), shown) for shown, name in (names or {}).items() if name]
+        self._names = [(name, _name_pattern(name), shown) for shown, name in (names or {}).items() if name]
+        self._keys: dict[str, str] = {}  # of records, of which there are few different ones
 
     def of_run(self, run: Path) -> Places:
         """Return the places of a process that knows the run's directory."""
@@ -66,19 +68,32 @@ class Places:
         >>> Places(Path("/repo"), home=Path("/home/ann")).tidy("no model in /repo/models or /home/ann/x; see /home/anna")
         'no model in models or ~/x; see /home/anna'
         """
+        if value is None:
+            return value
         if isinstance(value, str):
             return self._text(readable(value))  # type: ignore[return-value]  # a text of a text
         if isinstance(value, list | tuple):
             return type(value)(self.tidy(item) for item in value)
         if isinstance(value, dict):
-            return {self.tidy(key): self.tidy(item) for key, item in value.items()}  # type: ignore[return-value]
+            return {self._key(key): self.tidy(item) for key, item in value.items()}  # type: ignore[return-value]
         return value
+
+    def _key(self, key: Any) -> Any:
+        if not isinstance(key, str):
+            return self.tidy(key)
+        found = self._keys.get(key)
+        if found is None:
+            found = self.tidy(key)
+            if len(self._keys) < _MAX_KEYS:
+                self._keys[key] = found
+        return found
 
     def _text(self, text: str) -> str:
         if self._pattern is not None and "/" in text.replace("%2F", "/"):
             text = self._pattern.sub(self._replaced, text)
-        for pattern, shown in self._names:
-            text = pattern.sub(shown, text)
+        for name, pattern, shown in self._names:
+            if name in text:  # far quicker than the pattern, and nearly always false
+                text = pattern.sub(shown, text)
         return text
 
     def _replaced(self, match: re.Match[str]) -> str:
@@ -92,6 +107,8 @@ class Places:
 
 def readable(text: str) -> str:
     """Return a text that UTF-8 can hold: in the POSIX locale Python hides each byte of a name in half a character."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -177,18 +177,33 @@ class Record(msgspec.Struct, kw_only=True):
         return record
 
 
+def _is_plain(value: Any) -> bool:
+    found = type(value)
+    if value is None or found is bool or found is int:
+        return True
+    if found is str:
+        return value.isascii() or not _SURROGATE.search(value)
+    if found is float:
+        return math.isfinite(value)
+    if found is list:
+        return all(map(_is_plain, value))
+    if found is dict:
+        return all(map(_is_plain, value.values())) and all(type(key) is str and _is_plain(key) for key in value)
+    return False
+
+
 def plain_problems(value: Any, path: str = "record") -> list[str]:
     """Return the places in a record that hold anything but plain builtins that JSON can hold.
 
     A NumPy scalar in a report aborts a whole distributed run, and NaN or half a character the writing of
     its results, so they are looked for where they arise.
     """
-    if value is None or type(value) in (bool, int):
+    if _is_plain(value):  # nearly always, and without the places far quicker to find out
         return []
     if type(value) is float:
-        return [] if math.isfinite(value) else [f"{path}: {value}"]
+        return [f"{path}: {value}"]
     if type(value) is str:
-        return [f"{path}: {value!a} is no valid text"] if _SURROGATE.search(value) else []
+        return [f"{path}: {value!a} is no valid text"]
     if type(value) is list:
         return [
             problem

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,9 +50,19 @@ class Collected:
             raise
 
     @staticmethod
-    def is_there(folder: Path) -> bool:
-        """Whether a process has left it in a folder."""
-        return (folder / NAME).is_file()
+    @contextmanager
+    def claimed(folder: Path) -> Iterator[bool]:
+        """Yield whether this process is to leave it in a folder: all workers collect the same, and one is enough.
+
+        A process that dies lets go of its claim.
+        """
+        with (folder / f"{NAME}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield not (folder / NAME).is_file()
 
     @classmethod
     def read(cls, folder: Path) -> Collected:
