@@ -155,7 +155,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         images = judge_images(pair.image_problems())
         quality = self._judge_quality()
         latency, speedup = speed.judge()
-        if self.case.max_latency_s is not None:
+        # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
+        if self.case.max_latency_s is not None and not latency.holds:
             latency = self._under_load("latency_s", latency)
         if self.case.required_speedup is not None:
             speedup = self._under_load("speedup", speedup)

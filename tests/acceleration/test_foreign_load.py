@@ -198,7 +198,9 @@ class FakePair:
         """Make no image."""
 
 
-def judged(load: float | None, *, drift=(), quality=PASSED, verdict=SPEEDUP, require=(), **fields):
+def judged(
+    load: float | None, *, drift=(), quality=PASSED, latency=PASSED, verdict=SPEEDUP, require=(), **fields
+):
     """Return the evaluation of a case whose measurements are given."""
     asked = tuple(parse_requirement(text, ("acceleration",)) for text in require)
     evaluation = AccelerationEvaluation(
@@ -208,7 +210,7 @@ def judged(load: float | None, *, drift=(), quality=PASSED, verdict=SPEEDUP, req
     evaluation._pair = FakePair(drift)
     evaluation._estimates = {"speedup": Estimate(metric="speedup", value=2.4, low=2.1, high=2.8, unit="x")}
     evaluation._time = lambda: SimpleNamespace(
-        calls=1, times=Times(foreign_load=load), judge=lambda: (PASSED, verdict)
+        calls=1, times=Times(foreign_load=load), judge=lambda: (latency, verdict)
     )
     evaluation._judge_quality = lambda: quality
     evaluation.measure()
@@ -250,6 +252,18 @@ def test_less_of_it_decides_nothing_and_warns_from_half_of_the_limit(
 def test_no_load_saves_a_candidate_that_is_wrong(given: dict, code: str) -> None:
     record = judged(0.9, required_speedup=1.4, **given)
     assert (record.verdict, record.reason_code) == ("fail", code)
+
+
+def test_a_latency_that_load_can_only_have_raised_stays_within_its_limit() -> None:
+    within = Verdict("pass", "passed", "latency 0.430 s [0.352, 0.527] per image is within 5 s")
+    above = Verdict(
+        "fail", "latency_missed", "latency 5.430 s [5.352, 5.527] per image is above the allowed 5 s"
+    )
+    assert judged(0.9, latency=within, max_latency_s=5.0).verdict == "pass"
+    record = judged(0.9, latency=above, max_latency_s=5.0)
+    assert (record.verdict, record.reason_code) == ("inconclusive", "foreign_load")
+    record = judged(0.9, latency=within, max_latency_s=5.0, required_speedup=1.4)
+    assert (record.verdict, record.reason_code) == ("inconclusive", "foreign_load")
 
 
 def test_a_speedup_that_nobody_asks_for_is_not_turned() -> None:
