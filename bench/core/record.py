@@ -188,7 +188,9 @@ def _is_plain(value: Any) -> bool:
     if found is list:
         return all(map(_is_plain, value))
     if found is dict:
-        return all(map(_is_plain, value.values())) and all(type(key) is str and _is_plain(key) for key in value)
+        return all(map(_is_plain, value.values())) and all(
+            type(key) is str and _is_plain(key) for key in value
+        )
     return False
 
 

@@ -362,6 +362,15 @@ def test_reading_executes_nothing_and_imports_no_framework(tmp_path: Path) -> No
         (b"pipe = " + b"-" * 200_000 + b"1", ["cannot be parsed"]),
         (b"pipe = " + b"(" * 5_000, ["too many nested parentheses"]),
         (b"#" * 1_000_001, ["1,000,001 bytes", "at most 1,000,000"]),
+        (
+            b"# coding: klingon\npipe = 1",
+            ["an encoding that Python does not know", "klingon", "save it in that encoding"],
+        ),
+        (
+            b"# coding: rot13\npipe = 1",
+            ["declares the encoding rot13", "makes no text", "expected Python source in UTF-8"],
+        ),
+        (b"# coding: ascii\npipe = '\xff'", ["is not ASCII", "0xff at offset 24"]),
     ],
 )
 def test_a_file_that_is_no_python_is_a_problem_that_says_where(
@@ -383,6 +392,42 @@ def test_a_missing_file_and_a_directory_are_problems(tmp_path: Path) -> None:
         read_source(tmp_path / "missing.py")
     with pytest.raises(SourceProblem, match="no regular file"):
         read_source(tmp_path)
+
+
+def test_an_encoding_that_the_file_declares_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "old.py"
+    file.write_bytes("# -*- coding: latin-1 -*-\npipe = P.from_pretrained('größe')\n".encode("latin-1"))
+    assert read_source(file).model_id == "größe"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "guidance_scale = 7.5", "strength: float = 0.8", "def f(g=7.5):\n    return 0.5", "x = b'0'", "x = 2j", "...",
+        "x: bytes = b''", "def f(*, g=..., h=2j) -> 0.5: ...", "async def f(g=7.5):\n    return 0.5", "lambda g=7.5: ...",
+        "match 0.5:\n    case 7.5 | None:\n        ...", "with 0.5 as x:\n    ...", "for x in 0.5:\n    ...",
+        "try:\n    ...\nexcept* 0.5:\n    ...", "class A(metaclass=0.5):\n    x = 0.5", "if 0.5:\n    x = 0.5", "del x[0.5]",
+    ],
+)  # fmt: skip
+def test_a_constant_of_any_kind_hides_nothing_of_the_file(read, line: str) -> None:
+    reading = read(f"{line}\n{PIPE}pipe('a cat', num_inference_steps=20)\n")
+    assert (reading.pipeline_class, reading.num_inference_steps) == ("StableDiffusionPipeline", 20)
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
+        ("2j", "2j"),
+        ("b'x'", "b'x'"),
+        ("...", "..."),
+        ("1e400", "1e309"),
+        ("[1, {2: 3}]", "[1, {2: 3}]"),
+        ("0.5", 0.5),
+    ],
+)
+def test_a_parameter_is_something_that_a_record_can_hold(read, given: str, read_as: object) -> None:
+    reading = read(f"{PIPE}import tomesd\ntomesd.apply_patch(pipe, ratio={given})\n")
+    assert reading.methods == {"tome": {"ratio": read_as}}
 
 
 def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import ast
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench.acceleration.detectors.attention import TGATE_PARAMETERS
@@ -18,6 +19,7 @@ from bench.acceleration.methods import Parameters
 from bench.acceleration.source.names import Frame, dotted, source_text
 from bench.acceleration.source.origin import Resolver
 from bench.acceleration.source.values import UNKNOWN
+from bench.core.record import plain_problems
 
 # An empty name is an argument that is no parameter of the method: the module that it is applied to.
 TOME_PARAMETERS = ("", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge_attn",
@@ -124,9 +126,11 @@ class MethodReader:
         return dict(sorted(self.applied.items()))
 
     def value(self, node: ast.expr, site: CallSite) -> Any:
-        """The constant, else the source text."""
+        """The constant, else the source text; a constant that JSON cannot hold, such as ``2j``, is none."""
         constant = self.resolver.constant(node, site.frame, site.order)
-        return source_text(node) if constant is UNKNOWN else constant
+        if isinstance(constant, Path):
+            return str(constant)
+        return source_text(node) if constant is UNKNOWN or plain_problems(constant) else constant
 
     def parameters(self, call: ast.Call, site: CallSite, positional: tuple[str, ...] = ()) -> Parameters:
         """The arguments of a call by name; a ``**name`` of a constant dict is spelled out."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import stat
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,7 @@ def parse_file(path: Path) -> ast.Module:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceProblem(f"{path} cannot be read ({reason}); expected a Python file there") from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceProblem(
-            f"{path} is not UTF-8 (byte {raw[error.start]:#04x} at offset {error.start}); "
-            "expected Python source in UTF-8; save it in that encoding"
-        ) from error
+    text = _decoded(raw, path)
     try:
         return ast.parse(text, filename=str(path))
     except SyntaxError as error:
@@ -65,6 +61,31 @@ def parse_file(path: Path) -> ast.Module:
     except (ValueError, RecursionError, MemoryError) as error:
         raise SourceProblem(
             f"{path} cannot be parsed ({type(error).__name__}: {error}); expected valid Python of usual depth"
+        ) from error
+
+
+def _decoded(raw: bytes, path: Path) -> str:
+    """Return the text of a file, in UTF-8 or in the encoding that its first lines declare (PEP 263)."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+    except SyntaxError as error:  # an encoding that nobody knows, or no text at all
+        encoding = "utf-8-sig"
+        if not isinstance(error.__cause__, UnicodeDecodeError) and b"coding" in raw[:500]:
+            raise SourceProblem(
+                f"{path} declares an encoding that Python does not know ({error.msg}); expected Python source in UTF-8; "
+                "save it in that encoding"
+            ) from error
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise SourceProblem(
+            f"{path} is not {encoding.removesuffix('-sig').upper()} (byte {raw[error.start]:#04x} at offset {error.start}); "
+            "expected Python source in UTF-8; save it in that encoding"
+        ) from error
+    except (LookupError, ValueError) as error:  # such as rot13, which makes no text of bytes
+        raise SourceProblem(
+            f"{path} declares the encoding {encoding}, which makes no text ({error}); expected Python source in UTF-8; "
+            "save it in that encoding"
         ) from error
 
 
@@ -83,6 +104,9 @@ class SourceWalk:
         self._frame = self.resolver.module
 
     def walk(self, node: ast.AST) -> None:
+        """Go through a node; a leaf, whatever value it holds, has nothing inside."""
+        if type(node) in _LEAVES:
+            return
         _HANDLERS.get(type(node), SourceWalk.walk_children)(self, node)
 
     def walk_children(self, node: ast.AST) -> None:
@@ -92,9 +116,9 @@ class SourceWalk:
             kind = type(value)
             if kind is list:
                 for item in value:
-                    if type(item) not in _LEAVES:
+                    if isinstance(item, ast.AST):
                         self.walk(item)
-            elif kind not in _LEAVES:
+            elif isinstance(value, ast.AST):
                 self.walk(value)
 
     def bind(self, target: ast.expr, value: ast.expr | None) -> None:
@@ -214,9 +238,7 @@ class SourceWalk:
         """Skip coroutines: they are no entry points here."""
 
 
-_LEAVES = frozenset(
-    {ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass, str, int, type(None), bool}
-)
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass})
 _HANDLERS: dict[type, Any] = {
     ast.Assign: SourceWalk.on_assign,
     ast.AnnAssign: SourceWalk.on_annotated,
