@@ -49,12 +49,13 @@ class Tracer:
         """Begin to note."""
         sys.setprofile(self._note)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)  # before all others, the collector of records included
-    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # around all others, those that attach the record included
+    def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:
         """Stop when the record is there, before anything is made of it."""
+        report = yield
         if hasattr(report, "modelgate_record"):
             sys.setprofile(None)
-        return (yield)
+        return report
 
     def _note(self, frame: FrameType, event: str, argument: object) -> None:
         if event == "call":

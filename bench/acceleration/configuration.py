@@ -47,6 +47,25 @@ class Said(msgspec.Struct, kw_only=True, frozen=True):
     methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
 
 
+class CallTaken(msgspec.Struct, kw_only=True, frozen=True):
+    """How a pipeline is called.
+
+    Attributes:
+        by: how that is known: ``generate`` is the file's own function, ``run`` was seen while the file ran as a script,
+            ``text`` is read in its text, ``target`` is the call of the target, ``none`` where the file makes no call.
+        line: of the file, from which the call was reached.
+        arguments: what it is given besides prompts and generators.
+        state: what torch is set to during the call and is not set to otherwise.
+        why: why the call was not seen.
+    """
+
+    by: str = "none"
+    line: int | None = None
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
+    state: dict[str, Any] = msgspec.field(default_factory=dict)
+    why: str = ""
+
+
 class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     """What one arm is, and what it did in its first call.
 
@@ -56,6 +75,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         scheduler_steps: steps that the scheduler took in one call; more than asked for with
             multi-step starts such as PNDM's.
         entry_point: ``__call__``, ``generate``, ``tgate``, ...
+        call: how it is called; None in records of earlier versions.
         methods: acceleration methods found on the object, each with its parameters.
         dtypes: parameter dtype of each component.
         denoiser_calls_per_image: samples that went through the denoiser per image; guidance counts twice.
@@ -70,6 +90,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     num_inference_steps: int | None = None
     scheduler_steps: int | None = None
     entry_point: str = "__call__"
+    call: CallTaken | None = None
     methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     denoiser_calls_per_image: float | None = None
@@ -88,7 +109,9 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         return msgspec.convert(data, cls)
 
 
-def combine(described: Described, observed: Observed, source: SourceReading) -> Configuration:
+def combine(
+    described: Described, observed: Observed, source: SourceReading, call: CallTaken | None = None
+) -> Configuration:
     """Put together what the arm reported of its object and of its first call, and the reading of its text."""
     said = Said(
         pipeline_class=source.pipeline_class,
@@ -106,6 +129,7 @@ def combine(described: Described, observed: Observed, source: SourceReading) -> 
         num_inference_steps=steps if steps is not None else source.num_inference_steps,
         scheduler_steps=observed.scheduler_steps or None,
         entry_point=described.entry_point,
+        call=call,
         methods=described.methods,
         dtypes=described.dtypes,
         denoiser_calls_per_image=observed.denoiser_calls_per_image or None,

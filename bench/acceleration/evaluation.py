@@ -73,7 +73,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         self._references = References(inputs.cache, inputs.arms)
         self._pair = Pair(
             case.id, inputs.arms, inputs.samples, self._references,
-            batch_size=inputs.plan.batch_size, processes=self.resources,
+            batch_size=inputs.plan.batch_size, processes=self.resources, target=case.target_file,
         )  # fmt: skip
         self._estimates: dict[str, Estimate] = {}
 

@@ -30,6 +30,7 @@ class Pair:
         references: what the run makes once of its baselines.
         batch_size: images of one call.
         processes: ends what is started here.
+        target: the target's file, like which a file is called that makes no call.
 
     Attributes:
         drift: what the candidate did differently after its first call.
@@ -44,9 +45,10 @@ class Pair:
         *,
         batch_size: int,
         processes: ExitStack,
+        target: Path | None = None,
     ) -> None:
         self._name, self._arms, self._samples, self._references = name, arms, samples, references
-        self._batch_size, self._processes = batch_size, processes
+        self._batch_size, self._processes, self._target = batch_size, processes, target
         self._first = list(range(batch_size))  # samples of the first call
         self._galleries = {role: Gallery(role) for role in ROLES}
         self._loaded: dict[str, PipelineArm] = {}
@@ -70,9 +72,10 @@ class Pair:
             ArmProblem: when the arm cannot load or generate.
         """
         assert file is not None, "a case without a problem has all its files"
+        seen = self._references.call_for(file, role, self._name, self._target)
         process = self._processes.enter_context(self._arms.start(role, self._name))
         arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
-        arm.load()
+        arm.load(seen)
         batch = arm.first_call(self._samples.take(self._first))
         process.pause()
         self._loaded[role] = arm

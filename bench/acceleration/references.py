@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.acceleration.cache import ContentCache, directory_fingerprint
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.own_call import SeenCall, read_file, see_call
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.prompts import Sample
 from bench.core.errors import INFRASTRUCTURE, ArmProblem, TaskProblem
@@ -37,13 +39,52 @@ class References:
         def observe() -> Json:
             with self._arms.start("target", name) as process:
                 arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
-                arm.load()
+                arm.load(self.call_for(file, "target", name))
                 arm.first_call([sample])
             assert arm.configuration is not None
             return arm.configuration.to_json()
 
         key = self._cache.key("configuration", self.file_identity(file))
         return Configuration.from_json(self._cache.once_json(key, observe))
+
+    def seen_call(self, file: Path, role: str, name: str) -> SeenCall:
+        """Return how a target or baseline is called, as it was seen when the first case needed it."""
+        key = self._cache.key("call", self.file_identity(file))
+        return SeenCall.from_json(
+            self._cache.once_json(key, lambda: see_call(self._arms, file, role, name).to_json())
+        )
+
+    def call_for(self, file: Path, role: str, name: str, target: Path | None = None) -> SeenCall:
+        """Return how a file is called: as it was seen, or like the target where it makes no call.
+
+        Raises:
+            ArmProblem: when neither is known; the defaults of a library are nothing that anybody asked for.
+        """
+        seen = (
+            see_call(self._arms, file, role, name)
+            if role == "candidate"
+            else self.seen_call(file, role, name)
+        )
+        source = read_file(file, role)
+        if (
+            seen.call is not None
+            or source.entry is not None
+            or source.defines_generate
+            or seen.probed.pipelines
+        ):
+            return seen
+        if target is not None:
+            with as_reference_failure("target"):
+                of_target = self.seen_call(target, "target", name)
+            if of_target.call is not None:
+                return dataclasses.replace(of_target, by="target")
+        also = "" if target is None else ", and the target's call could not be seen either"
+        raise ArmProblem(
+            "load_failed",
+            f"the {role} {file.name} makes no call that generates ({seen.probed.why}){also}; expected one, with its "
+            "arguments; call pipe(...) below `if __name__ == '__main__':`, or define generate(pipe, prompts, generators)",
+            role=role,
+        )
 
     def baseline_images(
         self, baseline: PipelineArm, samples: list[Sample], generate: Callable[[], list[np.ndarray]]

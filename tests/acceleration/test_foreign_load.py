@@ -308,7 +308,7 @@ def test_a_run_next_to_a_busy_loop_is_inconclusive_and_still_rejects_wrong_steps
     )
     with subprocess.Popen(["taskset", "--cpu-list", own_cores(()), sys.executable, "-c", BURN]) as other:
         try:
-            finished = suite.run("--max-foreign-load", "0.1")
+            finished = suite.run("--max-foreign-load", "0.1", "--max-rounds", "6")
         finally:
             other.kill()
     timed, wrong = finished.record(1), finished.record(2)

@@ -37,14 +37,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def serial(mixed: Suite) -> Finished:
-    return mixed.run("--benchmark-json", str(mixed.directory / "serial.json"), "-v")
+    return mixed.run("--benchmark-json", str(mixed.directory / "serial.json"), "-v", "--ungated-rounds", "6")
 
 
 @pytest.fixture(scope="module")
 def parallel(mixed: Suite) -> Finished:
     return mixed.run(
         "-n", "2", "-v", "--junitxml", str(mixed.directory / "junit.xml"),
-        "--benchmark-json", str(mixed.directory / "parallel.json"),
+        "--benchmark-json", str(mixed.directory / "parallel.json"), "--ungated-rounds", "6",
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from records import case
 
 from bench.acceleration import pair as pair_module
 from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import Sample, SampleStream
@@ -110,7 +111,7 @@ class FakeArm:
         self.process, self.configuration = process, Configuration()
         self.batches = process.batches
 
-    def load(self) -> None:
+    def load(self, seen: SeenCall) -> None:
         """Load nothing."""
 
     def first_call(self, samples: list[Sample]) -> Batch:
@@ -133,7 +134,10 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
             yield SimpleNamespace(pause=lambda: None, batches=batches[role])
 
         arms = SimpleNamespace(start=start, device="cpu", limits=SimpleNamespace(load_timeout_s=1.0))
-        references = SimpleNamespace(baseline_images=lambda arm, samples, generate: generate())
+        references = SimpleNamespace(
+            baseline_images=lambda arm, samples, generate: generate(),
+            call_for=lambda file, role, name, target: SeenCall(),
+        )
         pair = Pair("case", arms, SAMPLES, references, batch_size=2, processes=ExitStack())
         for role in ("candidate", "baseline"):
             pair.load(role, tmp_path / f"{role}.py")

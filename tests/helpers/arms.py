@@ -122,6 +122,13 @@ class ArmStarter:
         file.write_text(textwrap.dedent(source))
         return file
 
+    def factory(self, **limits: object) -> ArmFactory:
+        """Return what starts arms; ``limits`` as in ArmLimits."""
+        return ArmFactory(
+            server=self.server, cores=(self.core,), gpu=None, environment=self.environment,
+            limits=ArmLimits(**{"round_timeout_s": LIMIT_S} | limits), scratch=self.scratch, logs=self.logs,
+        )  # fmt: skip
+
     @contextmanager
     def start(
         self,
@@ -133,15 +140,7 @@ class ArmStarter:
     ) -> Iterator[PipelineArm]:
         """Start an arm for a file with this source; leaving the context ends it. ``limits`` as in ArmLimits."""
         file = self.write(source)
-        factory = ArmFactory(
-            server=self.server,
-            cores=(self.core,),
-            gpu=None,
-            environment=self.environment,
-            limits=ArmLimits(**{"round_timeout_s": LIMIT_S} | limits),
-            scratch=self.scratch,
-            logs=self.logs,
-        )
+        factory = self.factory(**limits)
         with factory.start(role, file.parent.name) as process:
             yield PipelineArm(process, file, factory.device, load_timeout_s)
 

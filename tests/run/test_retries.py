@@ -62,16 +62,13 @@ def codes(found: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
-def test_a_case_whose_fork_server_died_is_decided_by_its_next_attempt(
-    tmp_path: Path, workers: tuple[str, ...]
-) -> None:
+def test_a_case_whose_fork_server_died_is_decided_by_its_next_attempt(tmp_path: Path) -> None:
     suite = Suite(tmp_path)
     suite.add(1)
     suite.add(2)
     suite.add(3, own_generate("images = []"))
     environment = killing(tmp_path, "host.forkserver")
-    finished = suite.run(*workers, "-p", "killer", "-v", environment=environment)
+    finished = suite.run("-n", "2", "-p", "killer", "-v", environment=environment)
     assert [finished.record(number)["verdict"] for number in (1, 2, 3)] == ["pass", "pass", "error"], (
         finished.output
     )

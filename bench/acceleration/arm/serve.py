@@ -53,6 +53,9 @@ def serve(servant: Any, channel: socket.socket) -> None:
             return
         number = {"nonce": request.get("nonce")}
         try:
+            if request.get("op") == "probe":
+                _probe(request, channel)
+                continue
             header, answer_bytes = servant.answer(request, payload)
             header["ok"] = True
         except BaseException as error:
@@ -64,6 +67,22 @@ def serve(servant: Any, channel: socket.socket) -> None:
             wire.send(channel, header | number, answer_bytes)
         except (TypeError, ValueError) as error:  # what the file's objects say of themselves is no JSON
             wire.send(channel, describe_error(error) | number)
+
+
+def _probe(request: Json, channel: socket.socket) -> None:
+    """Run a file as a script; what answers may be any thread of it, and is the last thing that this process does."""
+    from bench.acceleration.arm.probe import probe
+
+    sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
+
+    def tell(probed: Any, sent: bytes) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        header = {"ok": True, "nonce": request.get("nonce"), "probed": msgspec.to_builtins(probed)}
+        wire.send(channel, header, sent)
+
+    probe(request["file"], tell)
 
 
 def describe_error(error: BaseException) -> Json:
@@ -100,20 +119,34 @@ class Arm:
     def answer(self, request: Json, payload: bytes) -> Answer:
         """Dispatch one request."""
         if request["op"] == "load":
-            return self._load(request), b""
+            return self._load(request, payload), b""
         if request["op"] == "generate":
             return self._generate(request)
         raise ValueError(f"unknown request {request['op']!r}")
 
-    def _load(self, request: Json) -> Json:
+    def _load(self, request: Json, sent: bytes) -> Json:
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.loading import load
         from bench.acceleration.arm.observation import Counters
+        from bench.acceleration.arm.probe import arguments_of
+        from bench.acceleration.protocol.messages import OwnCall
 
         sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
-        self._pipeline = load(request["file"], prefer=request["prefer"], device=request["device"])
+        call = request.get("call")
+        self._pipeline = load(
+            request["file"],
+            prefer=request["prefer"],
+            device=request["device"],
+            call=None if call is None else msgspec.convert(call, OwnCall),
+            sent=lambda: arguments_of(sent),
+            by=request.get("by", "run"),
+        )
         self._counters = Counters(self._pipeline.pipe)
-        return {"configuration": msgspec.to_builtins(describe(self._pipeline))}
+        return {
+            "configuration": msgspec.to_builtins(describe(self._pipeline)),
+            "by": self._pipeline.by,
+            "of_loader": self._pipeline.of_loader,
+        }
 
     def _generate(self, request: Json) -> Answer:
         from bench.acceleration.arm.detection import describe

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from bench.acceleration.configuration import Configuration, combine
+from bench.acceleration.configuration import CallTaken, Configuration, combine
+from bench.acceleration.host.own_call import PREFERRED, SeenCall, read_file
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
 from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.protocol.pixels import unpack
-from bench.acceleration.source.reading import read_source
-from bench.core.errors import ArmProblem, SourceProblem
+from bench.core.errors import ArmProblem
 from bench.core.record import Json
 
 if TYPE_CHECKING:
@@ -59,26 +59,68 @@ class PipelineArm:
     load_s: float | None = None
     first_call_s: float | None = None
     _described: Described = field(default_factory=Described)
+    _seen: SeenCall = field(default_factory=SeenCall)
+    _by: str = "none"
 
-    def load(self) -> None:
+    def load(self, seen: SeenCall | None = None) -> None:
         """Load the file.
 
+        Args:
+            seen: how the file is called, as far as that was seen; left out, its text has to say.
+
         Raises:
-            ArmProblem: when its text cannot be read, or it cannot be loaded into a pipeline.
+            ArmProblem: when its text cannot be read, or it cannot be loaded into a pipeline, or not into the one that
+                generates when the file is run.
         """
-        # A candidate is what its loader returns; a target is the `pipe` that its author looked at.
-        prefer = "load_pipe" if self.process.role == "candidate" else "pipe"
-        try:
-            self._source = read_source(self.file, prefer_load_pipe=prefer == "load_pipe")
-        except SourceProblem as problem:
-            raise ArmProblem(
-                "load_failed", f"the {self.process.role} {problem}", role=self.process.role
-            ) from problem
+        role = self.process.role
+        self._source, self._seen = read_file(self.file, role), seen or SeenCall()
+        seen = self._seen
         header, _, self.load_s = self.process.ask(
-            {"op": "load", "file": str(self.file), "prefer": prefer, "device": self.device},
+            {
+                "op": "load", "file": str(self.file), "prefer": PREFERRED.get(role, "pipe"), "device": self.device,
+                "call": None if seen.call is None else msgspec.to_builtins(seen.call), "by": seen.by,
+            },
+            seen.sent,
             timeout_s=self.load_timeout_s,
-        )
+        )  # fmt: skip
         self._described = self._message(header.get("configuration"), Described)
+        self._by = str(header.get("by"))
+        if self._by != "generate":
+            self._require_same_pipeline(of_loader=bool(header.get("of_loader")))
+
+    def _require_same_pipeline(self, *, of_loader: bool) -> None:
+        """Refuse a file whose main part changes the pipeline before it generates: the suite only loads the file."""
+        call, when_run, role = self._seen.call, self._seen.probed.described, self.process.role
+        others = self._seen.probed.pipelines
+        if call is None and others:
+            raise ArmProblem(
+                "load_failed",
+                f"the {role} {self.file.name} generates with another pipeline than `pipe` ({others[0]}); expected `pipe` to "
+                "be the one; assign the one that generates to `pipe`, or return it from load_pipe()",
+                role=role,
+            )
+        if self._by != "run" or call is None or when_run is None or call.of_loader != of_loader:
+            return
+        differing = [
+            f"{name} is {now}, and {then} when the file is loaded"
+            for name, now, then in (
+                ("the scheduler", when_run.scheduler_class, self._described.scheduler_class),
+                ("the class", when_run.pipeline_class, self._described.pipeline_class),
+            )
+            if now != then
+        ] + [
+            f"{name} is in place, and not when the file is loaded"
+            for name in when_run.methods
+            if name not in self._described.methods
+        ]
+        if differing:
+            raise ArmProblem(
+                "load_failed",
+                f"the {role} {self.file.name} generates with another pipeline than it defines: when it runs as a script, "
+                f"{'; '.join(differing)}; expected the pipeline as the file defines it; move what changes it to module "
+                "level or into load_pipe(), or define generate(pipe, prompts, generators)",
+                role=role,
+            )
 
     def first_call(self, samples: list[Sample]) -> Batch:
         """Generate for the first time, counting everything, and so learn the configuration."""
@@ -86,8 +128,14 @@ class PipelineArm:
         self.first_call_s = batch.seconds
         if "configuration" in header:
             self._described = self._message(header["configuration"], Described)
-        self.configuration = combine(self._described, batch.observed, self._source)
+        self.configuration = combine(self._described, batch.observed, self._source, self._call_taken())
         return batch
+
+    def _call_taken(self) -> CallTaken:
+        call = self._seen.call
+        if self._by == "generate" or call is None or self._by not in ("run", "target"):
+            return CallTaken(by=self._by, why=self._seen.probed.why)
+        return CallTaken(by=self._by, line=call.line, arguments=call.arguments, state=call.state)
 
     def generate(self, samples: list[Sample]) -> Batch:
         """Generate one image per sample, timed from this side."""

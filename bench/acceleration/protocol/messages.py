@@ -33,6 +33,44 @@ class Described(msgspec.Struct, kw_only=True):
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
+    """The call with which a file generates, as it was seen while the file ran as a script.
+
+    Attributes:
+        entry_point: ``__call__``, ``tgate``, ...
+        prompt_name: the parameter that takes the prompts, or the class labels.
+        arguments: what else it is given, by the names of its parameters, as a reader sees it.
+        unsent: arguments that another process cannot be given, with the names of their types.
+        state: what torch was set to and is not set to in a fresh process, such as ``autocast.cpu``.
+        line: of the file, from which the call was reached; None where none is.
+        of_loader: whether it is a call on what ``load_pipe()`` made.
+    """
+
+    entry_point: str = "__call__"
+    prompt_name: str | None = "prompt"
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
+    unsent: dict[str, str] = msgspec.field(default_factory=dict)
+    state: dict[str, Any] = msgspec.field(default_factory=dict)
+    line: int | None = None
+    of_loader: bool = False
+
+
+class Probed(msgspec.Struct, kw_only=True, frozen=True):
+    """What came of running a file as a script.
+
+    Attributes:
+        call: its first call on its own pipeline, or None.
+        described: its pipeline at that moment.
+        why: why there is no call.
+        pipelines: the other pipelines that it called before, by class and line.
+    """
+
+    call: OwnCall | None = None
+    described: Described | None = None
+    why: str = ""
+    pipelines: list[str] = msgspec.field(default_factory=list)
+
+
 class Observed(msgspec.Struct, kw_only=True):
     """What was counted in one call.
 

@@ -1,6 +1,7 @@
 """Messages between the evaluator and the processes it does not trust: a JSON header and raw bytes.
 
-Nothing is ever unpickled: an arm runs untrusted code, and a pickle from it would run that code in the evaluator.
+The evaluator never unpickles anything: an arm runs untrusted code, and a pickle from it would run that code there. It hands
+the arguments that one process of a file has pickled to another process of files.
 Lengths are checked before anything is allocated.
 """
 

@@ -23,6 +23,8 @@ from bench.core.errors import SourceProblem
 PIPELINE_NAMES = frozenset({"pipe", "pipeline", "self.pipe", "self.pipeline"})
 MODEL_KEYWORDS = ("pretrained_model_name_or_path", "pretrained_model_link_or_path", "pretrained_model_name")
 PROMPT_KEYWORDS = frozenset({"prompt", "prompt_embeds", "class_labels", None})  # None: **arguments
+# What the first parameter of a function is called that takes no pipeline first.
+NO_PIPELINE = ("prompt", "text", "caption")
 # What a pipeline has that takes a first argument and generates nothing, besides the prefixes below.
 NOT_GENERATING = frozenset(
     ("bfloat16", "compile", "components", "controlnet", "cpu", "cuda", "decoder", "download", "eval",
@@ -59,11 +61,15 @@ class EntryCall:
 
 @dataclass(frozen=True, slots=True)
 class SourceReading:
-    """What the text of a pipeline file says. None is "not said, or not as a constant"."""
+    """What the text of a pipeline file says. None is "not said, or not as a constant".
+
+    ``defines_own_generate`` is a function ``generate`` of a pipeline, prompts and generators, and no other one.
+    """
 
     defines_pipe: bool = False
     defines_load_pipe: bool = False
     defines_generate: bool = False
+    defines_own_generate: bool = False
     pipeline_class: str | None = None
     model_id: str | None = None
     scheduler_class: str | None = None
@@ -119,6 +125,7 @@ class _FileReading:
             defines_pipe="pipe" in self.found.defined,
             defines_load_pipe="load_pipe" in self.found.defined,
             defines_generate="generate" in self.found.defined,
+            defines_own_generate=self.defines_own_generate(),
             pipeline_class=pipeline.class_name if pipeline else None,
             model_id=self.model_id(pipeline),
             scheduler_class=self.scheduler_class(pipeline),
@@ -126,6 +133,15 @@ class _FileReading:
             methods=methods.read(self.found.calls),
             entry=entry,
         )
+
+    def defines_own_generate(self) -> bool:
+        """Whether the file has a function ``generate`` of a pipeline, prompts and generators."""
+        scope = self.resolver.functions.get("generate")
+        if "generate" not in self.found.defined or scope is None or scope.parameters is None:
+            return False
+        given = [*scope.parameters.posonlyargs, *scope.parameters.args]
+        required = [parameter.arg for parameter in given[: len(given) - len(scope.parameters.defaults)]]
+        return len(required) == 3 and not required[0].startswith(NO_PIPELINE)
 
     def pipeline_origin(self) -> Origin | None:
         """Return where the pipeline comes from that the suite will use."""

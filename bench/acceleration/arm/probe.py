@@ -1,0 +1,133 @@
+"""Running a pipeline file as a script until it generates, to see how it does.
+
+The file's main part runs in a process of its own, up to the first call on the file's pipeline. There the process tells what
+it saw and stands still: nothing is generated, and nothing behind the call runs. A call on another pipeline gets blank
+images, and the script goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from bench.acceleration.arm.detection import describe
+from bench.acceleration.arm.loading import MODULE_NAME, REPLACED, LoadedPipeline, prompt_name
+from bench.acceleration.arm.recorder import RecordedCall, Recorder, blank_output
+from bench.acceleration.arm.torch_state import changed, torch_state
+from bench.acceleration.protocol.messages import OwnCall, Probed, json_value
+from bench.acceleration.source.reading import read_source
+from bench.core.errors import ModelgateError
+from bench.core.record import Json
+
+Tell = Callable[[Probed, bytes], None]
+_WAIT_S = 3600.0
+
+
+def probe(file: str, tell: Tell) -> None:
+    """Run a file as a script; tell of its first call on its own pipeline, or of its end without one.
+
+    Args:
+        file: path of the file.
+        tell: hands the answer over, with the arguments of the call as bytes for :func:`arguments_of`. After a call it is
+            the last thing that this process does.
+    """
+    path = Path(file)
+    main = types.ModuleType("__main__")
+    main.__file__ = str(path)
+    sys.modules["__main__"] = main
+    sys.path.insert(0, str(path.parent))
+    before = torch_state()
+    others: list[str] = []
+
+    def on_call(call: RecordedCall) -> Any:
+        if not _is_own(call.pipe, main.__dict__, recorder):
+            others.append(
+                f"{type(call.pipe).__name__} in line {call.line}" if call.line else type(call.pipe).__name__
+            )
+            return blank_output(call)
+        told, sent = _told(call, before, path, of_loader=call.pipe is not main.__dict__.get("pipe"))
+        told = msgspec.structs.replace(told, pipelines=others)
+        tell(told, sent)
+        _stand_still()
+
+    with Recorder(on_call, main.__dict__) as recorder:
+        try:
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), main.__dict__)
+            why = "it ran to its end"
+        except SystemExit as ending:
+            why = f"it ended by itself with exit code {ending.code if ending.code is not None else 0}"
+        except BaseException as error:
+            why = f"{_place(error, path)}{type(error).__name__}: {str(error)[:500]}"
+    if others:
+        why += f"; it generated with another pipeline than `pipe` ({others[0]})"
+    tell(Probed(why=why, pipelines=others), b"")
+
+
+def arguments_of(blob: bytes) -> dict[str, Any]:
+    """Return the arguments that a probe of the same file sent.
+
+    Raises:
+        Exception: whatever their classes raise.
+    """
+    found: dict[str, Any] = {}
+    for name, pickled in pickle.loads(blob).items():
+        found[name] = _Unpickler(io.BytesIO(pickled)).load()
+    return found
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """Find what the script defined in the module that the arm loads the file as."""
+        return super().find_class(MODULE_NAME if module == "__main__" else module, name)
+
+
+def _told(call: RecordedCall, before: Json, path: Path, *, of_loader: bool) -> tuple[Probed, bytes]:
+    sent: dict[str, bytes] = {}
+    unsent: dict[str, str] = {}
+    kept = {name: value for name, value in call.given.items() if name not in REPLACED}
+    for name, value in kept.items():
+        try:
+            sent[name] = pickle.dumps(value)
+        except Exception:  # a lambda, an open file, what a library made
+            unsent[name] = type(value).__name__
+    own = OwnCall(
+        entry_point=call.entry_point,
+        prompt_name=prompt_name(call.parameters),
+        arguments={name: json_value(value) for name, value in kept.items()},
+        unsent=unsent,
+        state=changed(torch_state(), before),
+        line=call.line,
+        of_loader=of_loader,
+    )
+    loaded = LoadedPipeline(call.pipe, read_source(path), call.entry_point, kept, ())
+    try:
+        described = describe(loaded)
+    except ModelgateError:  # a user's detector; the arm itself will say so
+        described = None
+    return Probed(call=own, described=described), pickle.dumps(sent)
+
+
+def _is_own(pipe: Any, namespace: dict[str, Any], recorder: Recorder) -> bool:
+    return pipe is namespace.get("pipe") or any(pipe is made for made in recorder.made_by_loader)
+
+
+def _place(error: BaseException, path: Path) -> str:
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return "" if line is None else f"line {line}: "
+
+
+def _stand_still() -> NoReturn:
+    while True:  # the evaluator ends this process
+        time.sleep(_WAIT_S)

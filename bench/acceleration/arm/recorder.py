@@ -1,0 +1,213 @@
+"""Recording the call with which a file generates, whatever leads to it: a helper, a class, a coroutine, a table.
+
+Wherever a pipeline of diffusers comes to be (loaded, put together from parts, made from another one), its class is given an
+entry point that tells before it runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.acceleration.arm.torch_state import torch_state
+from bench.acceleration.source.reading import NOT_GENERATING, NOT_GENERATING_PREFIXES
+from bench.core.record import Json
+
+_BLANK_SIZE = 64
+_OWN_PACKAGES = ("diffusers", "transformers", "torch")
+_BASE = "DiffusionPipeline"
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """A call on a pipeline, before it ran.
+
+    Attributes:
+        pipe: the pipeline.
+        entry_point: ``__call__``, ``tgate``, ...
+        given: the arguments by name; those of ``**kwargs`` stand next to the others.
+        parameters: names of the entry point's parameters, in order.
+        defaults: of those that have one.
+        state: of torch.
+        line: of the file itself, from which the call was reached; None where none is on the stack.
+    """
+
+    pipe: Any
+    entry_point: str
+    given: dict[str, Any]
+    parameters: tuple[str, ...]
+    defaults: dict[str, Any]
+    state: Json
+    line: int | None = None
+
+
+@dataclass
+class Recorder:
+    """Tells of every call on a pipeline that was made while it watched.
+
+    Args:
+        on_call: told of each call. What it returns, unless it is :data:`RUN`, is the call's result.
+        namespace: of the file, whose ``load_pipe`` marks the pipelines that it makes.
+    """
+
+    on_call: Callable[[RecordedCall], Any]
+    namespace: dict[str, Any]
+    made_by_loader: list[Any] = field(default_factory=list)
+    _undo: list[Callable[[], None]] = field(default_factory=list)
+    _depth: int = 0
+
+    def __enter__(self) -> Recorder:
+        """Begin to watch."""
+        from diffusers import DiffusionPipeline
+
+        assign: Any = DiffusionPipeline.__setattr__
+
+        def new(kind: Any, *args: Any, **kwargs: Any) -> Any:
+            self._watch(kind)
+            pipe = object.__new__(kind)
+            if _is_inside_loader(self.namespace):
+                self.made_by_loader.append(pipe)
+            return pipe
+
+        @functools.wraps(assign)
+        def set_attribute(pipe: Any, name: str, value: Any) -> None:
+            if isinstance(value, types.MethodType) and value.__self__ is pipe and is_generating(name):
+                # Such as T-GATE's loader, which gives the pipeline a method of its own.
+                value = types.MethodType(self._telling(name, value.__func__), pipe)
+            assign(pipe, name, value)
+
+        DiffusionPipeline.__new__ = new  # type: ignore[assignment, method-assign]
+        # Without it, Python would pass the arguments of __init__ on to object.__new__, which takes none.
+        self._undo.append(
+            lambda: setattr(DiffusionPipeline, "__new__", lambda kind, *_, **__: object.__new__(kind))
+        )
+        self._replace(DiffusionPipeline, "__setattr__", set_attribute)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave every class as it was."""
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
+
+    def _watch(self, kind: type) -> None:
+        for owner in kind.__mro__:
+            if owner.__name__ == _BASE:
+                return
+            for name, value in list(vars(owner).items()):
+                is_entry = name == "__call__" or (
+                    isinstance(value, types.FunctionType)
+                    and owner.__module__.partition(".")[0] not in _OWN_PACKAGES
+                    and is_generating(name)
+                )
+                if is_entry and callable(value) and not hasattr(value, "_modelgate_original"):
+                    self._replace(owner, name, self._telling(name, value))
+
+    def _replace(self, owner: type, name: str, value: Any) -> None:
+        original = vars(owner)[name]
+        setattr(owner, name, value)
+
+        def undo() -> None:
+            if vars(owner).get(name) is value:  # else the file has put something in its place
+                setattr(owner, name, original)
+
+        self._undo.append(undo)
+
+    def _telling(self, name: str, original: Any) -> Any:
+        @functools.wraps(original)
+        def told(pipe: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._depth:  # a call within a call that runs
+                return original(pipe, *args, **kwargs)
+            answer = self.on_call(_recorded(pipe, name, original, args, kwargs, self.namespace))
+            if answer is not RUN:
+                return answer
+            self._depth += 1
+            try:
+                return original(pipe, *args, **kwargs)
+            finally:
+                self._depth -= 1
+
+        told._modelgate_original = original  # type: ignore[attr-defined]
+        return told
+
+
+RUN: Any = object()
+"""Returned by a listener that lets the call run."""
+
+
+def is_generating(name: str) -> bool:
+    """Whether a method of that name may be an entry point."""
+    return name not in NOT_GENERATING and not name.startswith(NOT_GENERATING_PREFIXES)
+
+
+def blank_output(call: RecordedCall) -> Any:
+    """Return what stands for the output of a call that was not run: as many black images as were asked for."""
+    from PIL import Image
+
+    prompt = call.given.get("prompt", "")
+    count = len(prompt) if isinstance(prompt, list | tuple) else 1
+    count *= call.given.get("num_images_per_prompt") or 1
+    width, height = (call.given.get(name) or _BLANK_SIZE for name in ("width", "height"))
+    images = [Image.new("RGB", (int(width), int(height))) for _ in range(count)]
+    if call.given.get("return_dict") is False:
+        return (images, None)
+    return _Blank(images=images, frames=[images], nsfw_content_detected=None)
+
+
+class _Blank(types.SimpleNamespace):
+    """The output of a pipeline, by name and by position."""
+
+    def __getitem__(self, index: int) -> Any:
+        return list(vars(self).values())[index]
+
+
+def _recorded(
+    pipe: Any,
+    name: str,
+    original: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    namespace: dict[str, Any],
+) -> RecordedCall:
+    signature = inspect.signature(original)
+    parameters = list(signature.parameters.values())[1:]  # without self
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)]
+    bound = signature.bind_partial(pipe, *args, **kwargs).arguments
+    given: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.name not in bound:
+            continue
+        value = bound[parameter.name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            given |= value
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            given |= {f"*{index}": item for index, item in enumerate(value)}
+        else:
+            given[parameter.name] = value
+    return RecordedCall(
+        pipe, name, given, tuple(p.name for p in named),
+        {p.name: p.default for p in named if p.default is not p.empty}, torch_state(), _line(namespace),
+    )  # fmt: skip
+
+
+def _line(namespace: dict[str, Any]) -> int | None:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals is namespace:
+            return frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def _is_inside_loader(namespace: dict[str, Any]) -> bool:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals is namespace and frame.f_code.co_name == "load_pipe":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
