@@ -80,6 +80,9 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         dtypes: parameter dtype of each component.
         denoiser_calls_per_image: samples that went through the denoiser per image; guidance counts twice.
         denoiser_layer_calls: executions of the denoiser's layers in the first call, None if not countable.
+        idle_layers: those that were not executed at all, likewise.
+        arguments: what the pipeline was given in its first call besides prompts and generators, defaults included.
+        scheduler: configuration of the scheduler.
         source: the same as the text of the file says.
         disagreements: fields in which the source and the object differ.
     """
@@ -95,6 +98,9 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     denoiser_calls_per_image: float | None = None
     denoiser_layer_calls: int | None = None
+    idle_layers: list[str] | None = None
+    arguments: dict[str, Any] | None = None
+    scheduler: dict[str, Any] | None = None
     source: Said = msgspec.field(default_factory=Said)
     disagreements: list[Disagreement] = msgspec.field(default_factory=list)
 
@@ -134,6 +140,9 @@ def combine(
         dtypes=described.dtypes,
         denoiser_calls_per_image=observed.denoiser_calls_per_image or None,
         denoiser_layer_calls=observed.denoiser_layer_calls,
+        idle_layers=observed.idle_layers,
+        arguments=observed.arguments,
+        scheduler=described.scheduler,
         source=said,
         disagreements=_disagreements(said, described, steps),
     )
@@ -153,7 +162,32 @@ def mismatches(target: Configuration, candidate: Configuration) -> list[Mismatch
     fields = {entry.field for entry in found}
     if fields & {"num_inference_steps", "scheduler_class"}:
         found = [entry for entry in found if entry.field != "scheduler_steps"]
+    if target.scheduler_class == candidate.scheduler_class:
+        found += _differing("scheduler", target.scheduler, candidate.scheduler)
+    found += _differing("arguments", target.arguments, candidate.arguments)
+    idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
+    if target.idle_layers is not None and idle:
+        more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
+        found.append(
+            Mismatch(
+                field="layers", target="executed", candidate=f"{', '.join(idle[:3])}{more} never executed"
+            )
+        )
     return found
+
+
+def _differing(name: str, target: dict[str, Any] | None, candidate: dict[str, Any] | None) -> list[Mismatch]:
+    """Return what both have under a name and with another value.
+
+    What one of them alone has belongs to its entry point, such as T-GATE's, or to its version.
+    """
+    if target is None or candidate is None:
+        return []
+    return [
+        Mismatch(field=f"{name}.{key}", target=target[key], candidate=candidate[key])
+        for key in sorted(target.keys() & candidate.keys())
+        if key != "num_inference_steps" and target[key] != candidate[key]
+    ]
 
 
 def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:

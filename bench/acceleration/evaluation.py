@@ -151,6 +151,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
         speed = self._time()
         pair.complete(speed.calls)
+        pair.audit(speed.calls)
         self._record_raw(speed)
         images = judge_images(pair.image_problems())
         quality = self._judge_quality()

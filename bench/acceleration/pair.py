@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import secrets
+import statistics
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 ROLES = ("baseline", "candidate")
+# Mean absolute difference of pixels, of 255, that two calls with the same samples may have.
+_SAME = 1.0
 
 
 class Pair:
@@ -52,7 +57,6 @@ class Pair:
         self._first = list(range(batch_size))  # samples of the first call
         self._galleries = {role: Gallery(role) for role in ROLES}
         self._loaded: dict[str, PipelineArm] = {}
-        self._first_steps: dict[str, int | None] = {}
         self.drift: list[Mismatch] = []
 
     @property
@@ -84,27 +88,57 @@ class Pair:
         return arm.configuration
 
     def keep(self, role: str, indices: list[int], batch: Batch) -> None:
-        """Keep the images of a batch, and note whether the candidate still takes the steps of its first call."""
+        """Keep the images of a batch."""
         gallery = self._galleries[role]
         if not gallery.add(indices, batch):
             return
         for index in [index for index in indices if index >= len(self._samples)]:
             del gallery.images[index]  # such samples only serve the clock
-        if role == "candidate":
-            self._compare_steps(batch)
 
-    def _compare_steps(self, batch: Batch) -> None:
-        observed = batch.observed
-        steps = {
-            "num_inference_steps": observed.num_inference_steps or None,
-            "scheduler_steps": observed.scheduler_steps or None,
-        }
-        self._first_steps = self._first_steps or steps
+    def audit(self, calls: int) -> None:
+        """Make one of the timed batches of the candidate again while everything is counted, and note what differs.
+
+        Timed calls run without hooks, so nothing was counted in them. A candidate that did less work there than in its first
+        call made other images there than it makes now.
+
+        Args:
+            calls: how many batches both arms have made.
+        """
+        gallery, size = self._galleries["candidate"], self._batch_size
+        batches = [list(range(number * size, (number + 1) * size)) for number in range(1, calls)]
+        kept = [indices for indices in batches if all(index in gallery.images for index in indices)]
+        if not kept or gallery.problems:
+            return
+        indices = secrets.choice(kept)  # which one, nobody knows before
+        samples = self._samples.take(indices)
+        first, batch = self.candidate.configuration, self.candidate.audit(samples)
+        assert first is not None
         self.drift += [
-            Mismatch(field=f"{name} while timed", target=self._first_steps[name], candidate=now)
-            for name, now in steps.items()
-            if now != self._first_steps[name]
+            Mismatch(field=f"{name} while timed", target=before, candidate=now)
+            for name, before, now in (
+                ("num_inference_steps", first.num_inference_steps, batch.observed.num_inference_steps),
+                ("scheduler_steps", first.scheduler_steps, batch.observed.scheduler_steps or None),
+                (
+                    "denoiser_calls_per_image",
+                    first.denoiser_calls_per_image,
+                    batch.observed.denoiser_calls_per_image or None,
+                ),
+            )
+            if before != now
         ]
+        timed = [gallery.images[index] for index in indices]
+        distance = _distance(timed, batch.images)
+        if distance:  # some methods draw at random: how far apart are two calls that are both made now?
+            band = _distance(batch.images, self.candidate.generate(samples).images)
+            if distance > _SAME + 2 * band:
+                self.drift.append(
+                    Mismatch(
+                        field="images while timed",
+                        target="those of the same call now",
+                        candidate=f"{distance:.1f} grey levels away",
+                    )
+                )
+        self.candidate.process.pause()
 
     def complete(self, calls: int) -> None:
         """Make the images of samples that the timed rounds did not: the baseline's once per run.
@@ -162,3 +196,13 @@ class Pair:
         return {
             role: [gallery.images[index] for index in indices] for role, gallery in self._galleries.items()
         }
+
+
+def _distance(images: list[np.ndarray], others: list[np.ndarray]) -> float:
+    """Return the mean absolute difference of pixels; infinity where the forms differ."""
+    if [image.shape for image in images] != [other.shape for other in others]:
+        return math.inf
+    pairs = zip(images, others, strict=True)
+    return statistics.fmean(
+        float(abs(image.astype(int) - other.astype(int)).mean()) for image, other in pairs
+    )

@@ -197,6 +197,9 @@ class FakePair:
     def complete(self, calls: int) -> None:
         """Make no image."""
 
+    def audit(self, calls: int) -> None:
+        """Make no image again."""
+
 
 def judged(
     load: float | None, *, drift=(), quality=PASSED, latency=PASSED, verdict=SPEEDUP, require=(), **fields

@@ -9,9 +9,10 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS
 
-from bench.acceleration.arm.observation import Counters, find_denoiser
+from bench.acceleration.arm.observation import Watch, find_denoiser
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.protocol.messages import Observed
+from bench.core.record import plain_problems
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,10 @@ def pipe(model):
     return tiny_pipeline.load_pipeline(model)
 
 
-def count(pipe, counters=None, *, prompts=(PROMPT,), layers=True, call=None, **options):
+def count(pipe, counters=None, *, prompts=(PROMPT,), call=None, **options):
     """Generate with counters and return their report."""
-    counters = counters or Counters(pipe)
-    with counters.counting(layers=layers):
+    counters = counters or Watch(pipe)
+    with counters.watching():
         (call or pipe)(list(prompts), **{"num_inference_steps": STEPS, **options})
     return counters.report(image_count=len(prompts))
 
@@ -36,11 +37,13 @@ def test_steps_and_denoiser_calls_are_counted(pipe):
     found = count(pipe)
     plain = msgspec.to_builtins(found)
     assert plain.pop("denoiser_layer_calls") > 100 * STEPS
+    assert plain.pop("arguments")["guidance_scale"] == 7.5
     assert plain == {
         "num_inference_steps": STEPS,
         "scheduler_steps": STEPS,
         "denoiser_calls": STEPS,
         "denoiser_calls_per_image": 2 * STEPS,  # guidance: a sample with and one without the prompt
+        "idle_layers": [],
         "not_finite": False,
     }
 
@@ -53,24 +56,39 @@ def test_denoiser_calls_per_image_do_not_depend_on_the_batch(pipe, prompts, guid
 
 
 def test_every_call_is_counted_from_zero(pipe):
-    counters = Counters(pipe)
+    counters = Watch(pipe)
     first = count(pipe, counters)
     assert count(pipe, counters) == first
     assert count(pipe, counters, num_inference_steps=2).scheduler_steps == 2
-    with counters.counting(layers=False):
+    with counters.watching():
         pass
-    assert counters.report(image_count=1) == Observed(
+    found = counters.report(image_count=1)
+    assert found == Observed(
         num_inference_steps=None, scheduler_steps=0, denoiser_calls=0, denoiser_calls_per_image=0,
-        denoiser_layer_calls=None, not_finite=False,
+        denoiser_layer_calls=0, idle_layers=found.idle_layers, not_finite=False,
     )  # fmt: skip
+    assert len(found.idle_layers) > 50
 
 
-def test_layers_are_only_counted_on_request_and_their_hooks_are_taken_off(pipe):
-    counters = Counters(pipe)
-    assert count(pipe, counters, layers=False).denoiser_layer_calls is None
-    with pytest.raises(RuntimeError), counters.counting(layers=True):
-        raise RuntimeError
-    assert not any(module._forward_hooks for module in pipe.unet.modules())
+def test_everything_is_taken_off_again(pipe):
+    import torch
+
+    def places():
+        return [
+            vars(type(pipe))["__call__"], vars(torch.nn.Module)["__call__"], "__call__" in vars(type(pipe.unet)),
+            "step" in vars(pipe.scheduler), "set_timesteps" in vars(pipe.scheduler),
+            "postprocess" in vars(pipe.image_processor),
+            type(pipe).__setattr__,
+        ]  # fmt: skip
+
+    before = places()
+    count(pipe)
+    with Watch(pipe).watching():
+        assert places() != before
+    with pytest.raises(TypeError), Watch(pipe).watching():
+        pipe(PROMPT, num_inference_steps="many")
+    assert places() == before
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in pipe.unet.modules())
 
 
 def test_two_steps_of_a_multi_step_start_are_counted_as_the_scheduler_takes_them(pipe):
@@ -84,7 +102,7 @@ def test_two_steps_of_a_multi_step_start_are_counted_as_the_scheduler_takes_them
 def test_scheduler_that_is_replaced_later_is_watched_too(pipe):
     from diffusers import EulerDiscreteScheduler
 
-    counters = Counters(pipe)
+    counters = Watch(pipe)
     count(pipe, counters)
     first = pipe.scheduler
     pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
@@ -110,8 +128,8 @@ def test_counting_does_not_change_the_image(pipe):
         return np.asarray(image)
 
     plain = draw()
-    counters = Counters(pipe)
-    with counters.counting(layers=True):
+    counters = Watch(pipe)
+    with counters.watching():
         np.testing.assert_array_equal(draw(), plain)
     np.testing.assert_array_equal(draw(), plain)
 
@@ -161,8 +179,8 @@ def test_layers_are_the_innermost_modules_with_weights():
 
     block = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2, bias=False))
     pipe = types.SimpleNamespace(unet=Denoiser(block, torch.nn.Dropout(), block))
-    counters = Counters(pipe)
-    with counters.counting(layers=True):
+    counters = Watch(pipe)
+    with counters.watching():
         pipe.unet(torch.zeros(1, 2))
         pipe.unet(torch.zeros(1, 2))
     assert counters.report(image_count=1).denoiser_layer_calls == 2 * 2 * 2
@@ -175,7 +193,7 @@ def test_layers_are_the_innermost_modules_with_weights():
 def test_number_that_is_none_is_seen_in_the_decoder_where_the_image_hides_it(pipe, bad):
     import torch
 
-    counters, weight = Counters(pipe), pipe.vae.decoder.conv_out.weight
+    counters, weight = Watch(pipe), pipe.vae.decoder.conv_out.weight
     whole = weight.detach().clone()
     with torch.no_grad():
         weight[0, 0, 0, 0] = bad
@@ -206,7 +224,7 @@ def test_compiled_denoiser_is_counted_but_not_its_layers(pipe):
     assert is_compiled(wrapped)
     pipe.unet.compile(backend="eager")
     assert is_compiled(pipe.unet)
-    counters = Counters(pipe)
+    counters = Watch(pipe)
     pipe.unet._compiled_call_impl = (
         pipe.unet._call_impl
     )  # as if compiled: what counts is that it is not opened up
@@ -216,8 +234,8 @@ def test_compiled_denoiser_is_counted_but_not_its_layers(pipe):
 
 
 def test_pipeline_without_scheduler_denoiser_or_decoder_has_nothing_to_count():
-    counters = Counters(types.SimpleNamespace())
-    with counters.counting(layers=True):
+    counters = Watch(types.SimpleNamespace())
+    with counters.watching():
         pass
     found = counters.report(image_count=2)
     assert found.num_inference_steps is None
@@ -236,9 +254,9 @@ def test_denoiser_is_found_by_its_usual_names_and_its_samples_are_counted(name):
     module = Denoiser()
     pipe = types.SimpleNamespace(**{name: module, "vae": None})
     assert find_denoiser(pipe) is module
-    counters = Counters(pipe)
+    counters = Watch(pipe)
     batch = torch.zeros(6, 4)
-    with counters.counting(layers=False):
+    with counters.watching():
         module(batch)
         module(sample=batch)
         module(hidden_states=batch)
@@ -249,9 +267,9 @@ def test_denoiser_is_found_by_its_usual_names_and_its_samples_are_counted(name):
 
 
 def test_report_is_plain_and_copies_nothing_that_changes(pipe):
-    counters = Counters(pipe)
+    counters = Watch(pipe)
     found = count(pipe, counters)
     kept = copy.deepcopy(found)
     count(pipe, counters, num_inference_steps=2)
     assert found == kept
-    assert {type(value) for value in msgspec.to_builtins(found).values()} <= {int, float, bool, type(None)}
+    assert plain_problems(msgspec.to_builtins(found)) == []

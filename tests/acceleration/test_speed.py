@@ -10,7 +10,7 @@ import pytest
 from records import case
 
 from bench.acceleration import pair as pair_module
-from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.configuration import Configuration
 from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch
 from bench.acceleration.pair import Pair
@@ -108,7 +108,8 @@ class FakeArm:
     """A loaded arm whose batches are given."""
 
     def __init__(self, process: SimpleNamespace, *_: object) -> None:
-        self.process, self.configuration = process, Configuration()
+        self.process = process
+        self.configuration = Configuration(num_inference_steps=4, scheduler_steps=4)
         self.batches = process.batches
 
     def load(self, seen: SeenCall) -> None:
@@ -119,6 +120,8 @@ class FakeArm:
 
     def generate(self, samples: list[Sample]) -> Batch:
         return self.batches.pop(0)
+
+    audit = generate
 
 
 @pytest.fixture
@@ -159,24 +162,45 @@ def test_samples_that_the_rounds_left_out_are_completed_and_those_of_the_clock_d
     assert pair.drift == []
 
 
+SAME = batch([2, 3])
+FAR = "images while timed"
+
+
 @pytest.mark.parametrize(
-    ("later", "drift"),
+    ("audits", "fields"),
     [
-        (batch([2, 3], steps=3), [Mismatch(field="num_inference_steps while timed", target=4, candidate=3)]),
-        (batch([2, 3], taken=2), [Mismatch(field="scheduler_steps while timed", target=4, candidate=2)]),
-        (batch([2, 3]), []),
+        ([batch([2, 3])], []),
+        ([batch([2, 3], steps=3)], ["num_inference_steps while timed"]),
+        ([batch([2, 3], taken=2)], ["scheduler_steps while timed"]),
+        (
+            [batch([6, 7]), batch([6, 7])],
+            [FAR],
+        ),  # the same images whenever it is asked now, and others when it was timed
+        ([batch([6, 7]), batch([8, 9])], []),  # it draws at random
+        ([batch([2, 3], shape=(4, 4)), batch([2, 3], shape=(4, 4))], [FAR]),
     ],
 )
-def test_a_candidate_that_takes_other_steps_while_it_is_timed_is_noticed(make_pair, later, drift) -> None:
+def test_a_timed_batch_is_made_again_and_what_differs_is_noticed(make_pair, audits, fields) -> None:
+    pair = make_pair([batch([0, 1])], [batch([0, 1]), *audits])
+    pair.keep("candidate", [2, 3], SAME)
+    pair.audit(2)
+    assert [entry.field for entry in pair.drift] == fields
+    assert all(entry.target != entry.candidate for entry in pair.drift)
+
+
+def test_a_little_noise_is_no_other_image(make_pair) -> None:
+    noisy = batch([2, 3])
+    for image in noisy.images:
+        image[:4] += np.uint8(1) - 2 * (image[:4] == 255).astype(np.uint8)
+    pair = make_pair([batch([0, 1])], [batch([0, 1]), noisy, noisy])
+    pair.keep("candidate", [2, 3], SAME)
+    pair.audit(2)
+    assert pair.drift == []
+
+
+def test_where_nothing_was_timed_nothing_is_made_again(make_pair) -> None:
     pair = make_pair([batch([0, 1])], [batch([0, 1])])
-    pair.keep("candidate", [2, 3], later)
-    pair.keep("baseline", [2, 3], batch([2, 3], steps=7))
-    assert pair.drift == drift
-
-
-def test_a_pipeline_whose_steps_cannot_be_seen_does_not_drift(make_pair) -> None:
-    pair = make_pair([batch([0, 1])], [batch([0, 1], steps=None, taken=0)])
-    pair.keep("candidate", [2, 3], batch([2, 3], steps=None, taken=0))
+    pair.audit(1)
     assert pair.drift == []
 
 

@@ -30,10 +30,19 @@ def describe(loaded: LoadedPipeline) -> Described:
         pipeline_class=type(loaded.pipe).__name__,
         model_id=model_id(loaded.pipe),
         scheduler_class=None if scheduler is None else type(scheduler).__name__,
+        scheduler=scheduler_settings(scheduler),
         entry_point=loaded.entry,
         methods=detected_methods(loaded),
         dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in dtypes(loaded.pipe).items()},
     )
+
+
+def scheduler_settings(scheduler: Any) -> dict[str, Any] | None:
+    """Return a scheduler's configuration; None where it has none."""
+    config = getattr(scheduler, "config", None)
+    if not isinstance(config, Mapping):
+        return None
+    return {str(key): json_value(value) for key, value in config.items() if not str(key).startswith("_")}
 
 
 def detected_methods(loaded: LoadedPipeline) -> dict[str, Parameters]:

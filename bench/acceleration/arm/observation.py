@@ -1,25 +1,34 @@
-"""Counting, in the arm, what a pipeline really does while it generates.
+"""Watching, in the arm, what a pipeline really does in one call.
 
-A method may be in place without having an effect. So the objects themselves are counted on: the steps that the
-scheduler is asked for and takes, and the calls of the denoiser. The executions of its layers are counted in the first
-call only, where that costs no timed second.
+A method may be in place without having an effect, and one that is switched on within the call is in place at no other
+moment. So one call is watched: what the pipeline is given, the steps that its scheduler is asked for and takes, the calls
+of the denoiser, its layers, the methods in place. All of it is taken off again: the calls that are timed run as the file
+made them. What is compiled is watched from outside, since a hook within it would break its graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from bench.acceleration.arm.loading import REPLACED
+from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import Observed
+from bench.acceleration.protocol.messages import Observed, json_value
 
 DENOISER_NAMES = ("unet", "transformer", "prior", "decoder")
+# Arguments that say nothing of what is computed.
+_NO_SETTINGS = frozenset(
+    {"callback", "callback_on_step_end", "callback_on_step_end_tensor_inputs", "callback_steps"}
+)
 
 
-class Counters:
-    """Counts on one pipeline. Scheduler and denoiser are always counted, layers on request.
+class Watch:
+    """Watches calls of one pipeline, each within :meth:`watching`.
 
     Args:
         pipe: a diffusers pipeline.
@@ -27,93 +36,190 @@ class Counters:
 
     def __init__(self, pipe: Any) -> None:
         self._pipe = pipe
+        self._reset()
+
+    def _reset(self) -> None:
+        self._runs: list[list[int]] = []  # of the scheduler: steps asked for, steps taken
+        self._denoiser_calls = self._denoiser_samples = self._layer_calls = 0
+        self._layers: set[str] | None = None
+        self._executed: set[str] = set()
+        self._not_finite = False
+        self._arguments: dict[str, Any] | None = None
         self._watched: list[Any] = []
-        self.requested_steps: int | None = None
-        self.scheduler_steps = 0
-        self.denoiser_calls = 0
-        self.denoiser_samples = 0
-        self.layer_calls = 0
-        self.not_finite = False
-        self._layers_counted = False
-        denoiser = find_denoiser(pipe)
-        if denoiser is not None:
-            denoiser.register_forward_pre_hook(self._count_denoiser, with_kwargs=True)
-        decoder = getattr(getattr(pipe, "vae", None), "decoder", None)
-        if decoder is not None and not is_compiled(decoder):
-            decoder.register_forward_hook(self._check_decoded)
+        self._at_step: Callable[[], None] | None = None
 
     @contextmanager
-    def counting(self, *, layers: bool) -> Iterator[None]:
-        """Count from zero during the body; with ``layers``, executions of the denoiser's layers too."""
-        self._watch_scheduler()
-        self.requested_steps = None
-        self.scheduler_steps = self.denoiser_calls = self.denoiser_samples = self.layer_calls = 0
-        self.not_finite = False
-        handles = self._layer_hooks() if layers else []
-        self._layers_counted = bool(handles)
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    def watching(self, at_step: Callable[[], None] | None = None) -> Iterator[None]:
+        """Watch during the body, from zero.
 
-    def report(self, image_count: int) -> Observed:
-        """Return the counts of the last call, which gave so many images."""
+        Args:
+            at_step: called once, when the scheduler takes its first step.
+        """
+        self._reset()
+        self._at_step = at_step
+        with ExitStack() as stack:
+            recorder = Recorder(
+                self._on_call, {}, on_assign=lambda name, value: self._assigned(stack, name, value)
+            )
+            stack.enter_context(recorder)
+            recorder.watch(type(self._pipe))
+            self._watch_scheduler(stack, getattr(self._pipe, "scheduler", None))
+            self._watch_denoiser(stack)
+            self._watch_images(stack)
+            yield
+
+    def report(
+        self, image_count: int, entry_point: str = "__call__", given: Parameters | None = None
+    ) -> Observed:
+        """Return what was seen in the last call.
+
+        Args:
+            image_count: how many images it gave.
+            entry_point: what was called.
+            given: with which arguments, where the call could not be watched: an entry point that a package added.
+        """
+        if self._arguments is None and given is not None and entry_point != "generate":
+            self._arguments = _settings({**_defaults(getattr(self._pipe, entry_point)), **given})
+        # A file may call its pipeline once for each image. The steps are those of one run of the scheduler, and of runs that
+        # differ the shortest: who makes one long run beside short ones makes no image of them all with it.
+        asked, taken = min(self._runs, default=(None, 0), key=lambda run: (run[1], run[0]))
         return Observed(
-            num_inference_steps=self.requested_steps,
-            scheduler_steps=self.scheduler_steps,
-            denoiser_calls=self.denoiser_calls,
-            denoiser_calls_per_image=self.denoiser_samples / max(1, image_count),
-            denoiser_layer_calls=self.layer_calls if self._layers_counted else None,
-            not_finite=self.not_finite,
+            num_inference_steps=asked,
+            scheduler_steps=taken,
+            denoiser_calls=self._denoiser_calls,
+            denoiser_calls_per_image=self._denoiser_samples / max(1, image_count),
+            denoiser_layer_calls=None if self._layers is None else self._layer_calls,
+            idle_layers=None if self._layers is None else sorted(self._layers - self._executed),
+            arguments=self._arguments,
+            not_finite=self._not_finite,
         )
 
-    def _watch_scheduler(self) -> None:
-        # The file may have replaced the scheduler since the last call; each instance is wrapped once.
-        scheduler = getattr(self._pipe, "scheduler", None)
-        if scheduler is None or any(scheduler is known for known in self._watched):
+    # The call
+
+    def _on_call(self, call: RecordedCall) -> Any:
+        if call.pipe is self._pipe and self._arguments is None:
+            self._arguments = _settings({**call.defaults, **call.given})
+        return RUN
+
+    # The scheduler
+
+    def _assigned(self, stack: ExitStack, name: str, value: Any) -> None:
+        if name == "scheduler":
+            self._watch_scheduler(stack, value)
+
+    def _watch_scheduler(self, stack: ExitStack, scheduler: Any) -> None:
+        if not hasattr(scheduler, "set_timesteps") or any(scheduler is known for known in self._watched):
             return
         self._watched.append(scheduler)
         step, set_timesteps = scheduler.step, scheduler.set_timesteps
 
         def counted_step(*args: Any, **kwargs: Any) -> Any:
-            self.scheduler_steps += 1
+            if not self._runs:  # somebody has set the timesteps before
+                self._runs.append([len(scheduler.timesteps), 0])
+            if self._at_step is not None:
+                at_step, self._at_step = self._at_step, None
+                at_step()
+            self._runs[-1][1] += 1
             return step(*args, **kwargs)
 
         def watched_set_timesteps(*args: Any, **kwargs: Any) -> Any:
             result = set_timesteps(*args, **kwargs)
             requested = kwargs.get("num_inference_steps", args[0] if args else None)
             # Custom timesteps or sigmas come without a number of steps; then their count is it.
-            self.requested_steps = int(requested if requested is not None else len(scheduler.timesteps))
+            self._runs.append([int(requested if requested is not None else len(scheduler.timesteps)), 0])
             return result
 
         # diffusers inspects the signatures of both, so they must survive the wrapping.
-        scheduler.step = _with_signature(counted_step, step)
-        scheduler.set_timesteps = _with_signature(watched_set_timesteps, set_timesteps)
+        _put(stack, scheduler, "step", _with_signature(counted_step, step))
+        _put(stack, scheduler, "set_timesteps", _with_signature(watched_set_timesteps, set_timesteps))
 
-    def _count_denoiser(self, _module: Any, args: tuple[Any, ...], kwargs: Parameters) -> None:
-        self.denoiser_calls += 1
-        sample: Any = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
-        self.denoiser_samples += int(sample.shape[0]) if hasattr(sample, "shape") else 1
+    # The denoiser
 
-    def _check_decoded(self, _module: Any, _args: tuple[Any, ...], output: Any) -> None:
-        # PIL images cannot hold NaN: it would arrive as a black image without this look.
-        if hasattr(output, "isfinite") and not bool(output.isfinite().all()):
-            self.not_finite = True
-
-    def _layer_hooks(self) -> list[Any]:
+    def _watch_denoiser(self, stack: ExitStack) -> None:
         denoiser = find_denoiser(self._pipe)
-        if denoiser is None or is_compiled(denoiser):
-            return []  # a hook inside a compiled module would break its graph
-        return [
-            module.register_forward_hook(self._count_layer)
-            for module in denoiser.modules()
-            if next(module.children(), None) is None
-            and next(module.parameters(recurse=False), None) is not None
-        ]
+        if denoiser is None:
+            return
+        kind = type(denoiser)
+        original = kind.__call__
 
-    def _count_layer(self, *_: Any) -> None:
-        self.layer_calls += 1
+        @functools.wraps(original)
+        def counted(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if module is denoiser:
+                self._denoiser_calls += 1
+                self._denoiser_samples += _batch_size(args, kwargs)
+            return original(module, *args, **kwargs)
+
+        # Of the class, where Python looks for it: a hook of the module would be within what is compiled in place.
+        _put(stack, kind, "__call__", counted)
+        if any(is_compiled(module) for module in denoiser.modules()):
+            return
+        self._layers = set()
+        for name, module in denoiser.named_modules():
+            is_layer = next(module.children(), None) is None
+            if is_layer and next(module.parameters(recurse=False), None) is not None:
+                self._layers.add(name)
+                handle = module.register_forward_hook(functools.partial(self._count_layer, name))
+                stack.callback(handle.remove)
+
+    def _count_layer(self, name: str, *_: Any) -> None:
+        self._layer_calls += 1
+        self._executed.add(name)
+
+    # The images
+
+    def _watch_images(self, stack: ExitStack) -> None:
+        # PIL images cannot hold NaN: it would arrive as a black image without this look.
+        processor = getattr(self._pipe, "image_processor", None)
+        postprocess = getattr(processor, "postprocess", None)
+        if postprocess is None:
+            return
+
+        def checked(image: Any, *args: Any, **kwargs: Any) -> Any:
+            if hasattr(image, "isfinite") and not bool(image.isfinite().all()):
+                self._not_finite = True
+            return postprocess(image, *args, **kwargs)
+
+        _put(stack, processor, "postprocess", _with_signature(checked, postprocess))
+
+
+def _settings(given: Parameters) -> Parameters:
+    return {
+        name: described(value)
+        for name, value in given.items()
+        if name not in REPLACED and name not in _NO_SETTINGS and not name.startswith("*")
+    }
+
+
+def _defaults(entry: Any) -> Parameters:
+    try:
+        parameters = inspect.signature(entry).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.default is not parameter.empty
+    }
+
+
+def described(value: Any) -> Any:
+    """Return an argument as something JSON can hold and that is equal for equal values: a tensor by its content."""
+    if hasattr(value, "detach"):
+        import torch
+
+        tensor = value.detach().to("cpu", torch.float64)
+        return {
+            "shape": list(tensor.shape),
+            "sum": round(float(tensor.sum()), 6),
+            "norm": round(float(tensor.norm()), 6),
+        }
+    if isinstance(value, list | tuple):
+        return [described(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): described(item) for key, item in value.items()}
+    plain = json_value(value)
+    # The text of an object may tell where it is in memory.
+    return f"a {type(value).__name__}" if isinstance(plain, str) and not isinstance(value, str) else plain
 
 
 def find_denoiser(pipe: Any) -> Any:
@@ -125,9 +231,29 @@ def find_denoiser(pipe: Any) -> Any:
     return None
 
 
-def _with_signature(wrapper: Any, original: Any) -> Any:
-    import inspect
+def _batch_size(args: tuple[Any, ...], kwargs: Parameters) -> int:
+    sample: Any = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
+    return int(sample.shape[0]) if hasattr(sample, "shape") else 1
 
+
+def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
+    """Put an attribute in place, and the one before back at the end; what others have put on top of it stays."""
+    missing = object()
+    before = vars(owner).get(name, missing)
+    setattr(owner, name, value)
+
+    def undo() -> None:
+        if vars(owner).get(name) is not value:
+            return
+        if before is missing:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+    stack.callback(undo)
+
+
+def _with_signature(wrapper: Any, original: Any) -> Any:
     wrapper.__signature__ = inspect.signature(original)
     wrapper.__name__ = getattr(original, "__name__", "wrapped")
     return wrapper

@@ -53,10 +53,12 @@ class Recorder:
     Args:
         on_call: told of each call. What it returns, unless it is :data:`RUN`, is the call's result.
         namespace: of the file, whose ``load_pipe`` marks the pipelines that it makes.
+        on_assign: told of each attribute that is given to a pipeline.
     """
 
     on_call: Callable[[RecordedCall], Any]
     namespace: dict[str, Any]
+    on_assign: Callable[[str, Any], None] | None = None
     made_by_loader: list[Any] = field(default_factory=list)
     _undo: list[Callable[[], None]] = field(default_factory=list)
     _depth: int = 0
@@ -68,7 +70,7 @@ class Recorder:
         assign: Any = DiffusionPipeline.__setattr__
 
         def new(kind: Any, *args: Any, **kwargs: Any) -> Any:
-            self._watch(kind)
+            self.watch(kind)
             pipe = object.__new__(kind)
             if _is_inside_loader(self.namespace):
                 self.made_by_loader.append(pipe)
@@ -80,6 +82,8 @@ class Recorder:
                 # Such as T-GATE's loader, which gives the pipeline a method of its own.
                 value = types.MethodType(self._telling(name, value.__func__), pipe)
             assign(pipe, name, value)
+            if self.on_assign is not None:
+                self.on_assign(name, value)
 
         DiffusionPipeline.__new__ = new  # type: ignore[assignment, method-assign]
         # Without it, Python would pass the arguments of __init__ on to object.__new__, which takes none.
@@ -95,7 +99,8 @@ class Recorder:
             undo()
         self._undo.clear()
 
-    def _watch(self, kind: type) -> None:
+    def watch(self, kind: type) -> None:
+        """Let the entry points of a class tell; those of pipelines that come to be do so anyway."""
         for owner in kind.__mro__:
             if owner.__name__ == _BASE:
                 return

@@ -114,7 +114,6 @@ class Arm:
 
     def __init__(self) -> None:
         self._pipeline: Any = None
-        self._counters: Any = None
 
     def answer(self, request: Json, payload: bytes) -> Answer:
         """Dispatch one request."""
@@ -127,7 +126,6 @@ class Arm:
     def _load(self, request: Json, sent: bytes) -> Json:
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.loading import load
-        from bench.acceleration.arm.observation import Counters
         from bench.acceleration.arm.probe import arguments_of
         from bench.acceleration.protocol.messages import OwnCall
 
@@ -141,7 +139,6 @@ class Arm:
             sent=lambda: arguments_of(sent),
             by=request.get("by", "run"),
         )
-        self._counters = Counters(self._pipeline.pipe)
         return {
             "configuration": msgspec.to_builtins(describe(self._pipeline)),
             "by": self._pipeline.by,
@@ -149,16 +146,29 @@ class Arm:
         }
 
     def _generate(self, request: Json) -> Answer:
-        from bench.acceleration.arm.detection import describe
         from bench.acceleration.protocol.pixels import pack
 
-        observe = bool(request.get("observe"))
-        with self._counters.counting(layers=observe):
+        if request.get("observe"):
+            return self._observe(request)
+        header, pixels = pack(self._pipeline.generate(request["prompts"], request["seeds"]))
+        return header, pixels
+
+    def _observe(self, request: Json) -> Answer:
+        """Generate while everything is watched."""
+        from bench.acceleration.arm.detection import describe
+        from bench.acceleration.arm.observation import Watch
+        from bench.acceleration.protocol.pixels import pack
+
+        within: list[Any] = []
+        watch = Watch(self._pipeline.pipe)
+        with watch.watching(at_step=lambda: within.append(describe(self._pipeline))):
             images = self._pipeline.generate(request["prompts"], request["seeds"])
         header, pixels = pack(images)
-        observed = self._counters.report(image_count=len(request["prompts"]))
+        observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
         header["observed"] = msgspec.to_builtins(observed)
-        if observe:
-            # Read again: some methods put themselves in place only when they first run.
-            header["configuration"] = msgspec.to_builtins(describe(self._pipeline))
+        # Some methods put themselves in place only when they first run, others are in place only while they do.
+        found = describe(self._pipeline)
+        for other in within:
+            found.methods = other.methods | found.methods
+        header["configuration"] = msgspec.to_builtins(found)
         return header, pixels

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+# What a function has that torch.compile returned.
+_COMPILED_FROM = "_torchdynamo_orig_callable"
+
 
 def components(pipe: Any) -> Iterator[tuple[str, Any]]:
     """Yield every component that has parameters, with its name."""
@@ -36,5 +39,7 @@ def processors(pipe: Any) -> Iterator[Any]:
 
 
 def is_compiled(module: Any) -> bool:
-    """Whether torch.compile was applied to the module, by wrapping it or in place."""
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+    """Whether torch.compile was applied to the module, by wrapping it or in place, or to a method such as ``vae.decode``."""
+    if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
+        return True
+    return any(hasattr(value, _COMPILED_FROM) for value in vars(module).values() if callable(value))

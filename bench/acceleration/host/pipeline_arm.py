@@ -141,6 +141,10 @@ class PipelineArm:
         """Generate one image per sample, timed from this side."""
         return self._generate(samples, observe=False, timeout_s=None)[0]
 
+    def audit(self, samples: list[Sample]) -> Batch:
+        """Generate as when it was timed, counting everything."""
+        return self._generate(samples, observe=True, timeout_s=None)[0]
+
     def peak_bytes(self) -> int | None:
         """Return the highest resident size of the process so far, memory shared with the server included."""
         try:

@@ -20,6 +20,7 @@ class Described(msgspec.Struct, kw_only=True):
     Attributes:
         pipeline_class, scheduler_class: names of the classes.
         model_id: hub name, or resolved local directory.
+        scheduler: configuration of the scheduler.
         entry_point: ``__call__``, ``generate``, ``tgate``, ...
         methods: acceleration methods in place, each with its parameters.
         dtypes: parameter dtype of each component.
@@ -28,6 +29,7 @@ class Described(msgspec.Struct, kw_only=True):
     pipeline_class: str | None = None
     model_id: str | None = None
     scheduler_class: str | None = None
+    scheduler: dict[str, Any] | None = None
     entry_point: str = "__call__"
     methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
@@ -76,11 +78,14 @@ class Observed(msgspec.Struct, kw_only=True):
 
     Attributes:
         num_inference_steps: what the scheduler was asked for.
-        scheduler_steps: steps that it took.
+        scheduler_steps: steps that it took in one run; a file may run it once for each image.
         denoiser_calls: calls of the denoiser.
         denoiser_calls_per_image: samples in all its batches over images; guidance in a doubled batch counts twice.
         denoiser_layer_calls: executions of its parameterised layers in the whole call, None where not counted.
-        not_finite: whether the decoder gave NaN or infinity.
+        idle_layers: names of those that were not executed at all, likewise.
+        arguments: what the pipeline was given besides prompts and generators, defaults included; None where it was not
+            called.
+        not_finite: whether the images held NaN or infinity before they were made.
     """
 
     num_inference_steps: int | None = None
@@ -88,6 +93,8 @@ class Observed(msgspec.Struct, kw_only=True):
     denoiser_calls: int = 0
     denoiser_calls_per_image: float = 0.0
     denoiser_layer_calls: int | None = None
+    idle_layers: list[str] | None = None
+    arguments: dict[str, Any] | None = None
     not_finite: bool = False
 
 
