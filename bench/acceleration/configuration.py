@@ -15,6 +15,8 @@ from bench.core.record import Json
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
 """Fields in which a candidate must equal its target."""
+# Embeddings of a negative prompt and their masks; the prompt itself is compared as a text.
+_STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
 
 
 class Mismatch(msgspec.Struct, kw_only=True, frozen=True):
@@ -186,7 +188,9 @@ def _differing(name: str, target: dict[str, Any] | None, candidate: dict[str, An
     return [
         Mismatch(field=f"{name}.{key}", target=target[key], candidate=candidate[key])
         for key in sorted(target.keys() & candidate.keys())
-        if key != "num_inference_steps" and target[key] != candidate[key]
+        if key != "num_inference_steps"
+        and not key.endswith(_STANDS_FOR_A_PROMPT)
+        and target[key] != candidate[key]
     ]
 
 

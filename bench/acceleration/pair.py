@@ -128,8 +128,8 @@ class Pair:
         ]
         timed = [gallery.images[index] for index in indices]
         distance = _distance(timed, batch.images)
-        if distance:  # some methods draw at random: how far apart are two calls that are both made now?
-            band = _distance(batch.images, self.candidate.generate(samples).images)
+        if distance:  # some methods draw at random: how far apart are two calls that are both watched?
+            band = _distance(batch.images, self.candidate.audit(samples).images)
             if distance > _SAME + 2 * band:
                 self.drift.append(
                     Mismatch(

@@ -359,6 +359,10 @@ def test_reading_executes_nothing_and_imports_no_framework(tmp_path: Path) -> No
         (b"def f(:\n  pass", ["line 1, column 7", "'def f(:'"]),
         (b"pipe = '\xff'", ["not UTF-8", "0xff at offset 8", "save it in that encoding"]),
         (b"pipe = 1\x00", ["null bytes"]),
+        (
+            b"import torch\n!pip install diffusers\n",
+            ["line 2", "lines of the notebook that begin with ! or %"],
+        ),
         (b"pipe = " + b"-" * 200_000 + b"1", ["cannot be parsed"]),
         (b"pipe = " + b"(" * 5_000, ["too many nested parentheses"]),
         (b"#" * 1_000_001, ["1,000,001 bytes", "at most 1,000,000"]),

@@ -21,6 +21,28 @@ _OUT_OF_MEMORY_SIGNS = (
 )  # fmt: skip
 _DISK_FULL_SIGNS = ("[Errno 28]", "[Errno 122]", "No space left on device", "Disk quota exceeded")
 _SIGN_LINES = 60
+# What files that were written for another place raise, and what to do about it.
+_ADVICE = (
+    (
+        ("not compiled with CUDA", "No CUDA GPUs are available", "Found no NVIDIA driver"),
+        "expected a file that chooses no device; leave .to('cuda') out: the suite moves the pipeline to --device",
+    ),
+    (
+        ("get_ipython", "'display' is not defined"),
+        "expected a Python file and no notebook; leave out what only a notebook has, such as get_ipython() and display()",
+    ),
+    (
+        ("No module named",),
+        "expected packages that are installed here; install the package, or leave its import out",
+    ),
+    (
+        (
+            "not a local folder and is not a valid model identifier", "couldn't connect to", "Repo id must be",
+            "outgoing traffic has been disabled", "is not the path to a directory containing",
+        ),
+        "expected a model that is at hand; give its folder relative to __file__, or load it into the cache beforehand",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,8 +93,13 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
         )
     if any(sign in exception for sign in _OUT_OF_MEMORY_SIGNS):
         return Failure("out_of_memory", f"{_over_memory(operation, memory_bytes)} ({exception})", trace)
-    advice = "expected it to return; see the traceback in its last output"
+    advice = _advice_on(exception) or "expected it to return; see the traceback in its last output"
     return Failure(_failed(operation), f"raised during {operation}: {exception}; {advice}", trace)
+
+
+def _advice_on(exception: str) -> str | None:
+    """Return what to do about an error that many files make, None for any other."""
+    return next((advice for signs, advice in _ADVICE if any(sign in exception for sign in signs)), None)
 
 
 def ended(operation: str, status: int | None, output: str, memory_bytes: int | None) -> Failure:

@@ -56,12 +56,18 @@ def parse_file(path: Path) -> ast.Module:
         shown = (error.text or "").strip()[:120]
         raise SourceProblem(
             f"{path}, line {error.lineno}, column {error.offset}: {error.msg}"
-            f"{f': {shown!r}' if shown else ''}; expected valid Python; correct that line"
+            f"{f': {shown!r}' if shown else ''}; expected valid Python; {_correction(shown)}"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise SourceProblem(
             f"{path} cannot be parsed ({type(error).__name__}: {error}); expected valid Python of usual depth"
         ) from error
+
+
+def _correction(line: str) -> str:
+    if line.startswith(("!", "%")):
+        return "leave out the lines of the notebook that begin with ! or %"
+    return "correct that line"
 
 
 def _decoded(raw: bytes, path: Path) -> str:

@@ -1,0 +1,12 @@
+"""Another pipeline does the generating."""
+
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+MODEL = "path/of/tiny-sd"
+pipe = StableDiffusionPipeline.from_pretrained(MODEL)
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+
+fast = StableDiffusionPipeline(**pipe.components)
+
+if __name__ == "__main__":
+    fast("a large yellow ring", num_inference_steps=8).images[0].save("out.png")

@@ -1,0 +1,12 @@
+"""Wants a card that is not there."""
+
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+MODEL = "path/of/tiny-sd"
+pipe = StableDiffusionPipeline.from_pretrained(MODEL)
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+
+pipe.to("cuda")
+
+if __name__ == "__main__":
+    pipe("a large yellow ring", num_inference_steps=8).images[0].save("out.png")

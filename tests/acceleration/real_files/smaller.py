@@ -1,0 +1,10 @@
+"""Pictures of another size."""
+
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+MODEL = "path/of/tiny-sd"
+pipe = StableDiffusionPipeline.from_pretrained(MODEL)
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+
+if __name__ == "__main__":
+    pipe("a large yellow ring", num_inference_steps=8, height=64, width=64).images[0].save("out.png")

@@ -1,0 +1,10 @@
+"""Noise added in each step."""
+
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+MODEL = "path/of/tiny-sd"
+pipe = StableDiffusionPipeline.from_pretrained(MODEL)
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+
+if __name__ == "__main__":
+    pipe("a large yellow ring", num_inference_steps=8, eta=0.6).images[0].save("out.png")

@@ -1,0 +1,10 @@
+"""Guidance switched off."""
+
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+MODEL = "path/of/tiny-sd"
+pipe = StableDiffusionPipeline.from_pretrained(MODEL)
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+
+if __name__ == "__main__":
+    pipe("a large yellow ring", num_inference_steps=8, guidance_scale=0).images[0].save("out.png")

@@ -1,0 +1,106 @@
+"""Pipeline files as people write them: each gets the verdict and the reason that it must get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from suites import ROOT, Finished, Suite
+
+pytestmark = pytest.mark.slow
+
+FILES = Path(__file__).parent / "real_files"
+MODEL = str(ROOT / "fixtures/zoo/tiny-sd")
+TARGETS = {"guidance_six": "guidance_six"}  # where it is not the plain one
+
+PASSING: dict[str, dict[str, Any]] = {
+    "plain": {"by": "run"},
+    "guidance_six": {"by": "run", "arguments": {"num_inference_steps": 8, "guidance_scale": 6.0}},
+    "one_by_one": {"by": "generate"},
+    "in_chunks": {"by": "generate"},
+    "in_a_coroutine": {"by": "run"},
+    "settings_in_a_loop": {"by": "run"},
+    "beside_a_slow_one": {"by": "run"},
+    "after_a_slow_one": {"by": "run"},
+    "needs_an_option": {"by": "text", "why": "it ended by itself with exit code 2"},
+    "loader_for_any_model": {"by": "run"},
+    "own_generate_with_steps": {"by": "run"},
+    "from_embeddings": {"by": "run"},
+    "no_call": {"by": "target", "arguments": {"num_inference_steps": 8}},
+    "cache_within_call": {"by": "generate"},
+    "merged_within_call": {"by": "generate"},
+    "compiled_decode": {"by": "run"},
+    "compiled_forward": {"by": "run"},
+    "compiled_in_place": {"by": "run"},
+    "under_autocast": {"by": "run"},
+}
+METHODS = {
+    "cache_within_call": {"deepcache": {"cache_interval": 2}},
+    "merged_within_call": {"tome": {"ratio": 0.3}},
+    "compiled_decode": {"torch_compile": {}},
+    "compiled_forward": {"torch_compile": {}},
+    "compiled_in_place": {"torch_compile": {}},
+}
+FAILING: dict[str, tuple[str, str, list[str]]] = {
+    "drawn_by_helper": ("fail", "config_mismatch", ["num_inference_steps: target 8, candidate 3"]),
+    "without_guidance": ("fail", "config_mismatch", ["arguments.guidance_scale: target 7.5, candidate 0"]),
+    "other_spacing": (
+        "fail", "config_mismatch", ["scheduler.timestep_spacing: target 'leading', candidate 'linspace'"],
+    ),
+    "with_noise": ("fail", "config_mismatch", ["arguments.eta: target 0.0, candidate 0.6"]),
+    "thinner": ("fail", "config_mismatch", ["layers: target 'executed'", "mid_block", "never executed"]),
+    "smaller": ("fail", "config_mismatch", ["arguments.height: target None, candidate 64", "arguments.width"]),
+    "other_scheduler_in_main": (
+        "error", "load_failed", ["the scheduler is EulerDiscreteScheduler, and DDIMScheduler when", "move what changes it"],
+    ),
+    "enabled_in_main": ("error", "load_failed", ["deepcache is in place, and not when the file is loaded"]),
+    "another_generates": ("error", "load_failed", ["generates with another pipeline than `pipe` (StableDiffusionPipeline"]),
+    "fewer_when_it_is_not_watched": ("fail", "config_mismatch", ["images while timed", "grey levels away"]),
+    "pipeline_by_another_name": ("error", "load_failed", ["found a pipeline in `pipeline`: name it `pipe`"]),
+    "loader_alone_with_arguments": ("error", "load_failed", ["load_pipe() needs arguments (folder)", "give them defaults"]),
+    "on_a_card": ("error", "load_failed", ["leave .to('cuda') out: the suite moves the pipeline"]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    suite = Suite(tmp_path_factory.mktemp("real"))
+    for file in FILES.glob("*.py"):
+        suite.write(file.name, file.read_text(encoding="utf-8").replace("path/of/tiny-sd", MODEL))
+    for name in (*PASSING, *FAILING):
+        text = (suite.directory / f"{name}.py").read_text(encoding="utf-8")
+        suite.add(
+            name,
+            text,
+            target_file=f"{TARGETS.get(name, 'plain')}.py",
+            baseline_file="plain.py",
+            max_quality_loss=0.9,
+        )
+    return suite.run("-n", "2", "--num-samples", "4", "--batch-size", "2", "--ungated-rounds", "6")
+
+
+def test_every_file_is_judged() -> None:
+    assert {*PASSING, *FAILING} == {file.stem for file in FILES.glob("*.py")} - {"drawing_helper"}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_file_that_does_what_its_target_does_passes(finished: Finished, name: str) -> None:
+    record = finished.record(name)
+    assert record["verdict"] == "pass", record["reason"]
+    candidate = record["config"]["candidate"]
+    call = PASSING[name]
+    assert {key: candidate["call"][key] for key in call} == call
+    assert (candidate["num_inference_steps"], candidate["scheduler_steps"]) == (8, 8)
+    for method, parameters in METHODS.get(name, {}).items():
+        assert parameters.items() <= candidate["methods"][method].items()
+    if name == "under_autocast":
+        assert candidate["call"]["state"]["autocast.cpu"] == "bfloat16"
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_file_that_does_something_else_is_rejected_for_that(finished: Finished, name: str) -> None:
+    record, (verdict, code, fragments) = finished.record(name), FAILING[name]
+    assert (record["verdict"], record["reason_code"]) == (verdict, code), record["reason"]
+    for fragment in fragments:
+        assert fragment in record["reason"]
