@@ -9,7 +9,8 @@ import msgspec
 
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import Described, Observed, json_value
+from bench.acceleration.parts import CHANGE_WEIGHTS, differing_parts
+from bench.acceleration.protocol.messages import Described, Observed, Part, json_value
 from bench.acceleration.source.reading import SourceReading
 from bench.core.record import Json
 
@@ -85,6 +86,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         idle_layers: those that were not executed at all, likewise.
         arguments: what the pipeline was given in its first call besides prompts and generators, defaults included.
         scheduler: configuration of the scheduler.
+        parts: what the components are, with samples of their weights until the record is written.
         source: the same as the text of the file says.
         disagreements: fields in which the source and the object differ.
     """
@@ -103,8 +105,19 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     idle_layers: list[str] | None = None
     arguments: dict[str, Any] | None = None
     scheduler: dict[str, Any] | None = None
+    parts: dict[str, Part] | None = None
     source: Said = msgspec.field(default_factory=Said)
     disagreements: list[Disagreement] = msgspec.field(default_factory=list)
+
+    def without_weights(self) -> Configuration:
+        """Return it as records hold it: parts by class and size."""
+        if self.parts is None:
+            return self
+        parts = {
+            name: Part(class_name=part.class_name, parameters=part.parameters)
+            for name, part in self.parts.items()
+        }
+        return msgspec.structs.replace(self, parts=parts)
 
     def to_json(self) -> Json:
         """Return all fields as plain builtins."""
@@ -145,6 +158,7 @@ def combine(
         idle_layers=observed.idle_layers,
         arguments=observed.arguments,
         scheduler=described.scheduler,
+        parts=described.parts,
         source=said,
         disagreements=_disagreements(said, described, steps),
     )
@@ -160,7 +174,15 @@ def mismatches(target: Configuration, candidate: Configuration) -> list[Mismatch
         Mismatch(field=name, target=getattr(target, name), candidate=getattr(candidate, name))
         for name in COMPARED
         if getattr(target, name) != getattr(candidate, name)
+        # The same weights in another folder are the same model.
+        and not (name == "model_id" and target.parts is not None and candidate.parts is not None)
     ]
+    if target.parts is not None and candidate.parts is not None:
+        changed = (target.methods.keys() ^ candidate.methods.keys()) & CHANGE_WEIGHTS
+        found += [
+            Mismatch(field=name, target=one, candidate=other)
+            for name, one, other in differing_parts(target.parts, candidate.parts, weights=not changed)
+        ]
     fields = {entry.field for entry in found}
     if fields & {"num_inference_steps", "scheduler_class"}:
         found = [entry for entry in found if entry.field != "scheduler_steps"]

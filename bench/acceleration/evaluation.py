@@ -135,8 +135,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             target = self._references.target_configuration(
                 case.target_file, self._inputs.samples.at(0), case.id
             )
-        config.target = target
-        config.candidate = candidate = self._pair.load("candidate", case.candidate_file)
+        config.target = target.without_weights()
+        candidate = self._pair.load("candidate", case.candidate_file)
+        config.candidate = candidate.without_weights()
         found = mismatches(target, candidate) + missing_methods(case.required_methods, candidate)
         config.mismatches = found
         return judge_configuration(found)
@@ -144,7 +145,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _measure(self) -> Outcome:
         pair = self._pair
         with as_reference_failure("baseline"):
-            self.body.config.baseline = pair.load("baseline", self.case.baseline_file)
+            self.body.config.baseline = pair.load("baseline", self.case.baseline_file).without_weights()
         images = judge_images(pair.image_problems())
         if not images.holds:
             return self._conclude(images, PASSED, PASSED, PASSED, PASSED)

@@ -34,6 +34,8 @@ PASSING: dict[str, dict[str, Any]] = {
     "compiled_forward": {"by": "run"},
     "compiled_in_place": {"by": "run"},
     "under_autocast": {"by": "run"},
+    "same_model_elsewhere": {"by": "run"},
+    "half_precision": {"by": "run"},
 }
 METHODS = {
     "cache_within_call": {"deepcache": {"cache_interval": 2}},
@@ -50,6 +52,7 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     ),
     "with_noise": ("fail", "config_mismatch", ["arguments.eta: target 0.0, candidate 0.6"]),
     "thinner": ("fail", "config_mismatch", ["layers: target 'executed'", "mid_block", "never executed"]),
+    "other_weights": ("fail", "config_mismatch", ["unet.weights: target \"the target's\", candidate 'others in "]),
     "smaller": ("fail", "config_mismatch", ["arguments.height: target None, candidate 64", "arguments.width"]),
     "other_scheduler_in_main": (
         "error", "load_failed", ["the scheduler is EulerDiscreteScheduler, and DDIMScheduler when", "move what changes it"],

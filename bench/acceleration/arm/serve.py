@@ -157,6 +157,7 @@ class Arm:
         """Generate while everything is watched."""
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.observation import Watch
+        from bench.acceleration.arm.parts_of_model import parts_of
         from bench.acceleration.protocol.pixels import pack
 
         within: list[Any] = []
@@ -168,6 +169,7 @@ class Arm:
         header["observed"] = msgspec.to_builtins(observed)
         # Some methods put themselves in place only when they first run, others are in place only while they do.
         found = describe(self._pipeline)
+        found.parts = parts_of(self._pipeline.pipe)
         for other in within:
             found.methods = other.methods | found.methods
         header["configuration"] = msgspec.to_builtins(found)

@@ -14,6 +14,22 @@ import msgspec
 from bench.acceleration.methods import Parameters
 
 
+class Part(msgspec.Struct, kw_only=True, frozen=True):
+    """What a component with weights is.
+
+    Attributes:
+        class_name: of the model.
+        settings: its configuration without what names a place, a version or a precision.
+        parameters: how many there are.
+        weights: a few values of a few of them, by name.
+    """
+
+    class_name: str
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    parameters: int = 0
+    weights: dict[str, list[float]] = msgspec.field(default_factory=dict)
+
+
 class Described(msgspec.Struct, kw_only=True):
     """A loaded pipeline, as the arm sees it.
 
@@ -24,11 +40,13 @@ class Described(msgspec.Struct, kw_only=True):
         entry_point: ``__call__``, ``generate``, ``tgate``, ...
         methods: acceleration methods in place, each with its parameters.
         dtypes: parameter dtype of each component.
+        parts: what its components are; None where that was not looked at.
     """
 
     pipeline_class: str | None = None
     model_id: str | None = None
     scheduler_class: str | None = None
+    parts: dict[str, Part] | None = None
     scheduler: dict[str, Any] | None = None
     entry_point: str = "__call__"
     methods: dict[str, Parameters] = msgspec.field(default_factory=dict)

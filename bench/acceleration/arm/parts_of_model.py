@@ -1,0 +1,77 @@
+"""What a model is made of, by class, settings and weights, and never by the folder that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.acceleration.detectors.parts import components
+from bench.acceleration.protocol.messages import Part, json_value
+
+MAX_TENSORS, MAX_VALUES = 2000, 4
+# Settings that say where a model is from, with which version it was written, or what a method may change.
+_NO_SETTINGS = frozenset(
+    {
+        "torch_dtype",
+        "dtype",
+        "transformers_version",
+        "quantization_config",
+        "attn_implementation",
+        "architectures",
+    }
+)
+# What wrappers put into the names of parameters.
+_WRAPPERS = ("_orig_mod.", "base_layer.", "module.")
+
+
+def parts_of(pipe: Any) -> dict[str, Part]:
+    """Return what each component with weights is."""
+    return {name: _part(component) for name, component in components(pipe)}
+
+
+def _part(component: Any) -> Part:
+    whole = getattr(component, "_orig_mod", component)  # torch.compile's wrapper
+    config: Any = getattr(whole, "config", None)
+    settings = config.to_dict() if hasattr(config, "to_dict") else config
+    named = {_plain(name): value for name, value in whole.named_parameters() if value.is_floating_point()}
+    return Part(
+        class_name=_class_name(whole),
+        settings={
+            str(key): json_value(value)
+            for key, value in (settings.items() if isinstance(settings, Mapping) else ())
+            if not str(key).startswith("_") and key not in _NO_SETTINGS
+        },
+        parameters=sum(value.numel() for value in named.values()),
+        weights={name: _sample(named[name]) for name in _spread(sorted(named), MAX_TENSORS)},
+    )
+
+
+def _class_name(module: Any) -> str:
+    # A method may put a subclass of its own in place; the model is what it was before.
+    own = next(
+        (
+            kind
+            for kind in type(module).__mro__
+            if kind.__module__.partition(".")[0] in ("diffusers", "transformers")
+        ),
+        type(module),
+    )
+    return own.__name__
+
+
+def _plain(name: str) -> str:
+    for wrapper in _WRAPPERS:
+        name = name.replace(wrapper, "")
+    return name
+
+
+def _sample(tensor: Any) -> list[float]:
+    flat = tensor.detach().reshape(-1)
+    return [float(flat[index]) for index in _spread(range(flat.numel()), MAX_VALUES)]
+
+
+def _spread(items: Any, count: int) -> list[Any]:
+    """Return at most so many items, evenly spread."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index * (len(items) - 1) // (count - 1)] for index in range(count)]

@@ -1,0 +1,122 @@
+"""Models are the same by class, settings and weights, whatever folder they came from and however a method wraps them."""
+
+from __future__ import annotations
+
+import copy
+
+import msgspec
+import pytest
+import tiny_pipeline
+
+from bench.acceleration.arm.parts_of_model import MAX_TENSORS, parts_of
+from bench.acceleration.parts import differing_parts
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def pipe(model):
+    return tiny_pipeline.load_pipeline(model)
+
+
+@pytest.fixture
+def before(pipe):
+    return parts_of(pipe)
+
+
+def fields(before, pipe):
+    return [name for name, *_ in differing_parts(before, parts_of(pipe))]
+
+
+def test_parts_are_plain_and_small(before, pipe):
+    assert set(before) == {"vae", "text_encoder", "unet"}
+    assert len(before["unet"].weights) == len(list(pipe.unet.parameters())) < MAX_TENSORS
+    assert before["unet"].class_name == "UNet2DConditionModel"
+    assert before["unet"].settings["block_out_channels"] == [32, 64]
+    assert len(msgspec.json.encode(before)) < 100_000
+
+
+def test_the_same_model_from_another_folder_is_the_same(before, pipe, tmp_path):
+    pipe.save_pretrained(tmp_path / "copy")
+    assert fields(before, tiny_pipeline.load_pipeline(tmp_path / "copy")) == []
+
+
+def tome(pipe):
+    import tomesd
+
+    tomesd.apply_patch(pipe, ratio=0.5)
+
+
+def deepcache(pipe):
+    from DeepCache import DeepCacheSDHelper
+
+    helper = DeepCacheSDHelper(pipe=pipe)
+    helper.set_params(cache_interval=2, cache_branch_id=0)
+    helper.enable()
+
+
+def compiled(pipe):
+    import torch
+
+    pipe.unet = torch.compile(pipe.unet, backend="eager")
+    pipe.vae.compile(backend="eager")
+
+
+def rounded(pipe):
+    import torch
+
+    pipe.to(torch.bfloat16)
+
+
+def fused(pipe):
+    pipe.fuse_qkv_projections()
+
+
+def last_channels(pipe):
+    import torch
+
+    pipe.unet.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("method", [tome, deepcache, compiled, rounded, fused, last_channels])
+def test_a_method_leaves_the_model_what_it_is(before, pipe, method):
+    method(pipe)
+    assert fields(before, pipe) == []
+
+
+def test_other_weights_are_another_model(before, pipe):
+    import torch
+
+    with torch.no_grad():
+        for weight in pipe.unet.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape) * weight.abs().mean())
+    assert fields(before, pipe) == ["unet.weights"]
+
+
+def test_a_block_that_is_missing_or_of_another_size_is_another_model(before, pipe):
+    from diffusers import UNet2DConditionModel
+
+    config = {**pipe.unet.config, "layers_per_block": 1}
+    pipe.unet = UNet2DConditionModel.from_config(config)
+    assert {"unet.layers_per_block", "unet.weights"} <= set(fields(before, pipe))
+
+
+def test_a_part_that_is_missing_or_of_another_class_is_named(before):
+    other = copy.copy(before)
+    part = other.pop("vae")
+    assert differing_parts(before, other) == [("vae", "AutoencoderKL", None)]
+    other["vae"] = msgspec.structs.replace(part, class_name="AutoencoderTiny")
+    assert differing_parts(before, other) == [("vae", "AutoencoderKL", "AutoencoderTiny")]
+    assert differing_parts(other, before) == [("vae", "AutoencoderTiny", "AutoencoderKL")]
+
+
+def test_weights_can_be_left_to_the_methods_that_change_them(before, pipe):
+    import torch
+
+    with torch.no_grad():
+        pipe.unet.conv_in.weight.mul_(9.0)
+    assert fields(before, pipe) == ["unet.weights"]
+    assert differing_parts(before, parts_of(pipe), weights=False) == []
