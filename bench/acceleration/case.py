@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from bench.acceleration.record import AccelerationBody, Latency, Quality, Speedup
+from bench.acceleration.record import AccelerationBody, Latency, Memory, Quality, Speedup
 from bench.core.case import Case
 from bench.core.record import Record
 
@@ -32,6 +32,8 @@ class AccelerationCase(Case):
         required_speedup: baseline time over candidate time that is asked for; None is not gated.
         max_quality_loss: allowed relative loss of the CLIP score, 0.05 is 5 %.
         max_latency_s: allowed seconds per image; None is not gated.
+        max_memory_gb: allowed peak of the candidate's resident memory in gigabytes; None is not gated.
+        unread_demands: parts of the text that read like demands and are not understood.
         required_methods: acceleration methods that must be seen on the candidate.
         requires: what the machine must have (``compiler``, ``cuda``), else the case is skipped.
     """
@@ -46,6 +48,8 @@ class AccelerationCase(Case):
     required_speedup: float | None = None
     max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS
     max_latency_s: float | None = None
+    max_memory_gb: float | None = None
+    unread_demands: tuple[str, ...] = ()
     required_methods: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
 
@@ -61,16 +65,30 @@ class AccelerationCase(Case):
         """Whether a speedup or a latency is asked for."""
         return self.required_speedup is not None or self.max_latency_s is not None
 
+    @property
+    def is_unclear(self) -> bool:
+        """Whether it is a hard task that asks for no speed, latency or memory: nobody could say that it was met."""
+        is_gated = self.is_speed_gated or self.max_memory_gb is not None
+        return self.difficulty == "hard" and not is_gated and not self.is_control
+
     def body(self) -> AccelerationBody:
         """Return its limits; everything else is None until it is measured."""
         return AccelerationBody(
             speedup=Speedup(required=self.required_speedup),
             latency=Latency(allowed=self.max_latency_s),
             quality=Quality(allowed=self.max_quality_loss),
+            memory=None
+            if self.max_memory_gb is None
+            else Memory(allowed_bytes=round(1e9 * self.max_memory_gb)),
+            unread_demands=list(self.unread_demands),
         )
 
     def blank(self) -> Record:
         """Return its record before anything is known."""
         record = Case.blank(self)  # slots make the dataclass a new class, in which super() alone fails
         record.prompt_id, record.difficulty, record.level = self.prompt_id, self.difficulty, self.level
+        record.warnings += [
+            f"unread demand: {text!r}; write it as a field, such as max_latency_s, or in other words"
+            for text in self.unread_demands
+        ]
         return record

@@ -12,6 +12,7 @@ from bench.acceleration.gates import (
     achievement,
     judge_configuration,
     judge_images,
+    judge_memory,
     judge_next_to,
     judge_quality,
     percent,
@@ -27,6 +28,7 @@ from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import sample_files, write_samples
 from bench.acceleration.speed import SpeedMeasurement
 from bench.acceleration.timing import PairedTimer, TimingPlan
+from bench.core.errors import UnclearProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
@@ -130,6 +132,13 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _check_configuration(self) -> Verdict:
         case, config = self.case, self.body.config
+        if case.is_unclear:
+            raise UnclearProblem(
+                "no demand of speed, latency or memory could be read from the text of this hard task"
+                + (f" (unread: {'; '.join(map(repr, case.unread_demands))})" if case.unread_demands else "")
+                + "; expected one, such as 'at least 2x faster'; write it so, or give required_speedup, max_latency_s or "
+                "max_memory_gb"
+            )
         assert case.target_file is not None, "a case without a problem has all its files"
         with as_reference_failure("target"):
             target = self._references.target_configuration(
@@ -221,9 +230,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
+        allowed = None if self.body.memory is None else self.body.memory.allowed_bytes
         self.body.memory = Memory(
             baseline_peak_bytes=self._pair.baseline.peak_bytes(),
             candidate_peak_bytes=self._pair.candidate.peak_bytes(),
+            allowed_bytes=allowed,
         )
 
     def _conclude(
@@ -247,7 +258,10 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)
         record.metrics = dict(self._estimates)
+        memory = body.memory
         gates = {
-            "images": images, "steady": steady, "quality": quality, "latency": latency, "speedup": speedup,
+            "images": images, "steady": steady, "quality": quality,
+            "memory": PASSED if memory is None else judge_memory(memory.candidate_peak_bytes, memory.allowed_bytes),
+            "latency": latency, "speedup": speedup,
         }  # fmt: skip
         return self.conclude(gates, self._estimates, review=self._under_load)

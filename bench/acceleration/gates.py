@@ -96,6 +96,26 @@ def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int) -> Ve
     )
 
 
+def judge_memory(peak_bytes: int | None, allowed_bytes: int | None) -> Verdict:
+    """Compare the candidate's peak of memory with the limit, kept at its exact value; without one nothing is said."""
+    if allowed_bytes is None:
+        return PASSED
+    if peak_bytes is None:
+        return Verdict(
+            "inconclusive",
+            "memory_undecided",
+            "inconclusive: the peak of memory could not be read; see the arm's log",
+        )
+    found = f"peak memory {peak_bytes / 1e9:.2f} GB"
+    if peak_bytes <= allowed_bytes:
+        return Verdict("pass", "passed", f"{found} is within {allowed_bytes / 1e9:g} GB")
+    return Verdict(
+        "fail",
+        "memory_missed",
+        f"{found} is above the allowed {allowed_bytes / 1e9:g} GB; the candidate must use less",
+    )
+
+
 def _worded(verdict: Verdict, limit: Limit, *, passed: str, missed: str, undecided: str) -> Verdict:
     """Return a verdict in the words of its gate, with what to do unless it passed."""
     reasons = {

@@ -50,7 +50,7 @@ class AccelerationOptions:
     time_budget: float = option("seconds of timed rounds per pair", 240.0, metavar="S", least=0)
     max_rounds: int = option("timed rounds per pair at most", 40, metavar="N", least=6)
     ungated_rounds: int = option(
-        "timed rounds at most where no gate asks for the speed", 20, metavar="N", least=6
+        "timed rounds at most where no gate asks for the speed", 10, metavar="N", least=6
     )
     ungated_precision: float = option(
         "how precisely such a speedup is to be known, as half the width of its interval",

@@ -64,10 +64,11 @@ class PointEstimate(msgspec.Struct, kw_only=True):
 
 
 class Memory(msgspec.Struct, kw_only=True):
-    """Highest resident size of each arm in bytes, memory shared with the fork server included."""
+    """Highest resident size of each arm in bytes, memory shared with the fork server included, and the limit."""
 
     baseline_peak_bytes: int | None = None
     candidate_peak_bytes: int | None = None
+    allowed_bytes: int | None = None
 
 
 class AccelerationBody(Body, kw_only=True):
@@ -81,6 +82,7 @@ class AccelerationBody(Body, kw_only=True):
         point_estimate: the verdicts of the bare values.
         times: everything that was timed.
         memory: peaks of both arms.
+        unread_demands: parts of the task's text that read like demands and are not understood.
     """
 
     config: Configurations = msgspec.field(default_factory=Configurations)
@@ -92,13 +94,15 @@ class AccelerationBody(Body, kw_only=True):
     point_estimate: PointEstimate | None = None
     times: Times | None = None
     memory: Memory | None = None
+    unread_demands: list[str] = msgspec.field(default_factory=list)
 
     def settled(self, record: Record) -> None:
         """Set the achievement rate of a hard task that was not met, unless its evaluation measured one.
 
         A task that was skipped has none.
         """
-        is_gated = record.difficulty == "hard" and self.speedup.required is not None
+        is_unclear = record.reason_code == "requirement_unclear"
+        is_gated = record.difficulty == "hard" and (self.speedup.required is not None or is_unclear)
         not_met = record.verdict in ("fail", "inconclusive", "error")
         if is_gated and not_met and record.control is None and record.achievement_rate is None:
             record.achievement_rate = 0.0

@@ -29,13 +29,24 @@ PROPERTIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("quality_loss", ("quality", "loss")),
     ("quality_loss_high", ("quality", "high")),
     ("latency_s", ("latency", "value")),
+    ("unread_demands", ("unread_demands",)),
 )
 """JUnit properties, each with its path in a record."""
 
 
 def table(finish: Finish) -> Section:
     """Return the section of the summary: groups of tasks, and a sentence about controls."""
-    return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], control_note(finish.records))
+    notes = [*control_note(finish.records), *unread_note(finish.records)]
+    return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], notes)
+
+
+def unread_note(records: Iterable[Record]) -> list[str]:
+    """Return the sentence about demands that nobody has understood, in a list; empty when there are none."""
+    unread = [(record.id, text) for record in records for text in record.body.unread_demands]
+    if not unread:
+        return []
+    identity, text = unread[0]
+    return [f"unread demands: {len(unread)}, such as {text!r} of {identity}; they were not judged"]
 
 
 def group_rows(records: Iterable[Record]) -> list[tuple[str, ...]]:

@@ -30,7 +30,7 @@ class TimingPlan:
     batch_size: int = 4
     warmup_rounds: int = 2
     max_rounds: int = 40
-    ungated_rounds: int = 20
+    ungated_rounds: int = 10
     ungated_precision: float = 0.1
     time_budget_s: float = 240.0
     max_foreign_load: float = 0.25

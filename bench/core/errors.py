@@ -6,6 +6,7 @@
     ├── UsageProblem            an option, prompts file or CLIP name that no run can start with
     ├── TaskProblem             one entry of a task file that cannot become a case
     │   ├── RequirementProblem  a speedup in prose that names none or several numbers
+    │   ├── UnclearProblem      a hard task that asks for nothing that could be read
     │   └── SourceProblem       a pipeline file whose text cannot be read as a pipeline file
     ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── CaseProblem             what ended a case, with its reason code
@@ -34,6 +35,7 @@ REASON_CODES: dict[str, str] = {
     "quality_lost": "the quality loss is above the allowance, its whole interval included",
     "degenerate_output": "images that are constant, duplicates, NaN, too few or of another size",
     "latency_missed": "the latency is above the limit, its whole interval included",
+    "memory_missed": "the candidate's peak of memory is above the limit",
     "speedup_missed": "the speedup is under the requirement, its whole interval included",
     "score_missed": "the score is under the required one, its whole interval included",
     "worse_than_reference": "the score is below the reference run's by more than the margin, interval included",
@@ -44,6 +46,7 @@ REASON_CODES: dict[str, str] = {
     "quality_undecided": "the interval of the quality loss contains the allowance",
     "latency_undecided": "the interval of the latency contains the limit",
     "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
+    "memory_undecided": "the candidate's peak of memory could not be read",
     "foreign_load": "other processes used more of the leased cores than --max-foreign-load allows while the pair was timed",
     "score_undecided": "the interval of the score contains the required one",
     "gain_undecided": "the interval of the gain over the trivial predictor contains zero",
@@ -65,6 +68,7 @@ REASON_CODES: dict[str, str] = {
     "output_flood": "the candidate printed more than the limit",
     # error: everything else
     "task_invalid": "the task entry cannot be evaluated as written",
+    "requirement_unclear": "a hard task of whose text no demand of speed, latency or memory could be read",
     "reference_failed": "the target or the baseline, not the candidate, could not be loaded or run",
     "scoring_failed": "the images could not be scored",
     "service_died": "a process that the run shares among cases, such as the fork server or the scorer, died",
@@ -120,6 +124,12 @@ class TaskProblem(ModelgateError):
     """One entry of a task file that cannot become a case. The message names the entry."""
 
     reason_code = "task_invalid"
+
+
+class UnclearProblem(TaskProblem):
+    """A hard task that asks for no speed, latency or memory in a way that could be read."""
+
+    reason_code = "requirement_unclear"
 
 
 class RequirementProblem(TaskProblem):

@@ -139,7 +139,7 @@ def _dig(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     value: Any = record
     for key in path:
         value = (value or {}).get(key)
-    return value
+    return ("; ".join(map(str, value)) or None) if isinstance(value, list) else value
 
 
 def _short_repr(item: pytest.Item, reason: str, tail: str, title: str = "last output") -> ReprExceptionInfo:

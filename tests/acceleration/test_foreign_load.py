@@ -13,7 +13,7 @@ import pytest
 from records import case
 from suites import STEPS, Suite, own_cores
 
-from bench.acceleration.configuration import Mismatch
+from bench.acceleration.configuration import Configuration, Mismatch
 from bench.acceleration.evaluation import AccelerationEvaluation
 from bench.acceleration.gates import judge_next_to
 from bench.acceleration.host import foreign_load
@@ -188,8 +188,8 @@ class FakePair:
         self.drift, self.is_broken = list(drift), False
         self.baseline = self.candidate = SimpleNamespace(peak_bytes=lambda: None)
 
-    def load(self, role: str, file: Path | None) -> None:
-        return None
+    def load(self, role: str, file: Path | None) -> Configuration:
+        return Configuration()
 
     def image_problems(self) -> list[str]:
         return []

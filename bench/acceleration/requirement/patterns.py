@@ -84,13 +84,13 @@ class Pattern:
 # The parts of which the patterns are made.
 _DIGITS = r"-?[0-9]+(?:[.,][0-9]+)*(?:e[+-]?[0-9]+)?"
 _WORDS = "|".join(sorted(WORD_NUMBERS, key=len, reverse=True))
-_NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS}))"
+NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS}))"
 _PCT = r"\s?(?:%|percent\b|per cent\b|pct\b)"
 # One number that is no part of a word, a version or another number; or a range of two.
 _QTY = (
-    rf"(?:\b|(?=-))(?<![\w/¤])(?<![0-9][.,])(?<![\w¤]-)(?P<b>between )?(?P<n>{_NUMBER})"
+    rf"(?:\b|(?=-))(?<![\w/¤])(?<![0-9][.,])(?<![\w¤]-)(?P<b>between )?(?P<n>{NUMBER})"
     r"(?:(?:\s?(?:x|%|percent|times|-?fold))?"
-    rf"(?:-|-to-|\s?to\s|\sor\s|(?(b)\sand\s|(?!)))(?P<m>{_NUMBER}))?"
+    rf"(?:-|-to-|\s?to\s|\sor\s|(?(b)\sand\s|(?!)))(?P<m>{NUMBER}))?"
 )
 # Words between two parts of a phrase; none may say that the number is about something else.
 _OTHER = r"steps?|memory|vram|quality|loss|scores?|size|scale|upscal\w*|merg\w*|guidance"
@@ -112,7 +112,7 @@ _SPEEDUP = r"(?<![a-z])(?:speed[\s-]?ups?|accelerations?|speed gains?)\b"
 _FASTER = r"(?:faster|quicker|speedier)\b"
 _CUT = (
     r"\b(?:cuts?|cutting|reduc\w{1,4}|lower(?:s|ed|ing)?|decreas\w{1,3}|shorten\w{0,3}|shrinks?|trim\w{0,5}|"
-    r"drop\w{0,4}|sav(?:e|es|ed|ing)|bring|slash\w{0,3})\b"
+    r"drop\w{0,4}|sav(?:e|es|ed|ing)|bring|slash\w{0,3}|shav(?:e|es|ed|ing)|knock\w{0,3}|tak(?:e|es|ing)|trimm\w{2,3})\b"
 )
 _SAVING = r"(?:reduction|decrease|cut|savings?|drop)\b"
 _LESS = r"(?:less|lower|shorter|smaller|reduced)\b"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections.abc import Sequence
 
 from bench.acceleration.requirement.patterns import PATTERNS, Pattern, normalised, number
 from bench.acceleration.requirement.words import (
@@ -47,9 +48,23 @@ def required_speedup(text: str) -> float | None:
         RequirementProblem: the text names several speedups, a range, an impossible one, or asks for a
             number that is not there.
     """
-    readable = normalised(text)
+    return required_speedup_and_rest(normalised(text))[0]
+
+
+def required_speedup_and_rest(
+    readable: str, known: Sequence[tuple[float, str]] = ()
+) -> tuple[float | None, str]:
+    """Return the speedup that a normalised text requires, and the text without what named it.
+
+    Args:
+        readable: as `bench.acceleration.requirement.patterns.normalised` returns it.
+        known: speedups that were found in it before, with the words that named them.
+
+    Raises:
+        RequirementProblem: as `required_speedup`.
+    """
     left = _masked(RESOLUTION, readable)
-    found: list[tuple[float, str]] = []
+    found = list(known)
     for pattern in PATTERNS:
         if any(cue in left for cue in pattern.cues):
             left = pattern.regex.sub(functools.partial(_take, pattern, found), left)
@@ -59,7 +74,7 @@ def required_speedup(text: str) -> float | None:
             f"the text asks for a speedup without a readable number ({_quote(garbled.group())}); expected one "
             "number, such as 'at least 2x'; write it out, or give the field required_speedup"
         )
-    return _the_one(found)
+    return _the_one(found), left
 
 
 def _take(pattern: Pattern, found: list[tuple[float, str]], match: re.Match[str]) -> str:

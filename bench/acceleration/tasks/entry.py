@@ -23,6 +23,7 @@ EXPECTABLE_CODES = (
     "quality_lost",
     "degenerate_output",
     "latency_missed",
+    "memory_missed",
     "speedup_missed",
     "quality_undecided",
     "latency_undecided",
@@ -40,6 +41,7 @@ ALIASES = {"gt_file": "target_file", "gen_file": "candidate_file"}
 MISSPELLINGS = {
     "speedup": "required_speedup",
     "latency": "max_latency_s",
+    "memory": "max_memory_gb",
     "quality_loss": "max_quality_loss",
 }
 NEAR_MISS = 0.84
@@ -258,6 +260,7 @@ ANNOTATION = EntryKind(
         "required_speedup": _number(f"above 0 and at most {MAX_SPEEDUP:.0f}", lambda v: 0 < v <= MAX_SPEEDUP),
         "max_quality_loss": _number("from 0 to below 1, where 0.05 is 5 %", lambda v: 0 <= v < 1),
         "max_latency_s": _number("of seconds above 0", lambda v: v > 0),
+        "max_memory_gb": _number("of gigabytes above 0", lambda v: v > 0),
         "expect": lambda value, _: _one_of(EXPECTABLE_CODES, value),
         "requires": _some_of(REQUIREMENTS),
         "methods": _some_of(METHODS),

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
-from bench.acceleration.requirement.reading import required_speedup
+from bench.acceleration.requirement.demands import Demands, read_demands
 from bench.acceleration.tasks.caseid import CaseIds
 from bench.acceleration.tasks.cost import Costs
 from bench.acceleration.tasks.entry import ANNOTATION, GENERATION, Entry, EntryKind, read_entry
@@ -151,6 +151,13 @@ def _duplicates(entry: Entry, same: list[Entry]) -> list[str]:
     ]
 
 
+# What a field of an annotation says, the text may say too.
+_DEMANDED = {
+    "required_speedup": "speedup", "max_latency_s": "latency_s", "max_quality_loss": "quality_loss",
+    "max_memory_gb": "memory_gb",
+}  # fmt: skip
+
+
 class _Builder:
     """Makes the cases one after the other."""
 
@@ -184,11 +191,18 @@ class _Builder:
             *(f"{entry.place_text}: {problem}" for problem in join_problems),
         ]
         text = values.get("prompt_context", "")
-        if values.get("required_speedup") is None and "required_speedup" not in entry.faulty:
-            try:
-                values["required_speedup"] = required_speedup(text)
-            except RequirementProblem as problem:
-                problems.append(f"{entry.place_text}: prompt_context: {problem}")
+        known = [
+            name for key, name in _DEMANDED.items() if values.get(key) is not None or key in entry.faulty
+        ]
+        demands = Demands()
+        try:
+            demands = read_demands(text, known)
+        except RequirementProblem as problem:
+            problems.append(f"{entry.place_text}: prompt_context: {problem}")
+        for key, name in _DEMANDED.items():
+            asked = getattr(demands, name)
+            if asked is not None and name not in known:
+                values[key] = asked
         difficulty = values.get("difficulty", "medium")
         expect = values.get("expect")
         target = values.get("target_file")
@@ -205,6 +219,8 @@ class _Builder:
                 required_speedup=values.get("required_speedup"),
                 max_quality_loss=values.get("max_quality_loss", self.default_max_quality_loss),
                 max_latency_s=values.get("max_latency_s"),
+                max_memory_gb=values.get("max_memory_gb"),
+                unread_demands=demands.unread,
                 expect=expect,
                 required_methods=values.get("methods", ()),
                 requires=values.get("requires", ()),
