@@ -239,6 +239,25 @@ def test_an_invalid_field_is_a_problem_of_its_entry_alone(
     assert len(message) < 900
 
 
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [("id", "prompt_id"), ("Prompt", "prompt_context"), ("instruction", "prompt_context"), ("target", "target_file"),
+     ("base", "baseline_file"), ("hardness", "difficulty")],
+)  # fmt: skip
+def test_a_key_that_stands_for_a_missing_field_is_named(
+    problem_of: Callable[..., str], key: str, field: str
+) -> None:
+    entry = anno(7)
+    entry[key] = entry.pop(field)
+    assert f"{field} is missing; expected " in (problem := problem_of(entry))
+    assert f"; rename the key {key!r}" in problem
+
+
+def test_the_same_key_is_a_note_where_the_field_is_there(folder: Folder) -> None:
+    (found,) = folder.load([anno(1, id="a", prompt="a cat", target="SD", base="x")], [gen(1)])
+    assert found.problem is None
+
+
 @pytest.mark.parametrize("name", ["prompt_context", "difficulty", "target_file", "baseline_file"])
 def test_a_missing_field_is_a_problem(problem_of: Callable[..., str], name: str) -> None:
     assert f"(prompt_id 7): {name} is missing; expected " in problem_of(without(anno(7), name))

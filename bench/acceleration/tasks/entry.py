@@ -45,6 +45,15 @@ MISSPELLINGS = {
     "quality_loss": "max_quality_loss",
 }
 NEAR_MISS = 0.84
+# Keys of other people's lists that mean a field where that field is missing, and are a note of their own where it is not.
+STANDS_FOR = {
+    **dict.fromkeys(("id", "task_id", "uid", "index", "idx", "number"), "prompt_id"),
+    **dict.fromkeys(("prompt", "text", "task", "instruction", "question", "context", "description"), "prompt_context"),
+    **dict.fromkeys(("target", "gt", "ground_truth", "reference", "target_path", "gt_path"), "target_file"),
+    **dict.fromkeys(("baseline", "base", "base_file", "original", "baseline_path"), "baseline_file"),
+    **dict.fromkeys(("candidate", "gen", "generated", "generation", "answer_file", "candidate_path"), "candidate_file"),
+    **dict.fromkeys(("hardness", "complexity"), "difficulty"),
+}  # fmt: skip
 
 Reader = Callable[[Any, Path], Any]
 
@@ -115,7 +124,9 @@ def read_entry(kind: EntryKind, file: Path, place: str, item: Any) -> Entry:
         if value is None:
             if name in kind.required:
                 found = "is null" if name in given else "is missing"
-                entry.problems.append(f"{name} {found}; expected {EXPECTED[name]}; add it")
+                meant = next((key for key in given if STANDS_FOR.get(key.lower()) == name), None)
+                advice = "add it" if meant is None else f"rename the key {meant!r}"
+                entry.problems.append(f"{name} {found}; expected {EXPECTED[name]}; {advice}")
             continue
         try:
             entry.values[name] = reader(value, file.parent)
