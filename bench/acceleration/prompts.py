@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.prompt_files import COLUMNS, SUFFIXES, column_of_prompts, read_prompt_file
 from bench.core.errors import UsageProblem
-from bench.core.row_files import SUFFIXES, RowFile, load
-
-COLUMNS = ("caption", "captions", "prompt", "text")
+from bench.core.row_files import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +55,17 @@ def load_prompts(source: str, *, split: str | None = None, column: str | None = 
     """Return the prompts of a dataset, one per row; of a row with several captions the first.
 
     Args:
-        source: a jsonl, json, csv or parquet file, a directory that ``datasets`` saved or can load, or
+        source: a file as `bench.acceleration.prompt_files` reads it, a directory that ``datasets`` saved or can load, or
             a hub name.
         split: which split; without it the only one, else ``test``, ``validation`` or ``train``.
-        column: which column; without it the first of :data:`COLUMNS` that exists.
+        column: which column; without it the first of `bench.acceleration.prompt_files.COLUMNS` that exists.
 
     Raises:
         UsageProblem: when nothing can be loaded, or there is no such split, column or prompt.
     """
     rows = _rows(source, split)
     if column is None:
-        column = next((name for name in COLUMNS if name in rows.column_names), None)
+        column = column_of_prompts(rows.column_names)
     if column not in rows.column_names:
         raise UsageProblem(
             f"--prompts {source}: found the columns {', '.join(rows.column_names) or 'none'}, expected "
@@ -129,7 +128,7 @@ def _rows(source: str, split: str | None) -> Any:
 
     path = Path(source)
     if path.exists() and not path.is_dir():
-        rows = RowFile(path, problem)
+        rows = read_prompt_file(path, problem)
         if split not in (None, "train"):
             raise UsageProblem(
                 f"--prompts {source}: found the splits train, expected {split!r}; a file has no splits; "

@@ -70,6 +70,56 @@ def test_prompts_are_read_from(name, save, tmp_path):
     assert load_prompts(str(tmp_path / name)) == CAPTIONS
 
 
+PUBLISHED = {
+    "header.tsv": 'Prompt\tCategory\tNote\na red circle\tShapes\t\n"a" blue ring\tShapes\tquoted\n',
+    "bare.tsv": '0001\ta red circle\n0002\t"a" blue ring\n',
+    "one.tsv": 'a red circle\n"a" blue ring\n',
+    "lines.txt": '\ufeffa red circle\n\n  "a" blue ring \r\n',
+    "draw.csv": 'Prompts,Category\na red circle,Colors\n"""a"" blue ring",Colors\n',
+    "captions_val.json": json.dumps(
+        {
+            "info": {"year": 2014},
+            "images": [{"id": 9}, {"id": 4}],
+            "annotations": [
+                {"image_id": 9, "id": 1, "caption": " a red circle "},
+                {"image_id": 4, "id": 2, "caption": '"a" blue ring'},
+                {"image_id": 9, "id": 3, "caption": "another caption of the first"},
+            ],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_files_of_prompts_are_read_in_the_forms_in_which_they_are_published(name, tmp_path):
+    (tmp_path / name).write_text(PUBLISHED[name], encoding="utf-8")
+    assert load_prompts(str(tmp_path / name)) == ["a red circle", '"a" blue ring']
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "p.tsv",
+            "a red circle\ta round thing\na blue ring\ta hole\n",
+            "2 columns without a header, of which 2 hold sentences",
+        ),
+        ("p.tsv", "1\t2\n3\t4\n", "of which 0 hold sentences.*add a header with caption or"),
+        ("p.tsv", "prompt\tnote\na red circle\n", "row 2: found 1 fields, expected 2"),
+        ("p.tsv", "prompt\tnote\n", "no rows below the header"),
+        ("p.tsv", " \n", "only blank lines.*expected rows separated by tabs"),
+        ("p.txt", "", "the file is empty; expected a prompt a line"),
+        ("p.json", '{"annotations": [{"image_id": 1}]}', "no list of captions .KeyError: 'caption'"),
+        ("p.json", '{"annotations": []}', "found no captions"),
+        ("p.json", '{"annotations": 3}', "COCO's form"),
+    ],
+)
+def test_a_file_in_none_of_these_forms_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageProblem, match=message):
+        load_prompts(str(tmp_path / name))
+
+
 SPECIAL = ["p[x]", "p[1-3]*", "what?", "a::b", "{a,b}", "ö ü 🚀 [1]", "50 %", "a#b", "hf:--x"]
 
 
@@ -128,7 +178,7 @@ def test_what_is_no_file_of_text_is_named(tmp_path):
     )
     assert "line 3: this is not UTF-8" in refused("p.jsonl", text.encode("latin-1"))
     assert "found a gzip file" in refused("p.jsonl", gzip.compress(text.encode()))
-    assert "found a .gz file, expected .jsonl, .json, .parquet, .csv; convert it" in refused(
+    assert "found a .gz file, expected .jsonl, .json, .parquet, .csv, .tsv, .txt; convert it" in refused(
         "p.jsonl.gz", gzip.compress(text.encode())
     )
     assert "found a zip file, such as xlsx" in refused("p.csv", b"PK\x03\x04....")
@@ -254,17 +304,17 @@ BAD_FILES = {
         r"found no parquet file, or only a part of one, expected a whole one; write it again",
     ),
     "other suffix": (
-        "p.txt",
+        "p.docx",
         "a red circle\n",
         {},
-        r"found a \.txt file, expected \.jsonl, \.json, \.parquet, \.csv",
+        r"found a \.docx file, expected \.jsonl, \.json, \.parquet, \.csv",
     ),
     "no suffix": ("prompts", "a red circle\n", {}, r"found a nameless file, expected \.jsonl"),
     "no known column": (
         "p.csv",
         "a,b\n1,2\n",
         {},
-        r"found the columns a, b, expected caption or captions or prompt or text",
+        r"found the columns a, b, expected caption or captions or prompt or prompts or text",
     ),
     "column that is not there": (
         "p.csv",
