@@ -31,6 +31,7 @@ setup: $(READY) $(PLUGINS)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m bench.machine.torchvision_shim
 	touch $@
 
 $(PLUGINS): tests/plugins/requirements.txt $(READY)  ## other plugins of pytest, for the tests next to them

@@ -8,12 +8,17 @@ were never registered, and `import torchvision` dies with "operator torchvision:
 
 Declaring the schemas of those operators first is all that the Python part needs. Nobody can *run* the
 declared operators: a call to `torchvision.ops.nms` still raises, as it should.
+
+``python -m bench.machine.torchvision_shim`` installs it for a whole environment, so that a pipeline file that is run by hand
+there works as it does in the suite. Where the two fit, it installs nothing.
 """
 
 import functools
 import importlib.machinery
 import importlib.util
+import shutil
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +45,8 @@ def ensure_torchvision() -> bool:
     """
     if "torchvision" in sys.modules:
         return False
+    # What waits for the import would declare the schemas while it is looked for here.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not hasattr(finder, "waits_for_torchvision")]
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return False
@@ -73,3 +80,54 @@ def _compiled_part_loads(package: Path, torch: Any) -> bool:
 
 def _is_declared(schema: str, torch) -> bool:  # type: ignore[no-untyped-def]
     return hasattr(torch.ops.torchvision, schema.split("(", 1)[0])
+
+
+#: Read by every interpreter of the environment at its start.
+STARTUP_FILE = "modelgate_torchvision.pth"
+#: A copy of this file beside it: a start that imported `bench` would decide for good which checkout of it is used.
+COPY = "modelgate_torchvision.py"
+_STARTUP_LINE = "import modelgate_torchvision; modelgate_torchvision.wait_for_torchvision()\n"
+
+
+class _Waiting:
+    """Finds no module; when torchvision is looked for, it makes its import work first."""
+
+    waits_for_torchvision = True
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        """Return nothing, so that the import goes on."""
+        if name == "torchvision":
+            ensure_torchvision()
+
+
+def wait_for_torchvision() -> None:
+    """Make `import torchvision` work when it comes to that; until then nothing is imported."""
+    sys.meta_path.insert(0, _Waiting())
+
+
+def install(folder: Path) -> Path | None:
+    """Let every interpreter of an environment wait for torchvision, where its torch and its torchvision do not fit.
+
+    Args:
+        folder: of the environment's packages.
+
+    Returns:
+        The file that does it, or None where nothing is needed.
+    """
+    file, copy = folder / STARTUP_FILE, folder / COPY
+    for old in (file, copy):
+        old.unlink(missing_ok=True)
+    if not ensure_torchvision():
+        return None
+    shutil.copyfile(__file__, copy)
+    file.write_text(_STARTUP_LINE, encoding="utf-8")
+    return file
+
+
+if __name__ == "__main__":
+    installed = install(Path(sysconfig.get_path("purelib")))
+    print(
+        "torch and torchvision fit"
+        if installed is None
+        else f"torchvision's import is made to work by {installed.name}"
+    )

@@ -51,3 +51,36 @@ def test_nothing_is_declared_when_torchvision_is_imported_already(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "torchvision", object())
     assert torchvision_shim.ensure_torchvision.__wrapped__() is False
+
+
+def test_an_environment_waits_for_torchvision_and_takes_no_checkout_for_granted(tmp_path):
+    from bench.machine import torchvision_shim
+
+    _run(
+        f"from pathlib import Path; from bench.machine.torchvision_shim import install; install(Path({str(tmp_path)!r}))"
+    )
+    is_needed = (tmp_path / torchvision_shim.STARTUP_FILE).is_file()
+    assert is_needed == (tmp_path / torchvision_shim.COPY).is_file()
+    code = (
+        f"import site, sys; site.addsitedir({str(tmp_path)!r})\n"
+        "before = [name for name in ('torch', 'torchvision', 'bench') if name in sys.modules]\n"
+        "import torchvision.transforms\n"
+        "print(before, torchvision.__name__, 'bench' in sys.modules)"
+    )
+    assert _run(code) == "[] torchvision False"
+
+
+def test_where_the_two_fit_nothing_is_installed_and_old_files_are_removed(tmp_path, monkeypatch):
+    from bench.machine import torchvision_shim
+
+    for name in (torchvision_shim.STARTUP_FILE, torchvision_shim.COPY):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(torchvision_shim, "ensure_torchvision", lambda: False)
+    assert torchvision_shim.install(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipeline_file_runs_by_hand():
+    file = REPOSITORY / "fixtures/pipelines/baselines/ddim_30.py"
+    code = f"import sys, runpy; sys.argv = ['x']; runpy.run_path({str(file)!r}, run_name='by_hand')"
+    _run(code)
