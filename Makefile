@@ -12,7 +12,7 @@ bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
 	$(BIN)/pytest cases/ -n 4 $(ARGS)
 
 test: setup  ## the suite's own tests
-	$(BIN)/pytest tests/ -n 2 $(ARGS)
+	$(BIN)/pytest tests/ -n 2 --dist loadgroup $(ARGS)
 
 check: lint  ## the inner loop: lint and the fast tests
 	$(BIN)/pytest tests/ -n 2 -q -m "not slow" $(ARGS)

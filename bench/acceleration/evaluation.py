@@ -141,9 +141,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             )
         assert case.target_file is not None, "a case without a problem has all its files"
         with as_reference_failure("target"):
-            target = self._references.target_configuration(
-                case.target_file, self._inputs.samples.at(0), case.id
-            )
+            first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
+            target = self._references.target_configuration(case.target_file, first, case.id)
         config.target = target.without_weights()
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
@@ -161,7 +160,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
         speed = self._time()
         pair.complete(speed.calls)
-        pair.audit(speed.calls)
+        pair.audit()
         self._record_raw(speed)
         images = judge_images(pair.image_problems())
         quality = self._judge_quality()

@@ -95,17 +95,16 @@ class Pair:
         for index in [index for index in indices if index >= len(self._samples)]:
             del gallery.images[index]  # such samples only serve the clock
 
-    def audit(self, calls: int) -> None:
-        """Make one of the timed batches of the candidate again while everything is counted, and note what differs.
+    def audit(self) -> None:
+        """Make one of the candidate's later batches again while everything is counted, and note what differs.
 
-        Timed calls run without hooks, so nothing was counted in them. A candidate that did less work there than in its first
-        call made other images there than it makes now.
-
-        Args:
-            calls: how many batches both arms have made.
+        Calls after the first one run without hooks, the timed ones among them, so nothing was counted in them. A candidate
+        that did less work there than in its first call made other images there than it makes now.
         """
         gallery, size = self._galleries["candidate"], self._batch_size
-        batches = [list(range(number * size, (number + 1) * size)) for number in range(1, calls)]
+        batches = [
+            list(range(number * size, (number + 1) * size)) for number in range(1, len(self._samples) // size)
+        ]
         kept = [indices for indices in batches if all(index in gallery.images for index in indices)]
         if not kept or gallery.problems:
             return
@@ -114,7 +113,7 @@ class Pair:
         first, batch = self.candidate.configuration, self.candidate.audit(samples)
         assert first is not None
         self.drift += [
-            Mismatch(field=f"{name} while timed", target=before, candidate=now)
+            Mismatch(field=f"{name} while not watched", target=before, candidate=now)
             for name, before, now in (
                 ("num_inference_steps", first.num_inference_steps, batch.observed.num_inference_steps),
                 ("scheduler_steps", first.scheduler_steps, batch.observed.scheduler_steps or None),
@@ -133,7 +132,7 @@ class Pair:
             if distance > _SAME + 2 * band:
                 self.drift.append(
                     Mismatch(
-                        field="images while timed",
+                        field="images while not watched",
                         target="those of the same call now",
                         candidate=f"{distance:.1f} grey levels away",
                     )

@@ -33,14 +33,14 @@ class References:
     def __init__(self, cache: ContentCache, arms: ArmFactory) -> None:
         self._cache, self._arms = cache, arms
 
-    def target_configuration(self, file: Path, sample: Sample, name: str) -> Configuration:
-        """Return the configuration of a target, observed on one sample by the first case that needs it."""
+    def target_configuration(self, file: Path, samples: list[Sample], name: str) -> Configuration:
+        """Return the configuration of a target, observed by the first case that needs it on the samples of a batch."""
 
         def observe() -> Json:
             with self._arms.start("target", name) as process:
                 arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
                 arm.load(self.call_for(file, "target", name))
-                arm.first_call([sample])
+                arm.first_call(samples)
             assert arm.configuration is not None
             return arm.configuration.to_json()
 

@@ -197,7 +197,7 @@ class FakePair:
     def complete(self, calls: int) -> None:
         """Make no image."""
 
-    def audit(self, calls: int) -> None:
+    def audit(self) -> None:
         """Make no image again."""
 
 

@@ -126,7 +126,7 @@ def test_what_load_pipe_made_is_the_files_own_too(arm_starter: ArmStarter) -> No
     found, arm = generated(arm_starter, source)
     assert found.startswith("20 ")
     assert arm.configuration.call.by == "run"
-    assert call_in(arm_starter, source).of_loader
+    assert call_in(arm_starter, source).known_as == ("load_pipe",)
 
 
 def test_a_loader_with_arguments_is_left_alone_next_to_a_pipeline(arm_starter: ArmStarter) -> None:

@@ -12,7 +12,10 @@ pytestmark = pytest.mark.slow
 
 FILES = Path(__file__).parent / "real_files"
 MODEL = str(ROOT / "fixtures/zoo/tiny-sd")
-TARGETS = {"guidance_six": "guidance_six"}  # where it is not the plain one
+TARGETS = {
+    "guidance_six": "guidance_six",
+    "negative_list": "negative_prompt",
+}  # where it is not the plain one
 
 PASSING: dict[str, dict[str, Any]] = {
     "plain": {"by": "run"},
@@ -36,6 +39,8 @@ PASSING: dict[str, dict[str, Any]] = {
     "under_autocast": {"by": "run"},
     "same_model_elsewhere": {"by": "run"},
     "half_precision": {"by": "run"},
+    "negative_list": {"by": "run"},
+    "size_as_it_is": {"by": "run"},
 }
 METHODS = {
     "cache_within_call": {"deepcache": {"cache_interval": 2}},
@@ -53,13 +58,15 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "with_noise": ("fail", "config_mismatch", ["arguments.eta: target 0.0, candidate 0.6"]),
     "thinner": ("fail", "config_mismatch", ["layers: target 'executed'", "mid_block", "never executed"]),
     "other_weights": ("fail", "config_mismatch", ["unet.weights: target \"the target's\", candidate 'others in "]),
-    "smaller": ("fail", "config_mismatch", ["arguments.height: target None, candidate 64", "arguments.width"]),
+    "smaller": ("fail", "config_mismatch", ["arguments.height: target 32, candidate 64", "arguments.width"]),
     "other_scheduler_in_main": (
         "error", "load_failed", ["the scheduler is EulerDiscreteScheduler, and DDIMScheduler when", "move what changes it"],
     ),
+    "negative_prompt": ("fail", "config_mismatch", ["arguments.negative_prompt: target None, candidate 'blurry'"]),
+    "enabled_after_loading": ("error", "load_failed", ["deepcache is in place, and not when the file is loaded"]),
     "enabled_in_main": ("error", "load_failed", ["deepcache is in place, and not when the file is loaded"]),
     "another_generates": ("error", "load_failed", ["generates with another pipeline than `pipe` (StableDiffusionPipeline"]),
-    "fewer_when_it_is_not_watched": ("fail", "config_mismatch", ["images while timed", "grey levels away"]),
+    "fewer_when_it_is_not_watched": ("fail", "config_mismatch", ["images while not watched", "grey levels away"]),
     "pipeline_by_another_name": ("error", "load_failed", ["found a pipeline in `pipeline`: name it `pipe`"]),
     "loader_alone_with_arguments": ("error", "load_failed", ["load_pipe() needs arguments (folder)", "give them defaults"]),
     "on_a_card": ("error", "load_failed", ["leave .to('cuda') out: the suite moves the pipeline"]),
@@ -80,7 +87,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
             baseline_file="plain.py",
             max_quality_loss=0.9,
         )
-    return suite.run("-n", "2", "--num-samples", "4", "--batch-size", "2", "--ungated-rounds", "6")
+    # Nothing is timed: a passing file costs a few calls.
+    return suite.run(
+        "-n", "2", "--num-samples", "4", "--batch-size", "2", "--time-budget", "0", timeout_s=900
+    )
 
 
 def test_every_file_is_judged() -> None:
@@ -90,7 +100,9 @@ def test_every_file_is_judged() -> None:
 @pytest.mark.parametrize("name", PASSING)
 def test_a_file_that_does_what_its_target_does_passes(finished: Finished, name: str) -> None:
     record = finished.record(name)
-    assert record["verdict"] == "pass", record["reason"]
+    assert record["config"]["mismatches"] == [], record["reason"]
+    # Four samples do not always show that a cache in eight steps loses no quality.
+    assert record["verdict"] == "pass" or record["reason_code"] == "quality_undecided", record["reason"]
     candidate = record["config"]["candidate"]
     call = PASSING[name]
     assert {key: candidate["call"][key] for key in call} == call

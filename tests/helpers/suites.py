@@ -129,11 +129,13 @@ class Suite:
             "--work-dir", str(self.directory / "out"), *arguments,
         ]  # fmt: skip
 
-    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Finished:
+    def run(
+        self, *arguments: str, environment: dict[str, str] | None = None, timeout_s: float = 300
+    ) -> Finished:
         """Run the suite as a user would."""
         finished = subprocess.run(
             self.command(*arguments), cwd=self.directory, capture_output=True, text=True, check=False,
-            timeout=300, env=own_environment(environment),
+            timeout=timeout_s, env=own_environment(environment),
         )  # fmt: skip
         return self.finished(finished.returncode, finished.stdout + finished.stderr)
 

@@ -79,7 +79,7 @@ class Watch:
             given: with which arguments, where the call could not be watched: an entry point that a package added.
         """
         if self._arguments is None and given is not None and entry_point != "generate":
-            self._arguments = _settings({**_defaults(getattr(self._pipe, entry_point)), **given})
+            self._arguments = self._settings({**_defaults(getattr(self._pipe, entry_point)), **given})
         # A file may call its pipeline once for each image. The steps are those of one run of the scheduler, and of runs that
         # differ the shortest: who makes one long run beside short ones makes no image of them all with it.
         asked, taken = min(self._runs, default=(None, 0), key=lambda run: (run[1], run[0]))
@@ -98,8 +98,19 @@ class Watch:
 
     def _on_call(self, call: RecordedCall) -> Any:
         if call.pipe is self._pipe and self._arguments is None:
-            self._arguments = _settings({**call.defaults, **call.given})
+            self._arguments = self._settings({**call.defaults, **call.given})
         return RUN
+
+    def _settings(self, given: Parameters) -> Parameters:
+        found = {
+            name: described(value)
+            for name, value in given.items()
+            if name not in REPLACED and name not in _NO_SETTINGS and not name.startswith("*")
+        }
+        for name in ("height", "width"):
+            if name in found and found[name] is None:
+                found[name] = default_size(self._pipe)
+        return found
 
     # The scheduler
 
@@ -182,14 +193,6 @@ class Watch:
         _put(stack, processor, "postprocess", _with_signature(checked, postprocess))
 
 
-def _settings(given: Parameters) -> Parameters:
-    return {
-        name: described(value)
-        for name, value in given.items()
-        if name not in REPLACED and name not in _NO_SETTINGS and not name.startswith("*")
-    }
-
-
 def _defaults(entry: Any) -> Parameters:
     try:
         parameters = inspect.signature(entry).parameters.values()
@@ -214,12 +217,24 @@ def described(value: Any) -> Any:
             "norm": round(float(tensor.norm()), 6),
         }
     if isinstance(value, list | tuple):
-        return [described(item) for item in value]
+        items = [described(item) for item in value]
+        # A negative prompt stands once for each prompt of the batch.
+        return (
+            items[0] if items and isinstance(items[0], str) and items.count(items[0]) == len(items) else items
+        )
     if isinstance(value, dict):
         return {str(key): described(item) for key, item in value.items()}
     plain = json_value(value)
     # The text of an object may tell where it is in memory.
     return f"a {type(value).__name__}" if isinstance(plain, str) and not isinstance(value, str) else plain
+
+
+def default_size(pipe: Any) -> int | None:
+    """Return the height and width in pixels that a pipeline makes unasked, None where it does not say."""
+    config = getattr(find_denoiser(pipe), "config", None)
+    size = getattr(pipe, "default_sample_size", None) or getattr(config, "sample_size", None)
+    scale = getattr(pipe, "vae_scale_factor", None)
+    return size * scale if isinstance(size, int) and isinstance(scale, int) else None
 
 
 def find_denoiser(pipe: Any) -> Any:

@@ -48,12 +48,13 @@ def probe(file: str, tell: Tell) -> None:
     others: list[str] = []
 
     def on_call(call: RecordedCall) -> Any:
-        if not _is_own(call.pipe, main.__dict__, recorder):
+        known_as = _known_as(call.pipe, main.__dict__, recorder)
+        if not known_as:
             others.append(
                 f"{type(call.pipe).__name__} in line {call.line}" if call.line else type(call.pipe).__name__
             )
             return blank_output(call)
-        told, sent = _told(call, before, path, of_loader=call.pipe is not main.__dict__.get("pipe"))
+        told, sent = _told(call, before, path, known_as)
         told = msgspec.structs.replace(told, pipelines=others)
         tell(told, sent)
         _stand_still()
@@ -89,7 +90,7 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(MODULE_NAME if module == "__main__" else module, name)
 
 
-def _told(call: RecordedCall, before: Json, path: Path, *, of_loader: bool) -> tuple[Probed, bytes]:
+def _told(call: RecordedCall, before: Json, path: Path, known_as: tuple[str, ...]) -> tuple[Probed, bytes]:
     sent: dict[str, bytes] = {}
     unsent: dict[str, str] = {}
     kept = {name: value for name, value in call.given.items() if name not in REPLACED}
@@ -105,7 +106,7 @@ def _told(call: RecordedCall, before: Json, path: Path, *, of_loader: bool) -> t
         unsent=unsent,
         state=changed(torch_state(), before),
         line=call.line,
-        of_loader=of_loader,
+        known_as=known_as,
     )
     loaded = LoadedPipeline(call.pipe, read_source(path), call.entry_point, kept, ())
     try:
@@ -115,8 +116,9 @@ def _told(call: RecordedCall, before: Json, path: Path, *, of_loader: bool) -> t
     return Probed(call=own, described=described), pickle.dumps(sent)
 
 
-def _is_own(pipe: Any, namespace: dict[str, Any], recorder: Recorder) -> bool:
-    return pipe is namespace.get("pipe") or any(pipe is made for made in recorder.made_by_loader)
+def _known_as(pipe: Any, namespace: dict[str, Any], recorder: Recorder) -> tuple[str, ...]:
+    by_name = ("pipe",) if pipe is namespace.get("pipe") else ()
+    return (*by_name, *(("load_pipe",) if any(pipe is made for made in recorder.made_by_loader) else ()))
 
 
 def _place(error: BaseException, path: Path) -> str:

@@ -86,9 +86,9 @@ class PipelineArm:
         self._described = self._message(header.get("configuration"), Described)
         self._by = str(header.get("by"))
         if self._by != "generate":
-            self._require_same_pipeline(of_loader=bool(header.get("of_loader")))
+            self._require_same_pipeline("load_pipe" if header.get("of_loader") else "pipe")
 
-    def _require_same_pipeline(self, *, of_loader: bool) -> None:
+    def _require_same_pipeline(self, used: str) -> None:
         """Refuse a file whose main part changes the pipeline before it generates: the suite only loads the file."""
         call, when_run, role = self._seen.call, self._seen.probed.described, self.process.role
         others = self._seen.probed.pipelines
@@ -99,7 +99,7 @@ class PipelineArm:
                 "be the one; assign the one that generates to `pipe`, or return it from load_pipe()",
                 role=role,
             )
-        if self._by != "run" or call is None or when_run is None or call.of_loader != of_loader:
+        if self._by != "run" or call is None or when_run is None or used not in call.known_as:
             return
         differing = [
             f"{name} is {now}, and {then} when the file is loaded"

@@ -63,7 +63,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
         unsent: arguments that another process cannot be given, with the names of their types.
         state: what torch was set to and is not set to in a fresh process, such as ``autocast.cpu``.
         line: of the file, from which the call was reached; None where none is.
-        of_loader: whether it is a call on what ``load_pipe()`` made.
+        known_as: how the file knows the pipeline: ``pipe``, ``load_pipe``, or both.
     """
 
     entry_point: str = "__call__"
@@ -72,7 +72,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
     unsent: dict[str, str] = msgspec.field(default_factory=dict)
     state: dict[str, Any] = msgspec.field(default_factory=dict)
     line: int | None = None
-    of_loader: bool = False
+    known_as: tuple[str, ...] = ()
 
 
 class Probed(msgspec.Struct, kw_only=True, frozen=True):
