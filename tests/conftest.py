@@ -51,21 +51,12 @@ SLOW_FILES = frozenset(
 )  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m selects, and before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests of slow files; keep those together that share a whole run, which each worker would start anew."""
-    is_distributed = config.pluginmanager.hasplugin("xdist")
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
     for item in items:
         if item.path.stem in SLOW_FILES:
             item.add_marker("slow")
-        if is_distributed and item.get_closest_marker("slow") is not None and _shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
-def _shares_a_fixture(item: pytest.Item) -> bool:
-    """Whether an item uses a fixture that is made once for its module."""
-    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    return any(found[-1].scope == "module" for found in definitions.values() if found)
 
 
 @pytest.fixture(scope="session", autouse=True)
