@@ -6,7 +6,8 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
-from bench.acceleration.arm.detection import describe, model_id, scheduler_settings
+from bench.acceleration.arm.detection import describe, model_id
+from bench.acceleration.arm.parts_of_model import settings_of
 from bench.acceleration.protocol.messages import Described
 from bench.acceleration.source.reading import SourceReading
 
@@ -26,7 +27,7 @@ def test_plain_pipeline_is_described_and_has_no_methods(pipe, model):
         pipeline_class="StableDiffusionPipeline",
         model_id=str(model.resolve()),
         scheduler_class="DDIMScheduler",
-        scheduler=scheduler_settings(pipe.scheduler),
+        scheduler=settings_of(pipe.scheduler),
         entry_point="__call__",
         methods={},
         dtypes={"vae": "float32", "text_encoder": "float32", "unet": "float32"},

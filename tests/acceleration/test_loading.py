@@ -23,6 +23,7 @@ def model(tmp_path_factory):
 def loads(model, tmp_path, monkeypatch):
     """Write a pipeline file that begins with a loaded ``base`` pipeline, and load it as an arm does."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
     yield lambda text, prefer="pipe", head="", device="cpu": load(
         write(tmp_path / "candidate.py", f"{head}\n{HEAD.format(model=str(model))}\n{textwrap.dedent(text)}"),
         prefer=prefer,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.acceleration.arm.loading import LoadedPipeline
+from bench.acceleration.arm.parts_of_model import settings_of
 from bench.acceleration.detectors.parts import dtypes, modules
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
@@ -30,19 +31,11 @@ def describe(loaded: LoadedPipeline) -> Described:
         pipeline_class=type(loaded.pipe).__name__,
         model_id=model_id(loaded.pipe),
         scheduler_class=None if scheduler is None else type(scheduler).__name__,
-        scheduler=scheduler_settings(scheduler),
+        scheduler=settings_of(scheduler),
         entry_point=loaded.entry,
         methods=detected_methods(loaded),
         dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in dtypes(loaded.pipe).items()},
     )
-
-
-def scheduler_settings(scheduler: Any) -> dict[str, Any] | None:
-    """Return a scheduler's configuration; None where it has none."""
-    config = getattr(scheduler, "config", None)
-    if not isinstance(config, Mapping):
-        return None
-    return {str(key): json_value(value) for key, value in config.items() if not str(key).startswith("_")}
 
 
 def detected_methods(loaded: LoadedPipeline) -> dict[str, Parameters]:

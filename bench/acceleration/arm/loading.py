@@ -13,7 +13,7 @@ from typing import Any
 from bench.acceleration.arm.torch_state import in_state
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import OwnCall
-from bench.acceleration.source.reading import NO_PIPELINE, EntryCall, SourceReading, read_source
+from bench.acceleration.source.reading import EntryCall, SourceReading, is_own_generate, read_source
 from bench.core.errors import SourceProblem
 from bench.core.record import Json
 
@@ -105,13 +105,15 @@ def load(
     """
     path = Path(file)
     source = read_source(path, prefer_load_pipe=prefer == "load_pipe")
-    namespace = _run(path)
+    module = module_of(path, MODULE_NAME)
+    execute(path, module)
+    namespace = module.__dict__
     pipe, of_loader = _find_pipe(namespace, path, prefer)
     _move(pipe, device)
     if hasattr(pipe, "set_progress_bar_config"):
         pipe.set_progress_bar_config(disable=True)
     own_generate = namespace.get("generate")
-    if is_own_generate(own_generate):
+    if _is_own_generate(own_generate):
         made = LoadedPipeline(pipe, source, "generate", {}, (), own_generate, by="generate")
     elif call is not None:
         made = _as_seen(pipe, source, call, sent(), namespace, path, by)
@@ -123,23 +125,15 @@ def load(
     return made
 
 
-def is_own_generate(function: Any) -> bool:
-    """Whether something is the file's own way to generate: a function of a pipeline, prompts and generators.
-
-    A function of another form, such as ``generate(prompt, steps)``, is the author's and no answer to the suite.
-    """
+def _is_own_generate(function: Any) -> bool:
     if not callable(function):
         return False
     try:
-        parameters = [
-            p
-            for p in inspect.signature(function).parameters.values()
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return True
-    required = [p.name for p in parameters if p.default is p.empty]
-    return len(required) == 3 and not required[0].startswith(NO_PIPELINE)
+    by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return is_own_generate([p.name for p in by_position if p.default is p.empty])
 
 
 def prompt_name(parameters: Sequence[str]) -> str | None:
@@ -229,16 +223,21 @@ def _keywords(entry: EntryCall, namespace: Namespace, path: Path) -> Parameters:
     return found
 
 
-def _run(path: Path) -> Namespace:
-    module = types.ModuleType(MODULE_NAME)
+def module_of(path: Path, name: str) -> types.ModuleType:
+    """Return an empty module for a file, under a name, and let the file see itself and its neighbours as it would alone."""
+    sys.argv = [str(path)]  # and not the fork server's, which a parser in the file would read
+    module = types.ModuleType(name)
     module.__file__ = str(path)
     # Pickles, dataclasses and torch.compile look classes and globals up through sys.modules.
-    sys.modules[MODULE_NAME] = module
+    sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
+    return module
+
+
+def execute(path: Path, module: types.ModuleType) -> None:
+    """Run a file in its module."""
     # This module's own __future__ imports do not belong to the file.
-    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    exec(code, module.__dict__)
-    return module.__dict__
+    exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 
 def _find_pipe(namespace: Namespace, path: Path, prefer: str) -> tuple[Any, bool]:

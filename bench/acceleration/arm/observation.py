@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench.acceleration.arm.loading import REPLACED
-from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder
+from bench.acceleration.arm.patching import put
+from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, defaults_of
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import Observed, json_value
@@ -79,7 +80,7 @@ class Watch:
             given: with which arguments, where the call could not be watched: an entry point that a package added.
         """
         if self._arguments is None and given is not None and entry_point != "generate":
-            self._arguments = self._settings({**_defaults(getattr(self._pipe, entry_point)), **given})
+            self._arguments = self._settings({**defaults_of(getattr(self._pipe, entry_point)), **given})
         # A file may call its pipeline once for each image. The steps are those of one run of the scheduler, and of runs that
         # differ the shortest: who makes one long run beside short ones makes no image of them all with it.
         asked, taken = min(self._runs, default=(None, 0), key=lambda run: (run[1], run[0]))
@@ -141,8 +142,8 @@ class Watch:
             return result
 
         # diffusers inspects the signatures of both, so they must survive the wrapping.
-        _put(stack, scheduler, "step", _with_signature(counted_step, step))
-        _put(stack, scheduler, "set_timesteps", _with_signature(watched_set_timesteps, set_timesteps))
+        put(stack, scheduler, "step", _with_signature(counted_step, step))
+        put(stack, scheduler, "set_timesteps", _with_signature(watched_set_timesteps, set_timesteps))
 
     # The denoiser
 
@@ -161,7 +162,7 @@ class Watch:
             return original(module, *args, **kwargs)
 
         # Of the class, where Python looks for it: a hook of the module would be within what is compiled in place.
-        _put(stack, kind, "__call__", counted)
+        put(stack, kind, "__call__", counted)
         if any(is_compiled(module) for module in denoiser.modules()):
             return
         self._layers = set()
@@ -190,19 +191,7 @@ class Watch:
                 self._not_finite = True
             return postprocess(image, *args, **kwargs)
 
-        _put(stack, processor, "postprocess", _with_signature(checked, postprocess))
-
-
-def _defaults(entry: Any) -> Parameters:
-    try:
-        parameters = inspect.signature(entry).parameters.values()
-    except (TypeError, ValueError):
-        return {}
-    return {
-        parameter.name: parameter.default
-        for parameter in parameters
-        if parameter.default is not parameter.empty
-    }
+        put(stack, processor, "postprocess", _with_signature(checked, postprocess))
 
 
 def described(value: Any) -> Any:
@@ -249,23 +238,6 @@ def find_denoiser(pipe: Any) -> Any:
 def _batch_size(args: tuple[Any, ...], kwargs: Parameters) -> int:
     sample: Any = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
     return int(sample.shape[0]) if hasattr(sample, "shape") else 1
-
-
-def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
-    """Put an attribute in place, and the one before back at the end; what others have put on top of it stays."""
-    missing = object()
-    before = vars(owner).get(name, missing)
-    setattr(owner, name, value)
-
-    def undo() -> None:
-        if vars(owner).get(name) is not value:
-            return
-        if before is missing:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)
-
-    stack.callback(undo)
 
 
 def _with_signature(wrapper: Any, original: Any) -> Any:

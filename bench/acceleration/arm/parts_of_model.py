@@ -29,18 +29,25 @@ def parts_of(pipe: Any) -> dict[str, Part]:
     return {name: _part(component) for name, component in components(pipe)}
 
 
+def settings_of(thing: Any) -> dict[str, Any] | None:
+    """Return the configuration of a model or scheduler, of diffusers or transformers; None where it has none."""
+    config: Any = getattr(thing, "config", None)
+    settings = config.to_dict() if hasattr(config, "to_dict") else config
+    if not isinstance(settings, Mapping):
+        return None
+    return {
+        str(key): json_value(value)
+        for key, value in settings.items()
+        if not str(key).startswith("_") and key not in _NO_SETTINGS
+    }
+
+
 def _part(component: Any) -> Part:
     whole = getattr(component, "_orig_mod", component)  # torch.compile's wrapper
-    config: Any = getattr(whole, "config", None)
-    settings = config.to_dict() if hasattr(config, "to_dict") else config
     named = {_plain(name): value for name, value in whole.named_parameters() if value.is_floating_point()}
     return Part(
         class_name=_class_name(whole),
-        settings={
-            str(key): json_value(value)
-            for key, value in (settings.items() if isinstance(settings, Mapping) else ())
-            if not str(key).startswith("_") and key not in _NO_SETTINGS
-        },
+        settings=settings_of(whole) or {},
         parameters=sum(value.numel() for value in named.values()),
         weights={name: _sample(named[name]) for name in _spread(sorted(named), MAX_TENSORS)},
     )

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import io
 import pickle
-import sys
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import msgspec
-
 from bench.acceleration.arm.detection import describe
-from bench.acceleration.arm.loading import MODULE_NAME, REPLACED, LoadedPipeline, prompt_name
+from bench.acceleration.arm.loading import (
+    MODULE_NAME,
+    REPLACED,
+    LoadedPipeline,
+    execute,
+    module_of,
+    prompt_name,
+)
 from bench.acceleration.arm.recorder import RecordedCall, Recorder, blank_output
 from bench.acceleration.arm.torch_state import changed, torch_state
-from bench.acceleration.protocol.messages import OwnCall, Probed, json_value
+from bench.acceleration.protocol.messages import Described, OwnCall, Probed, json_value
 from bench.acceleration.source.reading import read_source
 from bench.core.errors import ModelgateError
 from bench.core.record import Json
@@ -40,28 +43,23 @@ def probe(file: str, tell: Tell) -> None:
             the last thing that this process does.
     """
     path = Path(file)
-    main = types.ModuleType("__main__")
-    main.__file__ = str(path)
-    sys.modules["__main__"] = main
-    sys.path.insert(0, str(path.parent))
+    main = module_of(path, "__main__")
     before = torch_state()
     others: list[str] = []
 
     def on_call(call: RecordedCall) -> Any:
         known_as = _known_as(call.pipe, main.__dict__, recorder)
         if not known_as:
-            others.append(
-                f"{type(call.pipe).__name__} in line {call.line}" if call.line else type(call.pipe).__name__
-            )
+            where = "" if call.line is None else f" in line {call.line}"
+            others.append(f"{type(call.pipe).__name__}{where}")
             return blank_output(call)
-        told, sent = _told(call, before, path, known_as)
-        told = msgspec.structs.replace(told, pipelines=others)
-        tell(told, sent)
+        own, sent = _own_call(call, known_as, changed(torch_state(), before))
+        tell(Probed(call=own, described=_described(call, path), pipelines=others), sent)
         _stand_still()
 
     with Recorder(on_call, main.__dict__) as recorder:
         try:
-            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), main.__dict__)
+            execute(path, main)
             why = "it ran to its end"
         except SystemExit as ending:
             why = f"it ended by itself with exit code {ending.code if ending.code is not None else 0}"
@@ -78,10 +76,7 @@ def arguments_of(blob: bytes) -> dict[str, Any]:
     Raises:
         Exception: whatever their classes raise.
     """
-    found: dict[str, Any] = {}
-    for name, pickled in pickle.loads(blob).items():
-        found[name] = _Unpickler(io.BytesIO(pickled)).load()
-    return found
+    return {name: _Unpickler(io.BytesIO(pickled)).load() for name, pickled in pickle.loads(blob).items()}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -90,10 +85,11 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(MODULE_NAME if module == "__main__" else module, name)
 
 
-def _told(call: RecordedCall, before: Json, path: Path, known_as: tuple[str, ...]) -> tuple[Probed, bytes]:
+def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tuple[OwnCall, bytes]:
+    """Return the call, and those of its arguments as bytes that another process can be given."""
     sent: dict[str, bytes] = {}
     unsent: dict[str, str] = {}
-    kept = {name: value for name, value in call.given.items() if name not in REPLACED}
+    kept = _kept(call)
     for name, value in kept.items():
         try:
             sent[name] = pickle.dumps(value)
@@ -104,16 +100,22 @@ def _told(call: RecordedCall, before: Json, path: Path, known_as: tuple[str, ...
         prompt_name=prompt_name(call.parameters),
         arguments={name: json_value(value) for name, value in kept.items()},
         unsent=unsent,
-        state=changed(torch_state(), before),
+        state=state,
         line=call.line,
         known_as=known_as,
     )
-    loaded = LoadedPipeline(call.pipe, read_source(path), call.entry_point, kept, ())
+    return own, pickle.dumps(sent)
+
+
+def _kept(call: RecordedCall) -> dict[str, Any]:
+    return {name: value for name, value in call.given.items() if name not in REPLACED}
+
+
+def _described(call: RecordedCall, path: Path) -> Described | None:
     try:
-        described = describe(loaded)
+        return describe(LoadedPipeline(call.pipe, read_source(path), call.entry_point, _kept(call), ()))
     except ModelgateError:  # a user's detector; the arm itself will say so
-        described = None
-    return Probed(call=own, described=described), pickle.dumps(sent)
+        return None
 
 
 def _known_as(pipe: Any, namespace: dict[str, Any], recorder: Recorder) -> tuple[str, ...]:

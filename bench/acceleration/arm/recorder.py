@@ -10,13 +10,13 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.acceleration.arm.torch_state import torch_state
+from bench.acceleration.arm.patching import put
 from bench.acceleration.source.reading import NOT_GENERATING, NOT_GENERATING_PREFIXES
-from bench.core.record import Json
 
 _BLANK_SIZE = 64
 _OWN_PACKAGES = ("diffusers", "transformers", "torch")
@@ -33,7 +33,6 @@ class RecordedCall:
         given: the arguments by name; those of ``**kwargs`` stand next to the others.
         parameters: names of the entry point's parameters, in order.
         defaults: of those that have one.
-        state: of torch.
         line: of the file itself, from which the call was reached; None where none is on the stack.
     """
 
@@ -42,7 +41,6 @@ class RecordedCall:
     given: dict[str, Any]
     parameters: tuple[str, ...]
     defaults: dict[str, Any]
-    state: Json
     line: int | None = None
 
 
@@ -60,7 +58,7 @@ class Recorder:
     namespace: dict[str, Any]
     on_assign: Callable[[str, Any], None] | None = None
     made_by_loader: list[Any] = field(default_factory=list)
-    _undo: list[Callable[[], None]] = field(default_factory=list)
+    _stack: ExitStack = field(default_factory=ExitStack)
     _depth: int = 0
 
     def __enter__(self) -> Recorder:
@@ -87,17 +85,15 @@ class Recorder:
 
         DiffusionPipeline.__new__ = new  # type: ignore[assignment, method-assign]
         # Without it, Python would pass the arguments of __init__ on to object.__new__, which takes none.
-        self._undo.append(
-            lambda: setattr(DiffusionPipeline, "__new__", lambda kind, *_, **__: object.__new__(kind))
+        self._stack.callback(
+            setattr, DiffusionPipeline, "__new__", lambda kind, *_, **__: object.__new__(kind)
         )
-        self._replace(DiffusionPipeline, "__setattr__", set_attribute)
+        put(self._stack, DiffusionPipeline, "__setattr__", set_attribute)
         return self
 
     def __exit__(self, *error: object) -> None:
         """Leave every class as it was."""
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
+        self._stack.close()
 
     def watch(self, kind: type) -> None:
         """Let the entry points of a class tell; those of pipelines that come to be do so anyway."""
@@ -111,17 +107,7 @@ class Recorder:
                     and is_generating(name)
                 )
                 if is_entry and callable(value) and not hasattr(value, "_modelgate_original"):
-                    self._replace(owner, name, self._telling(name, value))
-
-    def _replace(self, owner: type, name: str, value: Any) -> None:
-        original = vars(owner)[name]
-        setattr(owner, name, value)
-
-        def undo() -> None:
-            if vars(owner).get(name) is value:  # else the file has put something in its place
-                setattr(owner, name, original)
-
-        self._undo.append(undo)
+                    put(self._stack, owner, name, self._telling(name, value))
 
     def _telling(self, name: str, original: Any) -> Any:
         @functools.wraps(original)
@@ -194,25 +180,27 @@ def _recorded(
             given |= {f"*{index}": item for index, item in enumerate(value)}
         else:
             given[parameter.name] = value
-    return RecordedCall(
-        pipe, name, given, tuple(p.name for p in named),
-        {p.name: p.default for p in named if p.default is not p.empty}, torch_state(), _line(namespace),
-    )  # fmt: skip
+    line = next((frame.f_lineno for frame in _frames(namespace)), None)
+    return RecordedCall(pipe, name, given, tuple(p.name for p in named), defaults_of(original), line)
 
 
-def _line(namespace: dict[str, Any]) -> int | None:
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_globals is namespace:
-            return frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
+def defaults_of(entry: Any) -> dict[str, Any]:
+    """Return the defaults of an entry point's parameters; nothing where Python cannot tell them."""
+    try:
+        parameters = inspect.signature(entry).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _is_inside_loader(namespace: dict[str, Any]) -> bool:
-    frame = sys._getframe(1)
+    return any(frame.f_code.co_name == "load_pipe" for frame in _frames(namespace))
+
+
+def _frames(namespace: dict[str, Any]) -> Iterator[types.FrameType]:
+    """Yield the frames of a file that are on the stack, the innermost first."""
+    frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals is namespace and frame.f_code.co_name == "load_pipe":
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
+        if frame.f_globals is namespace:
+            yield frame
+        frame = frame.f_back

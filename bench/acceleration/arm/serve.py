@@ -60,9 +60,7 @@ def serve(servant: Any, channel: socket.socket) -> None:
             header["ok"] = True
         except BaseException as error:
             header, answer_bytes = describe_error(error), b""
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # the file may have closed it, or put anything in its place
-                stream.flush()
+        _flush()
         try:
             wire.send(channel, header | number, answer_bytes)
         except (TypeError, ValueError) as error:  # what the file's objects say of themselves is no JSON
@@ -73,16 +71,18 @@ def _probe(request: Json, channel: socket.socket) -> None:
     """Run a file as a script; what answers may be any thread of it, and is the last thing that this process does."""
     from bench.acceleration.arm.probe import probe
 
-    sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
-
     def tell(probed: Any, sent: bytes) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
+        _flush()
         header = {"ok": True, "nonce": request.get("nonce"), "probed": msgspec.to_builtins(probed)}
         wire.send(channel, header, sent)
 
     probe(request["file"], tell)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # the file may have closed it, or put anything in its place
+            stream.flush()
 
 
 def describe_error(error: BaseException) -> Json:
@@ -129,7 +129,6 @@ class Arm:
         from bench.acceleration.arm.probe import arguments_of
         from bench.acceleration.protocol.messages import OwnCall
 
-        sys.argv = [request["file"]]  # and not the fork server's, which a parser in the file would read
         call = request.get("call")
         self._pipeline = load(
             request["file"],
@@ -150,8 +149,7 @@ class Arm:
 
         if request.get("observe"):
             return self._observe(request)
-        header, pixels = pack(self._pipeline.generate(request["prompts"], request["seeds"]))
-        return header, pixels
+        return pack(self._pipeline.generate(request["prompts"], request["seeds"]))
 
     def _observe(self, request: Json) -> Answer:
         """Generate while everything is watched."""
@@ -162,15 +160,17 @@ class Arm:
 
         within: list[Any] = []
         watch = Watch(self._pipeline.pipe)
-        with watch.watching(at_step=lambda: within.append(describe(self._pipeline))):
+        at_step = (lambda: within.append(describe(self._pipeline))) if request.get("describe") else None
+        with watch.watching(at_step):
             images = self._pipeline.generate(request["prompts"], request["seeds"])
         header, pixels = pack(images)
         observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
         header["observed"] = msgspec.to_builtins(observed)
-        # Some methods put themselves in place only when they first run, others are in place only while they do.
-        found = describe(self._pipeline)
-        found.parts = parts_of(self._pipeline.pipe)
-        for other in within:
-            found.methods = other.methods | found.methods
-        header["configuration"] = msgspec.to_builtins(found)
+        if request.get("describe"):
+            # Some methods put themselves in place only when they first run, others are in place only while they do.
+            found = describe(self._pipeline)
+            found.parts = parts_of(self._pipeline.pipe)
+            for other in within:
+                found.methods = other.methods | found.methods
+            header["configuration"] = msgspec.to_builtins(found)
         return header, pixels

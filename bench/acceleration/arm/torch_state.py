@@ -50,23 +50,28 @@ def in_state(wanted: Json) -> Iterator[None]:
     Args:
         wanted: some of what :func:`torch_state` returns.
     """
+    with ExitStack() as stack:
+        if wanted:  # nearly never, and timed calls pass here
+            _enter(stack, wanted)
+        yield
+
+
+def _enter(stack: ExitStack, wanted: Json) -> None:
     import torch
 
-    before = torch_state()
-    with ExitStack() as stack:
-        for name, value in wanted.items():
-            place, _, detail = name.partition(".")
-            if place == "autocast":
-                dtype = None if value is None else getattr(torch, value)
-                stack.enter_context(torch.autocast(detail, dtype=dtype, enabled=value is not None))
-            elif name == "inference_mode":
-                stack.enter_context(torch.inference_mode(value))
-            elif name == "grad":
-                stack.enter_context(torch.set_grad_enabled(value))
-            elif name in _setters():
-                stack.callback(_setters()[name], before[name])
-                _setters()[name](value)
-        yield
+    before, setters = torch_state(), _setters()
+    for name, value in wanted.items():
+        place, _, detail = name.partition(".")
+        if place == "autocast":
+            dtype = None if value is None else getattr(torch, value)
+            stack.enter_context(torch.autocast(detail, dtype=dtype, enabled=value is not None))
+        elif name == "inference_mode":
+            stack.enter_context(torch.inference_mode(value))
+        elif name == "grad":
+            stack.enter_context(torch.set_grad_enabled(value))
+        elif name in setters:
+            stack.callback(setters[name], before[name])
+            setters[name](value)
 
 
 def _setters() -> dict[str, Callable[[Any], object]]:

@@ -124,7 +124,7 @@ class PipelineArm:
 
     def first_call(self, samples: list[Sample]) -> Batch:
         """Generate for the first time, counting everything, and so learn the configuration."""
-        batch, header = self._generate(samples, observe=True, timeout_s=self.load_timeout_s)
+        batch, header = self._generate(samples, observe=True, describe=True, timeout_s=self.load_timeout_s)
         self.first_call_s = batch.seconds
         if "configuration" in header:
             self._described = self._message(header["configuration"], Described)
@@ -139,11 +139,11 @@ class PipelineArm:
 
     def generate(self, samples: list[Sample]) -> Batch:
         """Generate one image per sample, timed from this side."""
-        return self._generate(samples, observe=False, timeout_s=None)[0]
+        return self._generate(samples)[0]
 
     def audit(self, samples: list[Sample]) -> Batch:
         """Generate as when it was timed, counting everything."""
-        return self._generate(samples, observe=True, timeout_s=None)[0]
+        return self._generate(samples, observe=True)[0]
 
     def peak_bytes(self) -> int | None:
         """Return the highest resident size of the process so far, memory shared with the server included."""
@@ -155,13 +155,19 @@ class PipelineArm:
         return int(line.split()[1]) * 1024 if line else None
 
     def _generate(
-        self, samples: list[Sample], *, observe: bool, timeout_s: float | None
+        self,
+        samples: list[Sample],
+        *,
+        observe: bool = False,
+        describe: bool = False,
+        timeout_s: float | None = None,
     ) -> tuple[Batch, Json]:
         request = {
             "op": "generate",
             "prompts": [sample.prompt for sample in samples],
             "seeds": [sample.seed for sample in samples],
             "observe": observe,
+            "describe": describe,
         }
         header, payload, seconds = self.process.ask(request, timeout_s=timeout_s)
         try:

@@ -9,6 +9,7 @@ the block under ``if __name__ == "__main__":``.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ PIPELINE_NAMES = frozenset({"pipe", "pipeline", "self.pipe", "self.pipeline"})
 MODEL_KEYWORDS = ("pretrained_model_name_or_path", "pretrained_model_link_or_path", "pretrained_model_name")
 PROMPT_KEYWORDS = frozenset({"prompt", "prompt_embeds", "class_labels", None})  # None: **arguments
 # What the first parameter of a function is called that takes no pipeline first.
-NO_PIPELINE = ("prompt", "text", "caption")
+_NO_PIPELINE = ("prompt", "text", "caption")
 # What a pipeline has that takes a first argument and generates nothing, besides the prefixes below.
 NOT_GENERATING = frozenset(
     ("bfloat16", "compile", "components", "controlnet", "cpu", "cuda", "decoder", "download", "eval",
@@ -98,6 +99,14 @@ def read_source(path: Path, *, prefer_load_pipe: bool = False) -> SourceReading:
         ) from error
 
 
+def is_own_generate(required: Sequence[str]) -> bool:
+    """Whether a function of these required parameters takes a pipeline, prompts and generators.
+
+    One of another form, such as ``generate(prompt, steps)``, is the author's and no answer to the suite.
+    """
+    return len(required) == 3 and not required[0].startswith(_NO_PIPELINE)
+
+
 class _FileReading:
     """Answers each question about one file from what the walk collected."""
 
@@ -141,7 +150,7 @@ class _FileReading:
             return False
         given = [*scope.parameters.posonlyargs, *scope.parameters.args]
         required = [parameter.arg for parameter in given[: len(given) - len(scope.parameters.defaults)]]
-        return len(required) == 3 and not required[0].startswith(NO_PIPELINE)
+        return is_own_generate(required)
 
     def pipeline_origin(self) -> Origin | None:
         """Return where the pipeline comes from that the suite will use."""
