@@ -229,12 +229,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
-        allowed = None if self.body.memory is None else self.body.memory.allowed_bytes
-        self.body.memory = Memory(
-            baseline_peak_bytes=self._pair.baseline.peak_bytes(),
-            candidate_peak_bytes=self._pair.candidate.peak_bytes(),
-            allowed_bytes=allowed,
-        )
+        memory = self.body.memory = self.body.memory or Memory()
+        memory.baseline_peak_bytes = self._pair.baseline.peak_bytes()
+        memory.candidate_peak_bytes = self._pair.candidate.peak_bytes()
 
     def _conclude(
         self, images: Verdict, steady: Verdict, quality: Verdict, latency: Verdict, speedup: Verdict

@@ -110,20 +110,11 @@ class Pair:
             return
         indices = secrets.choice(kept)  # which one, nobody knows before
         samples = self._samples.take(indices)
-        first, batch = self.candidate.configuration, self.candidate.audit(samples)
-        assert first is not None
+        first, batch = self.candidate.first_observed, self.candidate.audit(samples)
         self.drift += [
             Mismatch(field=f"{name} while not watched", target=before, candidate=now)
-            for name, before, now in (
-                ("num_inference_steps", first.num_inference_steps, batch.observed.num_inference_steps),
-                ("scheduler_steps", first.scheduler_steps, batch.observed.scheduler_steps or None),
-                (
-                    "denoiser_calls_per_image",
-                    first.denoiser_calls_per_image,
-                    batch.observed.denoiser_calls_per_image or None,
-                ),
-            )
-            if before != now
+            for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls_per_image")
+            if (before := getattr(first, name)) != (now := getattr(batch.observed, name))
         ]
         timed = [gallery.images[index] for index in indices]
         distance = _distance(timed, batch.images)

@@ -267,6 +267,51 @@ def test_a_pipeline_that_the_main_part_changes_is_refused(
     assert "move what changes it to module level or into load_pipe()" in str(caught.value)
 
 
+def test_a_class_that_hands_everything_on_is_called_as_it_is_and_known_by_what_it_hands_on(
+    arm_starter: ArmStarter,
+) -> None:
+    text = "class Fast(Painter):\n    def __call__(self, *args, **options):\n"
+    text += "        return super().__call__(*args, **options)\n"
+    found, arm = generated(
+        arm_starter, script(text + "pipe = Fast()\n" + MAIN + "    pipe('a', 20, guidance=0)\n")
+    )
+    assert found.startswith("20 0 None")
+    assert {name: arm.configuration.arguments[name] for name in ("steps", "guidance")} == {
+        "steps": 20,
+        "guidance": 0,
+    }
+
+
+def test_what_a_class_changes_on_the_way_is_what_counts(arm_starter: ArmStarter) -> None:
+    text = "class Fast(Painter):\n    def __call__(self, prompt, **options):\n"
+    text += "        return super().__call__(prompt, **{**options, 'guidance': 0})\npipe = Fast()\n"
+    found, arm = generated(arm_starter, script(text + MAIN + "    pipe('a', steps=20)\n"))
+    assert found.startswith("20 0 None")
+    assert arm.configuration.arguments["guidance"] == 0
+
+
+@pytest.mark.parametrize("text", ["", "from drawing import generate\n"])
+def test_a_file_that_makes_no_call_is_refused_where_no_target_says_how(
+    arm_starter: ArmStarter, text: str
+) -> None:
+    file = arm_starter.write(script(text))
+    (file.parent / "drawing.py").write_text("def generate(prompt, steps=20):\n    raise AssertionError\n")
+    factory = arm_starter.factory()
+    seen = see_call(factory, file, "candidate", "silent")
+    with factory.start("candidate", "silent") as process:
+        arm = PipelineArm(process, file, factory.device, 120.0)
+        with pytest.raises(
+            ArmProblem, match=r"makes no call that generates \(it ran to its end\); expected one"
+        ):
+            arm.load(seen)
+
+
+def test_what_has_no_name_is_refused(arm_starter: ArmStarter) -> None:
+    text = "class Odd(Painter):\n    def __call__(self, prompt, *rest):\n        return super().__call__(prompt, *rest)\n"
+    with pytest.raises(ArmProblem, match="more arguments by position than its entry point has names for"):
+        generated(arm_starter, script(text + "pipe = Odd()\n" + MAIN + "    pipe('a', 20)\n"))
+
+
 def test_another_pipeline_that_does_the_generating_is_refused(arm_starter: ArmStarter) -> None:
     with pytest.raises(
         ArmProblem, match=r"generates with another pipeline than `pipe` \(Painter in line 24\)"

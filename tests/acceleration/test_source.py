@@ -370,6 +370,7 @@ def test_reading_executes_nothing_and_imports_no_framework(tmp_path: Path) -> No
             b"# coding: klingon\npipe = 1",
             ["an encoding that Python does not know", "klingon", "save it in that encoding"],
         ),
+        (b"# no coding is declared\npipe = '\xff'", ["not UTF-8", "0xff at offset 32"]),
         (
             b"# coding: rot13\npipe = 1",
             ["declares the encoding rot13", "makes no text", "expected Python source in UTF-8"],

@@ -108,15 +108,16 @@ class FakeArm:
     """A loaded arm whose batches are given."""
 
     def __init__(self, process: SimpleNamespace, *_: object) -> None:
-        self.process = process
-        self.configuration = Configuration(num_inference_steps=4, scheduler_steps=4)
+        self.process, self.configuration = process, Configuration()
         self.batches = process.batches
 
     def load(self, seen: SeenCall) -> None:
         """Load nothing."""
 
     def first_call(self, samples: list[Sample]) -> Batch:
-        return self.batches.pop(0)
+        batch = self.batches.pop(0)
+        self.first_observed = batch.observed
+        return batch
 
     def generate(self, samples: list[Sample]) -> Batch:
         return self.batches.pop(0)
@@ -193,6 +194,14 @@ def test_a_little_noise_is_no_other_image(make_pair) -> None:
     for image in noisy.images:
         image[:4] += np.uint8(1) - 2 * (image[:4] == 255).astype(np.uint8)
     pair = make_pair([batch([0, 1])], [batch([0, 1]), noisy, noisy])
+    pair.keep("candidate", [2, 3], SAME)
+    pair.audit()
+    assert pair.drift == []
+
+
+def test_a_pipeline_whose_steps_cannot_be_seen_does_not_drift(make_pair) -> None:
+    unseen = [batch(seeds, steps=None, taken=0) for seeds in ([0, 1], [2, 3])]
+    pair = make_pair([batch([0, 1])], unseen)
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()
     assert pair.drift == []

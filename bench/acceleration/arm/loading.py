@@ -151,9 +151,13 @@ def _as_seen(
     by: str,
 ) -> LoadedPipeline:
     _require_entry_point(pipe, call.entry_point, path, call.line)
-    arguments = {
-        name: value for name, value in sent.items() if name not in REPLACED and not name.startswith("*")
-    }
+    arguments = {name: value for name, value in sent.items() if not name.startswith("*")}
+    starred = [value for name, value in sent.items() if name.startswith("*")]
+    if starred and call.prompt_name is not None:
+        raise SourceProblem(
+            f"{path.name}, line {call.line}: the generating call has more arguments by position than its entry point has "
+            "names for; expected them by name; name them, or define generate(pipe, prompts, generators)"
+        )
     texts = {} if source.entry is None else dict(source.entry.keywords)
     for name, kind in call.unsent.items():
         if name not in texts:
@@ -168,7 +172,7 @@ def _as_seen(
         source,
         call.entry_point,
         arguments,
-        (),
+        tuple(starred[1:]),  # without the prompt
         by=by,
         prompt_by=call.prompt_name,
         state=dict(call.state),

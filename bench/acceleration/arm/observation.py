@@ -98,8 +98,9 @@ class Watch:
     # The call
 
     def _on_call(self, call: RecordedCall) -> Any:
-        if call.pipe is self._pipe and self._arguments is None:
-            self._arguments = self._settings({**call.defaults, **call.given})
+        # Until the first step: a class of the file's own may hand everything on to the one that knows the names.
+        if call.pipe is self._pipe and not any(taken for _, taken in self._runs):
+            self._arguments = (self._arguments or {}) | self._settings({**call.defaults, **call.given})
         return RUN
 
     def _settings(self, given: Parameters) -> Parameters:

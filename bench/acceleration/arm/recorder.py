@@ -46,7 +46,7 @@ class RecordedCall:
 
 @dataclass
 class Recorder:
-    """Tells of every call on a pipeline that was made while it watched.
+    """Tells of every call on a pipeline while it watches, those within a call that runs included.
 
     Args:
         on_call: told of each call. What it returns, unless it is :data:`RUN`, is the call's result.
@@ -59,7 +59,6 @@ class Recorder:
     on_assign: Callable[[str, Any], None] | None = None
     made_by_loader: list[Any] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
-    _depth: int = 0
 
     def __enter__(self) -> Recorder:
         """Begin to watch."""
@@ -112,16 +111,8 @@ class Recorder:
     def _telling(self, name: str, original: Any) -> Any:
         @functools.wraps(original)
         def told(pipe: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._depth:  # a call within a call that runs
-                return original(pipe, *args, **kwargs)
             answer = self.on_call(_recorded(pipe, name, original, args, kwargs, self.namespace))
-            if answer is not RUN:
-                return answer
-            self._depth += 1
-            try:
-                return original(pipe, *args, **kwargs)
-            finally:
-                self._depth -= 1
+            return original(pipe, *args, **kwargs) if answer is RUN else answer
 
         told._modelgate_original = original  # type: ignore[attr-defined]
         return told

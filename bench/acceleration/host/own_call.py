@@ -18,9 +18,13 @@ from bench.acceleration.source.reading import SourceReading, read_source
 from bench.core.errors import INFRASTRUCTURE, ArmProblem, SourceProblem
 from bench.core.record import Json
 
-#: In the reading of a file that has both, which one the suite uses: a candidate is what its loader returns, a target and a
-#: baseline are the `pipe` that their author looked at.
-PREFERRED = {"candidate": "load_pipe"}
+
+def preferred(role: str) -> str:
+    """Return which of ``pipe`` and ``load_pipe`` counts in a file that has both.
+
+    A candidate is what its loader returns, a target or baseline is the `pipe` that its author looked at.
+    """
+    return "load_pipe" if role == "candidate" else "pipe"
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def read_file(file: Path, role: str) -> SourceReading:
         ArmProblem: when it cannot be read.
     """
     try:
-        return read_source(file, prefer_load_pipe=PREFERRED.get(role, "pipe") == "load_pipe")
+        return read_source(file, prefer_load_pipe=preferred(role) == "load_pipe")
     except SourceProblem as problem:
         raise ArmProblem("load_failed", f"the {role} {problem}", role=role) from problem
 

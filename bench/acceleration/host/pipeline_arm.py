@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from bench.acceleration.configuration import CallTaken, Configuration, combine
-from bench.acceleration.host.own_call import PREFERRED, SeenCall, read_file
+from bench.acceleration.host.own_call import SeenCall, preferred, read_file
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
 from bench.acceleration.protocol.messages import Described, Observed
@@ -58,6 +58,7 @@ class PipelineArm:
     configuration: Configuration | None = None
     load_s: float | None = None
     first_call_s: float | None = None
+    first_observed: Observed = field(default_factory=Observed)
     _described: Described = field(default_factory=Described)
     _seen: SeenCall = field(default_factory=SeenCall)
     _by: str = "none"
@@ -73,11 +74,12 @@ class PipelineArm:
                 generates when the file is run.
         """
         role = self.process.role
+        is_guess = seen is None
         self._source, self._seen = read_file(self.file, role), seen or SeenCall()
         seen = self._seen
         header, _, self.load_s = self.process.ask(
             {
-                "op": "load", "file": str(self.file), "prefer": PREFERRED.get(role, "pipe"), "device": self.device,
+                "op": "load", "file": str(self.file), "prefer": preferred(role), "device": self.device,
                 "call": None if seen.call is None else msgspec.to_builtins(seen.call), "by": seen.by,
             },
             seen.sent,
@@ -86,20 +88,32 @@ class PipelineArm:
         self._described = self._message(header.get("configuration"), Described)
         self._by = str(header.get("by"))
         if self._by != "generate":
+            self._require_own_pipeline()
+        if self._by == "none" and not is_guess:
+            raise self._refused(
+                f"makes no call that generates ({seen.probed.why}); expected one, with its arguments; call pipe(...) below "
+                "`if __name__ == '__main__':`, or define generate(pipe, prompts, generators)"
+            )
+        if self._by == "run":
             self._require_same_pipeline("load_pipe" if header.get("of_loader") else "pipe")
+
+    def _refused(self, why: str) -> ArmProblem:
+        role = self.process.role
+        return ArmProblem("load_failed", f"the {role} {self.file.name} {why}", role=role)
+
+    def _require_own_pipeline(self) -> None:
+        """Refuse a file that generates with another pipeline than its own."""
+        others = self._seen.probed.pipelines
+        if self._seen.call is None and others:
+            raise self._refused(
+                f"generates with another pipeline than `pipe` ({others[0]}); expected `pipe` to be the one; assign the one "
+                "that generates to `pipe`, or return it from load_pipe()"
+            )
 
     def _require_same_pipeline(self, used: str) -> None:
         """Refuse a file whose main part changes the pipeline before it generates: the suite only loads the file."""
-        call, when_run, role = self._seen.call, self._seen.probed.described, self.process.role
-        others = self._seen.probed.pipelines
-        if call is None and others:
-            raise ArmProblem(
-                "load_failed",
-                f"the {role} {self.file.name} generates with another pipeline than `pipe` ({others[0]}); expected `pipe` to "
-                "be the one; assign the one that generates to `pipe`, or return it from load_pipe()",
-                role=role,
-            )
-        if self._by != "run" or call is None or when_run is None or used not in call.known_as:
+        call, when_run = self._seen.call, self._seen.probed.described
+        if call is None or when_run is None or used not in call.known_as:
             return
         differing = [
             f"{name} is {now}, and {then} when the file is loaded"
@@ -114,18 +128,16 @@ class PipelineArm:
             if name not in self._described.methods
         ]
         if differing:
-            raise ArmProblem(
-                "load_failed",
-                f"the {role} {self.file.name} generates with another pipeline than it defines: when it runs as a script, "
-                f"{'; '.join(differing)}; expected the pipeline as the file defines it; move what changes it to module "
-                "level or into load_pipe(), or define generate(pipe, prompts, generators)",
-                role=role,
+            raise self._refused(
+                f"generates with another pipeline than it defines: when it runs as a script, {'; '.join(differing)}; "
+                "expected the pipeline as the file defines it; move what changes it to module level or into load_pipe(), or "
+                "define generate(pipe, prompts, generators)"
             )
 
     def first_call(self, samples: list[Sample]) -> Batch:
         """Generate for the first time, counting everything, and so learn the configuration."""
         batch, header = self._generate(samples, observe=True, describe=True, timeout_s=self.load_timeout_s)
-        self.first_call_s = batch.seconds
+        self.first_call_s, self.first_observed = batch.seconds, batch.observed
         if "configuration" in header:
             self._described = self._message(header["configuration"], Described)
         self.configuration = combine(self._described, batch.observed, self._source, self._call_taken())
@@ -133,7 +145,7 @@ class PipelineArm:
 
     def _call_taken(self) -> CallTaken:
         call = self._seen.call
-        if self._by == "generate" or call is None or self._by not in ("run", "target"):
+        if call is None or self._by not in ("run", "target"):
             return CallTaken(by=self._by, why=self._seen.probed.why)
         return CallTaken(by=self._by, line=call.line, arguments=call.arguments, state=call.state)
 

@@ -74,13 +74,13 @@ def _decoded(raw: bytes, path: Path) -> str:
     """Return the text of a file, in UTF-8 or in the encoding that its first lines declare (PEP 263)."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-    except SyntaxError as error:  # an encoding that nobody knows, or no text at all
-        encoding = "utf-8-sig"
-        if not isinstance(error.__cause__, UnicodeDecodeError) and b"coding" in raw[:500]:
+    except SyntaxError as error:
+        if not isinstance(error.__context__, UnicodeDecodeError):
             raise SourceProblem(
                 f"{path} declares an encoding that Python does not know ({error.msg}); expected Python source in UTF-8; "
                 "save it in that encoding"
             ) from error
+        encoding = "utf-8-sig"  # nothing is declared, and it is no UTF-8: the next lines say where
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
