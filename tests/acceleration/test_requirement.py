@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.acceleration.requirement.reading import MAX_SPEEDUP, required_speedup
+from bench.acceleration.requirement.demands import read_demands
+from bench.acceleration.requirement.reading import MAX_SPEEDUP
 from bench.core.errors import RequirementProblem
+
+
+def required_speedup(text: str) -> float | None:
+    return read_demands(text).speedup
+
 
 NAMED = {
     "2x": 2.0,
@@ -263,7 +269,8 @@ def test_any_jumble_is_a_number_nothing_or_a_problem(words: list[str]) -> None:
 @pytest.mark.slow  # long texts
 @pytest.mark.parametrize(
     "unit", ["9", " ", "\n", "speed ", "speed up by ", "2x ", "cut latency ", "2-", "a", "½", "2,", "between 2 and ",
-             "at least ", "<", "half the ", "no "],
+             "at least ", "<", "half the ", "no ", "quality ", "at most 3 ", "loss of ", "lose a b ", "from 2 to ",
+             "keep 3% of the ", "in 3 s ", "不超过", "3秒不超过", "质量损失不超过", "时间3", "百分之", "每张"],
 )  # fmt: skip
 def test_a_hostile_text_is_read_in_time_proportional_to_its_length(unit: str) -> None:
     text = unit * (40_000 // len(unit))

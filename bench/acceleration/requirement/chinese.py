@@ -22,48 +22,34 @@ _SIGNS = str.maketrans(
         "）": ") ",
     }
 )
-_DIGITS = {
-    "零": 0,
-    "一": 1,
-    "二": 2,
-    "两": 2,
-    "三": 3,
-    "四": 4,
-    "五": 5,
-    "六": 6,
-    "七": 7,
-    "八": 8,
-    "九": 9,
-    "十": 10,
-}
+_ONES = {
+    "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9,
+}  # fmt: skip
+_ONE = f"[{''.join(_ONES)}]"
+_WRITTEN_NUMBER = rf"{_ONE}?十{_ONE}?|{_ONE}"
 _WRITTEN = re.compile(
-    r"(?:([一二两三四五六七八九])?十([一二三四五六七八九])?|([一二两三四五六七八九十]))(?:点([一二三四五六七八九五"
-    r"]))?(?=\s?(?:倍|秒|毫秒|分钟|成|g|个百分点))"
+    rf"(?P<n>{_WRITTEN_NUMBER})(?:点(?P<part>{_ONE}))?(?=\s?(?:倍|秒|毫秒|分钟|成|g|个百分点))"
 )
-_PERCENT_OF = re.compile(
-    r"百分之\s?(?P<n>[0-9]+(?:\.[0-9]+)?|[一二两三四五六七八九]?十[一二三四五六七八九]?|[一二两三四五六七八九])"
-)
+_PERCENT_OF = re.compile(rf"百分之\s?(?P<n>[0-9]+(?:\.[0-9]+)?|{_WRITTEN_NUMBER})")
 
 _N = r"(?<![0-9.])(?P<n>(?>[0-9]+(?:\.[0-9]+)?))"
 _LEAST = (
-    r"(?:至少|最少|不低于|不少于|不小于|起码|达到|要|需|需要|必须|应|应该|能|为|是|到|至|大于|超过|高于|以上|了|约"
-    r"|大约|>=?|=|:|\s){0,5}"
+    r"(?:至少|最少|不低于|不少于|不小于|起码|达到|要|需|需要|必须|应|应该|能|为|是|到|至|大于|超过|高于|以上|了|约|"
+    r"大约|>=?|=|:|\s){0,5}"
 )
-_MOST = (
-    r"(?:不得超过|不能超过|不要超过|不超过|不得高于|不高于|不大于|不多于|不得大于|少于|小于|低于|控制在|限制在|最"
-    r"多|至多|最大|上限|为|是|要|须|需|必须|应|应该|在|了|约|<=?|=|:|\s){0,5}"
+_AT_MOST = (
+    "不得超过|不能超过|不要超过|不超过|不得高于|不高于|不大于|不多于|不得大于|少于|小于|低于|控制在|限制在|最多|至多|"
+    "最大|上限"
 )
-_BOUND = (
-    r"(?:不得超过|不能超过|不要超过|不超过|不得高于|不高于|不大于|不多于|不得大于|少于|小于|低于|控制在|限制在|最"
-    r"多|至多|最大|上限|<=?)(?:使用|占用|用|花|需要)?"
-)
+_MOST = rf"(?:{_AT_MOST}|为|是|要|须|需|必须|应|应该|在|了|约|<=?|=|:|\s){{0,5}}"
+_BOUND = rf"(?:{_AT_MOST}|<=?)(?:使用|占用|用|花|需要)?"
 _WITHIN = r"(?:\s?(?:以内|之内|内|以下|之下))"
 _SPEED = r"(?:推理速度|生成速度|运行速度|出图速度|速度|吞吐量|吞吐|性能|效率)"
 _TIME = r"(?:推理时间|生成时间|运行时间|出图时间|总时间|时间|延迟|耗时|时延|用时)"
 _LOSS = r"(?:损失|下降|降低|衰减|退化|劣化|变差|下跌|减少)"
 _QUALITY = r"(?:图像质量|图片质量|画质|质量|clip\s?(?:得分|分数|score|分)?|得分|分数|效果|评分|精度|相似度)"
 _MEMORY = r"(?:显存|内存|显卡内存|gpu内存|峰值内存)"
-_UNITS = {"毫秒": "ms", "秒": "s", "秒钟": "s", "分钟": "min"}
+_UNITS = {"毫秒": "ms", "秒": "s", "秒钟": "s", "分钟": "min", "g": "gb", "m": "mb"}
 _UNIT = r"\s?(?P<unit>毫秒|秒钟|秒|分钟|ms|s)"
 _BYTES = r"\s?(?P<unit>gib|gb|g|mib|mb|m)"
 
@@ -87,31 +73,27 @@ def _value(written: str) -> float:
     if written[0].isdigit():
         return float(written)
     tens, ten, ones = written.rpartition("十")
-    if not ten:
-        return _DIGITS[ones]
-    return 10 * _DIGITS.get(tens, 1) + _DIGITS.get(ones, 0)
+    return 10 * _ONES.get(tens, 1) * bool(ten) + _ONES.get(ones, 0)
 
 
 def _written(match: re.Match[str]) -> str:
-    tens, ones, alone, part = match.groups()
-    value = _DIGITS[alone] if alone else 10 * _DIGITS.get(tens, 1) + _DIGITS.get(ones, 0)
-    return f"{value}.{_DIGITS[part]}" if part else str(value)
+    part = match["part"]
+    return f"{_value(match['n'])}" + (f".{_ONES[part]}" if part else "")
 
 
 def _say(words: str) -> Write:
     def write(match: re.Match[str]) -> str:
         groups = {name: value for name, value in match.groupdict().items() if value is not None}
         if "unit" in groups:
-            unit = groups["unit"]
-            groups["unit"] = _UNITS.get(unit, {"g": "gb", "m": "mb"}.get(unit, unit))
+            groups["unit"] = _UNITS.get(groups["unit"], groups["unit"])
         return f" {words.format(**groups)} "
 
     return write
 
 
-def _bounded(words: str) -> list[tuple[str, str]]:
-    """Return what stands before and after a number that is an upper bound: a word before it, or one after it."""
-    return [(rf"{_MOST}{_BOUND}{_MOST}", rf"{words}{_WITHIN}?"), (_MOST, rf"{words}{_WITHIN}")]
+def _bounded(unit: str) -> list[tuple[str, str]]:
+    """Return what stands before and after a number that is an upper bound: a word before it, or one after its unit."""
+    return [(rf"{_MOST}{_BOUND}{_MOST}", rf"{unit}{_WITHIN}?"), (_MOST, rf"{unit}{_WITHIN}")]
 
 
 _ROWS: list[tuple[re.Pattern[str], Write]] = [
@@ -130,13 +112,13 @@ _ROWS: list[tuple[re.Pattern[str], Write]] = [
             rf"{_TIME}[^,.;!?]{{0,8}}?(?:降到|降至|缩短到|缩短至|减少到|减少至|压缩到)(?:原来的)?{_N}\s?%",
         ]),
         ("from {a} s to {n} s", [
-            rf"从\s?(?P<a>[0-9]+(?:\.[0-9]+)?)\s?(?:秒钟|秒|s)?\s?(?:降|减|缩短|压缩|下降|降低|减少)?(?:低|少)?(?:"
-            rf"到|至){_N}\s?(?:秒钟|秒|s)",
+            rf"从\s?(?P<a>[0-9]+(?:\.[0-9]+)?)\s?(?:秒钟|秒|s)?\s?(?:降|减|缩短|压缩|下降|降低|减少)?(?:低|"
+            rf"少)?(?:到|至){_N}\s?(?:秒钟|秒|s)",
         ]),
         ("twice as fast", [rf"{_SPEED}[^,.;!?]{{0,6}}?翻(?:一)?(?:倍|番)", rf"翻倍(?:{_SPEED}|加速)", r"快一倍"]),
         ("at least {n}x faster", [
-            rf"{_SPEED}[^,.;!?]{{0,8}}?(?:提升|提高|加快|增加|快|加速|达到|为|是){_LEAST}(?:原来的|基线的|baseline"
-            rf"的)?{_N}\s?倍(?:以上)?",
+            rf"{_SPEED}[^,.;!?]{{0,8}}?(?:提升|提高|加快|增加|快|加速|达到|为|是){_LEAST}(?:原来的|基线的|"
+            rf"baseline的)?{_N}\s?倍(?:以上)?",
             rf"(?:加速比|加速|提速|快){_LEAST}(?:原来的|基线的)?{_N}\s?倍(?:以上)?",
             rf"{_N}\s?倍(?:以上)?的?(?:{_SPEED}|加速比|加速|提速|快)",
             rf"加速比{_LEAST}{_N}(?:\s?x)?(?![0-9.%])",
@@ -159,8 +141,8 @@ _ROWS: list[tuple[re.Pattern[str], Write]] = [
             rf"{_MEMORY}[^,.;!?0-9]{{0,8}}?{before}{_N}{after}", rf"{before}{_N}{after}的?{_MEMORY}",
         ]) for before, after in _bounded(_BYTES)),
         *(("at most {n} {unit} per image", [
-            rf"(?:(?:每|一)?(?:张|幅|个)?(?:图片|图像|图|照片)?的?)?(?:{_TIME})?[^,.;!?0-9]{{0,8}}?{before}{_N}{after}"
-            r"(?:生成|出|完成)?(?:一张|每张)?(?:图片|图像|图)?",
+            rf"(?:(?:每|一)?(?:张|幅|个)?(?:图片|图像|图|照片)?的?)?(?:{_TIME})?[^,.;!?0-9]{{0,8}}?{before}{_N}"
+            rf"{after}(?:生成|出|完成)?(?:一张|每张)?(?:图片|图像|图)?",
         ]) for before, after in _bounded(_UNIT)),
     ]
     for regex in regexes

@@ -1,8 +1,10 @@
-"""The required speedup that a task's text asks for.
+"""The required speedup that a task's text asks for, and the rule that a thing is asked for once.
 
 A text is searched with the patterns of `bench.acceleration.requirement.patterns`, one row of a table for each way of
-saying it. All that is found must name the same number. A text that names two, or a range, or leaves out the number of
-a sentence made for one, is a problem of the task: nothing is guessed.
+saying it: ``at least 2x``, ``twice as fast``, ``30% faster`` (1.3), ``cut the latency by 40%`` (1 / 0.6), ``half the
+time`` (2). Other numbers are left alone: resolutions, steps, scales, losses. All that is found must name the same number.
+A text that names two, or a range, or leaves out the number of a sentence made for one, is a problem of the task: nothing
+is guessed.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bench.acceleration.requirement.patterns import PATTERNS, Pattern, normalised, number
+from bench.acceleration.requirement.patterns import PATTERNS, Pattern, number
 from bench.acceleration.requirement.words import (
     DENIED_FOLLOWING,
     GARBLED,
@@ -34,59 +36,93 @@ NEAR = 100
 SENTENCE = 400
 
 
-def required_speedup(text: str) -> float | None:
-    """Return the speedup, baseline time over candidate time, that a task's text requires.
+Found = list[tuple[float, str]]
+"""Values that a text names, each with its words."""
 
-    ``at least 2x``, ``twice as fast``, ``30% faster`` (1.3), ``cut the latency by 40%`` (1 / 0.6), ``half
-    the time`` (2) and similar. Other numbers are left alone: resolutions, steps, scales, losses.
 
-    Returns:
-        The requirement, above 0 and at most 1000; None where the text names none, as in ``as fast as
-        possible``.
+@dataclass(frozen=True)
+class Asked:
+    """What a text can ask for, for messages.
 
-    Raises:
-        RequirementProblem: the text names several speedups, a range, an impossible one, or asks for a
-            number that is not there.
+    Attributes:
+        name, several: one of it, and more than one.
+        most: what it can be at most.
+        key: of the annotation that gives it too.
     """
-    return required_speedup_and_rest(normalised(text))[0]
+
+    name: str
+    several: str
+    most: float
+    key: str
 
 
-def required_speedup_and_rest(
-    readable: str, known: Sequence[tuple[float, str]] = ()
-) -> tuple[float | None, str]:
-    """Return the speedup that a normalised text requires, and the text without what named it.
+SPEEDUP = Asked("speedup", "speedups", MAX_SPEEDUP, "required_speedup")
 
-    Args:
-        readable: as `bench.acceleration.requirement.patterns.normalised` returns it.
-        known: speedups that were found in it before, with the words that named them.
 
-    Raises:
-        RequirementProblem: as `required_speedup`.
-    """
+def take_speedups(readable: str, found: Found) -> str:
+    """Add the speedups that a normalised text names to what was found, and return the text without them."""
     left = _masked(RESOLUTION, readable)
-    found = list(known)
     for pattern in PATTERNS:
         if any(cue in left for cue in pattern.cues):
             left = pattern.regex.sub(functools.partial(_take, pattern, found), left)
+    return left
+
+
+def refuse_garbled(left: str) -> None:
+    """Refuse a text that asks for a speedup and leaves out its number.
+
+    Args:
+        left: what `take_speedups` has left of it.
+
+    Raises:
+        RequirementProblem: it does.
+    """
     garbled = GARBLED.search(left)
     if garbled is not None:
         raise RequirementProblem(
-            f"the text asks for a speedup without a readable number ({_quote(garbled.group())}); expected one "
-            "number, such as 'at least 2x'; write it out, or give the field required_speedup"
+            f"the text asks for a speedup without a readable number ({quote(garbled.group())}); expected one "
+            f"number, such as 'at least 2x'; write it out, or give the field {SPEEDUP.key}"
         )
-    return _the_one(found), left
 
 
-def _take(pattern: Pattern, found: list[tuple[float, str]], match: re.Match[str]) -> str:
+def the_one(found: Found, asked: Asked) -> float | None:
+    """Return the value that all of what was found names, None where nothing was.
+
+    Raises:
+        RequirementProblem: a value that cannot be, or several.
+    """
+    for value, fragment in found:
+        if not (math.isfinite(value) and 0 < value <= asked.most):
+            raise RequirementProblem(
+                f"the text asks for a {asked.name} that cannot be ({fragment}); expected one number above 0 and at "
+                f"most {asked.most:g}; correct it, or give the field {asked.key}"
+            )
+    if not found:
+        return None
+    first = found[0][0]
+    if all(math.isclose(first, value, rel_tol=1e-9) for value, _ in found):
+        return first
+    fragments = ", ".join(list(dict.fromkeys(fragment for _, fragment in found))[:MAX_QUOTED])
+    values = " and ".join(list(dict.fromkeys(f"{value:g}" for value, _ in found))[:MAX_QUOTED])
+    raise RequirementProblem(
+        f"the text names several {asked.several} ({fragments}: {values}); expected exactly one; leave one of them, "
+        f"or give the field {asked.key}"
+    )
+
+
+def quote(fragment: str) -> str:
+    """Return words of a text as messages show them."""
+    return repr(fragment.strip()[:60])
+
+
+def _take(pattern: Pattern, found: Found, match: re.Match[str]) -> str:
     """Note the speedups of a match unless its surroundings deny it; return what stays to be searched."""
     if pattern.needs_speed_word and not _speaks_of_speed(match):
         return match.group()
     if not _is_denied(pattern, match):
         groups = match.groupdict()
         written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
-        found.extend(
-            (pattern.speedup(value, match), _quote(match.group())) for value in written or [math.nan]
-        )
+        found.extend((pattern.speedup(value, match), quote(match.group())) for value in written or [math.nan])
     return MASK * len(match.group())
 
 
@@ -116,29 +152,5 @@ def _speaks_of_speed(match: re.Match[str]) -> bool:
     return SPEED.search(before + match.group() + after) is not None or not re.search(r"\w", before + after)
 
 
-def _the_one(found: list[tuple[float, str]]) -> float | None:
-    for speedup, fragment in found:
-        if not (math.isfinite(speedup) and 0 < speedup <= MAX_SPEEDUP):
-            raise RequirementProblem(
-                f"the text asks for a speedup that cannot be ({fragment}); expected one number above 0 and at "
-                f"most {MAX_SPEEDUP:.0f}; correct it, or give the field required_speedup"
-            )
-    if not found:
-        return None
-    first = found[0][0]
-    if all(math.isclose(first, speedup, rel_tol=1e-9) for speedup, _ in found):
-        return first
-    fragments = ", ".join(list(dict.fromkeys(fragment for _, fragment in found))[:MAX_QUOTED])
-    values = " and ".join(list(dict.fromkeys(f"{speedup:g}" for speedup, _ in found))[:MAX_QUOTED])
-    raise RequirementProblem(
-        f"the text names several speedups ({fragments}: {values}); expected exactly one; leave one of them, "
-        "or give the field required_speedup"
-    )
-
-
 def _masked(pattern: re.Pattern[str], text: str) -> str:
     return pattern.sub(lambda match: MASK * len(match.group()), text)
-
-
-def _quote(fragment: str) -> str:
-    return repr(fragment.strip()[:60])
