@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import read_text
+from bench.core.files import read_text, text_lines
 from bench.core.row_files import SUFFIXES as ROW_SUFFIXES
-from bench.core.row_files import Problem, RowFile
+from bench.core.row_files import Problem, RowFile, read_rows_text, require_suffix
 
 SUFFIXES = (*ROW_SUFFIXES, ".tsv", ".txt")
 #: Columns that hold prompts, whatever the case of their letters.
@@ -47,21 +46,17 @@ def read_prompt_file(path: Path, problem: Problem) -> Columns | RowFile:
     Raises:
         Exception: what `problem` makes: a file of another kind, one that cannot be read, or that holds no prompts.
     """
+    require_suffix(path, SUFFIXES, problem)
     suffix = path.suffix.lower()
     if suffix == ".txt":
-        lines = [line.strip() for line in _text(path, problem, "a prompt a line").splitlines()]
-        return Columns(("prompt",), {"prompt": [line for line in lines if line]})
+        text = read_rows_text(path, problem, expected="a prompt a line")
+        return Columns(("prompt",), {"prompt": [line for _, line in text_lines(text)]})
     if suffix == ".tsv":
-        return _tsv(path, _text(path, problem, "rows separated by tabs"), problem)
+        return _tsv(path, read_rows_text(path, problem, expected="rows separated by tabs"), problem)
     if suffix == ".json":
         text = read_text(path, problem, what="a .json file of rows")
         if text.lstrip().startswith("{") and '"annotations"' in text:
             return _coco(path, text, problem)
-    if suffix not in SUFFIXES:
-        raise problem(
-            f"{path}: found a {path.suffix or 'nameless'} file, expected {', '.join(SUFFIXES)}; convert it, or "
-            "correct its name"
-        )
     return RowFile(path, problem)
 
 
@@ -71,17 +66,9 @@ def column_of_prompts(names: Sequence[str]) -> str | None:
     return next((by_name[name] for name in COLUMNS if name in by_name), None)
 
 
-def _text(path: Path, problem: Problem, expected: str) -> str:
-    text = read_text(path, problem, what=f"a {path.suffix.lower()} file of prompts")
-    if not text.strip():
-        found = "the file is empty" if not text else "it has only blank lines"
-        raise problem(f"{path}: found no rows, {found}; expected {expected}; add rows")
-    return text
-
-
 def _tsv(path: Path, text: str, problem: Problem) -> Columns:
     # A quotation mark is a letter of a caption here: a tab cannot stand in one, so nothing needs quoting.
-    rows = [row for row in csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE) if any(row)]
+    rows = [line.split("\t") for _, line in text_lines(text)]
     width = len(rows[0])
     bad = next((number for number, row in enumerate(rows, 1) if len(row) != width), None)
     if bad is not None:

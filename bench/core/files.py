@@ -74,10 +74,11 @@ def numbered_lines(path: Path, problem: Callable[[str], Exception] = ValueError)
     Raises:
         Exception: what `problem` makes of a message, when the file cannot be read.
     """
-    yield from _lines(read_text(path, problem))
+    yield from text_lines(read_text(path, problem))
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def text_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what `numbered_lines` does, from a text that was read already."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, line.removesuffix("\r")
@@ -102,7 +103,7 @@ def parse_jsonl(
     path: Path, text: str, problem: Callable[[str], Exception] = ValueError
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield what `read_jsonl` does, from a text that was read already; the path is for messages."""
-    for number, line in _lines(text):
+    for number, line in text_lines(text):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:

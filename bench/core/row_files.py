@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,8 @@ class RowFile:
             self._table = _parquet(path, problem)
             self.column_names = tuple(str(name) for name in self._table.schema_arrow.names)
             return
-        if suffix not in SUFFIXES:
-            raise problem(
-                f"{path}: found a {path.suffix or 'nameless'} file, expected {', '.join(SUFFIXES)}; "
-                "convert it, or correct its name"
-            )
-        text = read_text(path, problem, what=f"a {suffix} file of rows")
-        if not text.strip():
-            found = "the file is empty" if not text else "it has only blank lines"
-            raise problem(f"{path}: found no rows, {found}; expected {_EXPECTED[suffix]}; add rows")
+        require_suffix(path, SUFFIXES, problem)
+        text = read_rows_text(path, problem, expected=_EXPECTED[suffix])
         reader = {".csv": _csv, ".json": _json, ".jsonl": _jsonl}[suffix]
         self._rows = reader(path, text, problem)
         if not self._rows:
@@ -87,6 +80,37 @@ class RowFile:
         if self._rows is None:
             self._rows = self._table.read().to_pylist()
         return self._rows
+
+
+def require_suffix(path: Path, suffixes: Sequence[str], problem: Problem) -> None:
+    """Refuse a file that is not named as one of those that can be read.
+
+    Raises:
+        Exception: what `problem` makes.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise problem(
+            f"{path}: found a {path.suffix or 'nameless'} file, expected {', '.join(suffixes)}; "
+            "convert it, or correct its name"
+        )
+
+
+def read_rows_text(path: Path, problem: Problem, *, expected: str) -> str:
+    """Return the text of a file of rows.
+
+    Args:
+        path: the file.
+        problem: makes the exception to raise from a message.
+        expected: the form of its rows, for the message.
+
+    Raises:
+        Exception: what `problem` makes, when the file cannot be read or has nothing but blank lines.
+    """
+    text = read_text(path, problem, what=f"a {path.suffix.lower()} file of rows")
+    if not text.strip():
+        found = "the file is empty" if not text else "it has only blank lines"
+        raise problem(f"{path}: found no rows, {found}; expected {expected}; add rows")
+    return text
 
 
 def load(name: str, problem: Problem, *more: str, **options: Any) -> Any:
