@@ -9,7 +9,7 @@ import msgspec
 
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
-from bench.acceleration.parts import CHANGE_WEIGHTS, differing_parts
+from bench.acceleration.parts import CHANGE_WEIGHTS, Difference, differing_parts, differing_settings
 from bench.acceleration.protocol.messages import Described, Observed, Part, json_value
 from bench.acceleration.source.reading import SourceReading
 from bench.core.record import Json
@@ -170,50 +170,36 @@ def mismatches(target: Configuration, candidate: Configuration) -> list[Mismatch
     The steps that the scheduler took are only listed where the steps asked for are equal: otherwise they
     say the same thing twice.
     """
-    found = [
-        Mismatch(field=name, target=getattr(target, name), candidate=getattr(candidate, name))
+    found: list[Difference] = [
+        (name, getattr(target, name), getattr(candidate, name))
         for name in COMPARED
         if getattr(target, name) != getattr(candidate, name)
-        # The same weights in another folder are the same model.
-        and not (name == "model_id" and target.parts is not None and candidate.parts is not None)
     ]
-    if target.parts is not None and candidate.parts is not None:
-        changed = (target.methods.keys() ^ candidate.methods.keys()) & CHANGE_WEIGHTS
-        found += [
-            Mismatch(field=name, target=one, candidate=other)
-            for name, one, other in differing_parts(target.parts, candidate.parts, weights=not changed)
-        ]
-    fields = {entry.field for entry in found}
+    fields = {name for name, *_ in found}
     if fields & {"num_inference_steps", "scheduler_class"}:
-        found = [entry for entry in found if entry.field != "scheduler_steps"]
+        found = [entry for entry in found if entry[0] != "scheduler_steps"]
+    if target.parts is not None and candidate.parts is not None:
+        # The same weights in another folder are the same model.
+        found = [entry for entry in found if entry[0] != "model_id"]
+        changed = (target.methods.keys() ^ candidate.methods.keys()) & CHANGE_WEIGHTS
+        found += differing_parts(target.parts, candidate.parts, weights=not changed)
     if target.scheduler_class == candidate.scheduler_class:
-        found += _differing("scheduler", target.scheduler, candidate.scheduler)
-    found += _differing("arguments", target.arguments, candidate.arguments)
+        found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
+    found += differing_settings("arguments", _compared(target.arguments), _compared(candidate.arguments))
     idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
     if target.idle_layers is not None and idle:
         more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
-        found.append(
-            Mismatch(
-                field="layers", target="executed", candidate=f"{', '.join(idle[:3])}{more} never executed"
-            )
-        )
-    return found
+        found.append(("layers", "executed", f"{', '.join(idle[:3])}{more} never executed"))
+    return [Mismatch(field=name, target=one, candidate=other) for name, one, other in found]
 
 
-def _differing(name: str, target: dict[str, Any] | None, candidate: dict[str, Any] | None) -> list[Mismatch]:
-    """Return what both have under a name and with another value.
-
-    What one of them alone has belongs to its entry point, such as T-GATE's, or to its version.
-    """
-    if target is None or candidate is None:
-        return []
-    return [
-        Mismatch(field=f"{name}.{key}", target=target[key], candidate=candidate[key])
-        for key in sorted(target.keys() & candidate.keys())
-        if key != "num_inference_steps"
-        and not key.endswith(_STANDS_FOR_A_PROMPT)
-        and target[key] != candidate[key]
-    ]
+def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments that are compared: the steps are among what the scheduler was asked for."""
+    return {
+        name: value
+        for name, value in (arguments or {}).items()
+        if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
+    }
 
 
 def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:

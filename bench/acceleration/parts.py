@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bench.acceleration.protocol.messages import Part
 
@@ -14,16 +15,31 @@ _NOTHING = 1e-6
 CHANGE_WEIGHTS = frozenset({"lora", "quantized"})
 
 
+Difference = tuple[str, Any, Any]
+"""A field, the target's value and the candidate's."""
+
+
+def differing_settings(
+    name: str, target: Mapping[str, Any], candidate: Mapping[str, Any]
+) -> list[Difference]:
+    """Return what both have under a name and with another value; what one of them alone has belongs to its version."""
+    return [
+        (f"{name}.{key}", target[key], candidate[key])
+        for key in sorted(target.keys() & candidate.keys())
+        if target[key] != candidate[key]
+    ]
+
+
 def differing_parts(
     target: Mapping[str, Part], candidate: Mapping[str, Part], *, weights: bool = True
-) -> list[tuple[str, object, object]]:
-    """Return field, the target's value and the candidate's of everything that differs.
+) -> list[Difference]:
+    """Return everything in which the parts of two pipelines differ.
 
     Args:
         target, candidate: their parts by name.
         weights: whether weights are compared.
     """
-    found: list[tuple[str, object, object]] = []
+    found: list[Difference] = []
     for name in sorted(target.keys() | candidate.keys()):
         one, other = target.get(name), candidate.get(name)
         if one is None or other is None:
@@ -31,7 +47,7 @@ def differing_parts(
         elif one.class_name != other.class_name:
             found.append((name, one.class_name, other.class_name))
         else:
-            found += _differing_settings(name, one, other)
+            found += differing_settings(name, one.settings, other.settings)
             if weights:
                 found += _differing_weights(name, one, other)
     return found
@@ -41,15 +57,7 @@ def _class_of(part: Part | None) -> str | None:
     return None if part is None else part.class_name
 
 
-def _differing_settings(name: str, target: Part, candidate: Part) -> list[tuple[str, object, object]]:
-    return [
-        (f"{name}.{key}", target.settings[key], candidate.settings[key])
-        for key in sorted(target.settings.keys() & candidate.settings.keys())
-        if target.settings[key] != candidate.settings[key]
-    ]
-
-
-def _differing_weights(name: str, target: Part, candidate: Part) -> list[tuple[str, object, object]]:
+def _differing_weights(name: str, target: Part, candidate: Part) -> list[Difference]:
     shared = [
         key for key in target.weights if len(target.weights[key]) == len(candidate.weights.get(key, ()))
     ]

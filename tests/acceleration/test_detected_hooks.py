@@ -9,7 +9,6 @@ import types
 from pathlib import Path
 
 import pytest
-import tiny_pipeline
 from tiny_pipeline import loaded, methods
 
 from bench.acceleration.arm.detection import describe
@@ -20,17 +19,6 @@ from bench.acceleration.protocol.messages import json_value
 from bench.acceleration.source.reading import read_source
 from bench.core.errors import SourceProblem
 from bench.machine.torchvision_shim import ensure_torchvision
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def pipe(model):
-    return tiny_pipeline.load_pipeline(model)
-
 
 # Caches of diffusers, which are for transformers
 

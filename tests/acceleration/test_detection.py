@@ -3,23 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
 from bench.acceleration.arm.detection import describe, model_id
 from bench.acceleration.arm.parts_of_model import settings_of
 from bench.acceleration.protocol.messages import Described
 from bench.acceleration.source.reading import SourceReading
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def pipe(model):
-    return tiny_pipeline.load_pipeline(model)
 
 
 def test_plain_pipeline_is_described_and_has_no_methods(pipe, model):

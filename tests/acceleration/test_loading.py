@@ -5,18 +5,12 @@ import textwrap
 
 import numpy as np
 import pytest
-import tiny_pipeline
 
 from bench.acceleration.arm.loading import MODULE_NAME, load
 from bench.acceleration.detectors.attention import tgate_defaults
 from bench.core.errors import SourceProblem
 
 PROMPTS, SEEDS = ["a red circle", "a blue ring"], [11, 12]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -6,23 +6,12 @@ import types
 import msgspec
 import numpy as np
 import pytest
-import tiny_pipeline
 from tiny_pipeline import PROMPT, STEPS
 
 from bench.acceleration.arm.observation import Watch, find_denoiser
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.protocol.messages import Observed
 from bench.core.record import plain_problems
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def pipe(model):
-    return tiny_pipeline.load_pipeline(model)
 
 
 def count(pipe, counters=None, *, prompts=(PROMPT,), call=None, **options):

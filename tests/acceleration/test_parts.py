@@ -12,16 +12,6 @@ from bench.acceleration.arm.parts_of_model import MAX_TENSORS, parts_of
 from bench.acceleration.parts import differing_parts
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_pipeline.save_pipeline(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def pipe(model):
-    return tiny_pipeline.load_pipeline(model)
-
-
 @pytest.fixture
 def before(pipe):
     return parts_of(pipe)
