@@ -55,6 +55,11 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "other_spacing": (
         "fail", "config_mismatch", ["scheduler.timestep_spacing: target 'leading', candidate 'linspace'"],
     ),
+    "guidance_by_callback": (
+        "fail",
+        "config_mismatch",
+        ["arguments.callback_on_step_end: target None, candidate 'a function'"],
+    ),
     "with_noise": ("fail", "config_mismatch", ["arguments.eta: target 0.0, candidate 0.6"]),
     "thinner": ("fail", "config_mismatch", ["layers: target 'executed'", "mid_block", "never executed"]),
     "other_weights": ("fail", "config_mismatch", ["unet.weights: target \"the target's\", candidate 'others in "]),

@@ -22,10 +22,6 @@ from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import Observed, json_value
 
 DENOISER_NAMES = ("unet", "transformer", "prior", "decoder")
-# Arguments that say nothing of what is computed.
-_NO_SETTINGS = frozenset(
-    {"callback", "callback_on_step_end", "callback_on_step_end_tensor_inputs", "callback_steps"}
-)
 
 
 class Watch:
@@ -107,7 +103,7 @@ class Watch:
         found = {
             name: described(value)
             for name, value in given.items()
-            if name not in REPLACED and name not in _NO_SETTINGS and not name.startswith("*")
+            if name not in REPLACED and not name.startswith("*")
         }
         for name in ("height", "width"):
             if name in found and found[name] is None:

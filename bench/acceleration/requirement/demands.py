@@ -245,6 +245,12 @@ _DEMANDING = re.compile(
     r"target|goal|limit|budget|faster|quicker|slower|speed\w*|accelerat\w*|latency|throughput|runtime|memory|vram|"
     r"quality|loss|score|reach|achieve|improve\w*|reduc\w*|cut|save|shave|halve|double|boost|gain)\b|[<>]"
 )
+# Quantities without a figure; each of them is a demand wherever it stands.
+_IN_WORDS = re.compile(
+    r"\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
+    r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth) of (?:the |its )?(?:quality|score|clip|"
+    r"fidelity|memory|vram)\b"
+)
 _SLOWER = re.compile(r"¤+ ?(?:slower|longer)\b")  # "2x slower" is no speedup, and is asked for all the same
 _CLAUSE = re.compile(r"[.!?;](?=\s|$)|,(?=\s)")
 
@@ -260,7 +266,8 @@ def _unread(left: str, readable: str) -> tuple[str, ...]:
     for end in (*_CLAUSE.finditer(left), None):
         stop = len(left) if end is None else end.start()
         clause = left[start:stop]
-        if _SLOWER.search(clause) or (_QUANTITY.search(clause) and _DEMANDING.search(clause)):
+        has_one = _QUANTITY.search(clause) and _DEMANDING.search(clause)
+        if has_one or _SLOWER.search(clause) or _IN_WORDS.search(clause):
             found.append(readable[start:stop].strip()[:_MAX_QUOTED])
         start = stop if end is None else end.end()
     return tuple(dict.fromkeys(found))[:_MAX_UNREAD]
