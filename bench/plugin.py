@@ -119,7 +119,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         command=places_of(config).tidy(
             shlex.join([os.path.basename(sys.argv[0]), *config.invocation_params.args])
         ),
-        seed=resolve_seed(options.seed),
+        seeds=resolve_seed(options.seed),
         workers=worker_count(config),
         resource_count=gpus_to_lease(options),
         user_dirs=user_dirs_of(config)[1],
@@ -341,7 +341,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if run is None or ended is None:
         return
     if run.results is not None:
-        terminal.write_summary(terminalreporter, run.results, ended.sections)
+        terminal.write_summary(terminalreporter, run.results, ended.sections, run.drawn_seed)
     for folder in run.completed:
         terminalreporter.write_line(f"completed the results of a run that had died: {folder}")
     for hint in [*ended.hints, *worker_hints(config, run)]:

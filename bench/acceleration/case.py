@@ -34,6 +34,7 @@ class AccelerationCase(Case):
         max_latency_s: allowed seconds per image; None is not gated.
         max_memory_gb: allowed peak of the candidate's resident memory in gigabytes; None is not gated.
         unread_demands: parts of the text that read like demands and are not understood.
+        free: names of what may differ from the target, its level's included; see `bench.acceleration.freedom`.
         required_methods: acceleration methods that must be seen on the candidate.
         requires: what the machine must have (``compiler``, ``cuda``), else the case is skipped.
     """
@@ -50,6 +51,7 @@ class AccelerationCase(Case):
     max_latency_s: float | None = None
     max_memory_gb: float | None = None
     unread_demands: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
     required_methods: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
 

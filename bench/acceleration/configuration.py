@@ -1,4 +1,4 @@
-"""The configuration of a pipeline, observed and as its source says, and how two of them differ."""
+"""The configuration of a pipeline, observed and as its source says."""
 
 from __future__ import annotations
 
@@ -9,27 +9,9 @@ import msgspec
 
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
-from bench.acceleration.parts import CHANGE_WEIGHTS, Difference, differing_parts, differing_settings
 from bench.acceleration.protocol.messages import Described, Observed, Part, json_value
 from bench.acceleration.source.reading import SourceReading
 from bench.core.record import Json
-
-COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
-"""Fields in which a candidate must equal its target."""
-# Embeddings of a negative prompt and their masks; the prompt itself is compared as a text.
-_STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
-
-
-class Mismatch(msgspec.Struct, kw_only=True, frozen=True):
-    """A field in which a candidate differs from its target, with both values."""
-
-    field: str
-    target: Any
-    candidate: Any
-
-    def __str__(self) -> str:
-        """Return the field with both values."""
-        return f"{self.field}: target {self.target!r}, candidate {self.candidate!r}"
 
 
 class Disagreement(msgspec.Struct, kw_only=True, frozen=True):
@@ -83,6 +65,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         dtypes: parameter dtype of each component.
         denoiser_calls_per_image: samples that went through the denoiser per image; guidance counts twice.
         denoiser_layer_calls: executions of the denoiser's layers in the first call, None if not countable.
+        layers_per_call: the same for one call of the denoiser.
         idle_layers: those that were not executed at all, likewise.
         arguments: what the pipeline was given in its first call besides prompts and generators, defaults included.
         scheduler: configuration of the scheduler.
@@ -102,6 +85,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     denoiser_calls_per_image: float | None = None
     denoiser_layer_calls: int | None = None
+    layers_per_call: float | None = None
     idle_layers: list[str] | None = None
     arguments: dict[str, Any] | None = None
     scheduler: dict[str, Any] | None = None
@@ -155,6 +139,7 @@ def combine(
         dtypes=described.dtypes,
         denoiser_calls_per_image=observed.denoiser_calls_per_image or None,
         denoiser_layer_calls=observed.denoiser_layer_calls,
+        layers_per_call=_layers_per_call(observed),
         idle_layers=observed.idle_layers,
         arguments=observed.arguments,
         scheduler=described.scheduler,
@@ -164,51 +149,10 @@ def combine(
     )
 
 
-def mismatches(target: Configuration, candidate: Configuration) -> list[Mismatch]:
-    """Return every compared field that differs.
-
-    The steps that the scheduler took are only listed where the steps asked for are equal: otherwise they
-    say the same thing twice.
-    """
-    found: list[Difference] = [
-        (name, getattr(target, name), getattr(candidate, name))
-        for name in COMPARED
-        if getattr(target, name) != getattr(candidate, name)
-    ]
-    fields = {name for name, *_ in found}
-    if fields & {"num_inference_steps", "scheduler_class"}:
-        found = [entry for entry in found if entry[0] != "scheduler_steps"]
-    if target.parts is not None and candidate.parts is not None:
-        # The same weights in another folder are the same model.
-        found = [entry for entry in found if entry[0] != "model_id"]
-        changed = (target.methods.keys() ^ candidate.methods.keys()) & CHANGE_WEIGHTS
-        found += differing_parts(target.parts, candidate.parts, weights=not changed)
-    if target.scheduler_class == candidate.scheduler_class:
-        found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
-    found += differing_settings("arguments", _compared(target.arguments), _compared(candidate.arguments))
-    idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
-    if target.idle_layers is not None and idle:
-        more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
-        found.append(("layers", "executed", f"{', '.join(idle[:3])}{more} never executed"))
-    return [Mismatch(field=name, target=one, candidate=other) for name, one, other in found]
-
-
-def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the arguments that are compared: the steps are among what the scheduler was asked for."""
-    return {
-        name: value
-        for name, value in (arguments or {}).items()
-        if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
-    }
-
-
-def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:
-    """Return a mismatch for every required acceleration method that is not in place on the candidate."""
-    return [
-        Mismatch(field=f"methods.{name}", target="required", candidate=None)
-        for name in required
-        if name not in candidate.methods
-    ]
+def _layers_per_call(observed: Observed) -> float | None:
+    if observed.denoiser_layer_calls is None or not observed.denoiser_calls:
+        return None
+    return observed.denoiser_layer_calls / observed.denoiser_calls
 
 
 def _disagreements(said: Said, described: Described, steps: int | None) -> list[Disagreement]:

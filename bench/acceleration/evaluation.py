@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
-from bench.acceleration.configuration import mismatches, missing_methods
+from bench.acceleration.comparison import differences, missing_methods
+from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
     achievement,
@@ -146,9 +147,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         config.target = target.without_weights()
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
-        found = mismatches(target, candidate) + missing_methods(case.required_methods, candidate)
-        config.mismatches = found
-        return judge_configuration(found)
+        missing = missing_methods(case.required_methods, candidate)
+        said = {entry.field for entry in missing}
+        differing = [entry for entry in differences(target, candidate) if entry.field not in said]
+        counting, config.free = split(differing, case.free, case.required_methods)
+        config.mismatches = counting + missing
+        return judge_configuration(config.mismatches, config.free)
 
     def _measure(self) -> Outcome:
         pair = self._pair
@@ -248,8 +252,6 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
                 f"other processes used {percent(load)} of the leased cores while the pair was timed; a quiet machine or "
                 "--exclusive makes the speedup surer"
             )
-        disagreements = body.config.candidate.disagreements if body.config.candidate is not None else []
-        record.warnings += [f"source and object disagree on {entry.field}" for entry in disagreements]
         holds = images.holds and quality.holds and steady.holds
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.acceleration.case import AccelerationCase
-from bench.acceleration.configuration import Mismatch
+from bench.acceleration.comparison import Mismatch
 from bench.acceleration.record import PointEstimate
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
@@ -15,10 +15,16 @@ from bench.core.verdict import PASSED, Verdict
 SUSPICIOUS_SPEEDUP = 10.0
 
 
-def judge_configuration(mismatches: Sequence[Mismatch]) -> Verdict:
-    """Pass when the candidate's configuration equals the target's; a fail lists each field with both values."""
+def judge_configuration(mismatches: Sequence[Mismatch], free: Sequence[Mismatch] = ()) -> Verdict:
+    """Pass when the candidate's configuration equals the target's; a fail lists each field with both values.
+
+    Args:
+        mismatches: what must not differ.
+        free: what may.
+    """
     if not mismatches:
-        return Verdict("pass", "passed", "configuration equals the target's")
+        but_for = f" but for what is free ({', '.join(entry.field for entry in free)})" if free else ""
+        return Verdict("pass", "passed", f"configuration equals the target's{but_for}")
     fields = "; ".join(map(str, mismatches))
     return Verdict(
         "fail", "config_mismatch", f"configuration differs from the target's: {fields}; align the candidate"

@@ -74,5 +74,6 @@ KIND = Kind(
     shared=options.SHARED,
     properties=report.PROPERTIES,
     is_timed=True,
+    draws_inputs=True,
     services={FORK_SERVER: start_fork_server},
 )

@@ -15,9 +15,9 @@ method imports torch and diffusers only inside of its functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from bench.core.registry import Registry, caller_place
 
@@ -54,6 +54,8 @@ class Loaded(Protocol):
 Detector = Callable[[Any], Mapping[str, object] | None]
 """Returns the parameters of a method that is in place on a `Loaded` pipeline, None where it is not."""
 D = TypeVar("D", bound=Detector)
+Change = Literal["weights", "denoiser_calls", "layers"]
+"""What a method changes on purpose, besides what is computed: such a difference is as free as the method itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Method:
     configured_by: tuple[str, ...]
     packages: tuple[str, ...]
     is_in_source: bool
+    changes: frozenset[Change]
 
 
 METHODS: Registry[Method] = Registry(
@@ -83,6 +86,7 @@ def acceleration_method(
     configured_by: tuple[str, ...] = (),
     packages: tuple[str, ...] = (),
     is_in_source: bool | None = None,
+    changes: Iterable[Change] = ("denoiser_calls", "layers"),
 ) -> Callable[[D], D]:
     """Return a decorator that registers a detector as an acceleration method.
 
@@ -98,6 +102,8 @@ def acceleration_method(
         packages: packages whose code it puts in place. Replaced code of any other package is reported.
         is_in_source: whether the text of a file shows it, so that text and object can disagree; left out, whether any
             call is named here.
+        changes: what it changes on purpose: the model's ``weights``, how many ``denoiser_calls`` an image takes, which
+            ``layers`` they execute. A task that frees the method frees these.
 
     Raises:
         ValueError: when the name is taken; the message names both places.
@@ -115,6 +121,7 @@ def acceleration_method(
             configured_by=configured_by,
             packages=packages,
             is_in_source=described if is_in_source is None else is_in_source,
+            changes=frozenset(changes),
         )
         METHODS.add(name, method, place=place)
         return detect

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.comparison import Mismatch
+from bench.acceleration.configuration import Configuration
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm

@@ -11,9 +11,6 @@ from bench.acceleration.protocol.messages import Part
 # Relative distance of a tensor's sampled values that is no difference. Rounding to bfloat16 is at most 0.004.
 SAME_WEIGHTS = 0.02
 _NOTHING = 1e-6
-# Methods that change weights on purpose; each is a part of the configuration under its own name.
-CHANGE_WEIGHTS = frozenset({"lora", "quantized"})
-
 
 Difference = tuple[str, Any, Any]
 """A field, the target's value and the candidate's."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.comparison import Mismatch
+from bench.acceleration.configuration import Configuration
 from bench.acceleration.times import Times
 from bench.core.record import Body, Record
 
@@ -14,13 +15,15 @@ class Configurations(msgspec.Struct, kw_only=True):
 
     Attributes:
         target, baseline, candidate: None until they are observed.
-        mismatches: what differs; None until they are compared.
+        mismatches: what differs and must not; None until they are compared.
+        free: what differs and may; likewise.
     """
 
     target: Configuration | None = None
     baseline: Configuration | None = None
     candidate: Configuration | None = None
     mismatches: list[Mismatch] | None = None
+    free: list[Mismatch] | None = None
 
 
 class Speedup(msgspec.Struct, kw_only=True):

@@ -150,6 +150,7 @@ class Kind:
         inputs: files and folders that the result of a case depends on, besides those that are fields of the case. A run
             that resumes another takes over a result only if they are the same.
         is_timed: whether results depend on the machine, so that another machine's are not taken over.
+        draws_inputs: whether what its cases are given follows from the run's drawn seed.
         resumes_itself: whether its evaluations take over parts of an earlier run by themselves.
     """
 
@@ -174,6 +175,7 @@ class Kind:
     hints: Callable[[Any, Setting], Sequence[str]] | None = None
     inputs: Callable[[Any], Sequence[Path]] = _no_inputs
     is_timed: bool = False
+    draws_inputs: bool = False
     resumes_itself: bool = False
 
     def __post_init__(self) -> None:

@@ -16,9 +16,12 @@ _ALIKE = 3
 
 
 def write_summary(
-    terminal: pytest.TerminalReporter, results: ResultsFile, sections: Iterable[Section]
+    terminal: pytest.TerminalReporter,
+    results: ResultsFile,
+    sections: Iterable[Section],
+    drawn_seed: int | None = None,
 ) -> None:
-    """Write a table per kind of case, and where the JSON is."""
+    """Write a table per kind of case, the seed where the run has drawn one, and where the JSON is."""
     records = results.ordered()
     for section in sections:
         terminal.section(f"modelgate: {section.kind}")
@@ -39,6 +42,8 @@ def write_summary(
         terminal.write_line(f"{reused.count(run)} of {len(records)} results taken over from run {run}")
     for warning in warnings(records):
         terminal.write_line(f"warning: {warning}", yellow=True)
+    if drawn_seed is not None:
+        terminal.write_line(f"seed: {drawn_seed}, drawn for this run; --seed {drawn_seed} repeats it")
     terminal.write_line(f"results: {results.path}")
 
 

@@ -22,6 +22,7 @@ from bench.core.kind import Kind
 from bench.core.options import Option, Place, option
 from bench.report.export import DEFAULT_FORMATS, WRITERS
 from bench.report.junit import SCHEMAS
+from bench.run.view import Seeds
 
 O = TypeVar("O")  # noqa: E741  a dataclass of options
 
@@ -34,7 +35,11 @@ class RunOptions:
         "folder that runs are written to", Path("outputs/default"), metavar="DIR", neutral=True
     )
     device: str = option("device of everything that computes", "cpu", choices=("cpu", "cuda"))
-    seed: str = option("seed of samples and statistics; `random` draws one and records it", "0", metavar="N")
+    seed: str | None = option(
+        "seed of samples and statistics; `random` draws one and records it (default: random for what a candidate must not "
+        "know, its prompts and their seeds; 0 for everything else)",
+        metavar="N|random",
+    )
     junit_schema: str = option(
         "form of the --junitxml file: full, or what the schema of Jenkins allows",
         SCHEMAS[0],
@@ -302,17 +307,18 @@ def _absolute(text: str, base: Path) -> Path:
     return (base / Path(text).expanduser()).absolute()
 
 
-def resolve_seed(text: str) -> int:
-    """Return the seed that ``--seed`` names; ``random`` draws one, so that nobody can know it beforehand.
+def resolve_seed(text: str | None) -> Seeds:
+    """Return the seeds that ``--seed`` names; ``random`` draws one, so that nobody can know it beforehand.
 
     Raises:
         UsageProblem: when it is neither ``random`` nor an integer from 0.
     """
-    if text == "random":
-        return secrets.randbelow(2**31)
+    if text is None or text == "random":
+        drawn = secrets.randbelow(2**31)
+        return Seeds(drawn, 0 if text is None else drawn)
     if not text.isascii() or not text.isdigit():
         raise UsageProblem(f"--seed {text}: expected an integer from 0, or `random`")
-    return int(text)
+    return Seeds(int(text), int(text))
 
 
 def worker_count(config: pytest.Config) -> int:

@@ -32,7 +32,7 @@ from bench.run.collected import Collected
 from bench.run.completion import RESULTS
 from bench.run.directory import RunDirectory, stamp
 from bench.run.scratch import Scratch
-from bench.run.view import DIRECTORY, RunView
+from bench.run.view import DIRECTORY, RunView, Seeds
 
 # A run that tries to lock several cores holds some for a moment.
 _SECOND_LOOK_S = 0.2
@@ -46,7 +46,7 @@ class RunSettings:
         work_dir: where the run's directory is made.
         root: the repository, for its commit.
         command: the command line, for the record.
-        seed: the run's seed.
+        seeds: of the run.
         workers: number of processes that run cases.
         resource_count: how many GPUs are leased; None to lease cores.
         user_dirs: folders with users' code, for services.
@@ -58,7 +58,7 @@ class RunSettings:
     work_dir: Path
     root: Path
     command: str
-    seed: int
+    seeds: Seeds
     workers: int
     resource_count: int | None
     user_dirs: tuple[Path, ...] = ()
@@ -115,7 +115,7 @@ class Run:
             tell=tell,
         ).start()
         self.view = RunView(
-            self.scratch, str(self._leases.address), settings.seed, settings.workers, cores,
+            self.scratch, str(self._leases.address), settings.seeds, settings.workers, cores,
             _target(settings.work_dir / LATEST),
         )  # fmt: skip
         self._services: dict[str, Service] = {}
@@ -226,6 +226,18 @@ class Run:
         """Return the name of the run's directory, also before there is one."""
         return stamp(self._began) if self._directory is None else self._directory.path.name
 
+    @cached_property
+    def seed(self) -> int:
+        """The seed with which the run can be repeated: the drawn one where a case has inputs that are drawn."""
+        kinds = {record["kind"] for record in self._collected.blanks.values()}
+        is_drawn = any(kind.draws_inputs for name, kind in self._kinds.items() if name in kinds)
+        return self.view.seeds.drawn if is_drawn else self.view.seeds.steady
+
+    @property
+    def drawn_seed(self) -> int | None:
+        """The seed where this run has drawn it and a case depends on it."""
+        return None if self.seed == self.view.seeds.steady else self.seed
+
     def _opened(self) -> ResultsFile:
         """Return the results; the first call makes the run's directory."""
         with self._opening:
@@ -242,7 +254,7 @@ class Run:
                     "exit_status": None,
                     "collected": len(self._collected.blanks),
                     "command": self.settings.command,
-                    "seed": self.view.seed,
+                    "seed": self.seed,
                     "workers": self.view.workers,
                     "environment": {**describe_environment(self.settings.root), **self.settings.names},
                 }

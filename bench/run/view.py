@@ -31,13 +31,26 @@ class CaseLease(Lease):
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """The seeds of a run, equal where ``--seed`` was given.
+
+    Attributes:
+        drawn: of what somebody under judgement must not know beforehand; anew for every run unless it was given.
+        steady: of everything else, such as trainings and bootstraps; 0 unless it was given.
+    """
+
+    drawn: int
+    steady: int = 0
+
+
+@dataclass(frozen=True)
 class RunView:
     """The run as a worker sees it.
 
     Attributes:
         scratch: temporary directory of the run, shared by its workers.
         address: socket of the lease server.
-        seed: the run's seed.
+        seeds: of the run.
         workers: number of processes that run cases.
         cores: physical cores of the whole run; a lease names indices into it.
         latest: the newest run in the work directory when this one began, or None.
@@ -45,7 +58,7 @@ class RunView:
 
     scratch: Path
     address: str
-    seed: int
+    seeds: Seeds
     workers: int
     cores: tuple[Core, ...]
     latest: Path | None = None
@@ -55,7 +68,7 @@ class RunView:
         return {
             "scratch": str(self.scratch),
             "address": self.address,
-            "seed": self.seed,
+            "seeds": [self.seeds.drawn, self.seeds.steady],
             "workers": self.workers,
             "cores": [list(core) for core in self.cores],
             "latest": None if self.latest is None else str(self.latest),
@@ -67,7 +80,7 @@ class RunView:
         return cls(
             Path(data["scratch"]),
             data["address"],
-            data["seed"],
+            Seeds(*data["seeds"]),
             data["workers"],
             tuple(tuple(core) for core in data["cores"]),
             None if data["latest"] is None else Path(data["latest"]),

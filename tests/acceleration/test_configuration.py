@@ -1,4 +1,4 @@
-"""A candidate's configuration against its target's, and a file's text against the object that it makes."""
+"""What a configuration is put together from, and a file's text against the object that it makes."""
 
 import dataclasses
 from pathlib import Path
@@ -6,17 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.acceleration.configuration import (
-    COMPARED,
-    Configuration,
-    Disagreement,
-    Mismatch,
-    Said,
-    combine,
-    mismatches,
-    missing_methods,
-)
-from bench.acceleration.gates import judge_configuration
+from bench.acceleration.configuration import Configuration, Disagreement, Said, combine
 from bench.acceleration.methods import acceleration_method
 from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.source.reading import EntryCall, SourceReading
@@ -68,6 +58,7 @@ def test_configuration_is_what_was_observed():
         dtypes={"unet": "float32"},
         denoiser_calls_per_image=60.0,
         denoiser_layer_calls=9000,
+        layers_per_call=300.0,
         source=Said(
             pipeline_class="StableDiffusionPipeline",
             model_id="someone/model",
@@ -98,62 +89,6 @@ def test_what_was_not_seen_is_none():
 def test_steps_are_read_from_the_text_only_where_none_were_seen():
     assert combined(observed={"num_inference_steps": None}).num_inference_steps == 30
     assert combined(observed={"num_inference_steps": 4}).num_inference_steps == 4
-
-
-# Target against candidate
-
-
-def test_equal_configurations_have_no_mismatches():
-    assert mismatches(combined(), combined()) == []
-
-
-@pytest.mark.parametrize(
-    ("field", "target", "candidate"),
-    [
-        ("pipeline_class", "StableDiffusionPipeline", "StableDiffusionXLPipeline"),
-        ("model_id", "someone/model", "someone/smaller"),
-        ("model_id", "someone/model", None),
-        ("scheduler_class", "DDIMScheduler", "UniPCMultistepScheduler"),
-        ("num_inference_steps", 30, 15),
-        ("scheduler_steps", 31, 16),
-    ],
-)
-def test_every_compared_field_is_listed_with_both_values_and_rejected(field, target, candidate):
-    one, other = combined(), msgspec.structs.replace(combined(), **{field: candidate})
-    found = mismatches(one, other)
-    assert found == [Mismatch(field=field, target=target, candidate=candidate)]
-    verdict = judge_configuration(found)
-    assert verdict.reason_code == "config_mismatch"
-    assert f"{field}: target {target!r}, candidate {candidate!r}" in verdict.reason
-    assert field in COMPARED
-
-
-def test_several_differences_are_all_listed():
-    other = msgspec.structs.replace(combined(), pipeline_class="A", model_id="b", num_inference_steps=1)
-    assert [entry.field for entry in mismatches(combined(), other)] == [
-        "pipeline_class", "model_id", "num_inference_steps",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("field", ["num_inference_steps", "scheduler_class"])
-def test_steps_taken_are_not_listed_where_they_only_follow_from_another_difference(field):
-    other = msgspec.structs.replace(combined(), **{field: "another", "scheduler_steps": 3})
-    assert [entry.field for entry in mismatches(combined(), other)] == [field]
-
-
-def test_methods_dtypes_and_entry_points_may_differ():
-    other = msgspec.structs.replace(
-        combined(), methods={"deepcache": {}}, dtypes={"unet": "bfloat16"}, entry_point="__call__",
-        denoiser_calls_per_image=30.0, denoiser_layer_calls=100,
-    )  # fmt: skip
-    assert mismatches(combined(), other) == []
-
-
-def test_required_method_that_is_not_in_place_is_a_mismatch():
-    assert missing_methods((), combined()) == missing_methods(("tome",), combined()) == []
-    found = missing_methods(("tome", "deepcache"), combined())
-    assert found == [Mismatch(field="methods.deepcache", target="required", candidate=None)]
-    assert judge_configuration(found).reason_code == "config_mismatch"
 
 
 # Source against object

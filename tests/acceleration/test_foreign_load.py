@@ -13,7 +13,8 @@ import pytest
 from records import case
 from suites import STEPS, Suite, own_cores
 
-from bench.acceleration.configuration import Configuration, Mismatch
+from bench.acceleration.comparison import Mismatch
+from bench.acceleration.configuration import Configuration
 from bench.acceleration.evaluation import AccelerationEvaluation
 from bench.acceleration.gates import judge_next_to
 from bench.acceleration.host import foreign_load

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.acceleration import gates
 from bench.acceleration.case import AccelerationCase
-from bench.acceleration.configuration import Mismatch
+from bench.acceleration.comparison import Mismatch
 from bench.acceleration.record import PointEstimate
 from bench.core.estimate import Estimate
 from bench.core.verdict import PASSED, VERDICTS, Verdict, judge_control, worst

@@ -25,7 +25,13 @@ def test_blank_record_is_plain_and_has_what_is_asked_for():
     assert (plain["prompt_id"], plain["difficulty"], plain["level"]) == (7, "hard", "L4")
     assert plain["speedup"] == {"value": None, "low": None, "high": None, "required": 2.0, "rounds": 0}
     assert plain["latency"] == {"value": None, "low": None, "high": None, "allowed": 0.5}
-    assert plain["config"] == {"target": None, "baseline": None, "candidate": None, "mismatches": None}
+    assert plain["config"] == {
+        "target": None,
+        "baseline": None,
+        "candidate": None,
+        "mismatches": None,
+        "free": None,
+    }
     assert plain["quality"] == {
         "metric": "clip_score", "baseline": None, "candidate": None, "loss": None, "low": None, "high": None,
         "allowed": 0.05,
@@ -71,9 +77,12 @@ def test_record_of_an_earlier_version_reads_back_as_it_was():
     }  # fmt: skip
     again = KIND.decode(earlier).to_json()
     assert again["times"].pop("foreign_load") is None, "it was not measured then"
-    later = ("call", "idle_layers", "arguments", "scheduler", "parts")
-    assert [again["config"]["target"].pop(key) for key in later] == [None] * 5, "they were not recorded then"
+    later = ("call", "idle_layers", "layers_per_call", "arguments", "scheduler", "parts")
+    assert [again["config"]["target"].pop(key) for key in later] == [None] * len(later), (
+        "they were not recorded then"
+    )
     assert again["memory"].pop("allowed_bytes") is None
+    assert again["config"].pop("free") is None
     assert {key: again[key] for key in earlier} == earlier
     assert type(again["fidelity"]["identical_images"]) is int
 

@@ -109,7 +109,7 @@ def test_a_task_has_all_that_its_entries_say(folder: Folder) -> None:
     (case,) = folder.load(
         [anno("p-1", difficulty="Hard", level="l4", required_speedup=2, max_quality_loss=0.1, max_latency_s=1.5,
               prompt_context="Be at least 3x faster.", expect="speedup_missed", requires=["cuda", "compiler"],
-              methods=["deepcache", "tome"], notes="kept for people")],
+              methods=["deepcache", "tome"], free=["guidance", "arguments.eta"], notes="kept for people")],
         [gen("p-1")],
     )  # fmt: skip
     pipelines = folder.path / "pipelines"
@@ -126,6 +126,7 @@ def test_a_task_has_all_that_its_entries_say(folder: Folder) -> None:
         max_quality_loss=0.1,
         max_latency_s=1.5,
         expect="speedup_missed",
+        free=("methods", "guidance", "arguments.eta"),  # those of its level first
         required_methods=("deepcache", "tome"),
         requires=("cuda", "compiler"),
         order=0,
@@ -217,6 +218,7 @@ BAD_FIELDS = {
     "max_latency_s": [(0, "seconds above 0"), (math.nan, "NaN"), (10**400, "seconds above 0"), ({}, "an object {}")],
     "expect": [("passed", "config_mismatch, quality_lost"), ("rejected_as_expected", "one of"), (1, "the number 1")],
     "requires": [("cuda", "a list of names from compiler, cuda"), (["gpu"], "one of compiler, cuda"), ([1], "[1]")],
+    "free": [(["guidence"], "found 'guidence'"), ("methods", "put it in [ ]"), ([None], "found None")],
     "methods": [(["deep_cache"], "one of attention_slicing"), ("tome", "put it in [ ]"), ([None], "null")],
     "prompt_context": [(5, "expected a text"), (["a"], "a list")],
     "target_file": [("../missing.py", "there is no such file"), ("../pipelines", "that is a directory"), ("", "Python file"),

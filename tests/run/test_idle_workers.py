@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.view import RunView, idle_workers
+from bench.run.view import RunView, Seeds, idle_workers
 
 
 def view(workers, cores):
-    return RunView(Path("scratch"), "address", 0, workers, tuple((cpu,) for cpu in range(cores)))
+    return RunView(Path("scratch"), "address", Seeds(0), workers, tuple((cpu,) for cpu in range(cores)))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from bench.core.verdict import Verdict
 from bench.machine.lease import LeaseServer
 from bench.run.attempts import TRIAL, Trial
 from bench.run.retries import Retries, note_retries, status_of_retry
-from bench.run.view import RunView
+from bench.run.view import RunView, Seeds
 
 # Ends a process that the cases of a run share, while the second case runs; the first time, or each time.
 KILLER = """
@@ -228,7 +228,7 @@ def test_a_service_that_cannot_be_had_blames_nobody(tmp_path: Path) -> None:
 
     server = LeaseServer(tmp_path / "leases", 1, {"fork server": away}).start()
     try:
-        view = RunView(tmp_path, str(server.address), 0, 1, ((0,),))
+        view = RunView(tmp_path, str(server.address), Seeds(0), 1, ((0,),))
         with pytest.raises(
             InfrastructureProblem, match="the fork server cannot be had: OSError: no memory"
         ) as caught:

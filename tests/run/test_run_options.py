@@ -10,6 +10,7 @@ import pytest
 from bench.core.errors import UsageProblem
 from bench.core.options import Place, option
 from bench.run.options import _add, given_flags, read_options, resolve_seed
+from bench.run.view import Seeds
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,13 @@ def test_what_the_command_line_gives_is_known_with_its_flag():
 def test_a_seed_is_a_whole_number_or_random(text):
     with pytest.raises(UsageProblem, match="expected an integer from 0, or `random`"):
         resolve_seed(text)
-    assert resolve_seed("17") == 17
-    assert len({resolve_seed("random") for _ in range(20)}) > 1
+    assert resolve_seed("17") == Seeds(17, 17)
+    assert len({resolve_seed("random").drawn for _ in range(20)}) > 1
+    assert all(seeds.drawn == seeds.steady for seeds in [resolve_seed("random")])
+    # Unasked, only what a candidate must not know is drawn: trainings stay the same from run to run.
+    unasked = [resolve_seed(None) for _ in range(20)]
+    assert len({seeds.drawn for seeds in unasked}) > 1
+    assert {seeds.steady for seeds in unasked} == {0}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bench.core.errors import CaseProblem
 from bench.machine.cores import core_names, usable_cores
 from bench.machine.lease import LeaseServer
 from bench.machine.machine_lease import MachineLocks
-from bench.run.view import RunView
+from bench.run.view import RunView, Seeds
 
 PATIENCE_S = 120
 USAGE_ERROR = 4
@@ -128,7 +128,7 @@ def test_a_case_that_does_not_wait_ends_with_a_reason_code(tmp_path: Path) -> No
         tmp_path / "s", 2, locks=MachineLocks(("cpu-0", "cpu-1"), lambda: "mine", tmp_path), wait=False
     ).start()
     other = MachineLocks(("cpu-1",), lambda: "other", tmp_path)
-    view = RunView(tmp_path, str(server.address), 0, 1, ((0,), (1,)))
+    view = RunView(tmp_path, str(server.address), Seeds(0), 1, ((0,), (1,)))
     try:
         other.take((0,), 1)
         with pytest.raises(CaseProblem, match="found cpu-1, held by run other") as raised:

@@ -12,7 +12,7 @@ TGATE_PARAMETERS = ("gate_step", "sp_interval", "fi_interval", "warm_up")
 _TOME_PARAMETERS = ("ratio", "max_downsample", "sx", "sy", "merge_attn", "merge_crossattn", "merge_mlp")
 
 
-@acceleration_method("tome", packages=("tomesd",), is_in_source=True)
+@acceleration_method("tome", packages=("tomesd",), is_in_source=True, changes=())
 def tome(loaded: Loaded) -> Parameters | None:
     """Return the parameters of ToMe's patch."""
     unet = getattr(loaded.pipe, "unet", None)
@@ -59,6 +59,7 @@ def _ran_tgate(pipe: Any) -> bool:
     "attention_slicing",
     switched_on={"enable_attention_slicing": ("slice_size",), "set_attention_slice": ("slice_size",)},
     switched_off=("disable_attention_slicing",),
+    changes=(),
 )
 def attention_slicing(loaded: Loaded) -> Parameters | None:
     """Return the slice size."""
@@ -72,6 +73,7 @@ def attention_slicing(loaded: Loaded) -> Parameters | None:
     "xformers",
     switched_on={"enable_xformers_memory_efficient_attention": ("attention_op",)},
     switched_off=("disable_xformers_memory_efficient_attention",),
+    changes=(),
 )
 def xformers(loaded: Loaded) -> Parameters | None:
     """Find a processor of xFormers."""
@@ -80,7 +82,10 @@ def xformers(loaded: Loaded) -> Parameters | None:
 
 
 @acceleration_method(
-    "fused_qkv", switched_on=("fuse_qkv_projections",), switched_off=("unfuse_qkv_projections",)
+    "fused_qkv",
+    switched_on=("fuse_qkv_projections",),
+    switched_off=("unfuse_qkv_projections",),
+    changes=("layers",),
 )
 def fused_qkv(loaded: Loaded) -> Parameters | None:
     """Return the components whose projections are fused."""

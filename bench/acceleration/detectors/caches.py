@@ -8,7 +8,7 @@ from typing import Any
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 
-@acceleration_method("deepcache", packages=("DeepCache",), is_in_source=True)
+@acceleration_method("deepcache", packages=("DeepCache",), is_in_source=True, changes=("layers",))
 def deepcache(loaded: Loaded) -> Parameters | None:
     """Return the parameters of the helper whose forward is in place."""
     unet = getattr(loaded.pipe, "unet", None)
@@ -20,7 +20,7 @@ def deepcache(loaded: Loaded) -> Parameters | None:
     return dict(getattr(helper, "params", {}))
 
 
-@acceleration_method("teacache", is_in_source=True)
+@acceleration_method("teacache", is_in_source=True, changes=("layers",))
 def teacache(loaded: Loaded) -> Parameters | None:
     """Return the settings of TeaCache's script."""
     return script_cache(loaded, "teacache_forward", ("rel_l1_thresh", "num_steps", "enable_teacache"))
@@ -37,13 +37,13 @@ def script_cache(loaded: Loaded, function: str, parameters: tuple[str, ...]) -> 
     return {name: getattr(transformer, name) for name in parameters if hasattr(transformer, name)}
 
 
-@acceleration_method("cache_dit", is_in_source=True)
+@acceleration_method("cache_dit", is_in_source=True, changes=("layers",))
 def cache_dit(loaded: Loaded) -> Parameters | None:
     """Return the settings of cache-dit."""
     return _context_cache(loaded, managed=True)
 
 
-@acceleration_method("para_attn", is_in_source=True)
+@acceleration_method("para_attn", is_in_source=True, changes=("layers",))
 def para_attn(loaded: Loaded) -> Parameters | None:
     """Return the settings of ParaAttention's cache."""
     return _context_cache(loaded, managed=False)

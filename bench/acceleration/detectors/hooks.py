@@ -58,15 +58,20 @@ def _hook_detector(method: str) -> Callable[[Loaded], Parameters | None]:
 
 for _method, _function, _config in _CACHES:
     acceleration_method(
-        _method, applied_by=(_function,), configured_by=(_config,), switched_off=("disable_cache",)
+        _method,
+        applied_by=(_function,),
+        configured_by=(_config,),
+        switched_off=("disable_cache",),
+        changes=("layers",),
     )(_hook_detector(_method))
-acceleration_method("layer_skip", applied_by=("apply_layer_skip",), configured_by=("LayerSkipConfig",))(
-    _hook_detector("layer_skip")
-)
+acceleration_method(
+    "layer_skip", applied_by=("apply_layer_skip",), configured_by=("LayerSkipConfig",), changes=("layers",)
+)(_hook_detector("layer_skip"))
 acceleration_method(
     "layerwise_casting",
     switched_on={"enable_layerwise_casting": ("storage_dtype", "compute_dtype")},
     applied_by=("apply_layerwise_casting",),
+    changes=(),
 )(_hook_detector("layerwise_casting"))
 
 
@@ -75,6 +80,7 @@ acceleration_method(
     applied_by=("apply_mag_cache",),
     configured_by=("MagCacheConfig",),
     switched_off=("disable_cache",),
+    changes=("layers",),
 )
 def mag_cache(loaded: Loaded) -> Parameters | None:
     """Return the settings of MagCache, from its own script or from diffusers' hooks."""

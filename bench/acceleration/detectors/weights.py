@@ -6,7 +6,7 @@ from bench.acceleration.detectors.parts import components, dtypes, is_compiled
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 
-@acceleration_method("torch_compile", is_in_source=True)
+@acceleration_method("torch_compile", is_in_source=True, changes=())
 def torch_compile(loaded: Loaded) -> Parameters | None:
     """Return the names of the compiled modules."""
     compiled = [
@@ -18,7 +18,7 @@ def torch_compile(loaded: Loaded) -> Parameters | None:
     return {"modules": compiled} if compiled else None
 
 
-@acceleration_method("precision", is_in_source=True)
+@acceleration_method("precision", is_in_source=True, changes=())
 def precision(loaded: Loaded) -> Parameters | None:
     """Return the dtypes of components that have fewer than 32 bits."""
     reduced = {
@@ -27,7 +27,7 @@ def precision(loaded: Loaded) -> Parameters | None:
     return {"dtype": "+".join(sorted(reduced))} if reduced else None
 
 
-@acceleration_method("quantized", is_in_source=True)
+@acceleration_method("quantized", is_in_source=True, changes=("weights", "layers"))
 def quantized(loaded: Loaded) -> Parameters | None:
     """Return the quantization method of each quantized component."""
     found = {
@@ -39,7 +39,10 @@ def quantized(loaded: Loaded) -> Parameters | None:
 
 
 @acceleration_method(
-    "lora", switched_on={"load_lora_weights": ("weights",)}, switched_off=("unload_lora_weights",)
+    "lora",
+    switched_on={"load_lora_weights": ("weights",)},
+    switched_off=("unload_lora_weights",),
+    changes=("weights", "layers"),
 )
 def lora(loaded: Loaded) -> Parameters | None:
     """Return the components that have adapters, and the names of fused ones."""
@@ -54,6 +57,7 @@ def lora(loaded: Loaded) -> Parameters | None:
     "vae_tiling",
     switched_on=("enable_vae_tiling", "enable_tiling"),
     switched_off=("disable_vae_tiling", "disable_tiling"),
+    changes=(),
 )
 def vae_tiling(loaded: Loaded) -> Parameters | None:
     """Find a decoder that works in tiles."""
@@ -64,6 +68,7 @@ def vae_tiling(loaded: Loaded) -> Parameters | None:
     "vae_slicing",
     switched_on=("enable_vae_slicing", "enable_slicing"),
     switched_off=("disable_vae_slicing", "disable_slicing"),
+    changes=(),
 )
 def vae_slicing(loaded: Loaded) -> Parameters | None:
     """Find a decoder that works in slices."""

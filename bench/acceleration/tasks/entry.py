@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.acceleration.case import DIFFICULTIES, LEVELS
 from bench.acceleration.detectors.shipped import METHODS
+from bench.acceleration.freedom import require_free_name
 from bench.acceleration.requirement.reading import MAX_SPEEDUP
 from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
 from bench.core.record import Json
@@ -206,6 +207,12 @@ def _some_of(choices: Iterable[str]) -> Reader:
     return read
 
 
+def _free(value: Any, _: Path) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("expected a list of names, such as methods or arguments.eta; put it in [ ]")
+    return tuple(dict.fromkeys(require_free_name(name) for name in value))
+
+
 def _number(limit: str, holds: Callable[[float], bool]) -> Reader:
     def read(value: Any, _: Path) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -275,6 +282,7 @@ ANNOTATION = EntryKind(
         "expect": lambda value, _: _one_of(EXPECTABLE_CODES, value),
         "requires": _some_of(REQUIREMENTS),
         "methods": _some_of(METHODS),
+        "free": _free,
     },
     ("prompt_id", "prompt_context", "difficulty", "target_file", "baseline_file"),
 )

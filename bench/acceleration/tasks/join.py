@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
+from bench.acceleration.freedom import OF_LEVEL
 from bench.acceleration.requirement.demands import Demands, read_demands
 from bench.acceleration.tasks.caseid import CaseIds
 from bench.acceleration.tasks.cost import Costs
@@ -222,6 +223,7 @@ class _Builder:
                 max_memory_gb=values.get("max_memory_gb"),
                 unread_demands=demands.unread,
                 expect=expect,
+                free=(*OF_LEVEL[values.get("level")], *values.get("free", ())),
                 required_methods=values.get("methods", ()),
                 requires=values.get("requires", ()),
                 problem="; also: ".join(problems) or None,

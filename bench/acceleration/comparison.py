@@ -1,0 +1,127 @@
+"""How two configurations differ: in what is computed, by value and never by name alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bench.acceleration.configuration import Configuration
+from bench.acceleration.methods import METHODS, Change
+from bench.acceleration.parts import Difference, differing_parts, differing_settings
+
+COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
+"""Fields in which a candidate must equal its target."""
+# Embeddings of a negative prompt and their masks; the prompt itself is compared as a text.
+_STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
+# Which change of a method explains that this much of the work differs.
+_WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
+_SAME_WORK = 1e-6
+
+
+class Mismatch(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A field in which a candidate differs from its target, with both values.
+
+    Attributes:
+        because: fields of other differences of which this one is a consequence.
+    """
+
+    field: str
+    target: Any
+    candidate: Any
+    because: list[str] = msgspec.field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Return the field with both values."""
+        return f"{self.field}: target {self.target!r}, candidate {self.candidate!r}"
+
+
+def differences(target: Configuration, candidate: Configuration) -> list[Mismatch]:
+    """Return every field that differs, whether a task frees it or not.
+
+    The steps that the scheduler took are only listed where the steps asked for are equal: otherwise they
+    say the same thing twice.
+    """
+    found: list[Difference] = [
+        (name, getattr(target, name), getattr(candidate, name))
+        for name in COMPARED
+        if getattr(target, name) != getattr(candidate, name)
+    ]
+    fields = {name for name, *_ in found}
+    if fields & {"num_inference_steps", "scheduler_class"}:
+        found = [entry for entry in found if entry[0] != "scheduler_steps"]
+    if target.parts is not None and candidate.parts is not None:
+        # The same weights in another folder are the same model.
+        found = [entry for entry in found if entry[0] != "model_id"]
+        changed = any(_changes(name, "weights") for name in target.methods.keys() ^ candidate.methods.keys())
+        found += differing_parts(target.parts, candidate.parts, weights=not changed)
+    if target.scheduler_class == candidate.scheduler_class:
+        found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
+    found += differing_settings("arguments", _compared(target.arguments), _compared(candidate.arguments))
+    idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
+    if target.idle_layers is not None and idle:
+        more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
+        found.append(("layers", "executed", f"{', '.join(idle[:3])}{more} never executed"))
+    methods = _differing_methods(target, candidate)
+    found += methods
+    listed = [Mismatch(field=name, target=one, candidate=other) for name, one, other in found]
+    return listed + _differing_work(target, candidate, {name for name, *_ in found})
+
+
+def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:
+    """Return a mismatch for every required acceleration method that is not in place on the candidate."""
+    return [
+        Mismatch(field=f"methods.{name}", target="required", candidate=None)
+        for name in required
+        if name not in candidate.methods
+    ]
+
+
+def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments that are compared: the steps are among what the scheduler was asked for."""
+    return {
+        name: value
+        for name, value in (arguments or {}).items()
+        if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
+    }
+
+
+def _differing_methods(target: Configuration, candidate: Configuration) -> list[Difference]:
+    """Return the methods that only one of them has, or with other parameters; None stands for one that is not there."""
+    found: list[Difference] = []
+    for name in sorted(target.methods.keys() | candidate.methods.keys()):
+        one, other = target.methods.get(name), candidate.methods.get(name)
+        # Of replaced code that no method accounts for, only the names of files are known.
+        is_same = one == other if name in METHODS else (one is None) == (other is None)
+        if not is_same:
+            found.append((f"methods.{name}", one, other))
+    return found
+
+
+def _differing_work(target: Configuration, candidate: Configuration, fields: set[str]) -> list[Mismatch]:
+    """Return how much else the denoiser computes for an image, unless other steps or another guidance say so already."""
+    found = []
+    for name, change in _WORK.items():
+        one, other = getattr(target, name), getattr(candidate, name)
+        if one is None or other is None or abs(one - other) <= _SAME_WORK * one:
+            continue
+        if change == "denoiser_calls" and any(_is_said_by(field) for field in fields):
+            continue
+        because = sorted(
+            field
+            for field in fields
+            if field.startswith("methods.") and _changes(field.partition(".")[2], change)
+        )
+        found.append(Mismatch(field=f"work.{name}", target=one, candidate=other, because=because))
+    return found
+
+
+def _is_said_by(field: str) -> bool:
+    return field in ("num_inference_steps", "scheduler_steps", "scheduler_class") or (
+        field.startswith("arguments.") and ("guidance" in field or "cfg" in field)
+    )
+
+
+def _changes(method: str, change: Change) -> bool:
+    """Whether a method changes this; replaced code that no method accounts for may change which layers run."""
+    return change in METHODS[method].changes if method in METHODS else change == "layers"
