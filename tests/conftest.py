@@ -68,13 +68,9 @@ def own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[str]:
+def fork_server() -> str:
     """The address of a fork server with torch and diffusers imported; it takes seconds to start."""
-    # The path of a Unix socket is limited to about 108 bytes, and pytest's own directories are long.
-    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
-        address = Path(directory) / "fork"
-        with arms.fork_server(address):
-            yield str(address)
+    return arms.kept_server()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from bench.core.names import content_hash
 Fingerprint = dict[str, str]
 
 _LENGTH = 12
+_BENCH = Path(__file__).resolve().parents[1]
 # A file of more bytes is read in three pieces: its beginning, its middle and its end. Weights that were trained again
 # differ everywhere.
 _WHOLE_BYTES = 64 * 2**20
@@ -139,3 +140,12 @@ def _file_hash(path: str, size: int, changed_ns: int) -> str:
                 file.seek(start, os.SEEK_SET)
                 digest.update(file.read(_PIECE_BYTES))
     return digest.hexdigest()
+
+
+@cache
+def own_code() -> str:
+    """Return a hash of the suite's own code, as it is on the disk now."""
+    digest = hashlib.sha256()
+    for file in sorted(_BENCH.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:_LENGTH]

@@ -8,18 +8,16 @@ taken over as a whole, so that no time of another day is ever compared with one 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.core.case import Case
 from bench.core.errors import OF_THE_MOMENT, UsageProblem
-from bench.core.fingerprint import Fingerprint, differing, fingerprint_of, path_hash
+from bench.core.fingerprint import Fingerprint, differing, fingerprint_of, own_code, path_hash
 from bench.core.kind import Kind
 from bench.core.names import content_hash
 from bench.core.options import Setting
@@ -30,7 +28,6 @@ from bench.run.collected import Collected
 from bench.run.view import RunView
 
 _FINISHED = ("pass", "fail", "inconclusive")
-_BENCH = Path(__file__).resolve().parents[1]
 
 
 def shared_fingerprint(kind: Kind, options: Any, setting: Setting, cores: int) -> Fingerprint:
@@ -47,7 +44,7 @@ def shared_fingerprint(kind: Kind, options: Any, setting: Setting, cores: int) -
     }
     if setting.user_dirs:
         parts["users' code"] = content_hash([path_hash(folder) for folder in setting.user_dirs])[:12]
-    parts["modelgate"] = _own_code()
+    parts["modelgate"] = own_code()
     parts |= {name: version for name in PACKAGES if (version := version_of(name)) is not None}
     if kind.is_timed:
         parts |= {"machine": _machine(), "cores of a case": str(cores)}
@@ -137,14 +134,6 @@ def _is_place(value: Any) -> bool:
     return isinstance(value, Path) or (
         isinstance(value, str) and os.path.isabs(value) and os.path.exists(value)
     )
-
-
-@cache
-def _own_code() -> str:
-    digest = hashlib.sha256()
-    for file in sorted(_BENCH.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _machine() -> str:

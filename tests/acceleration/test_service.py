@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from arms import SERVER_WITHOUT_IMPORTS, ArmStarter, load_in_vain
 
+from bench.acceleration.host import kept_server
 from bench.acceleration.host.service import start_fork_server
 from bench.core.errors import CaseProblem
 from bench.core.kind import ServiceRun
@@ -79,6 +81,40 @@ def test_waiting_threads_sleep_soon_unless_told_otherwise(
     shown = "import os, sys; sys.exit('spins ' + os.environ['GOMP_SPINCOUNT'] + ' times')"
     with pytest.raises(CaseProblem, match=rf"spins {expected} times"):
         start_fork_server(asked, command=(*PYTHON, shown))
+
+
+def test_a_kept_server_is_taken_and_left_alone(
+    run: ServiceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_server: subprocess.Popen
+) -> None:
+    monkeypatch.setenv(kept_server.VARIABLE, bare_server.address)
+    service = start_fork_server(run, command=(*PYTHON, "raise SystemExit('not needed')"))
+    assert service.address == bare_server.address
+    assert service.is_alive()
+    with ArmStarter(service.address, tmp_path / "arms").start("1 / 0") as arm:
+        assert load_in_vain(arm).reason_code == "load_failed"
+    service.stop()
+    assert service.is_alive()
+
+
+def test_a_kept_server_with_other_code_is_not_taken(
+    run: ServiceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_server: subprocess.Popen
+) -> None:
+    monkeypatch.setenv(kept_server.VARIABLE, bare_server.address)
+    (tmp_path / "mine").mkdir()
+    service = start_fork_server(with_users(run, tmp_path / "mine"), command=SERVER_WITHOUT_IMPORTS)
+    service.stop()
+    assert service.address != bare_server.address
+    monkeypatch.setattr(kept_server, "own_code", lambda: "changed since")
+    with pytest.raises(CaseProblem, match="started one of its own"):
+        start_fork_server(run, command=(*PYTHON, "raise SystemExit('started one of its own')"))
+
+
+def test_a_kept_server_that_is_gone_is_named(run: ServiceRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kept_server.VARIABLE, str(run.scratch / "nobody"))
+    with pytest.raises(
+        CaseProblem, match=r"MODELGATE_FORK_SERVER=.*nobody: found nobody there, expected the socket"
+    ):
+        start_fork_server(run)
 
 
 METHOD = """

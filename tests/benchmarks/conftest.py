@@ -17,11 +17,11 @@ SCRIPTS = ROOT / "benchmarks"
 def run_script() -> Callable[..., str]:
     """Run a script on one core; return what it printed. Any exit code but 0 fails the test."""
 
-    def run(name: str, *arguments: str) -> str:
+    def run(name: str, *arguments: str, **environment: str) -> str:
         finished = subprocess.run(
             ["taskset", "--cpu-list", own_cores(()), sys.executable, str(SCRIPTS / name), *arguments],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
-            env=own_environment({"OMP_NUM_THREADS": "1"}),
+            env=own_environment({"OMP_NUM_THREADS": "1", **environment}),
         )  # fmt: skip
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return finished.stdout

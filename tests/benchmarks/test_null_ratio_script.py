@@ -2,7 +2,10 @@
 
 import re
 
+import arms
 import pytest
+
+from bench.acceleration.host import kept_server
 
 
 @pytest.mark.slow
@@ -10,6 +13,7 @@ def test_it_prints_how_far_each_protocol_is_from_the_truth(run_script):
     printed = run_script(
         "null_ratio.py", "--pairs", "1", "--rounds", "6", "--samples", "2", "--batch-size", "1",
         "--workers", "0", "--real",
+        **{kept_server.VARIABLE: arms.kept_server()},
     )  # fmt: skip
     lines = printed.splitlines()
     assert lines[0].startswith("true ratio 1.000")

@@ -4,8 +4,11 @@ import os
 import re
 import time
 
+import arms
 import psutil
 import pytest
+
+from bench.acceleration.host import kept_server
 
 
 @pytest.mark.slow
@@ -13,6 +16,7 @@ def test_it_prints_a_line_for_a_run(run_script):
     printed = run_script(
         "steadiness.py", "--runs", "1", "--loaded-runs", "0", "--", "-n", "0", "-k", "tiny_sd-plain-1",
         "--num-samples", "2", "--batch-size", "1", "--ungated-rounds", "6",
+        **{kept_server.VARIABLE: arms.kept_server()},
     )  # fmt: skip
     lines = printed.splitlines()
     assert lines[0].startswith("1 cores; pytest cases/test_acceleration.py -n 4 -n 0 -k tiny_sd-plain-1")

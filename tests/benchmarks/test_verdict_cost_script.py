@@ -2,7 +2,10 @@
 
 import re
 
+import arms
 import pytest
+
+from bench.acceleration.host import kept_server
 
 
 @pytest.mark.slow
@@ -10,6 +13,7 @@ def test_it_prints_times_and_what_both_protocols_found(run_script):
     printed = run_script(
         "verdict_cost.py", "--only", "24", "--num-samples", "2", "--batch-size", "1", "--workers", "0",
         "--skip-serial",
+        **{kept_server.VARIABLE: arms.kept_server()},
     )  # fmt: skip
     lines = printed.splitlines()
     assert lines[0] == "1 tasks, 2 samples each, batches of 1"

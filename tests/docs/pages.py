@@ -9,8 +9,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import arms
 from comparing import finished_in
 from suites import ROOT, Finished, own_cores, own_environment
+
+from bench.acceleration.host import kept_server
 
 NAMES = (
     "README.md",
@@ -133,6 +136,9 @@ def command(page: str, section: str, number: int = 0) -> list[str]:
 def run(directory: Path, words: list[str], *more: str, environment: dict[str, str] | None = None) -> Finished:
     """Run a command of a page in a folder: `python` and `pytest cases/...` as they are written, with `more` options."""
     program, *arguments = words
+    server = (
+        {kept_server.VARIABLE: arms.kept_server()} if any("acceleration" in word for word in words) else {}
+    )
     line = ["taskset", "--cpu-list", own_cores(more), sys.executable]
     if program == "pytest":
         case, *options = arguments
@@ -145,6 +151,6 @@ def run(directory: Path, words: list[str], *more: str, environment: dict[str, st
         line += [*arguments, *more]
     done = subprocess.run(
         line, cwd=directory, capture_output=True, text=True, check=False, timeout=300,
-        env=own_environment(environment),
+        env=own_environment({**server, **(environment or {})}),
     )  # fmt: skip
     return finished_in(directory, done.returncode, done.stdout + done.stderr)

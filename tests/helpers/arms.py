@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -71,8 +73,27 @@ def generating(body: str) -> str:
     return f"{PAINTER}\n\ndef generate(pipe, prompts, generators):\n{body}\n    return pipe(prompts, generators)\n"
 
 
+def kept_server() -> str:
+    """Return the address of a fork server for all runs that tests of this process start, with what ships imported.
+
+    It is started when it is first asked for, and ends with this process. The path of a Unix socket is limited to about
+    108 bytes, and pytest's own directories are long.
+    """
+    if not _KEPT:
+        directory = _STACK.enter_context(tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp"))
+        address = Path(directory) / "fork"
+        _STACK.enter_context(fork_server(address, SERVER, str(REPOSITORY / "fixtures/shipped")))
+        _KEPT.append(str(address))
+        atexit.register(_STACK.close)
+    return _KEPT[0]
+
+
+_KEPT: list[str] = []
+_STACK = ExitStack()
+
+
 @contextmanager
-def fork_server(address: Path, command: list[str] = SERVER) -> Iterator[subprocess.Popen]:
+def fork_server(address: Path, command: list[str] = SERVER, *user_dirs: str) -> Iterator[subprocess.Popen]:
     """Run a fork server at an address, a path of at most about 100 bytes, until the context is left."""
     environment = scrubbed_environment(dict(os.environ) | SECRETS) | {
         "OMP_NUM_THREADS": "1",
@@ -80,7 +101,7 @@ def fork_server(address: Path, command: list[str] = SERVER) -> Iterator[subproce
         "TOKENIZERS_PARALLELISM": "false",
     }
     with subprocess.Popen(
-        [*command, str(address)], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
+        [*command, str(address), *user_dirs], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, text=True,
     ) as server:  # fmt: skip
         try:

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import arms
+
+from bench.acceleration.host import kept_server
+
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "fixtures/zoo/tiny-sd"
 STEPS = 4
+WITHOUT = "-p no:anyio -p no:hypothesispytest"
 
 PLAIN = f"""
 from diffusers import DDIMScheduler, StableDiffusionPipeline
@@ -132,12 +137,17 @@ class Suite:
         ]  # fmt: skip
 
     def run(
-        self, *arguments: str, environment: dict[str, str] | None = None, timeout_s: float = 300
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        timeout_s: float = 300,
+        own_server: bool = False,
     ) -> Finished:
-        """Run the suite as a user would."""
+        """Run the suite as a user would; its arms come from the tests' fork server unless it is to have its own."""
+        server = {} if own_server else {kept_server.VARIABLE: arms.kept_server()}
         finished = subprocess.run(
             self.command(*arguments), cwd=self.directory, capture_output=True, text=True, check=False,
-            timeout=timeout_s, env=own_environment(environment),
+            timeout=timeout_s, env=own_environment({**server, **(environment or {})}),
         )  # fmt: skip
         return self.finished(finished.returncode, finished.stdout + finished.stderr)
 
@@ -163,6 +173,9 @@ def own_cores(arguments: tuple[str, ...]) -> str:
 
 
 def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a run that is started from within another pytest run."""
+    """Return the environment of a run that is started from within another pytest run.
+
+    Plugins that are installed for other tests take a third of the time of a short run; it does without those.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return {**kept, "PYTHONPATH": str(ROOT), **(more or {})}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": WITHOUT, **(more or {})}

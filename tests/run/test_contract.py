@@ -12,8 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import arms
 import pytest
 from suites import ROOT, own_cores, own_environment
+
+from bench.acceleration.host import kept_server
 
 CONTRACT = Path(__file__).with_name("contract")
 ARGUMENTS = (
@@ -68,7 +71,12 @@ def records(tmp_path_factory):
             "-p", "no:cacheprovider", *ARGUMENTS, "--work-dir", str(work),
         ],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=500,
-        env=own_environment({"OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""}) | {"PATH": os.environ["PATH"]},
+        env=own_environment(
+            {
+                "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": "", kept_server.VARIABLE: arms.kept_server(),
+                "PATH": os.environ["PATH"],
+            }
+        ),
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout + finished.stderr
     today = json.loads((work / "latest" / "evaluation_results.json").read_text())

@@ -68,7 +68,7 @@ def test_a_case_whose_fork_server_died_is_decided_by_its_next_attempt(tmp_path: 
     suite.add(2)
     suite.add(3, own_generate("images = []"))
     environment = killing(tmp_path, "host.forkserver")
-    finished = suite.run("-n", "2", "-p", "killer", "-v", environment=environment)
+    finished = suite.run("-n", "2", "-p", "killer", "-v", environment=environment, own_server=True)
     assert [finished.record(number)["verdict"] for number in (1, 2, 3)] == ["pass", "pass", "error"], (
         finished.output
     )
@@ -86,7 +86,7 @@ def test_a_case_whose_fork_server_dies_each_time_stays_an_error_of_nobody(tmp_pa
     suite.add(1)
     suite.add(2)
     environment = killing(tmp_path, "host.forkserver", each_time=True)
-    finished = suite.run("-p", "killer", environment=environment)
+    finished = suite.run("-p", "killer", environment=environment, own_server=True)
     assert finished.record(1)["verdict"] == "pass", finished.output
     assert (finished.record(2)["reason_code"], codes(finished.record(2))) == (
         "service_died",

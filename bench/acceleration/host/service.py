@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.acceleration.host.kept_server import kept_server
 from bench.acceleration.protocol.wire import READY
 from bench.core.errors import CaseProblem
 from bench.core.kind import Service, ServiceRun
@@ -53,8 +54,10 @@ class ForkServerService(Service):
 
 def start_fork_server(
     run: ServiceRun, *, command: Sequence[str] = SERVER, timeout_s: float = READY_TIMEOUT_S
-) -> ForkServerService:
+) -> Service:
     """Start a fork server and wait until it has imported torch, diffusers and the users' code.
+
+    Where the environment names one that is kept, that one is taken if it has imported the same code.
 
     Args:
         run: what a service is started with.
@@ -62,8 +65,12 @@ def start_fork_server(
         timeout_s: how long to wait.
 
     Raises:
-        CaseProblem: when it ends before it is ready, or is not ready in time.
+        CaseProblem: when it ends before it is ready, or is not ready in time; when nobody serves at the address that the
+            environment names.
     """
+    kept = kept_server(run.user_dirs)
+    if kept is not None:
+        return kept
     address = str(run.scratch / f"fork{run.number}")
     log = run.logs / "forkserver.log"
     with log.open("ab") as errors:
