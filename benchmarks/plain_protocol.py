@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.acceleration.prompt_inputs import NO_INPUTS
 from bench.acceleration.prompts import Sample, draw_samples, load_prompts
 from bench.acceleration.tasks.join import load_cases
 
@@ -99,7 +100,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     clip = ClipModel(options.clip) if options.clip else None
-    samples = draw_samples(load_prompts(options.prompts), options.num_samples, 0)
+    samples = draw_samples(load_prompts(options.prompts, inputs=[NO_INPUTS]), options.num_samples, 0)
     results = []
     cases = [
         case

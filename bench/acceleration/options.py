@@ -8,7 +8,9 @@ from pathlib import Path
 
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.acceleration.host.process import ArmLimits
-from bench.acceleration.prompts import check_prompts
+from bench.acceleration.inputs import NAMES as INPUT_NAMES
+from bench.acceleration.prompt_inputs import NO_INPUTS
+from bench.acceleration.prompts import check_prompts, named_files
 from bench.acceleration.timing import TimingPlan
 from bench.core.case import Case
 from bench.core.errors import UsageProblem
@@ -36,12 +38,17 @@ class AccelerationOptions:
         "open_clip model of the CLIP score (default: tiny-clip)", metavar="MODEL:PRETRAINED|DIR"
     )
     prompts: Place | None = option(
-        "dataset of prompts: jsonl, parquet, csv, directory or hub name", metavar="FILE|DIR|NAME"
-    )
+        "dataset of prompts: jsonl, parquet, csv, directory or hub name", metavar="FILE|DIR|NAME",
+        files=named_files,
+    )  # fmt: skip
     prompts_split: str | None = option("split of the prompts", metavar="SPLIT")
     prompts_column: str | None = option(
         "column of the prompts (default: caption, captions, prompt or text)", metavar="COLUMN"
     )
+    prompts_inputs: tuple[str, ...] = option(
+        "inputs that come with the prompts (default: those that there are columns or folders of)", (), metavar="NAME",
+        choices=(*INPUT_NAMES, NO_INPUTS),
+    )  # fmt: skip
     num_samples: int = option("images scored per arm", 32, metavar="N", least=2)
     max_quality_loss: float = option(
         "allowed relative loss of the CLIP score where a task names none",
@@ -139,8 +146,9 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
         if value is None:
             raise UsageProblem(f"--{name}: none was given, expected {what}; give it, or set modelgate_{name}")
     check_prompts(
-        str(given.prompts), split=given.prompts_split, column=given.prompts_column, count=given.num_samples
-    )
+        str(given.prompts), split=given.prompts_split, column=given.prompts_column, count=given.num_samples,
+        inputs=given.prompts_inputs, one_size=options.plan.batch_size > 1,
+    )  # fmt: skip
     own_allowance = all(task.max_quality_loss != given.max_quality_loss for task in tasks)
     gated = all(task.is_speed_gated or task.is_control for task in tasks)
     for name, is_idle, expected in (

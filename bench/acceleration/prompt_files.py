@@ -60,10 +60,10 @@ def read_prompt_file(path: Path, problem: Problem) -> Columns | RowFile:
     return RowFile(path, problem)
 
 
-def column_of_prompts(names: Sequence[str]) -> str | None:
-    """Return the first of `COLUMNS` that is there, whatever the case of its letters."""
+def column_of(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """Return the first of the wanted columns that is there, whatever the case of its letters."""
     by_name = {name.strip().lower(): name for name in reversed(names)}
-    return next((by_name[name] for name in COLUMNS if name in by_name), None)
+    return next((by_name[name] for name in wanted if name in by_name), None)
 
 
 def _tsv(path: Path, text: str, problem: Problem) -> Columns:
@@ -75,7 +75,7 @@ def _tsv(path: Path, text: str, problem: Problem) -> Columns:
         raise problem(
             f"{path}, row {bad}: found {len(rows[bad - 1])} fields, expected {width} as in the first row; correct the row"
         )
-    if column_of_prompts(rows[0]) is not None:
+    if column_of(rows[0], COLUMNS) is not None:
         names, *rows = rows
         if not rows:
             raise problem(f"{path}: found no rows below the header; expected at least one; add rows")

@@ -1,25 +1,49 @@
-"""Prompts of a run: a column of a dataset, local or from the hub, and the samples drawn from it."""
+"""Prompts of a run: a column of a dataset, local or from the hub, what comes with each, and the samples drawn from it."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.prompt_files import COLUMNS, SUFFIXES, column_of_prompts, read_prompt_file
+from bench.acceleration.inputs import CLASS_LABEL, Inputs
+from bench.acceleration.prompt_files import COLUMNS, SUFFIXES, column_of, read_prompt_file
+from bench.acceleration.prompt_inputs import InputTable, find_inputs
 from bench.core.errors import UsageProblem
+from bench.core.record import Json
 from bench.core.row_files import load
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image to make: the prompt and the seed of its generator."""
+    """One image to make: the prompt, the seed of its generator, and what else it is made from.
+
+    With a class label the prompt is its text: the pipeline gets the label, and the CLIP score the text.
+    """
 
     prompt: str
     seed: int
+    inputs: Inputs = field(default_factory=Inputs)
+
+    def shown(self) -> Json:
+        """Return it as a row of predictions holds it, with the names of files."""
+        return {"prompt": self.prompt, "seed": self.seed, **self.inputs.shown()}
+
+    def identity(self) -> Json:
+        """Return what determines it, files by their content."""
+        return {"prompt": self.prompt, "seed": self.seed, "inputs": self.inputs.identity()}
+
+    def to_json(self) -> Json:
+        """Return it as plain builtins."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Json) -> Sample:
+        """Return what plain builtins hold."""
+        return cls(data["prompt"], data["seed"], Inputs(**data["inputs"]))
 
 
 @dataclass(frozen=True)
@@ -44,14 +68,33 @@ class SampleStream:
         """Return the sample of any index from 0."""
         if index < len(self.drawn):
             return self.drawn[index]
-        return Sample(self.drawn[index % len(self.drawn)].prompt, generator_seed(self.run_seed, index))
+        return replace(self.drawn[index % len(self.drawn)], seed=generator_seed(self.run_seed, index))
 
     def take(self, indices: Sequence[int]) -> list[Sample]:
         """Return the samples of these indices."""
         return [self.at(index) for index in indices]
 
 
-def load_prompts(source: str, *, split: str | None = None, column: str | None = None) -> list[str]:
+@dataclass(frozen=True)
+class PromptTable:
+    """The prompts of a file, and what comes with each.
+
+    Attributes:
+        prompts: one per row.
+        inputs: of the same rows.
+    """
+
+    prompts: Sequence[str]
+    inputs: InputTable = field(default_factory=lambda: InputTable(""))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.prompts)
+
+
+def load_prompts(
+    source: str, *, split: str | None = None, column: str | None = None, inputs: Sequence[str] = ()
+) -> PromptTable:
     """Return the prompts of a dataset, one per row; of a row with several captions the first.
 
     Args:
@@ -59,13 +102,20 @@ def load_prompts(source: str, *, split: str | None = None, column: str | None = 
             a hub name.
         split: which split; without it the only one, else ``test``, ``validation`` or ``train``.
         column: which column; without it the first of `bench.acceleration.prompt_files.COLUMNS` that exists.
+        inputs: which inputs come with them, as `bench.acceleration.prompt_inputs.find_inputs` takes it.
 
     Raises:
         UsageProblem: when nothing can be loaded, or there is no such split, column or prompt.
     """
     rows = _rows(source, split)
+    found = find_inputs(source, rows, inputs)
     if column is None:
-        column = column_of_prompts(rows.column_names)
+        column = column_of(rows.column_names, COLUMNS)
+    if column is None and CLASS_LABEL in found.cells:
+        raise UsageProblem(
+            f"--prompts {source}: found class labels in {found.places[CLASS_LABEL]} without their texts, which the CLIP "
+            "score compares the images with; expected a column prompt next to it; add one with what each label stands for"
+        )
     if column not in rows.column_names:
         raise UsageProblem(
             f"--prompts {source}: found the columns {', '.join(rows.column_names) or 'none'}, expected "
@@ -80,22 +130,39 @@ def load_prompts(source: str, *, split: str | None = None, column: str | None = 
         )
     if not prompts:
         raise UsageProblem(f"--prompts {source}: it has no rows; expected at least one prompt")
-    return prompts
+    return PromptTable(prompts, found)
 
 
-def draw_samples(prompts: Sequence[str], count: int, seed: int) -> list[Sample]:
+def draw_samples(
+    table: PromptTable, count: int, seed: int, *, keep: Path | None = None, one_size: bool = True
+) -> list[Sample]:
     """Draw prompts without replacement in a seeded order, each with a generator seed of its own.
 
+    Args:
+        table: the prompts.
+        count: how many.
+        seed: of the run.
+        keep: folder for images that the rows hold themselves.
+        one_size: whether all images must have one size.
+
     Raises:
-        UsageProblem: when there are fewer prompts than samples.
+        UsageProblem: when there are fewer prompts than samples, or inputs of a drawn row cannot be used.
     """
-    if count > len(prompts):
+    _require_enough(table, count)
+    order = random.Random(seed).sample(range(len(table)), count)
+    table.inputs.check(sorted(order), one_size=one_size)
+    return [
+        Sample(table.prompts[row], generator_seed(seed, index), table.inputs.at(row, keep))
+        for index, row in enumerate(order)
+    ]
+
+
+def _require_enough(table: PromptTable, count: int) -> None:
+    if count > len(table):
         raise UsageProblem(
-            f"--num-samples {count}: the prompts have only {len(prompts)} rows; "
-            f"lower it to {len(prompts)} or less, or give more prompts"
+            f"--num-samples {count}: the prompts have only {len(table)} rows; "
+            f"lower it to {len(table)} or less, or give more prompts"
         )
-    order = random.Random(seed).sample(range(len(prompts)), count)
-    return [Sample(prompts[row], generator_seed(seed, index)) for index, row in enumerate(order)]
 
 
 def generator_seed(run_seed: int, index: int) -> int:
@@ -104,18 +171,39 @@ def generator_seed(run_seed: int, index: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def check_prompts(source: str, *, split: str | None, column: str | None, count: int) -> None:
+def check_prompts(
+    source: str,
+    *,
+    split: str | None,
+    column: str | None,
+    count: int,
+    inputs: Sequence[str] = (),
+    one_size: bool = True,
+) -> None:
     """Refuse prompts that no run could use, as far as that can be seen without loading a folder or asking the hub.
 
     Raises:
-        UsageProblem: a local file without such a column or enough prompts, a path that leads nowhere, an empty folder.
+        UsageProblem: a local file without such a column, enough prompts or inputs that can be used; a path that leads
+            nowhere, an empty folder.
     """
     path = Path(source)
     if path.is_dir():
         if not any(path.iterdir()):
             raise UsageProblem(f"--prompts {source}: the folder is empty; expected files of rows; add them")
     elif path.exists() or _looks_local(source):
-        draw_samples(load_prompts(source, split=split, column=column), count, 0)
+        table = load_prompts(source, split=split, column=column, inputs=inputs)
+        _require_enough(table, count)
+        table.inputs.check(range(len(table)), one_size=one_size)
+
+
+def named_files(source: str) -> list[Path]:
+    """Return the files that a local file of prompts names or that lie next to it for its rows; none where it is unusable."""
+    if not Path(source).is_file():
+        return []  # a folder is known by its content, and a hub name by itself
+    try:
+        return find_inputs(source, _rows(source, None)).files()
+    except UsageProblem:  # the check of the run will say so
+        return []
 
 
 def _looks_local(source: str) -> bool:

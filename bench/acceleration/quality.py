@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -93,7 +93,7 @@ class Scoring:
         """Score both arms on the same samples.
 
         Args:
-            samples: prompts and seeds, [n].
+            samples: prompts, seeds and inputs, [n].
             baseline, candidate: uint8 images [height, width, 3], n each.
             baseline_identity: what determines the baseline's images besides the samples.
             seed: seed of the bootstrap.
@@ -101,17 +101,17 @@ class Scoring:
         Raises:
             ScoringProblem: when the baseline's scores are not positive in sum, so that nothing can be lost.
         """
-        plain_samples = [asdict(sample) for sample in samples]
-        texts = self._once(["texts", plain_samples], lambda: self._embed_texts(samples))
+        identities = [sample.identity() for sample in samples]
+        texts = self._once(["texts", identities], lambda: self._embed_texts(samples))
         base_rows = self._once(
-            ["images", baseline_identity, plain_samples], lambda: self._embed_images(baseline)
+            ["images", baseline_identity, identities], lambda: self._embed_images(baseline)
         )
         cand_rows = self._embed_images(candidate)
         base_scores, cand_scores = clip_score(base_rows, texts), clip_score(cand_rows, texts)
         cosines = clip_score(base_rows, cand_rows) / 100
         rows = [
             {
-                **plain_samples[index],
+                **samples[index].shown(),
                 "baseline_clip_score": float(base_scores[index]),
                 "candidate_clip_score": float(cand_scores[index]),
                 "clip_image_cosine": float(cosines[index]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +75,11 @@ class References:
 
         Args:
             baseline: the loaded baseline, whose content is the key.
-            samples: prompts and seeds.
+            samples: prompts, seeds and inputs.
             generate: makes the images when nobody has; what raises is not stored.
         """
         key = self._cache.key(
-            "images", self.baseline_identity(baseline), [asdict(sample) for sample in samples]
+            "images", self.baseline_identity(baseline), [sample.identity() for sample in samples]
         )
         stored = self._cache.once(key, lambda: {str(index): image for index, image in enumerate(generate())})
         return [stored[str(index)] for index in range(len(samples))]

@@ -11,6 +11,7 @@ run's ``configs/`` says. `bench.run.options` does that.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType, Protocol
@@ -37,6 +38,7 @@ class Option:
         example: a value, for messages.
         neutral: whether no result depends on it, as on where results go or on which cases there are: what a case depends on
             is in the case.
+        files: returns the files that a value leads to besides those that it names itself; a result depends on them too.
     """
 
     help: str
@@ -48,6 +50,7 @@ class Option:
     ini: str | None = ""
     example: str = ""
     neutral: bool = False
+    files: Callable[[Any], Iterable[Path]] | None = None
 
 
 def option(
@@ -62,6 +65,7 @@ def option(
     ini: str | None = "",
     example: str = "",
     neutral: bool = False,
+    files: Callable[[Any], Iterable[Path]] | None = None,
 ) -> Any:
     """Return a dataclass field that is an option; arguments as for `Option`.
 
@@ -69,7 +73,7 @@ def option(
     ``modelgate_max_rounds``. The field's type is one of ``str``, ``int``, ``float``, ``bool``, ``Path``, `Place`, tuples of
     ``str`` or ``Path``, ``dict[str, str]`` and ``dict[str, float]``, or one of these or None.
     """
-    declared = Option(help, metavar, choices, least, above, flags, ini, example, neutral)
+    declared = Option(help, metavar, choices, least, above, flags, ini, example, neutral, files)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={"option": declared})
     return dataclasses.field(default=default, metadata={"option": declared})

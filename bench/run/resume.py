@@ -20,7 +20,7 @@ from bench.core.errors import OF_THE_MOMENT, UsageProblem
 from bench.core.fingerprint import Fingerprint, differing, fingerprint_of, own_code, path_hash
 from bench.core.kind import Kind
 from bench.core.names import content_hash
-from bench.core.options import Setting
+from bench.core.options import Option, Setting
 from bench.core.record import Json
 from bench.machine.environment import PACKAGES, cpu_model, version_of
 from bench.run import journal
@@ -40,7 +40,9 @@ def shared_fingerprint(kind: Kind, options: Any, setting: Setting, cores: int) -
         cores: that a case has for itself.
     """
     parts = {
-        f"option {name}": _part(value) for given in (options, setting.run) for name, value in _fields(given)
+        f"option {name}": _part(value, files)
+        for given in (options, setting.run)
+        for name, value, files in _fields(given)
     }
     if setting.user_dirs:
         parts["users' code"] = content_hash([path_hash(folder) for folder in setting.user_dirs])[:12]
@@ -112,20 +114,22 @@ class Resuming:
             shutil.copyfile(source, target)
 
 
-def _fields(options: Any) -> Iterable[tuple[str, Any]]:
-    return (
-        (field.name, getattr(options, field.name))
-        for field in dataclasses.fields(options)
-        if not field.metadata["option"].neutral
-    )
+def _fields(options: Any) -> Iterable[tuple[str, Any, Iterable[Path]]]:
+    """Yield the options that a result depends on: name, value, and the files that the value leads to."""
+    for field in dataclasses.fields(options):
+        declared: Option = field.metadata["option"]
+        value = getattr(options, field.name)
+        if not declared.neutral:
+            yield field.name, value, () if declared.files is None or value is None else declared.files(value)
 
 
-def _part(value: Any) -> str:
+def _part(value: Any, files: Iterable[Path] = ()) -> str:
     """Return an option's value as a part: short ones as they are, files by their content."""
     members = value if isinstance(value, tuple) else (value,)
     text = str(value)
     if any(_is_place(member) for member in members):
         text = str([path_hash(Path(member)) if _is_place(member) else member for member in members])
+    text += "".join(path_hash(file) for file in files)
     return text if len(text) <= 40 else content_hash(text)[:12]
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.acceleration import prompts
 from bench.acceleration.prompts import (
+    PromptTable,
     Sample,
     SampleStream,
     check_prompts,
-    draw_samples,
     generator_seed,
-    load_prompts,
 )
 from bench.core.errors import UsageProblem
 
@@ -32,6 +32,14 @@ def dataset(**columns):
     import datasets
 
     return datasets.Dataset.from_dict(columns or {"caption": CAPTIONS})
+
+
+def load_prompts(source, **options):
+    return prompts.load_prompts(source, **options).prompts
+
+
+def draw_samples(texts, count, seed):
+    return prompts.draw_samples(PromptTable(texts), count, seed)
 
 
 def lines(rows):

@@ -5,15 +5,26 @@ from __future__ import annotations
 import inspect
 import sys
 import types
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.finding import find_pipe, move
+from bench.acceleration.arm.given_inputs import (
+    PROMPTS,
+    arranged,
+    for_each,
+    parameters_of,
+    prompt_name,
+    takers,
+)
 from bench.acceleration.arm.torch_state import in_state
+from bench.acceleration.inputs import IMAGES
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import OwnCall
-from bench.acceleration.source.reading import EntryCall, SourceReading, is_own_generate, read_source
+from bench.acceleration.source.reading import INPUTS, EntryCall, SourceReading, is_own_generate, read_source
 from bench.core.errors import SourceProblem
 from bench.core.record import Json
 
@@ -27,7 +38,6 @@ REPLACED = (
     "latents", "prompt_embeds", "prompt_embeds_2", "pooled_prompt_embeds", "prompt_attention_mask", "prompt_embeds_mask",
     "prompt_attention_mask_2", "text_ids",
 )  # fmt: skip
-_PROMPTS = ("prompt", "class_labels")
 
 
 @dataclass
@@ -45,6 +55,7 @@ class LoadedPipeline:
         prompt_by: the parameter that takes the prompts; None for the first positional one.
         state: what torch is set to during the call.
         of_loader: whether the pipeline is what ``load_pipe()`` returned.
+        missing: images of the file's own that do not exist here, and why; samples may bring theirs.
     """
 
     pipe: Any
@@ -57,28 +68,76 @@ class LoadedPipeline:
     prompt_by: str | None = None
     state: Json = field(default_factory=dict)
     of_loader: bool = False
+    missing: dict[str, SourceProblem] = field(default_factory=dict)
 
-    def generate(self, prompts: list[str], seeds: list[int]) -> list[Any]:
-        """Generate one image per prompt, each from its own seed, and return the images."""
+    def generate(self, prompts: list[str], seeds: list[int], inputs: Sequence[Parameters] = ()) -> list[Any]:
+        """Generate one image per prompt, each from its own seed, and return the images.
+
+        Args:
+            prompts: the prompts; with class labels, their texts.
+            seeds: as many.
+            inputs: of each prompt by name, as `bench.acceleration.protocol.inputs` unpacks them; all have the same ones.
+        """
         import torch
 
         # One CPU generator per image: the image does not depend on its batch or on the device.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         if self._own_generate is not None:
-            return list(self._own_generate(self.pipe, prompts, generators))
+            return list(self._generate_itself(prompts, generators, inputs))
         call = self.pipe if self.entry == "__call__" else getattr(self.pipe, self.entry)
-        arguments = _for_each(self.arguments, len(prompts))
-        if self.prompt_by is not None:
-            arguments[self.prompt_by] = prompts
-        first = () if self.prompt_by is not None else (prompts,)
+        positional, arguments = self._arguments(prompts, inputs)
         with in_state(self.state):
-            result = call(*first, *self.positional, generator=generators, **arguments)
+            result = call(*positional, generator=generators, **arguments)
         images = getattr(result, "images", result)
         if images is None or isinstance(images, (str, bytes)):
             raise TypeError(f"the pipeline returned a {type(result).__name__} without images")
         if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
         return list(images)
+
+    def replaced(self, inputs: Sequence[Parameters]) -> frozenset[str]:
+        """Return the pipeline's parameters that inputs of the samples are given to, as far as that can be known.
+
+        Raises:
+            SourceProblem: an input that none of them takes.
+        """
+        names = _names(inputs)
+        if self._own_generate is None:
+            return frozenset(takers(self.pipe, self.entry, names, self.prompt_by).values())
+        # A control image may be called `image`, whoever hands it on.
+        return frozenset((*names, "image") if "control_image" in names else names)
+
+    def _arguments(
+        self, prompts: list[str], inputs: Sequence[Parameters]
+    ) -> tuple[tuple[Any, ...], Parameters]:
+        """Return the arguments of a call by position and by name."""
+        parameters = parameters_of(self.pipe, self.entry)
+        taken = {
+            parameter: [one[name] for one in inputs]
+            for name, parameter in takers(self.pipe, self.entry, _names(inputs), self.prompt_by).items()
+        }
+        for name, problem in self.missing.items():
+            if name not in taken:
+                raise problem
+        arguments = for_each(self.arguments, len(prompts), parameters)
+        if self.prompt_by is None:
+            return arranged((prompts, *self.positional), arguments, parameters, taken)
+        return self.positional, {**arguments, self.prompt_by: prompts, **taken}
+
+    def _generate_itself(
+        self, prompts: list[str], generators: list[Any], inputs: Sequence[Parameters]
+    ) -> Any:
+        if INPUTS in _parameter_names(self._own_generate):
+            given = list(inputs) or [{} for _ in prompts]
+            return self._own_generate(self.pipe, prompts, generators, **{INPUTS: given})
+        names = _names(inputs)
+        if names:
+            raise SourceProblem(
+                f"defines generate(pipe, prompts, generators), which takes nothing else; found {', '.join(names)} next to "
+                "each prompt, expected a fourth parameter for them; define "
+                f"generate(pipe, prompts, generators, {INPUTS}), or leave them out with --prompts-inputs"
+            )
+        return self._own_generate(self.pipe, prompts, generators)
 
 
 def load(
@@ -108,8 +167,8 @@ def load(
     module = module_of(path, MODULE_NAME)
     execute(path, module)
     namespace = module.__dict__
-    pipe, of_loader = _find_pipe(namespace, path, prefer)
-    _move(pipe, device)
+    pipe, of_loader = find_pipe(namespace, path, prefer)
+    move(pipe, device)
     if hasattr(pipe, "set_progress_bar_config"):
         pipe.set_progress_bar_config(disable=True)
     own_generate = namespace.get("generate")
@@ -136,9 +195,16 @@ def _is_own_generate(function: Any) -> bool:
     return is_own_generate([p.name for p in by_position if p.default is p.empty])
 
 
-def prompt_name(parameters: Sequence[str]) -> str | None:
-    """Return which of an entry point's parameters takes the prompts, or the class labels."""
-    return next((name for name in _PROMPTS if name in parameters), next(iter(parameters), None))
+def _parameter_names(function: Any) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _names(inputs: Sequence[Parameters]) -> list[str]:
+    """Return the names of the inputs that all samples have."""
+    return list(inputs[0]) if inputs else []
 
 
 def _as_seen(
@@ -159,14 +225,16 @@ def _as_seen(
             "names for; expected them by name; name them, or define generate(pipe, prompts, generators)"
         )
     texts = {} if source.entry is None else dict(source.entry.keywords)
+    missing: dict[str, SourceProblem] = {}
     for name, kind in call.unsent.items():
-        if name not in texts:
-            raise SourceProblem(
-                f"{path.name}, line {call.line}: the argument `{name}` of the generating call is a {kind} that only exists "
-                "there; expected one that the module has too; make it at module level, or define "
-                "generate(pipe, prompts, generators)"
-            )
-        arguments[name] = _evaluate(texts[name], namespace, path, call.line or 0)
+        with _postponed(name, missing):
+            if name not in texts:
+                raise SourceProblem(
+                    f"{path.name}, line {call.line}: the argument `{name}` of the generating call is a {kind} that only "
+                    "exists there; expected one that the module has too; make it at module level, or define "
+                    "generate(pipe, prompts, generators)"
+                )
+            arguments[name] = _evaluate(texts[name], namespace, path, call.line or 0)
     return LoadedPipeline(
         pipe,
         source,
@@ -176,6 +244,7 @@ def _as_seen(
         by=by,
         prompt_by=call.prompt_name,
         state=dict(call.state),
+        missing=missing,
     )
 
 
@@ -184,15 +253,23 @@ def _as_read(
 ) -> LoadedPipeline:
     attribute = entry.attribute or "__call__"
     _require_entry_point(pipe, attribute, path, entry.line)
-    arguments = _keywords(entry, namespace, path)
+    parameters = parameters_of(pipe, attribute)
+    if prompt_name(parameters) != next(iter(parameters), None):
+        # The first one is no prompt, as in pipe(image, prompt): only by their names is it clear which one is replaced.
+        named = tuple(zip(parameters, entry.positional, strict=False))
+        entry = replace(entry, positional=entry.positional[len(named) :], keywords=(*named, *entry.keywords))
+    missing: dict[str, SourceProblem] = {}
+    arguments = _keywords(entry, namespace, path, missing)
     by_keyword = not entry.positional or "prompt" in arguments
     # The first positional argument is the file's own prompt, which the suite replaces.
     positional = tuple(
         _evaluate(text, namespace, path, entry.line) for text in entry.positional[0 if by_keyword else 1 :]
     )
     kept = {name: value for name, value in arguments.items() if name not in REPLACED}
-    name = "prompt" if by_keyword else None
-    return LoadedPipeline(pipe, source, attribute, kept, positional, by="text", prompt_by=name)
+    name = next((name for name in PROMPTS if name in arguments), PROMPTS[0]) if by_keyword else None
+    return LoadedPipeline(
+        pipe, source, attribute, kept, positional, by="text", prompt_by=name, missing=missing
+    )
 
 
 def _require_entry_point(pipe: Any, attribute: str, path: Path, line: int | None) -> None:
@@ -203,28 +280,27 @@ def _require_entry_point(pipe: Any, attribute: str, path: Path, line: int | None
         )
 
 
-def _for_each(arguments: Parameters, count: int) -> Parameters:
-    """Return the arguments of one call in the form that a list of so many prompts needs next to it."""
-    found = dict(arguments)
-    for name, value in arguments.items():
-        if not name.startswith("negative_"):
-            continue
-        if isinstance(value, str):
-            found[name] = [value] * count
-        elif isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
-            found[name] = [value[index % len(value)] for index in range(count)]
-        elif hasattr(value, "shape") and len(value) and len(value) != count:  # embeddings
-            found[name] = value[[index % len(value) for index in range(count)]]
-    return found
-
-
-def _keywords(entry: EntryCall, namespace: Namespace, path: Path) -> Parameters:
+def _keywords(
+    entry: EntryCall, namespace: Namespace, path: Path, missing: dict[str, SourceProblem]
+) -> Parameters:
     found: Parameters = {}
     for name, text in entry.keywords:
-        # A replaced argument may stand on names that only exist where the file itself generates.
-        value: Any = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
-        found |= value if name == "**" else {name: value}
+        with _postponed(name, missing):
+            # A replaced argument may stand on names that only exist where the file itself generates.
+            value: Any = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
+            found |= value if name == "**" else {name: value}
     return found
+
+
+@contextmanager
+def _postponed(name: str, missing: dict[str, SourceProblem]) -> Iterator[None]:
+    """Keep the problem of an image: whether it is needed is only known with the samples."""
+    try:
+        yield
+    except SourceProblem as problem:
+        if name not in IMAGES:
+            raise
+        missing[name] = problem
 
 
 def module_of(path: Path, name: str) -> types.ModuleType:
@@ -242,54 +318,6 @@ def execute(path: Path, module: types.ModuleType) -> None:
     """Run a file in its module."""
     # This module's own __future__ imports do not belong to the file.
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
-
-
-def _find_pipe(namespace: Namespace, path: Path, prefer: str) -> tuple[Any, bool]:
-    """Return the pipeline, and whether ``load_pipe()`` made it."""
-    from diffusers import DiffusionPipeline
-
-    load_pipe: Any = namespace.get("load_pipe")
-    needed = _needed_arguments(load_pipe)
-    has_loader = needed == []
-    if "pipe" not in namespace and not has_loader:
-        if needed:
-            raise SourceProblem(
-                f"{path.name}: load_pipe() needs arguments ({', '.join(needed)}); expected a loader that is called without; "
-                "give them defaults, or assign the pipeline to `pipe` at module level"
-            )
-        named = [name for name, value in namespace.items() if isinstance(value, DiffusionPipeline)]
-        found = f"; found a pipeline in `{named[0]}`: name it `pipe`" if named else ""
-        raise SourceProblem(
-            f"{path.name} defines neither `pipe` nor `load_pipe()`; assign the pipeline to `pipe` at module level{found}"
-        )
-    of_loader = has_loader and (prefer == "load_pipe" or "pipe" not in namespace)
-    pipe, spelled = (load_pipe(), "load_pipe()") if of_loader else (namespace["pipe"], "pipe")
-    if isinstance(pipe, DiffusionPipeline):
-        return pipe, of_loader
-    shown = "None" if pipe is None else f"a {type(pipe).__module__}.{type(pipe).__qualname__}"
-    raise SourceProblem(
-        f"{path.name}: `{spelled}` is {shown}, but a diffusers pipeline was expected; "
-        "assign or return the object that StableDiffusionPipeline.from_pretrained(...) gives"
-    )
-
-
-def _needed_arguments(load_pipe: Any) -> list[str] | None:
-    """Return the arguments without which a loader cannot be called; None where there is no loader."""
-    if not callable(load_pipe):
-        return None
-    try:
-        parameters = inspect.signature(load_pipe).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in starred]
-
-
-def _move(pipe: Any, device: str) -> None:
-    # Offloading hooks place the parts themselves, and .to() would undo that.
-    offloaded = any(hasattr(part, "_hf_hook") for part in pipe.components.values())
-    if pipe.device.type != device and not offloaded:
-        pipe.to(device)
 
 
 def _evaluate(text: str, namespace: Namespace, path: Path, line: int) -> Any:

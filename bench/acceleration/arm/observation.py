@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from bench.acceleration.arm.content import described
 from bench.acceleration.arm.loading import REPLACED
 from bench.acceleration.arm.patching import put
 from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, defaults_of
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import Observed, json_value
+from bench.acceleration.protocol.messages import Observed
 
 DENOISER_NAMES = ("unet", "transformer", "prior", "decoder")
 
@@ -29,10 +30,11 @@ class Watch:
 
     Args:
         pipe: a diffusers pipeline.
+        replaced: arguments that hold inputs of the samples, which are not the file's own.
     """
 
-    def __init__(self, pipe: Any) -> None:
-        self._pipe = pipe
+    def __init__(self, pipe: Any, replaced: Collection[str] = ()) -> None:
+        self._pipe, self._replaced = pipe, {*REPLACED, *replaced}
         self._reset()
 
     def _reset(self) -> None:
@@ -103,7 +105,7 @@ class Watch:
         found = {
             name: described(value)
             for name, value in given.items()
-            if name not in REPLACED and not name.startswith("*")
+            if name not in self._replaced and not name.startswith("*")
         }
         for name in ("height", "width"):
             if name in found and found[name] is None:
@@ -189,30 +191,6 @@ class Watch:
             return postprocess(image, *args, **kwargs)
 
         put(stack, processor, "postprocess", _with_signature(checked, postprocess))
-
-
-def described(value: Any) -> Any:
-    """Return an argument as something JSON can hold and that is equal for equal values: a tensor by its content."""
-    if hasattr(value, "detach"):
-        import torch
-
-        tensor = value.detach().to("cpu", torch.float64)
-        return {
-            "shape": list(tensor.shape),
-            "sum": round(float(tensor.sum()), 6),
-            "norm": round(float(tensor.norm()), 6),
-        }
-    if isinstance(value, list | tuple):
-        items = [described(item) for item in value]
-        # A negative prompt stands once for each prompt of the batch.
-        return (
-            items[0] if items and isinstance(items[0], str) and items.count(items[0]) == len(items) else items
-        )
-    if isinstance(value, dict):
-        return {str(key): described(item) for key, item in value.items()}
-    plain = json_value(value)
-    # The text of an object may tell where it is in memory.
-    return f"a {type(value).__name__}" if isinstance(plain, str) and not isinstance(value, str) else plain
 
 
 def default_size(pipe: Any) -> int | None:

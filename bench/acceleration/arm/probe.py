@@ -14,18 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from bench.acceleration.arm.content import readable
 from bench.acceleration.arm.detection import describe
+from bench.acceleration.arm.given_inputs import prompt_name
 from bench.acceleration.arm.loading import (
     MODULE_NAME,
     REPLACED,
     LoadedPipeline,
     execute,
     module_of,
-    prompt_name,
 )
 from bench.acceleration.arm.recorder import RecordedCall, Recorder, blank_output
 from bench.acceleration.arm.torch_state import changed, torch_state
-from bench.acceleration.protocol.messages import Described, OwnCall, Probed, json_value
+from bench.acceleration.protocol.messages import Described, OwnCall, Probed
 from bench.acceleration.source.reading import read_source
 from bench.core.errors import ModelgateError
 from bench.core.record import Json
@@ -98,7 +99,7 @@ def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tup
     own = OwnCall(
         entry_point=call.entry_point,
         prompt_name=prompt_name(call.parameters),
-        arguments={name: json_value(value) for name, value in kept.items()},
+        arguments={name: readable(value) for name, value in kept.items()},
         unsent=unsent,
         state=state,
         line=call.line,

@@ -120,7 +120,7 @@ class Arm:
         if request["op"] == "load":
             return self._load(request, payload), b""
         if request["op"] == "generate":
-            return self._generate(request)
+            return self._generate(request, payload)
         raise ValueError(f"unknown request {request['op']!r}")
 
     def _load(self, request: Json, sent: bytes) -> Json:
@@ -144,14 +144,16 @@ class Arm:
             "of_loader": self._pipeline.of_loader,
         }
 
-    def _generate(self, request: Json) -> Answer:
+    def _generate(self, request: Json, payload: bytes) -> Answer:
+        from bench.acceleration.protocol.inputs import unpack_inputs
         from bench.acceleration.protocol.pixels import pack
 
+        inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
         if request.get("observe"):
-            return self._observe(request)
-        return pack(self._pipeline.generate(request["prompts"], request["seeds"]))
+            return self._observe(request, inputs)
+        return pack(self._pipeline.generate(request["prompts"], request["seeds"], inputs))
 
-    def _observe(self, request: Json) -> Answer:
+    def _observe(self, request: Json, inputs: list[Json]) -> Answer:
         """Generate while everything is watched."""
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.observation import Watch
@@ -159,10 +161,10 @@ class Arm:
         from bench.acceleration.protocol.pixels import pack
 
         within: list[Any] = []
-        watch = Watch(self._pipeline.pipe)
+        watch = Watch(self._pipeline.pipe, self._pipeline.replaced(inputs))
         at_step = (lambda: within.append(describe(self._pipeline))) if request.get("describe") else None
         with watch.watching(at_step):
-            images = self._pipeline.generate(request["prompts"], request["seeds"])
+            images = self._pipeline.generate(request["prompts"], request["seeds"], inputs)
         header, pixels = pack(images)
         observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
         header["observed"] = msgspec.to_builtins(observed)

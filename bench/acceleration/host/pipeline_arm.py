@@ -12,6 +12,7 @@ from bench.acceleration.configuration import CallTaken, Configuration, combine
 from bench.acceleration.host.own_call import SeenCall, preferred, read_file
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.prompts import Sample
+from bench.acceleration.protocol.inputs import pack_inputs
 from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.protocol.pixels import unpack
 from bench.core.errors import ArmProblem
@@ -174,14 +175,16 @@ class PipelineArm:
         describe: bool = False,
         timeout_s: float | None = None,
     ) -> tuple[Batch, Json]:
+        inputs, pixels = pack_inputs([sample.inputs for sample in samples])
         request = {
             "op": "generate",
             "prompts": [sample.prompt for sample in samples],
             "seeds": [sample.seed for sample in samples],
             "observe": observe,
             "describe": describe,
+            "inputs": inputs,
         }
-        header, payload, seconds = self.process.ask(request, timeout_s=timeout_s)
+        header, payload, seconds = self.process.ask(request, pixels, timeout_s=timeout_s)
         try:
             images = unpack(header["shapes"], payload)
         except (KeyError, TypeError, ValueError) as error:

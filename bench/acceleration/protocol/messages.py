@@ -6,7 +6,7 @@ All fields are untrusted on the evaluator's side: they come from a process that 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -116,14 +116,14 @@ class Observed(msgspec.Struct, kw_only=True):
     not_finite: bool = False
 
 
-def json_value(value: Any) -> Any:
-    """Return a value as something JSON can hold; what it cannot is given as its text."""
+def json_value(value: Any, other: Callable[[Any], Any] = str) -> Any:
+    """Return a value as something JSON can hold; of what it cannot, what `other` makes of it: its text."""
     if value is None or type(value) in (bool, int, str):
         return value
     if type(value) is float:
         return value if math.isfinite(value) else str(value)
     if isinstance(value, (list, tuple, set)):
-        return [json_value(item) for item in value]
+        return [json_value(item, other) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): json_value(item) for key, item in value.items()}
-    return str(value)
+        return {str(key): json_value(item, other) for key, item in value.items()}
+    return other(value)

@@ -1,6 +1,6 @@
-"""Images on the way from an arm to the evaluator: anything a pipeline returns, as plain 8-bit RGB.
+"""Images on the way between an arm and the evaluator: anything a pipeline returns, as plain 8-bit RGB.
 
-Packing runs in the arm, which is not trusted; unpacking runs in the evaluator and checks every length.
+What a pipeline returns is packed in the arm, which is not trusted; unpacking in the evaluator checks every length.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from bench.core.errors import SourceProblem
 PIPELINE_NAMES = frozenset({"pipe", "pipeline", "self.pipe", "self.pipeline"})
 MODEL_KEYWORDS = ("pretrained_model_name_or_path", "pretrained_model_link_or_path", "pretrained_model_name")
 PROMPT_KEYWORDS = frozenset({"prompt", "prompt_embeds", "class_labels", None})  # None: **arguments
+# The parameter of a file's own ``generate`` that takes what comes with the prompts.
+INPUTS = "inputs"
 # What the first parameter of a function is called that takes no pipeline first.
 _NO_PIPELINE = ("prompt", "text", "caption")
 # What a pipeline has that takes a first argument and generates nothing, besides the prefixes below.
@@ -64,7 +66,7 @@ class EntryCall:
 class SourceReading:
     """What the text of a pipeline file says. None is "not said, or not as a constant".
 
-    ``defines_own_generate`` is a function ``generate`` of a pipeline, prompts and generators, and no other one.
+    ``defines_own_generate`` is a function ``generate`` of a pipeline, prompts, generators and perhaps inputs.
     """
 
     defines_pipe: bool = False
@@ -100,11 +102,12 @@ def read_source(path: Path, *, prefer_load_pipe: bool = False) -> SourceReading:
 
 
 def is_own_generate(required: Sequence[str]) -> bool:
-    """Whether a function of these required parameters takes a pipeline, prompts and generators.
+    """Whether a function of these required parameters takes a pipeline, prompts and generators, and at most inputs.
 
     One of another form, such as ``generate(prompt, steps)``, is the author's and no answer to the suite.
     """
-    return len(required) == 3 and not required[0].startswith(_NO_PIPELINE)
+    has_form = len(required) == 3 or (len(required) == 4 and required[3] == INPUTS)
+    return has_form and not required[0].startswith(_NO_PIPELINE)
 
 
 class _FileReading:

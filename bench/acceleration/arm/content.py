@@ -1,0 +1,64 @@
+"""Arguments of a call as plain values that are equal for equal content: tensors, arrays and images too."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from bench.acceleration.protocol.messages import json_value
+from bench.core.record import Json
+
+
+def described(value: Any) -> Any:
+    """Return an argument as something JSON can hold and that is equal for equal values: a tensor or image by its content."""
+    if is_image(value):
+        return image_content(value)
+    if hasattr(value, "detach") or _is_numbers(value):
+        import torch
+
+        tensor = torch.as_tensor(value).detach().to("cpu", torch.float64)
+        return {
+            "shape": list(tensor.shape),
+            "sum": round(float(tensor.sum()), 6),
+            "norm": round(float(tensor.norm()), 6),
+        }
+    if isinstance(value, list | tuple):
+        items = [described(item) for item in value]
+        # A negative prompt, and an image of the file's own, may stand once for each prompt of the batch.
+        is_one = (
+            items
+            and (isinstance(items[0], str) or is_image(value[0]))
+            and items.count(items[0]) == len(items)
+        )
+        return items[0] if is_one else items
+    if isinstance(value, dict):
+        return {str(key): described(item) for key, item in value.items()}
+    plain = json_value(value)
+    # The text of an object may tell where it is in memory.
+    return f"a {type(value).__name__}" if isinstance(plain, str) and not isinstance(value, str) else plain
+
+
+def readable(value: Any) -> Any:
+    """Return an argument as a reader sees it: objects by their text, but images by their content."""
+    return json_value(value, lambda other: image_content(other) if is_image(other) else str(other))
+
+
+def is_image(value: Any) -> bool:
+    """Whether a value is a PIL image."""
+    import PIL.Image
+
+    return isinstance(value, PIL.Image.Image)
+
+
+def image_content(image: Any) -> Json:
+    """Return what a PIL image holds: its size, its mode and a hash of its pixels."""
+    digest = hashlib.sha256(image.tobytes())
+    if image.mode in ("P", "PA"):
+        digest.update(bytes(image.getpalette("RGB") or ()))
+    return {"size": list(image.size), "mode": image.mode, "sha256": digest.hexdigest()[:16]}
+
+
+def _is_numbers(value: Any) -> bool:
+    import numpy as np
+
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"

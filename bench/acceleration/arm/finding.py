@@ -1,0 +1,62 @@
+"""Finding the pipeline in what a file defines, in the arm's process."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import SourceProblem
+
+
+def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, bool]:
+    """Return the pipeline, and whether ``load_pipe()`` made it.
+
+    Raises:
+        SourceProblem: when the file defines neither, or what it defines is no pipeline.
+    """
+    from diffusers import DiffusionPipeline
+
+    load_pipe: Any = namespace.get("load_pipe")
+    needed = _needed_arguments(load_pipe)
+    has_loader = needed == []
+    if "pipe" not in namespace and not has_loader:
+        if needed:
+            raise SourceProblem(
+                f"{path.name}: load_pipe() needs arguments ({', '.join(needed)}); expected a loader that is called without; "
+                "give them defaults, or assign the pipeline to `pipe` at module level"
+            )
+        named = [name for name, value in namespace.items() if isinstance(value, DiffusionPipeline)]
+        found = f"; found a pipeline in `{named[0]}`: name it `pipe`" if named else ""
+        raise SourceProblem(
+            f"{path.name} defines neither `pipe` nor `load_pipe()`; assign the pipeline to `pipe` at module level{found}"
+        )
+    of_loader = has_loader and (prefer == "load_pipe" or "pipe" not in namespace)
+    pipe, spelled = (load_pipe(), "load_pipe()") if of_loader else (namespace["pipe"], "pipe")
+    if isinstance(pipe, DiffusionPipeline):
+        return pipe, of_loader
+    shown = "None" if pipe is None else f"a {type(pipe).__module__}.{type(pipe).__qualname__}"
+    raise SourceProblem(
+        f"{path.name}: `{spelled}` is {shown}, but a diffusers pipeline was expected; "
+        "assign or return the object that StableDiffusionPipeline.from_pretrained(...) gives"
+    )
+
+
+def _needed_arguments(load_pipe: Any) -> list[str] | None:
+    """Return the arguments without which a loader cannot be called; None where there is no loader."""
+    if not callable(load_pipe):
+        return None
+    try:
+        parameters = inspect.signature(load_pipe).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in starred]
+
+
+def move(pipe: Any, device: str) -> None:
+    """Put a pipeline on a device."""
+    # Offloading hooks place the parts themselves, and .to() would undo that.
+    offloaded = any(hasattr(part, "_hf_hook") for part in pipe.components.values())
+    if pipe.device.type != device and not offloaded:
+        pipe.to(device)

@@ -1,0 +1,286 @@
+"""Inputs next to the prompts of a file: columns of its rows, or folders of images next to it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.acceleration.inputs import CLASS_LABEL, IMAGES, NAMES, Inputs
+from bench.acceleration.prompt_files import column_of
+from bench.acceleration.protocol.inputs import MODES, upright
+from bench.core.errors import UsageProblem
+
+#: Columns of each input, whatever the case of their letters; the first that exists counts.
+INPUT_COLUMNS = {
+    "image": ("image",),
+    "mask_image": ("mask_image", "mask"),
+    "control_image": ("control_image", "conditioning_image"),
+    CLASS_LABEL: ("class_labels", "class_label", "label"),
+}
+#: What a folder next to ``prompts.txt`` is called after ``prompts.``.
+INPUT_FOLDERS = {"image": "images", "mask_image": "masks", "control_image": "controls"}
+NO_INPUTS = "none"
+# Also the name of a column of texts or scores, which are no classes.
+_AMBIGUOUS = "label"
+_NUMBERS = re.compile(r"([0-9]+)")
+_ORIENTATION = 0x0112  # of EXIF; from 5 on, height and width are exchanged
+
+
+@dataclass(frozen=True)
+class InputTable:
+    """The inputs of all rows, not yet looked at.
+
+    Attributes:
+        source: as the option gave it, for messages.
+        folder: what paths in the rows are relative to; None for a dataset of the hub.
+        inside: whether the files must lie in that folder, since the folder as a whole is what a run depends on.
+        cells: by input, a value for each row: a path, the bytes of an image, or a label.
+        places: by input, the column or folder that they come from, for messages.
+    """
+
+    source: str
+    folder: Path | None = None
+    inside: bool = False
+    cells: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, row: int, keep: Path | None = None) -> Inputs:
+        """Return the inputs of a row.
+
+        Args:
+            row: from 0.
+            keep: folder into which images are written that the rows hold themselves.
+
+        Raises:
+            UsageProblem: a file that is not there, or a label that is no whole number.
+        """
+        found: dict[str, Any] = {}
+        for name in self.cells:
+            if name == CLASS_LABEL:
+                found[name] = self._label(row)
+                continue
+            image = self._image(name, row)
+            found[name] = str(image) if isinstance(image, Path) else str(_kept(image, MODES[name], keep))
+        return Inputs(**found)
+
+    def check(self, rows: Iterable[int], *, one_size: bool) -> None:
+        """Refuse inputs that no pipeline could use.
+
+        Args:
+            rows: which ones are looked at.
+            one_size: whether all images must have one size, as those of one call must.
+
+        Raises:
+            UsageProblem: a missing file, an unreadable image, a label that is no whole number, images of different sizes.
+        """
+        first: tuple[int, dict[str, tuple[int, int]]] | None = None
+        for row in rows:
+            if CLASS_LABEL in self.cells:
+                self._label(row)
+            sizes = {name: self._size(name, row) for name in IMAGES if name in self.cells}
+            if len(set(sizes.values())) > 1:
+                raise self._problem(
+                    row,
+                    f"found {_sizes(sizes)}, expected one size; resize them, or leave one out with --prompts-inputs",
+                )
+            first = first or (row, sizes)
+            if one_size and sizes != first[1]:
+                raise self._problem(
+                    row,
+                    f"found {_sizes(sizes)}, and {_sizes(first[1])} in row {first[0]}; expected one size, since a pipeline "
+                    "resizes the images of one call to that of the first; resize them, or give --batch-size 1",
+                )
+
+    def files(self) -> list[Path]:
+        """Return the files that the rows name; those that are not there too."""
+        found = []
+        for name in (name for name in IMAGES if name in self.cells):
+            for row in range(len(self.cells[name])):
+                image = self._image(name, row, must_exist=False)
+                if isinstance(image, Path):
+                    found.append(image)
+        return found
+
+    def _label(self, row: int) -> int:
+        value = self.cells[CLASS_LABEL][row]
+        label = _as_label(value)
+        if label is None:
+            raise self._problem(
+                row,
+                f"found {value!r} in {self.places[CLASS_LABEL]}, expected the number of a class, from 0; correct it",
+            )
+        return label
+
+    def _image(self, name: str, row: int, *, must_exist: bool = True) -> Path | bytes:
+        value, place = self.cells[name][row], self.places[name]
+        if isinstance(value, Mapping):
+            if isinstance(value.get("bytes"), bytes):
+                data: bytes = value["bytes"]
+                return data
+            value = value.get("path")
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str | Path) and str(value).strip():
+            return self._file(row, Path(value), must_exist)
+        raise self._problem(
+            row, f"found {value!r} in {place}, expected the path of an image; add it, or remove the row"
+        )
+
+    def _file(self, row: int, named: Path, must_exist: bool) -> Path:
+        if self.folder is None and not named.is_absolute():
+            raise self._problem(
+                row,
+                f"found the path {named} in a dataset of the hub, expected the image itself; download the dataset and give "
+                "its folder",
+            )
+        file = (self.folder or Path()).absolute() / named
+        if must_exist and not file.is_file():
+            raise self._problem(row, f"found no file {file}; expected an image; add it, or correct the path")
+        if self.inside and not file.resolve().is_relative_to((self.folder or Path()).resolve()):
+            raise self._problem(
+                row,
+                f"found the file {file}, expected one inside of the folder; move it there, or give a file of rows",
+            )
+        return file
+
+    def _size(self, name: str, row: int) -> tuple[int, int]:
+        """Return width and height of an image whose file is whole."""
+        image = self._image(name, row)
+        try:
+            return _looked_at(image)
+        except Exception as error:  # Pillow's readers raise whatever damaged bytes lead them to
+            shown = f"the file {image}" if isinstance(image, Path) else f"bytes in {self.places[name]}"
+            raise self._problem(
+                row, f"found {shown}, which is no whole image ({_plain(error)}); expected one; write it again"
+            ) from error
+
+    def _problem(self, row: int, message: str) -> UsageProblem:
+        return UsageProblem(f"--prompts {self.source}: row {row}: {message}")
+
+
+def find_inputs(source: str, rows: Any, wanted: Sequence[str] = ()) -> InputTable:
+    """Return the inputs in the columns of rows, and in the folders next to a file.
+
+    Args:
+        source: a file, a folder or a name on the hub.
+        rows: with ``column_names``, and a list for each by index.
+        wanted: names of inputs, or `NO_INPUTS`; empty for all that are there.
+
+    Raises:
+        UsageProblem: an input that is wanted and not there, one that is there twice, or a folder with another count.
+    """
+    path = Path(source)
+    is_folder, is_file = path.is_dir(), path.is_file()
+    if NO_INPUTS in wanted and len(wanted) > 1:
+        raise UsageProblem(
+            f"--prompts-inputs {' '.join(wanted)}: found {NO_INPUTS} next to others, expected it alone; leave it out"
+        )
+    cells: dict[str, Sequence[Any]] = {}
+    places: dict[str, str] = {}
+    for name in NAMES if not wanted else [name for name in NAMES if name in wanted]:
+        column = _column(rows, name)
+        folder = _folder(path, name) if is_file else None
+        if column is not None and folder is not None:
+            raise UsageProblem(
+                f"--prompts {source}: found the column {column!r} and the folder {folder}, expected one of them; remove one"
+            )
+        if column is not None:
+            cells[name], places[name] = _undecoded(rows, column)[column], f"column {column!r}"
+        elif folder is not None:
+            cells[name], places[name] = (
+                _files_in(folder, source, len(rows[rows.column_names[0]])),
+                str(folder),
+            )
+        elif wanted:
+            raise UsageProblem(
+                f"--prompts-inputs {name}: found the columns {', '.join(rows.column_names)} in --prompts {source}, expected "
+                f"{' or '.join(INPUT_COLUMNS[name])}; add it, or leave out {name}"
+            )
+    return InputTable(
+        source,
+        path.absolute() if is_folder else path.parent.absolute() if is_file else None,
+        is_folder,
+        cells,
+        places,
+    )
+
+
+def _column(rows: Any, name: str) -> str | None:
+    column = column_of(rows.column_names, INPUT_COLUMNS[name])
+    if column is None or column.strip().lower() != _AMBIGUOUS:
+        return column
+    return column if any(_as_label(value) is not None for value in rows[column]) else None
+
+
+def _undecoded(rows: Any, column: str) -> Any:
+    """Return the rows of ``datasets`` with images of a column as they are stored: nothing is decoded to look at it."""
+    feature: Any = (getattr(rows, "features", None) or {}).get(column)
+    if type(feature).__name__ != "Image":
+        return rows
+    return rows.cast_column(column, type(feature)(decode=False))
+
+
+def _folder(path: Path, name: str) -> Path | None:
+    folder = path.with_name(f"{path.stem}.{INPUT_FOLDERS[name]}") if name in INPUT_FOLDERS else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _files_in(folder: Path, source: str, rows: int) -> list[Path]:
+    files = [file.absolute() for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+    if len(files) != rows:
+        raise UsageProblem(
+            f"--prompts {source}: found {len(files)} files in {folder} for {rows} rows; expected one for each row, in the "
+            "order of their names; add or remove some"
+        )
+    return sorted(files, key=lambda file: (_natural(file.name), file.name))
+
+
+def _natural(name: str) -> list[Any]:
+    """Return the parts of a name by which 2.png goes before 10.png."""
+    return [int(part) if index % 2 else part for index, part in enumerate(_NUMBERS.split(name))]
+
+
+def _as_label(value: Any) -> int | None:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():  # a table with a gap in the column holds fractions
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _looked_at(image: Path | bytes) -> tuple[int, int]:
+    """Return width and height of an image, after all of it was read; what is damaged raises."""
+    import PIL.Image  # noqa: PLC0415
+
+    with PIL.Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
+        width, height = opened.size
+        opened.draft("L", (1, 1))  # JPEG then decodes an eighth of it, and still reads all
+        opened.load()
+        turned = (opened.getexif().get(_ORIENTATION) or 0) >= 5
+    return (height, width) if turned else (width, height)
+
+
+def _kept(image: bytes, mode: str, keep: Path | None) -> Path:
+    """Write an image that the rows hold into a folder, once, and return its path."""
+    import PIL.Image  # noqa: PLC0415
+
+    assert keep is not None, "whoever draws rows with images in them says where to keep them"
+    keep.mkdir(parents=True, exist_ok=True)
+    file = keep / f"{hashlib.sha256(image).hexdigest()[:16]}.{mode}.png"
+    if not file.exists():
+        with PIL.Image.open(io.BytesIO(image)) as opened:
+            upright(opened, mode).save(file)
+    return file
+
+
+def _sizes(sizes: Mapping[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{name} of {width} x {height} pixels" for name, (width, height) in sizes.items())
+
+
+def _plain(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
