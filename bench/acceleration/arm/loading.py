@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.results import images_of
 from bench.acceleration.arm.torch_state import in_state
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import OwnCall
@@ -65,20 +66,17 @@ class LoadedPipeline:
         # One CPU generator per image: the image does not depend on its batch or on the device.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         if self._own_generate is not None:
-            return list(self._own_generate(self.pipe, prompts, generators))
+            return images_of(self._own_generate(self.pipe, prompts, generators))
         call = self.pipe if self.entry == "__call__" else getattr(self.pipe, self.entry)
         arguments = _for_each(self.arguments, len(prompts))
         if self.prompt_by is not None:
             arguments[self.prompt_by] = prompts
         first = () if self.prompt_by is not None else (prompts,)
         with in_state(self.state):
-            result = call(*first, *self.positional, generator=generators, **arguments)
-        images = getattr(result, "images", result)
-        if images is None or isinstance(images, (str, bytes)):
-            raise TypeError(f"the pipeline returned a {type(result).__name__} without images")
+            images = images_of(call(*first, *self.positional, generator=generators, **arguments))
         if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
-        return list(images)
+        return images
 
 
 def load(
@@ -158,7 +156,9 @@ def _as_seen(
             f"{path.name}, line {call.line}: the generating call has more arguments by position than its entry point has "
             "names for; expected them by name; name them, or define generate(pipe, prompts, generators)"
         )
-    texts = {} if source.entry is None else dict(source.entry.keywords)
+    # The text may show another call than the one that was seen.
+    is_read = source.entry is not None and call.line in (None, source.entry.line)
+    texts = dict(source.entry.keywords) if source.entry is not None and is_read else {}
     for name, kind in call.unsent.items():
         if name not in texts:
             raise SourceProblem(
