@@ -126,6 +126,7 @@ def combine(
         methods=json_value(source.methods),
     )
     steps = observed.num_inference_steps
+    line = None if call is None else call.line
     return Configuration(
         pipeline_class=described.pipeline_class,
         model_id=described.model_id,
@@ -145,7 +146,11 @@ def combine(
         scheduler=described.scheduler,
         parts=described.parts,
         source=said,
-        disagreements=_disagreements(said, described, steps),
+        disagreements=[
+            entry
+            for entry in _disagreements(said, described, steps)
+            if not _is_left_open(entry, source, line)
+        ],
     )
 
 
@@ -164,13 +169,41 @@ def _disagreements(said: Said, described: Described, steps: int | None) -> list[
         unsaid = source is None or (
             name == "pipeline_class" and str(source).startswith(("Auto", "DiffusionPipeline"))
         )
-        if not unsaid and source != observed:
+        is_same = source == observed or (name == "model_id" and _is_below(source, described.model_id))
+        if not unsaid and not is_same:
             found.append(Disagreement(field=name, source=source, observed=observed))
     for name in sorted(said.methods.keys() ^ described.methods.keys()):
-        if name not in METHODS or METHODS[name].is_in_source:
+        # Replaced code that no method accounts for is in no text.
+        if name in METHODS and METHODS[name].is_in_source:
             in_source = name in said.methods
             found.append(Disagreement(field=f"methods.{name}", source=in_source, observed=not in_source))
     return found
+
+
+def _is_left_open(entry: Disagreement, source: SourceReading, line: int | None) -> bool:
+    """Whether a text does not say what it seems to disagree on.
+
+    Args:
+        entry: what seems to be a disagreement.
+        source: the reading.
+        line: of the call that was seen; None where none was.
+    """
+    if (
+        entry.field == "num_inference_steps"
+        and source.entry is not None
+        and line not in (None, source.entry.line)
+    ):
+        return True  # the text shows several calls, and another one was seen
+    is_unnamed = entry.field.startswith("methods.") and entry.observed is True
+    return entry.field in source.unsure or (is_unnamed and source.may_hide_methods)
+
+
+def _is_below(written: str | None, resolved: str | None) -> bool:
+    """Whether a folder is one that a text writes relative to the directory in which it runs."""
+    if written is None or resolved is None or not Path(resolved).is_absolute():
+        return False
+    parts = Path(written).parts
+    return bool(parts) and Path(resolved).parts[-len(parts) :] == parts
 
 
 def _resolved(model_id: str | None) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.acceleration.configuration import Configuration, Disagreement, Said, combine
+from bench.acceleration.configuration import CallTaken, Configuration, Disagreement, Said, combine
 from bench.acceleration.methods import acceleration_method
 from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.source.reading import EntryCall, SourceReading
@@ -127,6 +127,36 @@ def test_methods_only_written_or_only_found_are_disagreements():
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "fields"),
+    [
+        ({}, ["scheduler_class", "methods.deepcache", "methods.lora"]),
+        ({"unsure": frozenset({"scheduler_class", "methods.deepcache"})}, ["methods.lora"]),
+        ({"may_hide_methods": True}, ["scheduler_class", "methods.deepcache"]),
+    ],
+)
+def test_text_that_leaves_something_open_contradicts_nothing(said, fields):
+    found = combined(
+        {"methods": {"lora": {}}}, scheduler_class="LCMScheduler", methods={"deepcache": {}}, **said
+    )
+    assert [entry.field for entry in found.disagreements] == fields
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"), [(3, ["num_inference_steps"]), (None, ["num_inference_steps"]), (9, [])]
+)
+def test_steps_of_another_call_than_the_one_that_was_seen_contradict_nothing(line, fields):
+    source = dataclasses.replace(SAID, num_inference_steps=50)
+    described, observed = msgspec.convert(DESCRIBED, Described), msgspec.convert(OBSERVED, Observed)
+    found = combine(described, observed, source, CallTaken(by="run", line=line))
+    assert [entry.field for entry in found.disagreements] == fields
+
+
+def test_replaced_code_that_no_method_accounts_for_is_no_disagreement():
+    methods = {"tome": {}, "patched_forward": {"files": ["mine.py"]}}
+    assert combined({"methods": methods}).disagreements == []
+
+
 def test_method_that_names_no_calls_is_never_missed_in_the_text(own_methods):
     acceleration_method("without_calls")(lambda loaded: {})
     acceleration_method("with_calls", switched_on=("enable_it",))(lambda loaded: {})
@@ -141,3 +171,12 @@ def test_local_model_is_the_same_however_its_path_is_written(tmp_path, monkeypat
     resolved = str((tmp_path / "models" / "tiny").resolve())
     for written in ("models/tiny", "./models/../models/tiny", str(tmp_path / "link" / "tiny")):
         assert combined({"model_id": resolved}, model_id=written).disagreements == []
+
+
+@pytest.mark.parametrize(
+    ("written", "count"), [("mine", 0), ("./models/mine", 0), ("other/mine", 1), ("ine", 1), ("", 0)]
+)
+def test_a_folder_relative_to_where_the_file_runs_is_the_same_model(written, count):
+    assert (
+        len(combined({"model_id": "/somewhere/models/mine"}, model_id=written or None).disagreements) == count
+    )

@@ -171,7 +171,7 @@ DEATHS_ON_GENERATING = {
         "out_of_memory", ["its limit of 0.25 GB during generate", "raise --memory-limit"], "MemoryError",
     ),
     "no_image": (
-        "return [1, 2]", {}, "generation_failed", ["raised during generate: TypeError", "PIL images"], "",
+        "return [1, 2]", {}, "generation_failed", ["returned an int where an image was expected", "PIL images"], "",
     ),
 }  # fmt: skip
 

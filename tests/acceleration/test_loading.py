@@ -284,7 +284,7 @@ def test_result_without_images_is_refused(loads, result):
     loaded = loads(
         f"pipe = fresh()\npipe.sample = lambda *a, **k: {result}\nif __name__ == '__main__':\n    pipe.sample('x')"
     )
-    with pytest.raises(TypeError, match="without images"):
+    with pytest.raises(SourceProblem, match=r"without images.*return pipe"):
         loaded.generate(PROMPTS, SEEDS)
 
 

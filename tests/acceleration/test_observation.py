@@ -44,6 +44,21 @@ def test_denoiser_calls_per_image_do_not_depend_on_the_batch(pipe, prompts, guid
     assert found.denoiser_calls_per_image == per_image * STEPS
 
 
+def test_steps_are_those_of_each_image(pipe):
+    """Who makes fewer images than it returns has taken fewer steps for each."""
+
+    def every_other(prompts, **options):
+        pipe(prompts[::2], **options)
+
+    def one_by_one(prompts, **options):
+        for prompt in prompts:
+            pipe(prompt, **options)
+
+    prompts = [f"{PROMPT} {number}" for number in range(4)]
+    assert count(pipe, prompts=prompts, call=every_other).scheduler_steps == STEPS // 2
+    assert count(pipe, prompts=prompts, call=one_by_one).scheduler_steps == STEPS
+
+
 def test_every_call_is_counted_from_zero(pipe):
     counters = Watch(pipe)
     first = count(pipe, counters)

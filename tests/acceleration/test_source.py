@@ -339,6 +339,100 @@ def test_the_steps_of_the_entry_call_are_resolved(read, text: str, steps: int | 
     assert read(PIPE + text).num_inference_steps == steps
 
 
+@pytest.mark.parametrize(
+    ("text", "unsure"),
+    [
+        ("", set()),
+        ("pipe.enable_attention_slicing()", set()),
+        ("lora = None\nif lora is not None:\n    pipe.load_lora_weights(lora)", {"methods.lora"}),
+        ("for part in []:\n    pipe.vae.enable_tiling()", {"methods.vae_tiling"}),
+        ("while pipe is None:\n    pipe.vae.enable_tiling()", {"methods.vae_tiling"}),
+        ("try:\n    pipe.enable_xformers_memory_efficient_attention()\nexcept ImportError:\n    pass", {"methods.xformers"}),
+        ("try:\n    pipe.unet = torch.compile(pipe.unet)\nfinally:\n    pass", set()),
+        ("match len('x'):\n    case 1:\n        pipe.unet.compile()", {"methods.torch_compile"}),
+        ("fast = False\nfast and pipe.unet.compile()", {"methods.torch_compile"}),
+        ("pipe.enable_attention_slicing()\nif slow():\n    pipe.disable_attention_slicing()", {"methods.attention_slicing"}),
+        ("DTYPE = torch.float16 if torch.cuda.is_available() else torch.float32\npipe.to(DTYPE)", {"methods.precision"}),
+        ("def speed_up():\n    pipe.unet.compile()\nif fast():\n    speed_up()", {"methods.torch_compile"}),
+        ("def speed_up():\n    pipe.unet.compile()\nspeed_up()", set()),
+        ("def up(p):\n    if p is None:\n        return\n    pipe.unet.compile()\nup(pipe)", {"methods.torch_compile"}),
+        ("def up(p):\n    for n in p:\n        if n:\n            break\n    pipe.unet.compile()\nup([])", set()),
+        ("if fast():\n    pipe.scheduler = DDIMScheduler()", {"scheduler_class"}),
+        ("S = DDIMScheduler\nif fast():\n    S = LCMScheduler\npipe.scheduler = S()", {"scheduler_class"}),
+        ("N = 9\nif fast():\n    N = 2\npipe('x', num_inference_steps=N)", {"num_inference_steps"}),
+        ("import os\npipe('x', num_inference_steps=int(os.getenv('N', 9)))", {"num_inference_steps"}),
+        (
+            "if fast():\n    pipe = StableDiffusionPipeline.from_pretrained('b')",
+            {"pipeline_class", "model_id", "scheduler_class"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_text_leaves_open_is_told(read, text: str, unsure: set[str]) -> None:
+    assert read(f"{PIPE}{text}\n").unsure == unsure
+
+
+def test_what_stands_behind_a_return_counts_for_nothing(read) -> None:
+    reading = read(
+        f"""{HEAD}
+def load_pipe():
+    pipe = StableDiffusionPipeline.from_pretrained('org/tiny-sd')
+    return pipe
+    pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
+    pipe.enable_attention_slicing()
+
+def main():
+    load_pipe()('x', num_inference_steps=7)
+    return
+    load_pipe()('x', num_inference_steps=9)
+"""
+    )
+    assert (reading.scheduler_class, reading.methods, reading.num_inference_steps) == (None, {}, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "may_hide"),
+    [
+        ("from speed import up\npipe = up(pipe)", True),
+        ("import speed.caches as c\nc.up(pipe.unet, 3)", True),
+        ("getattr(pipe, 'enable_' + 'slicing')()", True),
+        ("from speed import up\nup(3)", False),
+        ("import tomesd\ntomesd.apply_patch(pipe)", False),
+        ("def up(p):\n    return p\npipe = up(pipe)", False),
+        ("print(pipe)", False),
+    ],
+)
+def test_a_call_that_may_apply_anything_is_told(read, text: str, may_hide: bool) -> None:
+    assert read(f"{PIPE}{text}\n").may_hide_methods is may_hide
+
+
+def test_a_method_that_is_on_only_within_generate_is_read_with_its_parameters(read) -> None:
+    reading = read(
+        f"""{PIPE}
+from contextlib import contextmanager
+from DeepCache import DeepCacheSDHelper
+from tgate import TgateSDLoader
+
+@contextmanager
+def caching(model, interval):
+    helper = DeepCacheSDHelper(pipe=model)
+    helper.set_params(cache_interval=interval)
+    helper.enable()
+    yield
+    helper.disable()
+
+def generate(pipe, prompts, generators):
+    gated = TgateSDLoader(pipe, gate_step=6)
+    with caching(pipe, 2):
+        return gated.tgate(prompts, gate_step=6, num_inference_steps=9).images
+
+pipe('x', num_inference_steps=40)
+"""
+    )
+    assert reading.methods["tgate"] == {"gate_step": 6}
+    assert "deepcache" in reading.methods
+    assert (reading.entry.attribute, reading.num_inference_steps) == ("tgate", 9)
+
+
 def test_reading_executes_nothing_and_imports_no_framework(tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     file = tmp_path / "file.py"

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from bench.acceleration.protocol import wire
 from bench.acceleration.protocol.pixels import MAX_SIDE, pack, unpack
+from bench.core.errors import SourceProblem
 
 LENGTHS = struct.Struct("!IQ")
 JSON = st.recursive(
@@ -231,7 +232,7 @@ def test_image_with_a_number_that_is_none_is_flagged_by_its_index(bad):
     ],
 )
 def test_what_is_no_image_is_named(thing, named):
-    with pytest.raises(TypeError, match=rf"returned an? {named}.*return PIL images"):
+    with pytest.raises(SourceProblem, match=rf"returned an? {named}.*return PIL images"):
         pack([thing])
 
 

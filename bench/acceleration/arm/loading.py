@@ -20,6 +20,7 @@ from bench.acceleration.arm.given_inputs import (
     prompt_name,
     takers,
 )
+from bench.acceleration.arm.results import images_of
 from bench.acceleration.arm.torch_state import in_state
 from bench.acceleration.inputs import IMAGES
 from bench.acceleration.methods import Parameters
@@ -83,17 +84,14 @@ class LoadedPipeline:
         # One CPU generator per image: the image does not depend on its batch or on the device.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         if self._own_generate is not None:
-            return list(self._generate_itself(prompts, generators, inputs))
+            return images_of(self._generate_itself(prompts, generators, inputs))
         call = self.pipe if self.entry == "__call__" else getattr(self.pipe, self.entry)
         positional, arguments = self._arguments(prompts, inputs)
         with in_state(self.state):
-            result = call(*positional, generator=generators, **arguments)
-        images = getattr(result, "images", result)
-        if images is None or isinstance(images, (str, bytes)):
-            raise TypeError(f"the pipeline returned a {type(result).__name__} without images")
+            images = images_of(call(*positional, generator=generators, **arguments))
         if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
-        return list(images)
+        return images
 
     def replaced(self, inputs: Sequence[Parameters]) -> frozenset[str]:
         """Return the pipeline's parameters that inputs of the samples are given to, as far as that can be known.
@@ -224,7 +222,9 @@ def _as_seen(
             f"{path.name}, line {call.line}: the generating call has more arguments by position than its entry point has "
             "names for; expected them by name; name them, or define generate(pipe, prompts, generators)"
         )
-    texts = {} if source.entry is None else dict(source.entry.keywords)
+    # The text may show another call than the one that was seen.
+    is_read = source.entry is not None and call.line in (None, source.entry.line)
+    texts = dict(source.entry.keywords) if source.entry is not None and is_read else {}
     missing: dict[str, SourceProblem] = {}
     for name, kind in call.unsent.items():
         with _postponed(name, missing):

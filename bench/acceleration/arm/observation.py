@@ -39,6 +39,7 @@ class Watch:
 
     def _reset(self) -> None:
         self._runs: list[list[int]] = []  # of the scheduler: steps asked for, steps taken
+        self._stepped: int | None = 0  # images in all of its steps; None where a step does not show how many
         self._denoiser_calls = self._denoiser_samples = self._layer_calls = 0
         self._layers: set[str] | None = None
         self._executed: set[str] = set()
@@ -82,6 +83,8 @@ class Watch:
         # A file may call its pipeline once for each image. The steps are those of one run of the scheduler, and of runs that
         # differ the shortest: who makes one long run beside short ones makes no image of them all with it.
         asked, taken = min(self._runs, default=(None, 0), key=lambda run: (run[1], run[0]))
+        if self._stepped is not None:  # who makes fewer images than it returns takes fewer steps for each
+            taken = min(taken, self._stepped // max(1, image_count))
         return Observed(
             num_inference_steps=asked,
             scheduler_steps=taken,
@@ -131,6 +134,7 @@ class Watch:
                 at_step, self._at_step = self._at_step, None
                 at_step()
             self._runs[-1][1] += 1
+            self._count_stepped(args[2] if len(args) > 2 else kwargs.get("sample"))
             return step(*args, **kwargs)
 
         def watched_set_timesteps(*args: Any, **kwargs: Any) -> Any:
@@ -143,6 +147,12 @@ class Watch:
         # diffusers inspects the signatures of both, so they must survive the wrapping.
         put(stack, scheduler, "step", _with_signature(counted_step, step))
         put(stack, scheduler, "set_timesteps", _with_signature(watched_set_timesteps, set_timesteps))
+
+    def _count_stepped(self, sample: Any) -> None:
+        if hasattr(sample, "shape") and len(sample.shape) and self._stepped is not None:
+            self._stepped += int(sample.shape[0])
+        else:
+            self._stepped = None
 
     # The denoiser
 

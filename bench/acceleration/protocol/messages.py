@@ -96,7 +96,8 @@ class Observed(msgspec.Struct, kw_only=True):
 
     Attributes:
         num_inference_steps: what the scheduler was asked for.
-        scheduler_steps: steps that it took in one run; a file may run it once for each image.
+        scheduler_steps: steps that it took for each image: those of one run, and fewer where a run made fewer images than
+            were returned. A file may run it once for each image.
         denoiser_calls: calls of the denoiser.
         denoiser_calls_per_image: samples in all its batches over images; guidance in a doubled batch counts twice.
         denoiser_layer_calls: executions of its parameterised layers in the whole call, None where not counted.

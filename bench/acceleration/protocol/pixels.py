@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.core.errors import SourceProblem
 from bench.core.record import Json
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAX_SIDE = 16384
-_EXPECTED = "return PIL images, or arrays [height, width, 3] of floats in [0, 1] or of 8-bit integers"
+_EXPECTED = "return PIL images, or arrays [height, width, 3] of floats in [0, 1] or of 8-bit integers; decode latents first"
 
 
 def pack(images: Any) -> tuple[Json, bytes]:
@@ -25,7 +26,7 @@ def pack(images: Any) -> tuple[Json, bytes]:
             with a leading batch dimension.
 
     Raises:
-        TypeError: when an element is no image.
+        SourceProblem: when an element is no image.
     """
     shapes, chunks, not_finite = [], [], []
     for index, image in enumerate(images):
@@ -81,12 +82,16 @@ def _to_rgb(image: Any) -> tuple[np.ndarray, bool]:
         if image.ndim == 3 and image.shape[0] in (1, 3):
             image = image.transpose(1, 2, 0)
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise TypeError(
-            f"the pipeline returned a {type(image).__name__} where an image was expected; {_EXPECTED}"
-        )
+        raise SourceProblem(f"returned {_named(image)} where an image was expected; {_EXPECTED}")
     finite = bool(np.isfinite(image).all())
     if np.issubdtype(image.dtype, np.floating):
         image = (np.nan_to_num(image).clip(0, 1) * 255).round()
     elif image.dtype != np.uint8:
-        raise TypeError(f"the pipeline returned an array of {image.dtype}; {_EXPECTED}")
+        raise SourceProblem(f"returned an array of {image.dtype} where an image was expected; {_EXPECTED}")
     return np.ascontiguousarray(np.broadcast_to(image.astype(np.uint8), (*image.shape[:2], 3))), finite
+
+
+def _named(thing: Any) -> str:
+    shape = f" of shape {list(thing.shape)}" if hasattr(thing, "shape") else ""
+    name = type(thing).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{shape}"

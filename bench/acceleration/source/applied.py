@@ -26,6 +26,7 @@ TOME_PARAMETERS = ("", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge
                    "merge_crossattn", "merge_mlp")  # fmt: skip
 DEEPCACHE_PARAMETERS = ("cache_interval", "cache_branch_id", "skip_mode")
 PRECISIONS = {"half": "float16", "float16": "float16", "fp16": "float16", "bfloat16": "bfloat16"}
+_OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate"})
 FULL_PRECISIONS = frozenset({"float", "float32", "double", "float64", "auto"})
 
 
@@ -69,6 +70,11 @@ def _calls_of(names: tuple[str, ...]) -> MethodCalls:
     return MethodCalls(on, off, functions, configurations)
 
 
+def known_packages() -> frozenset[str]:
+    """Return the packages whose calls on a pipeline are known for what they apply."""
+    return _OWN_PACKAGES.union(*(METHODS[name].packages for name in METHODS))
+
+
 @dataclass(slots=True)
 class CallSite:
     """One call of the file.
@@ -79,6 +85,7 @@ class CallSite:
         frame: scope in which it stands.
         live: whether loading the file reaches it.
         at_load: whether it runs while the file is loaded, and not only while generating.
+        certain: whether it runs whenever its function does, under no condition.
     """
 
     order: int
@@ -86,15 +93,24 @@ class CallSite:
     frame: Frame
     live: bool = True
     at_load: bool = True
+    certain: bool = True
 
 
 @dataclass
 class MethodReader:
-    """Goes through a file's calls in source order and keeps what is applied after the last one."""
+    """Goes through a file's calls in source order and keeps what is applied after the last one.
+
+    Attributes:
+        applied: methods by name, with their parameters.
+        unsure: methods that the text applies, or takes back, under a condition, or with values that it leaves open.
+        may_hide: whether a call may apply methods that the text does not name.
+    """
 
     resolver: Resolver
     is_pipeline: Callable[[ast.expr, Frame, int], bool]
     applied: dict[str, Parameters] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
+    may_hide: bool = False
     _calls: MethodCalls = field(default_factory=MethodCalls.registered)
     _helpers: dict[str, Parameters] = field(default_factory=dict)
     _enabled: set[str] = field(default_factory=set)
@@ -110,12 +126,11 @@ class MethodReader:
                 name = real.rpartition(".")[2]
             if not site.live and name != "tgate":  # the entry call may stand where loading does not come
                 continue
-            reader = READERS.get(name)
-            if reader is not None:
-                reader(self, site, name)
-            elif name.startswith("Tgate") and name.endswith("Loader"):
-                self.read_tgate_loader(site, name)
-            self.read_registered(site, name)
+            self.may_hide = self.may_hide or self._hides(site)
+            before = self._in_place()
+            self._read_call(site, name)
+            if not site.certain:
+                self.unsure |= before ^ self._in_place()
         if self._enabled:
             enabled: Parameters = {}
             for helper in sorted(self._enabled):
@@ -124,6 +139,28 @@ class MethodReader:
         if not self._tgate_calls:  # the loader alone leaves pipe(...) as it was
             self.applied.pop("tgate", None)
         return dict(sorted(self.applied.items()))
+
+    def _hides(self, site: CallSite) -> bool:
+        """Whether a call is on a name that is made up when it runs, or hands the pipeline to a module of somebody else's."""
+        function = site.node.func
+        if isinstance(function, ast.Call):
+            return dotted(function.func) == "getattr"
+        package = self.real_name(function, site).partition(".")[0]
+        imported = {name.partition(".")[0] for name in self.resolver.imports.values()}
+        if package not in imported - known_packages():
+            return False
+        return any(self.on_pipeline(argument, site) for argument in site.node.args)
+
+    def _read_call(self, site: CallSite, name: str) -> None:
+        reader = READERS.get(name)
+        if reader is not None:
+            reader(self, site, name)
+        elif name.startswith("Tgate") and name.endswith("Loader"):
+            self.read_tgate_loader(site, name)
+        self.read_registered(site, name)
+
+    def _in_place(self) -> set[str]:
+        return {*self.applied, *(("deepcache",) if self._enabled else ())}
 
     def value(self, node: ast.expr, site: CallSite) -> Any:
         """The constant, else the source text; a constant that JSON cannot hold, such as ``2j``, is none."""
@@ -253,6 +290,8 @@ class MethodReader:
             text = self._dtype(argument, site)
             if text in PRECISIONS or text in FULL_PRECISIONS:
                 self.set_precision(text)
+            elif self.resolver.constant(argument, site.frame, site.order) is UNKNOWN:  # a device, or a dtype
+                self.unsure.add("precision")
         for keyword in site.node.keywords:
             if keyword.arg in ("dtype", "torch_dtype"):
                 self.set_precision(self._dtype(keyword.value, site))
@@ -278,6 +317,8 @@ class MethodReader:
             self.applied.pop("precision", None)
         else:
             self.applied["precision"] = {"dtype": PRECISIONS.get(dtype, dtype)}
+            if dtype not in PRECISIONS:  # such as one that depends on the device
+                self.unsure.add("precision")
 
     def read_quantize(self, site: CallSite, name: str) -> None:
         """``quantize_(module, config)`` of torchao and ``quantize(module, weights=)`` of quanto."""
@@ -308,5 +349,5 @@ READERS: dict[str, Callable[[MethodReader, CallSite, str], None]] = {
     "apply_cache_on_pipe": MethodReader.read_para_attn,
     "enable_cache": MethodReader.read_enable_cache,
     "tgate": MethodReader.read_tgate_call,
-    "compile": MethodReader.read_compile,
+    **dict.fromkeys(("compile", "compile_repeated_blocks"), MethodReader.read_compile),
 }

@@ -19,7 +19,10 @@ MAX_DEPTH = 40
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """The names that a module, a class or a function binds, each with every value in source order."""
+    """The names that a module, a class or a function binds, each with every value in source order.
+
+    ``uncertain`` holds the order of every binding that may be made or not.
+    """
 
     name: str
     kind: str  # module, class, function or method
@@ -28,6 +31,7 @@ class Scope:
     bindings: dict[str, list[tuple[int, ast.expr | None]]] = field(default_factory=dict)
     returns: list[tuple[int, ast.expr]] = field(default_factory=list)
     declared_global: set[str] = field(default_factory=set)
+    uncertain: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)
@@ -80,13 +84,19 @@ def parameter_names(parameters: ast.arguments | None) -> list[str]:
 
 
 class Names:
-    """Looks names up in the scopes that were collected from one file."""
+    """Looks names up in the scopes that were collected from one file.
+
+    Attributes:
+        in_doubt: whether an answer, since this was last set to False, depends on what the text leaves open: on a name that
+            is bound under a condition, or on the environment.
+    """
 
     def __init__(self, path: Path, module: Scope) -> None:
         self.path = path
         self.module = Frame(module)
         self.functions: dict[str, Scope] = {}
         self.imports: dict[str, str] = {}
+        self.in_doubt = False
         self._given: dict[str, tuple[int, set[str | None]]] = {}
         self._total = TOTAL_BUDGET
         self._budget = 0
@@ -105,6 +115,7 @@ class Names:
             last = bisect_left(bound, at, key=_order) - 1
             if last >= 0:
                 order, value = bound[last]
+                self.in_doubt = self.in_doubt or order in scope.uncertain
                 return None if value is None else Located(value, frame, order)
         if name in frame.arguments:
             return frame.arguments[name]

@@ -45,6 +45,7 @@ class Resolver(Constants):
                 found = self.lookup(dotted(node) or "", frame, at)
                 return self._origin(found.node, found.frame, found.at, depth + 1) if found else None
             case ast.IfExp(body=first, orelse=second) | ast.BoolOp(values=[first, second]):
+                self.in_doubt = True
                 return self._origin(first, frame, at, depth + 1) or self._origin(second, frame, at, depth + 1)
             case ast.NamedExpr(value=value):
                 return self._origin(value, frame, at, depth + 1)
@@ -86,6 +87,7 @@ class Resolver(Constants):
         }
         arguments |= {kw.arg: Located(kw.value, frame, at) for kw in call.keywords if kw.arg}
         inside = Frame(scope, arguments)
+        self.in_doubt = self.in_doubt or len(scope.returns) > 1
         for order, value in reversed(scope.returns):
             made = self._origin(value, inside, order, depth + 1)
             if made is not None:

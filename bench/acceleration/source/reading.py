@@ -9,18 +9,20 @@ the block under ``if __name__ == "__main__":``.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from bench.acceleration.methods import Parameters
 from bench.acceleration.source.applied import CallSite, MethodReader
 from bench.acceleration.source.names import END, Frame, Scope, dotted, parameter_names, source_text
-from bench.acceleration.source.origin import Origin
+from bench.acceleration.source.origin import Origin, is_wrapper
 from bench.acceleration.source.values import UNKNOWN
 from bench.acceleration.source.walk import SourceWalk, parse_file
 from bench.core.errors import SourceProblem
 
+T = TypeVar("T")
 PIPELINE_NAMES = frozenset({"pipe", "pipeline", "self.pipe", "self.pipeline"})
 MODEL_KEYWORDS = ("pretrained_model_name_or_path", "pretrained_model_link_or_path", "pretrained_model_name")
 PROMPT_KEYWORDS = frozenset({"prompt", "prompt_embeds", "class_labels", None})  # None: **arguments
@@ -66,7 +68,9 @@ class EntryCall:
 class SourceReading:
     """What the text of a pipeline file says. None is "not said, or not as a constant".
 
-    ``defines_own_generate`` is a function ``generate`` of a pipeline, prompts, generators and perhaps inputs.
+    ``defines_own_generate`` is a function ``generate`` of a pipeline, prompts, generators and perhaps inputs. ``unsure``
+    names the fields, and methods such as ``methods.lora``, of which the text leaves open whether they come to be so;
+    ``may_hide_methods`` says that a call may apply more than the text names.
     """
 
     defines_pipe: bool = False
@@ -79,6 +83,8 @@ class SourceReading:
     num_inference_steps: int | None = None
     methods: dict[str, Parameters] = field(default_factory=dict)
     entry: EntryCall | None = None
+    unsure: frozenset[str] = frozenset()
+    may_hide_methods: bool = False
 
 
 def read_source(path: Path, *, prefer_load_pipe: bool = False) -> SourceReading:
@@ -119,12 +125,23 @@ class _FileReading:
         self.resolver = self.found.resolver
         self.prefer_load_pipe = prefer_load_pipe
         reached = self.found.called | {"load_pipe", "generate"}
+        at_load = reached_from({"load_pipe"}, self.found.calls)
+        for_sure = reached_from({"load_pipe", "generate"}, [s for s in self.found.calls if s.certain])
         for site in self.found.calls:
             scope = site.frame.scope
             site.live = site.live and self._is_reached(scope, reached)
-            site.at_load = not self._is_inside_generate(scope)
-        self.reached = reached
-        self.pipeline = self.pipeline_origin()
+            site.at_load = self._is_reached(scope, at_load) and not is_inside_generate(scope)
+            site.certain = site.certain and (scope.kind in ("module", "class") or scope.name in for_sure)
+        self.reached, self.unsure = reached, set[str]()
+        self.pipeline = self._noting(self.pipeline_origin, "pipeline_class", "model_id", "scheduler_class")
+
+    def _noting(self, question: Callable[[], T], *fields: str) -> T:
+        """Return the answer to a question; where the text leaves it open, its fields are unsure."""
+        self.resolver.in_doubt = False
+        answer = question()
+        if self.resolver.in_doubt:
+            self.unsure.update(fields)
+        return answer
 
     def result(self) -> SourceReading:
         pipeline = self.pipeline
@@ -133,17 +150,23 @@ class _FileReading:
         for assigned in self.found.attributes:
             if not assigned.guarded:
                 methods.read_assigned_forward(assigned.target, assigned.value)
+        applied = methods.read(self.found.calls)
+        model_id = self._noting(lambda: self.model_id(pipeline), "model_id")
+        scheduler = self._noting(lambda: self.scheduler_class(pipeline), "scheduler_class")
+        steps = None if site is None else self._noting(lambda: self.steps(site), "num_inference_steps")
         return SourceReading(
             defines_pipe="pipe" in self.found.defined,
             defines_load_pipe="load_pipe" in self.found.defined,
             defines_generate="generate" in self.found.defined,
             defines_own_generate=self.defines_own_generate(),
             pipeline_class=pipeline.class_name if pipeline else None,
-            model_id=self.model_id(pipeline),
-            scheduler_class=self.scheduler_class(pipeline),
-            num_inference_steps=self.steps(site) if site else None,
-            methods=methods.read(self.found.calls),
+            model_id=model_id,
+            scheduler_class=scheduler,
+            num_inference_steps=steps,
+            methods=applied,
             entry=entry,
+            unsure=frozenset(self.unsure | {f"methods.{name}" for name in methods.unsure}),
+            may_hide_methods=methods.may_hide,
         )
 
     def defines_own_generate(self) -> bool:
@@ -194,6 +217,7 @@ class _FileReading:
                 and self.is_pipeline(assigned.target.value, assigned.frame, assigned.order)
             ):
                 latest = self._scheduler(assigned.value, assigned.frame, assigned.order)
+                self.resolver.in_doubt = self.resolver.in_doubt or not assigned.certain
         return latest
 
     def _scheduler(self, node: ast.expr, frame: Frame, at: int) -> str | None:
@@ -201,8 +225,11 @@ class _FileReading:
         return None if origin is None or "Pipeline" in origin.class_name else origin.class_name
 
     def entry(self) -> tuple[CallSite | None, EntryCall | None]:
-        """The last call that hands a prompt to the pipeline."""
-        for site in reversed(self.found.calls):
+        """The last call that hands a prompt to the pipeline; in a file with its own generate, the last one there."""
+        calls = self.found.calls
+        if self.defines_own_generate():
+            calls = [site for site in calls if is_inside_generate(site.frame.scope)]
+        for site in reversed(calls):
             node = site.node
             if not (node.args or any(keyword.arg in PROMPT_KEYWORDS for keyword in node.keywords)):
                 continue
@@ -266,22 +293,49 @@ class _FileReading:
             return True
         origin = self.resolver.origin(node, frame, at)
         if origin is None:
-            return False
+            return self._is_wrapped_pipeline(node, frame, at)
         return "Pipeline" in origin.class_name or (
             self.pipeline is not None and origin.call is self.pipeline.call
         )
+
+    def _is_wrapped_pipeline(self, node: ast.expr, frame: Frame, at: int) -> bool:
+        """Whether an expression is what such as ``TgateSDLoader(pipe)`` returned: the pipeline given to it."""
+        found = self.resolver.lookup(node.id, frame, at) if isinstance(node, ast.Name) else None
+        call = node if found is None else found.node
+        if not isinstance(call, ast.Call) or not call.args:
+            return False
+        place, order = (frame, at) if found is None else (found.frame, found.at)
+        name = (self.resolver.real_name(call.func, place, order) or "").rpartition(".")[2]
+        return is_wrapper(name) and self.is_pipeline(call.args[0], place, order)
 
     @staticmethod
     def _is_reached(scope: Scope, reached: set[str]) -> bool:
         return scope.kind != "function" or scope.name in reached
 
-    @staticmethod
-    def _is_inside_generate(scope: Scope | None) -> bool:
-        while scope is not None:
-            if scope.kind == "function" and scope.name == "generate":
-                return True
-            scope = scope.parent
-        return False
+
+def is_inside_generate(scope: Scope | None) -> bool:
+    """Whether a scope is that of a function ``generate``, or is nested in it."""
+    while scope is not None:
+        if scope.kind == "function" and scope.name == "generate":
+            return True
+        scope = scope.parent
+    return False
+
+
+def reached_from(functions: set[str], calls: Sequence[CallSite]) -> set[str]:
+    """Return the functions that run when these run, and when the file is loaded; methods count as running."""
+    callees: dict[str, set[str]] = {}
+    for site in calls:
+        if site.live and isinstance(site.node.func, ast.Name):
+            scope = site.frame.scope
+            caller = scope.name if scope.kind == "function" else ""
+            callees.setdefault(caller, set()).add(site.node.func.id)
+    found, ahead = set[str](), {"", *functions}
+    while ahead:
+        name = ahead.pop()
+        found.add(name)
+        ahead |= callees.get(name, set()) - found
+    return found
 
 
 _LOAD_PIPE = ast.Call(func=ast.Name(id="load_pipe"), args=[], keywords=[])

@@ -130,6 +130,7 @@ def _item(names: Constants, node: Any, place: Located, depth: int) -> Any:
 def _call(names: Constants, node: Any, place: Located, depth: int) -> Any:
     name = names.real_name(node.func, place.frame, place.at)
     if name in ("os.environ.get", "os.getenv") and len(node.args) == 2:
+        names.in_doubt = True
         return names.evaluate(node.args[1], place, depth)  # what holds where nobody sets the variable
     function = node.func
     owner: Path | None = None

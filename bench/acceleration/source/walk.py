@@ -20,13 +20,14 @@ MAX_SOURCE_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class AttributeAssignment:
-    """``target.name = value``, and the place where it stands."""
+    """``target.name = value``, and the place where it stands; `certain` as in :class:`CallSite`."""
 
     order: int
     target: ast.Attribute
     value: ast.expr
     frame: Frame
     guarded: bool
+    certain: bool = True
 
 
 def parse_file(path: Path) -> ast.Module:
@@ -106,6 +107,7 @@ class SourceWalk:
         self.defined: set[str] = set()
         self.called: set[str] = set()
         self.guarded = False
+        self.certain = True
         self.order = 0
         self._frame = self.resolver.module
 
@@ -121,11 +123,38 @@ class SourceWalk:
             value: Any = getattr(node, name, None)
             kind = type(value)
             if kind is list:
-                for item in value:
-                    if isinstance(item, ast.AST):
-                        self.walk(item)
+                self.walk_list(value)
             elif isinstance(value, ast.AST):
                 self.walk(value)
+
+    def walk_list(self, nodes: list[Any]) -> None:
+        """Go through expressions, or through statements up to one behind which nothing runs."""
+        outer = self.certain
+        for node in nodes:
+            if not isinstance(node, ast.AST):
+                continue
+            self.walk(node)
+            if (
+                isinstance(node, _ENDS) and self.scope is not self.module
+            ):  # a module that ends so is never used
+                break
+            if isinstance(node, _BRANCHES) and _may_leave(node):
+                self.certain = False
+        self.certain = outer
+
+    def on_branches(self, node: ast.AST) -> None:
+        """Go through what runs under a condition, as often as a loop says, or until an exception."""
+        outer, self.certain = self.certain, False
+        self.walk_children(node)
+        self.certain = outer
+
+    def on_try(self, node: ast.Try | ast.TryStar) -> None:
+        outer = self.certain
+        self.certain = outer and not node.handlers
+        for part in (node.body, node.handlers, node.orelse):
+            self.walk_list(part)
+        self.certain = outer
+        self.walk_list(node.finalbody)
 
     def bind(self, target: ast.expr, value: ast.expr | None) -> None:
         if isinstance(target, ast.Tuple | ast.List):
@@ -138,11 +167,15 @@ class SourceWalk:
         self.order += 1
         self.bind_name(name, value)
         if isinstance(target, ast.Attribute) and value is not None:
-            self.attributes.append(AttributeAssignment(self.order, target, value, self._frame, self.guarded))
+            self.attributes.append(
+                AttributeAssignment(self.order, target, value, self._frame, self.guarded, self.certain)
+            )
 
     def bind_name(self, name: str, value: ast.expr | None) -> None:
         scope = self.module if name in self.scope.declared_global else self.scope
         scope.bindings.setdefault(name, []).append((self.order, value))
+        if not self.certain:
+            scope.uncertain.add(self.order)
         if scope is self.module and not self.guarded:
             self.defined.add(name)
 
@@ -163,7 +196,8 @@ class SourceWalk:
     def on_call(self, node: ast.Call) -> None:
         self.walk_children(node)
         self.order += 1
-        self.calls.append(CallSite(self.order, node, self._frame, live=not self.guarded))
+        live = not self.guarded
+        self.calls.append(CallSite(self.order, node, self._frame, live=live, certain=self.certain))
         if isinstance(node.func, ast.Name):
             self.resolver.note_call(node.func.id, node)
             if not self.guarded:
@@ -190,10 +224,10 @@ class SourceWalk:
 
     def walk_inside(self, scope: Scope, body: list[ast.stmt]) -> None:
         outer, outer_frame = self.scope, self._frame
+        outer_certain, self.certain = self.certain, True  # as long as it runs at all
         self.scope, self._frame = scope, Frame(scope)
-        for statement in body:
-            self.walk(statement)
-        self.scope, self._frame = outer, outer_frame
+        self.walk_list(body)
+        self.scope, self._frame, self.certain = outer, outer_frame, outer_certain
 
     def on_return(self, node: ast.Return) -> None:
         if node.value is not None:
@@ -203,17 +237,16 @@ class SourceWalk:
 
     def on_if(self, node: ast.If) -> None:
         if isinstance(node.test, ast.Constant):
-            for statement in node.body if node.test.value else node.orelse:
-                self.walk(statement)
+            self.walk_list(node.body if node.test.value else node.orelse)
             return
         self.walk(node.test)
-        outer = self.guarded
-        self.guarded = outer or _is_main_guard(node.test)
-        for statement in node.body:
-            self.walk(statement)
+        is_main = _is_main_guard(node.test)
+        outer, outer_certain = self.guarded, self.certain
+        self.guarded, self.certain = outer or is_main, outer_certain and is_main
+        self.walk_list(node.body)
         self.guarded = outer
-        for statement in node.orelse:
-            self.walk(statement)
+        self.walk_list(node.orelse)
+        self.certain = outer_certain
 
     def on_with_item(self, node: ast.withitem) -> None:
         self.walk(node.context_expr)
@@ -222,7 +255,7 @@ class SourceWalk:
 
     def on_for(self, node: ast.For) -> None:
         self.bind(node.target, None)
-        self.walk_children(node)
+        self.on_branches(node)
 
     def on_import(self, node: ast.Import | ast.ImportFrom) -> None:
         module = node.module or "" if isinstance(node, ast.ImportFrom) else None
@@ -244,6 +277,9 @@ class SourceWalk:
         """Skip coroutines: they are no entry points here."""
 
 
+# Behind these statements nothing runs; within those, what stands there may run or not.
+_ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+_BRANCHES = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match)
 _LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.Pass})
 _HANDLERS: dict[type, Any] = {
     ast.Assign: SourceWalk.on_assign,
@@ -257,10 +293,36 @@ _HANDLERS: dict[type, Any] = {
     ast.If: SourceWalk.on_if,
     ast.withitem: SourceWalk.on_with_item,
     ast.For: SourceWalk.on_for,
+    **dict.fromkeys((ast.Try, ast.TryStar), SourceWalk.on_try),
+    **dict.fromkeys(
+        (
+            ast.While,
+            ast.Match,
+            ast.IfExp,
+            ast.BoolOp,
+            ast.ListComp,
+            ast.SetComp,
+            ast.DictComp,
+            ast.GeneratorExp,
+        ),
+        SourceWalk.on_branches,
+    ),
     ast.Import: SourceWalk.on_import,
     ast.ImportFrom: SourceWalk.on_import,
     ast.Global: SourceWalk.on_global,
 }
+
+
+def _may_leave(node: ast.AST, *, in_loop: bool = False) -> bool:
+    """Whether some way through a statement leads out of its function, or out of the loop around it."""
+    if isinstance(node, ast.Return):
+        return True
+    if isinstance(node, ast.Continue | ast.Break):
+        return not in_loop
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+        return False
+    in_loop = in_loop or isinstance(node, ast.For | ast.While)
+    return any(_may_leave(child, in_loop=in_loop) for child in ast.iter_child_nodes(node))
 
 
 def _is_main_guard(test: ast.expr) -> bool:
