@@ -18,7 +18,8 @@ from suites import MODEL, Suite
 
 from bench.acceleration.arm.content import described
 from bench.acceleration.arm.given_inputs import parameters_of, takers
-from bench.acceleration.configuration import Configuration, mismatches
+from bench.acceleration.comparison import differences
+from bench.acceleration.configuration import Configuration
 from bench.acceleration.host.own_call import see_call
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.inputs import Inputs
@@ -180,12 +181,12 @@ def test_a_single_image_of_the_file_goes_to_each_prompt_and_is_compared_by_its_c
     batch, configuration = generated(arm_starter, script(models, kind, call), samples)
     last, alone = generated(arm_starter, script(models, kind, call), samples[3:])
     np.testing.assert_allclose(last.images[0].astype(int), batch.images[3].astype(int), atol=1)
-    assert mismatches(configuration, alone) == []  # as large a batch as it may be
+    assert differences(configuration, alone) == []  # as large a batch as it may be
     assert configuration.call is not None
     seen = configuration.call.arguments["image"]
     assert (seen["size"], seen["mode"]) == ([SIDE, SIDE], "RGB")
     _, other = generated(arm_starter, script(models, kind, call.replace("'red'", "'blue'")), samples)
-    assert [found.field for found in mismatches(configuration, other)] == ["arguments.image"]
+    assert [found.field for found in differences(configuration, other)] == ["arguments.image"]
 
 
 def test_several_images_of_the_file_go_to_the_prompts_in_turn(
@@ -290,7 +291,7 @@ def test_a_generate_of_the_file_gets_the_inputs_of_each_prompt(
     assert configuration.call.by == "generate"
     expected, target = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples)
     np.testing.assert_array_equal(batch.images, expected.images)
-    assert mismatches(target, configuration) == []
+    assert differences(target, configuration) == []
 
 
 def test_a_generate_without_inputs_is_refused_where_there_are_some(

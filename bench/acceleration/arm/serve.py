@@ -166,7 +166,7 @@ class Arm:
         with watch.watching(at_step):
             images = self._pipeline.generate(request["prompts"], request["seeds"], inputs)
         header, pixels = pack(images)
-        observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
+        observed = watch.report(len(images), self._pipeline.entry, self._pipeline.arguments)
         header["observed"] = msgspec.to_builtins(observed)
         if request.get("describe"):
             # Some methods put themselves in place only when they first run, others are in place only while they do.
