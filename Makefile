@@ -12,7 +12,7 @@ bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
 	$(BIN)/pytest cases/ -n 4 $(ARGS)
 
 test: setup  ## the suite's own tests; a file stays on one worker, since its tests share whole runs
-	$(BIN)/pytest tests/ -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/ -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint  ## the inner loop: lint and the fast tests
 	$(BIN)/pytest tests/ -n 2 -q -m "not slow" $(ARGS)

@@ -293,13 +293,16 @@ def print_comparison(
 # Whole runs -------------------------------------------------------------------------------------------------
 
 
-def print_suite(directory: Path, batches: Sequence[str], rows: int | None, datasets: Sequence[str]) -> None:
-    """Print how long runs of two models on the datasets take: on one core, serially, and with four workers.
+def print_suite(
+    directory: Path, batches: Sequence[str], rows: int | None, datasets: Sequence[str], workers: int
+) -> None:
+    """Print how long runs of two models on the datasets take: on one core, serially, and with workers.
 
     A serial run has all cores for each batch; four workers have one each. So four workers gain what threads leave unused:
     most of three cores with one question per batch, little with batches that keep four threads busy. "At most" is the
     gain if each worker did as much as one core does alone.
     """
+    several = f"-n {workers}"
     shipped = {"name": "shipped", "path": str(ROOT / "fixtures/zoo/tiny-lm"), "dtype": "float32"}
     build_model(directory / "random", 128, 4)
     # Random weights never end a text.
@@ -310,7 +313,8 @@ def print_suite(directory: Path, batches: Sequence[str], rows: int | None, datas
         f"\n{', '.join(datasets) or 'all datasets'} with tiny-lm and a random GPT-2, seconds of a whole run"
     )
     print(
-        f"{'':24}{'one core':>9}{'serial':>8}{'-n 4':>8}{'serial / -n 4':>15}{'one core / -n 4':>17}{'at most':>9}"
+        f"{'':24}{'one core':>9}{'serial':>8}{several:>8}{f'serial / {several}':>15}"
+        f"{f'one core / {several}':>17}{'at most':>9}"
     )
     for batch in batches:
         count = ROWS_OF_BATCH[batch] if rows is None else rows
@@ -320,13 +324,13 @@ def print_suite(directory: Path, batches: Sequence[str], rows: int | None, datas
         ]  # fmt: skip
         if datasets:
             options += ["--datasets", *datasets]
-        one, serial, workers = (
+        one, serial, parallel = (
             run_cases("language", directory / "out", [*options, *more], cores, must_pass=True)
-            for more, cores in (([], {0}), ([], None), (["-n", "4"], None))
+            for more, cores in (([], {0}), ([], None), (["-n", str(workers)], None))
         )
         print(
-            f"{f'batch {batch}, {count:,} rows each':24}{one:9.1f}{serial:8.1f}{workers:8.1f}"
-            f"{serial / workers:15.2f}{one / workers:17.2f}{4 * serial / one:9.2f}",
+            f"{f'batch {batch}, {count:,} rows each':24}{one:9.1f}{serial:8.1f}{parallel:8.1f}"
+            f"{serial / parallel:15.2f}{one / parallel:17.2f}{workers * serial / one:9.2f}",
             flush=True,
         )
 
@@ -367,6 +371,7 @@ def main() -> None:
         "--rows", type=int, help="rows of each dataset in the whole runs (default: by batch size)"
     )
     parser.add_argument("--datasets", nargs="+", default=(), help="datasets of the whole runs (default: all)")
+    parser.add_argument("--workers", type=int, default=4, help="workers of the whole runs (default 4)")
     parser.add_argument("--peak-of", choices=LIBRARIES, help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -387,7 +392,7 @@ def main() -> None:
         shapes = list(SHAPES)[: options.shapes]
         print_comparison(directory / "benchmark", names, shapes, options.questions, options.repeats)
         if not options.skip_suite:
-            print_suite(directory, options.batches, options.rows, options.datasets)
+            print_suite(directory, options.batches, options.rows, options.datasets, options.workers)
 
 
 if __name__ == "__main__":

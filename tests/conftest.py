@@ -53,10 +53,11 @@ SLOW_FILES = frozenset(
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow files."""
+    """Mark the tests of slow files, and put these files first, so that no worker is left alone with one at the end."""
     for item in items:
         if item.path.stem in SLOW_FILES:
             item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

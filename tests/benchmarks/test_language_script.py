@@ -17,14 +17,21 @@ def rows_of(printed: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-def test_modelgate_alone_is_measured_without_the_peer(run_script):
-    rows = rows_of(run_script("language.py", "--skip-peer", "--skip-suite", *SMALLEST))
+def test_modelgate_alone_is_measured_without_the_peer_and_whole_runs_are_timed(run_script):
+    printed = run_script(
+        "language.py", "--skip-peer", *SMALLEST, "--batches", "4", "--rows", "4", "--datasets", "piqa_ll",
+        "--workers", "2",
+    )  # fmt: skip
+    rows = rows_of(printed)
     seconds, *dashes, megabytes = rows["3 choices of 8 to 9 tokens"]
     assert float(seconds) >= 0
     assert dashes == ["-"] * 4
     assert float(megabytes) > 50
     assert re.fullmatch(r"\d+\.\d\d", rows["generation, 40 tokens"][0])
     assert "4 choices of one token" not in rows
+    assert "piqa_ll with tiny-lm and a random GPT-2, seconds of a whole run" in printed
+    number = r" +\d+\.\d+"
+    assert re.search(rf"^batch 4, 4 rows each{number * 6}$", printed, re.MULTILINE)
 
 
 @NEEDS_PEER
@@ -36,16 +43,6 @@ def test_both_are_measured_and_agree(run_script):
     assert equal == "True"
     assert len(megabytes) == 2
     assert rows["generation, 40 tokens"][-1] == "1/1"
-
-
-@pytest.mark.slow
-def test_whole_runs_are_timed(run_script):
-    printed = run_script(
-        "language.py", "--skip-peer", *SMALLEST, "--batches", "4", "--rows", "4", "--datasets", "piqa_ll"
-    )
-    assert "piqa_ll with tiny-lm and a random GPT-2, seconds of a whole run" in printed
-    number = r" +\d+\.\d+"
-    assert re.search(rf"^batch 4, 4 rows each{number * 6}$", printed, re.MULTILINE)
 
 
 def test_a_missing_peer_is_named_with_what_to_do(scripts, monkeypatch, capsys):

@@ -77,11 +77,11 @@ def test_records_options_and_reports_name_no_place_of_this_machine(tmp_path):
     assert options["acceleration"]["clip"] == "fixtures/zoo/tiny-clip"
     assert "~/evaluations/broken.json" in (home / "report.xml").read_text(encoding="utf-8")
 
-
-def test_predictions_of_such_a_run_are_taken_over(tmp_path):
-    arguments = ("cases/test_language.py", "--models", "tiny_lm", "--datasets", "siqa_gen", "--limit", "4")
-    run(tmp_path, *arguments)
-    home, finished = run(tmp_path, *arguments, "--reuse", "latest")
+    # Its predictions are found again.
+    home, finished = run(
+        tmp_path, "cases/test_language.py", "--models", "tiny_lm", "--datasets", "siqa_gen", "--limit", "4", "--reuse",
+        "latest",
+    )  # fmt: skip
     results = json.loads((home / "out/latest/evaluation_results.json").read_text(encoding="utf-8"))
     (record,) = results["records"]
     assert record["engine"]["reused"] == 4, finished.stdout
