@@ -134,6 +134,7 @@ def test_a_busy_loop_on_the_same_core_is_seen() -> None:
 def test_timed_rounds_are_measured_and_the_calls_before_them_are_not(machine: Machine) -> None:
     class Arm:
         load_s = first_call_s = 1.0
+        compile_s = None
         process = SimpleNamespace(pause=lambda: None)
 
         def generate(self, samples: list[Sample]) -> SimpleNamespace:
@@ -186,7 +187,8 @@ class FakePair:
 
     def __init__(self, drift: list[Mismatch] = ()) -> None:
         self.drift, self.is_broken = list(drift), False
-        self.baseline = self.candidate = SimpleNamespace(peak_bytes=lambda: None)
+        self.step_s = {}
+        self.baseline = self.candidate = SimpleNamespace(peak_bytes=lambda: None, gpu_memory=lambda: None)
 
     def load(self, role: str, file: Path | None) -> Configuration:
         return Configuration()
@@ -208,7 +210,7 @@ def judged(
     asked = tuple(parse_requirement(text, ("acceleration",)) for text in require)
     evaluation = AccelerationEvaluation(
         case(**fields), RunContext(Path("/nowhere"), Path("/nowhere"), requirements=asked),
-        SimpleNamespace(plan=TimingPlan(), cache=None, arms=None, samples=(), scoring=None),
+        SimpleNamespace(plan=TimingPlan(), cache=None, arms=SimpleNamespace(gpu=None), samples=(), scoring=None),
     )  # fmt: skip
     evaluation._pair = FakePair(drift)
     evaluation._estimates = {"speedup": Estimate(metric="speedup", value=2.4, low=2.1, high=2.8, unit="x")}
