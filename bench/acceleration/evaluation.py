@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import differences, missing_methods
@@ -11,6 +13,7 @@ from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
     achievement,
+    gpu_bytes_needed,
     judge_configuration,
     judge_images,
     judge_memory,
@@ -23,6 +26,7 @@ from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.foreign_load import ForeignLoad
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
+from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.quality import Scoring
 from bench.acceleration.record import AccelerationBody, Memory
 from bench.acceleration.references import References, as_reference_failure
@@ -165,6 +169,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         speed = self._time()
         pair.complete(speed.calls)
         pair.audit()
+        if speed.rounds:
+            pair.time_baseline_steps()
         self._record_raw(speed)
         images = judge_images(pair.image_problems())
         quality = self._judge_quality()
@@ -233,9 +239,20 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
+        self.body.times.step_s = dict(self._pair.step_s)
         memory = self.body.memory = self.body.memory or Memory()
-        memory.baseline_peak_bytes = self._pair.baseline.peak_bytes()
-        memory.candidate_peak_bytes = self._pair.candidate.peak_bytes()
+        for role, arm in (("baseline", self._pair.baseline), ("candidate", self._pair.candidate)):
+            setattr(memory, f"{role}_peak_bytes", arm.peak_bytes())
+            for name, value in msgspec.structs.asdict(arm.gpu_memory() or GpuMemory()).items():
+                setattr(memory, f"{role}_{name}", value)
+
+    def _judge_memory(self) -> Verdict:
+        memory = self.body.memory
+        if memory is None:
+            return PASSED
+        on_gpu = self._inputs.arms.gpu is not None
+        needed = gpu_bytes_needed(memory) if on_gpu else memory.candidate_peak_bytes
+        return judge_memory(needed, memory.allowed_bytes)
 
     def _conclude(
         self, images: Verdict, steady: Verdict, quality: Verdict, latency: Verdict, speedup: Verdict
@@ -256,10 +273,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)
         record.metrics = dict(self._estimates)
-        memory = body.memory
         gates = {
             "images": images, "steady": steady, "quality": quality,
-            "memory": PASSED if memory is None else judge_memory(memory.candidate_peak_bytes, memory.allowed_bytes),
+            "memory": self._judge_memory(),
             "latency": latency, "speedup": speedup,
         }  # fmt: skip
         return self.conclude(gates, self._estimates, review=self._under_load)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import Mismatch
-from bench.acceleration.record import PointEstimate
+from bench.acceleration.record import Memory, PointEstimate
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
 from bench.core.verdict import PASSED, Verdict
@@ -100,6 +100,16 @@ def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int) -> Ve
         missed=f"{found} is above the allowed {allowed_s:g} s",
         undecided=f"{found} contains the allowed {allowed_s:g} s after {rounds} rounds",
     )
+
+
+def gpu_bytes_needed(memory: Memory) -> int | None:
+    """Return how much of its GPU the candidate takes; None where neither its torch nor the driver says.
+
+    What torch reserves and not what its tensors fill: it is what the card must have free. The driver counts what torch does
+    not, such as another library's, and an arm cannot forge it, so the larger of the two counts.
+    """
+    said = (memory.candidate_reserved_bytes, memory.candidate_driver_bytes)
+    return max((value for value in said if value is not None), default=None)
 
 
 def judge_memory(peak_bytes: int | None, allowed_bytes: int | None) -> Verdict:

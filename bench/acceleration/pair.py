@@ -40,6 +40,7 @@ class Pair:
 
     Attributes:
         drift: what the candidate did differently after its first call.
+        step_s: median seconds between two steps by role, each from a warm call that is not timed.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Pair:
         self._galleries = {role: Gallery(role) for role in ROLES}
         self._loaded: dict[str, PipelineArm] = {}
         self.drift: list[Mismatch] = []
+        self.step_s: dict[str, float | None] = dict.fromkeys(ROLES)
 
     @property
     def baseline(self) -> PipelineArm:
@@ -97,7 +99,7 @@ class Pair:
             del gallery.images[index]  # such samples only serve the clock
 
     def audit(self) -> None:
-        """Make one of the candidate's later batches again while everything is counted, and note what differs.
+        """Make one of the candidate's later batches again while steps and calls are counted, and note what differs.
 
         Calls after the first one run without hooks, the timed ones among them, so nothing was counted in them. A candidate
         that did less work there than in its first call made other images there than it makes now.
@@ -112,8 +114,9 @@ class Pair:
         indices = secrets.choice(kept)  # which one, nobody knows before
         samples = self._samples.take(indices)
         first, batch = self.candidate.first_observed, self.candidate.audit(samples)
+        self.step_s["candidate"] = batch.observed.step_s
         self.drift += [
-            Mismatch(field=f"{name} while not watched", target=before, candidate=now)
+            Mismatch(field=f"{name} in a later call", target=before, candidate=now)
             for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls_per_image")
             if (before := getattr(first, name)) != (now := getattr(batch.observed, name))
         ]
@@ -130,6 +133,14 @@ class Pair:
                     )
                 )
         self.candidate.process.pause()
+
+    def time_baseline_steps(self) -> None:
+        """Make the baseline's first batch again, unless it was watched when it completed its images."""
+        samples = self._samples.take(self._first)
+        if self.step_s["baseline"] is None and self.baseline.first_observed.scheduler_steps > 1:
+            with as_reference_failure("baseline"):
+                self.step_s["baseline"] = self.baseline.audit(samples).observed.step_s
+            self.baseline.process.pause()
 
     def complete(self, calls: int) -> None:
         """Make the images of samples that the timed rounds did not: the baseline's once per run.
@@ -153,7 +164,9 @@ class Pair:
         gallery, samples = self._galleries["baseline"], self._samples.take(indices)
 
         def generate() -> list[np.ndarray]:
-            self.keep("baseline", indices, self.baseline.generate(samples))
+            batch = self.baseline.audit(samples)  # no timed call, and so one in which steps may be timed
+            self.step_s["baseline"] = batch.observed.step_s
+            self.keep("baseline", indices, batch)
             self._require_sound_baseline()
             return [gallery.images[index] for index in indices]
 

@@ -67,10 +67,25 @@ class PointEstimate(msgspec.Struct, kw_only=True):
 
 
 class Memory(msgspec.Struct, kw_only=True):
-    """Highest resident size of each arm in bytes, memory shared with the fork server included, and the limit."""
+    """Memory of each arm in bytes, and the limit.
+
+    Attributes:
+        baseline_peak_bytes, candidate_peak_bytes: highest resident size, memory shared with the fork server included.
+        baseline_allocated_bytes, candidate_allocated_bytes: highest size of all tensors on the GPU, as the arm's torch says.
+        baseline_reserved_bytes, candidate_reserved_bytes: highest size of what that torch held there for tensors.
+        baseline_driver_bytes, candidate_driver_bytes: what the driver says that the arm held there after the rounds. All
+            three are None on a processor.
+        allowed_bytes: the limit of the candidate: of its resident size, or on a GPU of what it took there.
+    """
 
     baseline_peak_bytes: int | None = None
     candidate_peak_bytes: int | None = None
+    baseline_allocated_bytes: int | None = None
+    candidate_allocated_bytes: int | None = None
+    baseline_reserved_bytes: int | None = None
+    candidate_reserved_bytes: int | None = None
+    baseline_driver_bytes: int | None = None
+    candidate_driver_bytes: int | None = None
     allowed_bytes: int | None = None
 
 

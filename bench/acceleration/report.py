@@ -29,6 +29,9 @@ PROPERTIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("quality_loss", ("quality", "loss")),
     ("quality_loss_high", ("quality", "high")),
     ("latency_s", ("latency", "value")),
+    ("first_call_s", ("times", "first_call_s", "candidate")),
+    ("compile_s", ("times", "compile_s", "candidate")),
+    ("step_s", ("times", "step_s", "candidate")),
     ("unread_demands", ("unread_demands",)),
 )
 """JUnit properties, each with its path in a record."""
@@ -76,7 +79,7 @@ def _group_row(name: str, records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def headline(record: Record) -> str:
-    """Return speedup and quality loss, as far as they were measured."""
+    """Return speedup and quality loss, as far as they were measured; of a compiled candidate also what that costs first."""
     body: AccelerationBody = record.body
     speedup, loss = body.speedup, body.quality.loss
     parts = []
@@ -84,7 +87,18 @@ def headline(record: Record) -> str:
         parts.append(f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]")
     if loss is not None:
         parts.append(f"loss {100 * loss:.1f} %")
+    parts += _warm_and_first(body)
     return ", ".join(parts)
+
+
+def _warm_and_first(body: AccelerationBody) -> list[str]:
+    """Return the warm latency of a compiled candidate next to its first call, in a list; empty for any other."""
+    times, warm = body.times, body.latency.value
+    compiling = None if times is None else times.compile_s.get("candidate")
+    if times is None or compiling is None or warm is None:
+        return []
+    first = times.first_call_s.get("candidate") or 0.0
+    return [f"{warm:.3g} s per image, the first call {first:.1f} s, {compiling:.1f} s of compiling"]
 
 
 def summarize(records: Sequence[Record]) -> Json:

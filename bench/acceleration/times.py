@@ -25,18 +25,23 @@ class Times(msgspec.Struct, kw_only=True):
 
     Attributes:
         load_s, first_call_s: seconds by arm; the first call holds compiling and warming up.
+        compile_s: seconds of both that torch.compile took, by arm, as its torch says; None where it compiled nothing.
         warmup_s: seconds of the untimed calls after the first, by arm.
         rounds: the timed rounds in their order.
+        step_s: median seconds between two steps of the scheduler in a warm call for a whole batch, by arm, as the arm says.
+            That call is none of the rounds, in which nothing is watched. None where it was not made, or has no second step.
         foreign_load: share of the leased cores' time that neither the pair nor its evaluator used during the rounds, from
             0 to 1; None where no cores are leased or the system does not tell.
     """
 
     load_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     first_call_s: dict[str, float | None] = msgspec.field(default_factory=dict)
+    compile_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     warmup_s: dict[str, list[float]] = msgspec.field(
         default_factory=lambda: {"baseline": [], "candidate": []}
     )
     rounds: list[Round] = msgspec.field(default_factory=list)
+    step_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     foreign_load: float | None = None
 
     def per_image_s(self, arm: str) -> list[float]:

@@ -63,6 +63,7 @@ class PairedTimer:
         self.times = Times(
             load_s={role: arm.load_s for role, arm in self._arms.items()},
             first_call_s={role: arm.first_call_s for role, arm in self._arms.items()},
+            compile_s={role: arm.compile_s for role, arm in self._arms.items()},
         )
         self._deadline = time.monotonic() + plan.time_budget_s
 

@@ -40,7 +40,14 @@ def _benchmark(nodeid: str, record: Json, arm: str, seconds: list[float]) -> Any
         group=None,
         param=record["id"],
         params={"id": record["id"], "arm": arm},
-        extra_info={"unit": "seconds per image", "speedup": record["speedup"]["value"]},
+        extra_info={
+            "unit": "seconds per image",
+            "speedup": record["speedup"]["value"],
+            **{
+                name: record["times"].get(name, {}).get(arm)
+                for name in ("first_call_s", "compile_s", "step_s")
+            },
+        },
         cprofile_stats=None,
         has_error=False,
     )

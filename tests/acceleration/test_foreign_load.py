@@ -135,6 +135,7 @@ def test_a_busy_loop_on_the_same_core_is_seen() -> None:
 def test_timed_rounds_are_measured_and_the_calls_before_them_are_not(machine: Machine) -> None:
     class Arm:
         load_s = first_call_s = 1.0
+        compile_s = None
         process = SimpleNamespace(pause=lambda: None)
 
         def generate(self, samples: list[Sample]) -> SimpleNamespace:
@@ -187,7 +188,8 @@ class FakePair:
 
     def __init__(self, drift: list[Mismatch] = ()) -> None:
         self.drift, self.is_broken = list(drift), False
-        self.baseline = self.candidate = SimpleNamespace(peak_bytes=lambda: None)
+        self.step_s = {}
+        self.baseline = self.candidate = SimpleNamespace(peak_bytes=lambda: None, gpu_memory=lambda: None)
 
     def load(self, role: str, file: Path | None) -> Configuration:
         return Configuration()
@@ -201,6 +203,9 @@ class FakePair:
     def audit(self) -> None:
         """Make no image again."""
 
+    def time_baseline_steps(self) -> None:
+        """Make none for this either."""
+
 
 def judged(
     load: float | None, *, drift=(), quality=PASSED, latency=PASSED, verdict=SPEEDUP, require=(), **fields
@@ -209,12 +214,12 @@ def judged(
     asked = tuple(parse_requirement(text, ("acceleration",)) for text in require)
     evaluation = AccelerationEvaluation(
         case(**fields), RunContext(Path("/nowhere"), Path("/nowhere"), requirements=asked),
-        SimpleNamespace(plan=TimingPlan(), cache=None, arms=None, samples=(), scoring=None),
+        SimpleNamespace(plan=TimingPlan(), cache=None, arms=SimpleNamespace(gpu=None), samples=(), scoring=None),
     )  # fmt: skip
     evaluation._pair = FakePair(drift)
     evaluation._estimates = {"speedup": Estimate(metric="speedup", value=2.4, low=2.1, high=2.8, unit="x")}
     evaluation._time = lambda: SimpleNamespace(
-        calls=1, times=Times(foreign_load=load), judge=lambda: (latency, verdict)
+        calls=1, rounds=6, times=Times(foreign_load=load), judge=lambda: (latency, verdict)
     )
     evaluation._judge_quality = lambda: quality
     evaluation.measure()

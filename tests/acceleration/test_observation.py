@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny_pipeline import PROMPT, STEPS
 
+from bench.acceleration.arm import observation
 from bench.acceleration.arm.observation import Watch, find_denoiser
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.protocol.messages import Observed
@@ -34,6 +35,8 @@ def test_steps_and_denoiser_calls_are_counted(pipe):
         "denoiser_calls_per_image": 2 * STEPS,  # guidance: a sample with and one without the prompt
         "idle_layers": [],
         "not_finite": False,
+        "step_s": None,
+        "compile_s": None,
     }
 
 
@@ -72,6 +75,30 @@ def test_every_call_is_counted_from_zero(pipe):
         denoiser_layer_calls=0, idle_layers=found.idle_layers, not_finite=False,
     )  # fmt: skip
     assert len(found.idle_layers) > 50
+
+
+def test_steps_are_timed_where_layers_are_not_counted(pipe, monkeypatch):
+    clock = iter([10.0, 11.0, 14.0, 16.0, 100.0, 105.0, 110.0, 115.0])  # two runs, each of four steps
+    monkeypatch.setattr(observation, "time_when_done", lambda: next(clock))
+    counters = Watch(pipe)
+    with counters.watching(layers=False):
+        assert not any(module._forward_hooks for module in pipe.unet.modules())
+        for _ in range(2):
+            pipe(PROMPT, num_inference_steps=STEPS)
+    found = counters.report(image_count=2)
+    assert found.step_s == 4.0  # of 1, 3, 2 and 5, 5, 5: not the time between the runs
+    assert (found.scheduler_steps, found.denoiser_calls) == (STEPS, 2 * STEPS)
+    assert (found.denoiser_layer_calls, found.idle_layers) == (None, None)
+    assert count(pipe, counters).step_s is None  # and the clock is not looked at
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_no_time_between_two_steps_is_known_where_there_are_not_two(pipe, steps):
+    counters = Watch(pipe)
+    with counters.watching(layers=False):
+        if steps:
+            pipe(PROMPT, num_inference_steps=steps)
+    assert counters.report(image_count=1).step_s is None
 
 
 def test_everything_is_taken_off_again(pipe):

@@ -129,7 +129,7 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     ),
     "replays_stock": ("fail", "config_mismatch", ["num_inference_steps: target 8, candidate None", "never executed"]),
     "half_of_them_mirrored": ("fail", "config_mismatch", ["scheduler_steps: target 8, candidate 4"]),
-    "fewer_after_warming_up": ("fail", "config_mismatch", ["num_inference_steps while not watched: target 8, candidate 3"]),
+    "fewer_after_warming_up": ("fail", "config_mismatch", ["num_inference_steps in a later call: target 8, candidate 3"]),
     "without_karras": ("fail", "config_mismatch", ["scheduler.use_karras_sigmas: target True, candidate False"]),
     "stochastic_solver": (
         "fail", "config_mismatch", ["scheduler.algorithm_type: target 'dpmsolver++', candidate 'sde-dpmsolver++'"],

@@ -9,6 +9,7 @@ from records import case, measured, record
 from bench.acceleration.kind import KIND
 from bench.acceleration.report import PROPERTIES, group_rows, headline, summarize, table
 from bench.acceleration.samples import sample_files, write_samples
+from bench.acceleration.times import Times
 from bench.core.kind import Finish
 from bench.core.record import plain_problems
 from bench.core.verdict import Verdict
@@ -81,8 +82,10 @@ def test_record_of_an_earlier_version_reads_back_as_it_was():
     assert [again["config"]["target"].pop(key) for key in later] == [None] * len(later), (
         "they were not recorded then"
     )
-    assert again["memory"].pop("allowed_bytes") is None
     assert again["config"].pop("free") is None
+    assert again["times"].pop("compile_s") == again["times"].pop("step_s") == {}
+    for name in set(again["memory"]) - set(earlier["memory"]):
+        assert again["memory"].pop(name) is None
     assert {key: again[key] for key in earlier} == earlier
     assert type(again["fidelity"]["identical_images"]) is int
 
@@ -161,10 +164,27 @@ def test_headline_shows_what_was_measured():
     assert headline(record("error")) == ""
 
 
+def test_headline_of_a_compiled_candidate_shows_its_first_call_next_to_the_warm_latency():
+    made = measured()
+    made.body.latency.value = 0.0421
+    made.body.times = Times(first_call_s={"candidate": 31.04}, compile_s={"candidate": None})
+    assert headline(made) == headline(measured())
+    made.body.times.compile_s = {"baseline": 5.0, "candidate": 28.96}
+    assert headline(made) == (
+        f"{headline(measured())}, 0.0421 s per image, the first call 31.0 s, 29.0 s of compiling"
+    )
+
+
 def test_every_property_is_a_path_into_the_record():
-    plain = measured().to_json()
-    for _, (first, *rest) in PROPERTIES:
-        assert set(rest) <= (plain[first].keys() if rest else set())
+    made = measured()
+    made.body.times = Times(
+        first_call_s={"candidate": 2.0}, compile_s={"candidate": 1.0}, step_s={"candidate": 0.5}
+    )
+    plain = made.to_json()
+    for _, path in PROPERTIES:
+        found = plain
+        for key in path:
+            found = found[key]
 
 
 # What lies next to the results

@@ -141,6 +141,11 @@ def test_a_passed_record_holds_what_was_measured(parallel: Finished) -> None:
     assert record["metrics"]["ssim"]["value"] == record["fidelity"]["ssim"] == 1.0
     assert record["metrics"]["psnr_db"]["reason"].startswith("no sample has a value")
     assert record["times"]["first_call_s"]["candidate"] > 0
+    assert record["times"]["compile_s"] == {"baseline": None, "candidate": None}, "nothing is compiled"
+    for role in ("baseline", "candidate"):
+        assert 0 < record["times"]["step_s"][role] < record["times"]["first_call_s"][role]
+    assert record["memory"]["candidate_peak_bytes"] > 0
+    assert record["memory"]["candidate_reserved_bytes"] is None, "no GPU"
 
 
 def test_verbose_lines_show_speedup_and_loss(parallel: Finished, serial: Finished) -> None:

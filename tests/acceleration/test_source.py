@@ -227,6 +227,12 @@ METHODS = [
      {"deepcache": {"cache_interval": 3}, "tgate": {"gate_step": 10}}),
     ("pipe.unet = torch.compile(pipe.unet, mode='reduce-overhead')", {"torch_compile": {"mode": "reduce-overhead"}}),
     ("pipe.unet.compile(fullgraph=True)", {"torch_compile": {"fullgraph": True}}),
+    ("pipe.unet.compile_repeated_blocks(fullgraph=True)", {"torch_compile": {"fullgraph": True}}),
+    (
+        "from accelerate.utils import compile_regions\npipe.unet = compile_regions(pipe.unet, fullgraph=True)",
+        {"torch_compile": {"fullgraph": True}},
+    ),
+    ("from mine import compile_regions\ncompile_regions(pipe.unet)", {}),
     ("import re\nre.compile('a')\ncompile('1', 'f', 'eval')", {}),
     ("pipe.to(torch.float16)", {"precision": {"dtype": "float16"}}),
     ("pipe.to('cuda', torch.bfloat16)", {"precision": {"dtype": "bfloat16"}}),

@@ -29,6 +29,7 @@ class Arm:
     def __init__(self, seconds: float, scatter: float, seed: int) -> None:
         self.process = SimpleNamespace(pause=lambda: None)
         self.load_s = self.first_call_s = 1.0
+        self.compile_s = None
         self._seconds, self._scatter, self._rng = seconds, scatter, np.random.default_rng(seed)
 
     def generate(self, samples: list[Sample]) -> Batch:
@@ -98,10 +99,11 @@ SAMPLES = SampleStream(tuple(Sample(f"prompt {index}", index) for index in range
 
 
 def batch(
-    seeds: list[int], *, steps: int | None = 4, taken: int = 4, shape: tuple[int, int] = (8, 8)
-) -> Batch:
+    seeds: list[int], *, steps: int | None = 4, taken: int = 4, shape: tuple[int, int] = (8, 8), step_s: float | None = None,
+) -> Batch:  # fmt: skip
     images = [np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8) for seed in seeds]
-    return Batch(images, 1.0, Observed(num_inference_steps=steps, scheduler_steps=taken), False)
+    observed = Observed(num_inference_steps=steps, scheduler_steps=taken, step_s=step_s)
+    return Batch(images, 1.0, observed, False)
 
 
 class FakeArm:
@@ -171,8 +173,8 @@ FAR = "images while not watched"
     ("audits", "fields"),
     [
         ([batch([2, 3])], []),
-        ([batch([2, 3], steps=3)], ["num_inference_steps while not watched"]),
-        ([batch([2, 3], taken=2)], ["scheduler_steps while not watched"]),
+        ([batch([2, 3], steps=3)], ["num_inference_steps in a later call"]),
+        ([batch([2, 3], taken=2)], ["scheduler_steps in a later call"]),
         (
             [batch([6, 7]), batch([6, 7])],
             [FAR],
@@ -182,7 +184,7 @@ FAR = "images while not watched"
     ],
 )
 def test_a_timed_batch_is_made_again_and_what_differs_is_noticed(make_pair, audits, fields) -> None:
-    pair = make_pair([batch([0, 1])], [batch([0, 1]), *audits])
+    pair = make_pair([batch([0, 1]), SAME], [batch([0, 1]), *audits])
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()
     assert [entry.field for entry in pair.drift] == fields
@@ -193,7 +195,7 @@ def test_a_little_noise_is_no_other_image(make_pair) -> None:
     noisy = batch([2, 3])
     for image in noisy.images:
         image[:4] += np.uint8(1) - 2 * (image[:4] == 255).astype(np.uint8)
-    pair = make_pair([batch([0, 1])], [batch([0, 1]), noisy, noisy])
+    pair = make_pair([batch([0, 1]), SAME], [batch([0, 1]), noisy, noisy])
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()
     assert pair.drift == []
@@ -201,7 +203,7 @@ def test_a_little_noise_is_no_other_image(make_pair) -> None:
 
 def test_a_pipeline_whose_steps_cannot_be_seen_does_not_drift(make_pair) -> None:
     unseen = [batch(seeds, steps=None, taken=0) for seeds in ([0, 1], [2, 3])]
-    pair = make_pair([batch([0, 1])], unseen)
+    pair = make_pair([batch([0, 1], steps=None, taken=0)], unseen)
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()
     assert pair.drift == []
@@ -211,6 +213,34 @@ def test_where_nothing_was_timed_nothing_is_made_again(make_pair) -> None:
     pair = make_pair([batch([0, 1])], [batch([0, 1])])
     pair.audit()
     assert pair.drift == []
+
+
+def test_steps_are_timed_in_calls_that_are_not_timed_themselves(make_pair) -> None:
+    watched = [batch([2, 3], step_s=0.2), batch([2, 3], step_s=0.1)]
+    pair = make_pair([batch([0, 1]), watched[0]], [batch([0, 1]), watched[1]])
+    pair.keep("candidate", [2, 3], SAME)
+    assert pair.step_s == {"baseline": None, "candidate": None}
+    pair.audit()
+    pair.time_baseline_steps()
+    assert pair.step_s == {"baseline": 0.2, "candidate": 0.1}
+
+
+def test_a_baseline_that_completes_its_images_makes_no_call_more_for_its_steps(make_pair) -> None:
+    pair = make_pair(
+        [batch([0, 1]), batch([2, 3], step_s=0.2)], [batch([0, 1]), SAME, batch([2, 3], step_s=0.1)]
+    )
+    pair.complete(1)
+    pair.audit()
+    pair.time_baseline_steps()
+    assert pair.step_s == {"baseline": 0.2, "candidate": 0.1}
+
+
+def test_a_baseline_without_steps_makes_no_call_for_them(make_pair) -> None:
+    pair = make_pair([batch([0, 1], steps=None, taken=0)], [batch([0, 1]), batch([2, 3], step_s=0.1)])
+    pair.keep("candidate", [2, 3], SAME)
+    pair.audit()
+    pair.time_baseline_steps()
+    assert pair.step_s == {"baseline": None, "candidate": 0.1}
 
 
 def test_images_that_cannot_be_used_are_a_problem_of_the_candidate_or_an_error_of_the_baseline(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import statistics
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from bench.acceleration.arm.content import described
 from bench.acceleration.arm.loading import REPLACED
 from bench.acceleration.arm.patching import put
 from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, defaults_of
+from bench.acceleration.arm.torch_costs import time_when_done
 from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import Observed
@@ -40,6 +42,9 @@ class Watch:
     def _reset(self) -> None:
         self._runs: list[list[int]] = []  # of the scheduler: steps asked for, steps taken
         self._stepped: int | None = 0  # images in all of its steps; None where a step does not show how many
+        self._times_steps = False
+        self._step_began: float | None = None  # the last step of the present run
+        self._step_times: list[float] = []
         self._denoiser_calls = self._denoiser_samples = self._layer_calls = 0
         self._layers: set[str] | None = None
         self._executed: set[str] = set()
@@ -49,14 +54,16 @@ class Watch:
         self._at_step: Callable[[], None] | None = None
 
     @contextmanager
-    def watching(self, at_step: Callable[[], None] | None = None) -> Iterator[None]:
+    def watching(self, at_step: Callable[[], None] | None = None, *, layers: bool = True) -> Iterator[None]:
         """Watch during the body, from zero.
 
         Args:
             at_step: called once, when the scheduler takes its first step.
+            layers: whether the denoiser's layers are counted. Where not, the steps are timed: hooks on every layer would be
+                most of a small model's time.
         """
         self._reset()
-        self._at_step = at_step
+        self._at_step, self._times_steps = at_step, not layers
         with ExitStack() as stack:
             recorder = Recorder(
                 self._on_call, {}, on_assign=lambda name, value: self._assigned(stack, name, value)
@@ -64,7 +71,7 @@ class Watch:
             stack.enter_context(recorder)
             recorder.watch(type(self._pipe))
             self._watch_scheduler(stack, getattr(self._pipe, "scheduler", None))
-            self._watch_denoiser(stack)
+            self._watch_denoiser(stack, layers)
             self._watch_images(stack)
             yield
 
@@ -94,6 +101,7 @@ class Watch:
             idle_layers=None if self._layers is None else sorted(self._layers - self._executed),
             arguments=self._arguments,
             not_finite=self._not_finite,
+            step_s=statistics.median(self._step_times) if self._step_times else None,
         )
 
     # The call
@@ -135,6 +143,8 @@ class Watch:
                 at_step()
             self._runs[-1][1] += 1
             self._count_stepped(args[2] if len(args) > 2 else kwargs.get("sample"))
+            if self._times_steps:
+                self._time_step()
             return step(*args, **kwargs)
 
         def watched_set_timesteps(*args: Any, **kwargs: Any) -> Any:
@@ -142,6 +152,7 @@ class Watch:
             requested = kwargs.get("num_inference_steps", args[0] if args else None)
             # Custom timesteps or sigmas come without a number of steps; then their count is it.
             self._runs.append([int(requested if requested is not None else len(scheduler.timesteps)), 0])
+            self._step_began = None
             return result
 
         # diffusers inspects the signatures of both, so they must survive the wrapping.
@@ -154,9 +165,15 @@ class Watch:
         else:
             self._stepped = None
 
+    def _time_step(self) -> None:
+        began = time_when_done()
+        if self._step_began is not None:
+            self._step_times.append(began - self._step_began)
+        self._step_began = began
+
     # The denoiser
 
-    def _watch_denoiser(self, stack: ExitStack) -> None:
+    def _watch_denoiser(self, stack: ExitStack, layers: bool) -> None:
         denoiser = find_denoiser(self._pipe)
         if denoiser is None:
             return
@@ -172,7 +189,7 @@ class Watch:
 
         # Of the class, where Python looks for it: a hook of the module would be within what is compiled in place.
         put(stack, kind, "__call__", counted)
-        if any(is_compiled(module) for module in denoiser.modules()):
+        if not layers or any(is_compiled(module) for module in denoiser.modules()):
             return
         self._layers = set()
         for name, module in denoiser.named_modules():

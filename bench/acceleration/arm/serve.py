@@ -1,8 +1,8 @@
 """One arm: the process that loads one pipeline file and generates when it is asked to.
 
 Runs in a process forked by `bench.acceleration.host.forkserver`. It answers one request at a time: ``load``,
-``generate``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. It measures no time: the
-evaluator does, from its own side of the channel.
+``generate``, ``memory``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. No
+verdict stands on a time that it measures: the evaluator times it from its own side of the channel.
 """
 
 from __future__ import annotations
@@ -121,6 +121,10 @@ class Arm:
             return self._load(request, payload), b""
         if request["op"] == "generate":
             return self._generate(request, payload)
+        if request["op"] == "memory":
+            from bench.acceleration.arm.torch_costs import gpu_memory
+
+            return {"memory": msgspec.to_builtins(gpu_memory())}, b""
         raise ValueError(f"unknown request {request['op']!r}")
 
     def _load(self, request: Json, sent: bytes) -> Json:
@@ -158,15 +162,17 @@ class Arm:
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.observation import Watch
         from bench.acceleration.arm.parts_of_model import parts_of
+        from bench.acceleration.arm.torch_costs import compiled_s
         from bench.acceleration.protocol.pixels import pack
 
         within: list[Any] = []
         watch = Watch(self._pipeline.pipe, self._pipeline.replaced(inputs))
         at_step = (lambda: within.append(describe(self._pipeline))) if request.get("describe") else None
-        with watch.watching(at_step):
+        with watch.watching(at_step, layers=bool(request.get("describe"))):
             images = self._pipeline.generate(request["prompts"], request["seeds"], inputs)
         header, pixels = pack(images)
         observed = watch.report(len(images), self._pipeline.entry, self._pipeline.arguments)
+        observed.compile_s = compiled_s()
         header["observed"] = msgspec.to_builtins(observed)
         if request.get("describe"):
             # Some methods put themselves in place only when they first run, others are in place only while they do.

@@ -11,12 +11,14 @@ import msgspec
 from bench.acceleration.configuration import CallTaken, Configuration, combine
 from bench.acceleration.host.own_call import SeenCall, preferred, read_file
 from bench.acceleration.host.process import ArmProcess
+from bench.acceleration.host.process_tree import tree
 from bench.acceleration.prompts import Sample
 from bench.acceleration.protocol.inputs import pack_inputs
-from bench.acceleration.protocol.messages import Described, Observed
+from bench.acceleration.protocol.messages import Described, GpuMemory, Observed
 from bench.acceleration.protocol.pixels import unpack
 from bench.core.errors import ArmProblem
 from bench.core.record import Json
+from bench.machine.gpu_memory import memory_of_processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +61,7 @@ class PipelineArm:
     configuration: Configuration | None = None
     load_s: float | None = None
     first_call_s: float | None = None
+    compile_s: float | None = None
     first_observed: Observed = field(default_factory=Observed)
     _described: Described = field(default_factory=Described)
     _seen: SeenCall = field(default_factory=SeenCall)
@@ -139,6 +142,7 @@ class PipelineArm:
         """Generate for the first time, counting everything, and so learn the configuration."""
         batch, header = self._generate(samples, observe=True, describe=True, timeout_s=self.load_timeout_s)
         self.first_call_s, self.first_observed = batch.seconds, batch.observed
+        self.compile_s = batch.observed.compile_s
         if "configuration" in header:
             self._described = self._message(header["configuration"], Described)
         self.configuration = combine(self._described, batch.observed, self._source, self._call_taken())
@@ -155,7 +159,7 @@ class PipelineArm:
         return self._generate(samples)[0]
 
     def audit(self, samples: list[Sample]) -> Batch:
-        """Generate as when it was timed, counting everything."""
+        """Generate as when it was timed, counting steps and calls, and timing the steps."""
         return self._generate(samples, observe=True)[0]
 
     def peak_bytes(self) -> int | None:
@@ -166,6 +170,18 @@ class PipelineArm:
             return None
         line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
         return int(line.split()[1]) * 1024 if line else None
+
+    def gpu_memory(self) -> GpuMemory | None:
+        """Return what the arm took of its GPU so far; None on a processor.
+
+        The arm counts for itself, so that a hostile one may say anything; what the driver says is not its own word.
+        """
+        if self.device == "cpu":
+            return None
+        header, _, _ = self.process.ask({"op": "memory"})
+        of_driver = memory_of_processes(tree(self.process.pid))
+        self.process.pause()
+        return msgspec.structs.replace(self._message(header.get("memory"), GpuMemory), driver_bytes=of_driver)
 
     def _generate(
         self,

@@ -105,6 +105,9 @@ class Observed(msgspec.Struct, kw_only=True):
         arguments: what the pipeline was given besides prompts and generators, defaults included; None where it was not
             called.
         not_finite: whether the images held NaN or infinity before they were made.
+        step_s: median seconds between two successive steps of the scheduler; None where layers were counted, so that
+            nothing was timed, or where there was no second step.
+        compile_s: seconds that torch had compiled in this process until then; None where it had compiled nothing.
     """
 
     num_inference_steps: int | None = None
@@ -115,6 +118,23 @@ class Observed(msgspec.Struct, kw_only=True):
     idle_layers: list[str] | None = None
     arguments: dict[str, Any] | None = None
     not_finite: bool = False
+    step_s: float | None = None
+    compile_s: float | None = None
+
+
+class GpuMemory(msgspec.Struct, kw_only=True, frozen=True):
+    """Memory of a GPU that a process took.
+
+    Attributes:
+        allocated_bytes: highest size of all its tensors, as its torch says.
+        reserved_bytes: highest size of what its torch held for them, likewise.
+        driver_bytes: what the driver says that it holds at the moment, with what torch does not count; None where it does
+            not say.
+    """
+
+    allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
+    driver_bytes: int | None = None
 
 
 def json_value(value: Any, other: Callable[[Any], Any] = str) -> Any:

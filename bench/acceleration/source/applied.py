@@ -25,6 +25,7 @@ from bench.core.record import plain_problems
 TOME_PARAMETERS = ("", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge_attn",
                    "merge_crossattn", "merge_mlp")  # fmt: skip
 DEEPCACHE_PARAMETERS = ("cache_interval", "cache_branch_id", "skip_mode")
+COMPILERS = frozenset({"torch.compile", "accelerate.utils.compile_regions"})
 PRECISIONS = {"half": "float16", "float16": "float16", "fp16": "float16", "bfloat16": "bfloat16"}
 _OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate"})
 FULL_PRECISIONS = frozenset({"float", "float32", "double", "float64", "auto"})
@@ -270,10 +271,10 @@ class MethodReader:
             )
 
     def read_compile(self, site: CallSite, name: str) -> None:
-        """``torch.compile(pipe.unet)`` and ``pipe.unet.compile()``, but not ``re.compile``."""
+        """``torch.compile(pipe.unet)``, ``pipe.unet.compile()`` and what compiles regions, but not ``re.compile``."""
         function = site.node.func
         method_of = function.value if isinstance(function, ast.Attribute) else None
-        if self.real_name(function, site) == "torch.compile" or (
+        if self.real_name(function, site) in COMPILERS or (
             method_of is not None and self.on_pipeline(method_of, site)
         ):
             self.applied["torch_compile"] = self.parameters(site.node, site)
@@ -349,5 +350,5 @@ READERS: dict[str, Callable[[MethodReader, CallSite, str], None]] = {
     "apply_cache_on_pipe": MethodReader.read_para_attn,
     "enable_cache": MethodReader.read_enable_cache,
     "tgate": MethodReader.read_tgate_call,
-    **dict.fromkeys(("compile", "compile_repeated_blocks"), MethodReader.read_compile),
+    **dict.fromkeys(("compile", "compile_repeated_blocks", "compile_regions"), MethodReader.read_compile),
 }
