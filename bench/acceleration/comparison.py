@@ -77,6 +77,11 @@ def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list
     ]
 
 
+def is_per_image(difference: Mismatch) -> bool:
+    """Whether a difference is one of counts for each image."""
+    return difference.field == "scheduler_steps" or difference.field.startswith("work.")
+
+
 def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
     """Return the arguments that are compared: the steps are among what the scheduler was asked for."""
     return {

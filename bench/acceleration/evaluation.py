@@ -8,7 +8,7 @@ import msgspec
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
-from bench.acceleration.comparison import differences, missing_methods
+from bench.acceleration.comparison import differences, is_per_image, missing_methods
 from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
@@ -154,6 +154,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         missing = missing_methods(case.required_methods, candidate)
         said = {entry.field for entry in missing}
         differing = [entry for entry in differences(target, candidate) if entry.field not in said]
+        if self._pair.is_broken:  # with more or fewer images than prompts nothing can be said for each
+            differing = [entry for entry in differing if not is_per_image(entry)]
         counting, config.free = split(differing, case.free, case.required_methods)
         config.mismatches = counting + missing
         return judge_configuration(config.mismatches, config.free)

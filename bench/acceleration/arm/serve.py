@@ -171,7 +171,7 @@ class Arm:
         with watch.watching(at_step, layers=bool(request.get("describe"))):
             images = self._pipeline.generate(request["prompts"], request["seeds"], inputs)
         header, pixels = pack(images)
-        observed = watch.report(len(images), self._pipeline.entry, self._pipeline.arguments)
+        observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
         observed.compile_s = compiled_s()
         header["observed"] = msgspec.to_builtins(observed)
         if request.get("describe"):
