@@ -64,7 +64,7 @@ from bench.run.signals import Endings
 from bench.run.trials import follow_trials
 from bench.run.user_code import import_user_code
 from bench.run.view import RunView
-from bench.run.workers import end_workers, note_worker, take_pending_reports
+from bench.run.workers import PackedReports, end_workers, note_worker, take_pending_reports
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,6 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if workerinput is not None and "modelgate" in workerinput:
         view = config.stash[VIEW] = RunView.from_workerinput(workerinput["modelgate"])
         note_worker(view.scratch)
+    config.pluginmanager.register(PackedReports(), "modelgate-packed-reports")
     set_distribution_defaults(config)
     try:
         check_distribution(config)

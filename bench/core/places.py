@@ -23,6 +23,7 @@ _BEGIN = r"(?:(?<![\w.~/-])|(?<=file://)|(?<=[\s'\"=]-[A-Za-z]))"
 _END = r"(?=$|[/\s'\"`)\]}>,;:|&\\]|\.(?:$|[\s'\")]))"
 _LEAST_NAME = 6
 _MAX_KEYS = 1000
+_WITHOUT_TEXT = frozenset({type(None), bool, int, float})  # most of a record
 
 
 class Places:
@@ -75,7 +76,10 @@ class Places:
         if isinstance(value, list | tuple):
             return type(value)(self.tidy(item) for item in value)
         if isinstance(value, dict):
-            return {self._key(key): self.tidy(item) for key, item in value.items()}  # type: ignore[return-value]
+            return {  # type: ignore[return-value]
+                self._key(key): item if type(item) in _WITHOUT_TEXT else self.tidy(item)
+                for key, item in value.items()
+            }
         return value
 
     def _key(self, key: Any) -> Any:

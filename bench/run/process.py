@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case
+from bench.core.evaluation import RunContext
 from bench.core.fingerprint import Fingerprint
 from bench.core.kind import Kind
 from bench.core.options import Setting
@@ -38,7 +39,8 @@ VIEW = pytest.StashKey[RunView]()
 OPTIONS = pytest.StashKey[RunOptions]()
 PLAN = pytest.StashKey[Plan]()
 PLACES = pytest.StashKey[Places]()
-COLLECTED = pytest.StashKey[Collected]()
+CONTEXT = pytest.StashKey[RunContext]()
+DEPENDENCIES = pytest.StashKey[dict[str, Fingerprint | None]]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
@@ -54,10 +56,10 @@ def case_of(item: pytest.Item) -> Case | None:
 def dependencies_of(item: pytest.Item) -> Fingerprint | None:
     """Return what the result of an item's case depends on, as collection found it."""
     stash = item.config.stash
-    if COLLECTED not in stash:
-        stash[COLLECTED] = Collected.read(stash[VIEW].scratch)
-    blank = stash[COLLECTED].blanks.get(item.nodeid)
-    return None if blank is None else blank["depends_on"]
+    if DEPENDENCIES not in stash:
+        blanks = Collected.read(stash[VIEW].scratch).blanks
+        stash[DEPENDENCIES] = {nodeid: blank["depends_on"] for nodeid, blank in blanks.items()}
+    return stash[DEPENDENCIES].get(item.nodeid)
 
 
 def places_of(config: pytest.Config) -> Places:
@@ -78,6 +80,21 @@ def places_of(config: pytest.Config) -> Places:
         return places
     config.stash[PLACES] = places.of_run(directory)
     return config.stash[PLACES]
+
+
+def context_of(config: pytest.Config) -> RunContext:
+    """Return what all cases of the run share; no fixture, which pytest would resolve again for each case."""
+    if CONTEXT not in config.stash:
+        view, options = config.stash[VIEW], config.stash[OPTIONS]
+        config.stash[CONTEXT] = RunContext(
+            directory=view.directory,
+            scratch=view.scratch,
+            seed=view.seeds.steady,
+            device=options.device,
+            requirements=config.stash[PLAN].requirements,
+            places=places_of(config),
+        )
+    return config.stash[CONTEXT]
 
 
 def tell_apart(item: pytest.Item) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import psutil
 import pytest
-from suites import ROOT, own_environment
+from suites import ROOT, Suite, own_environment
 
 pytestmark = pytest.mark.slow
 
@@ -255,19 +255,20 @@ def test_first_failure_ends_a_long_run_soon_and_the_rest_is_there(tmp_path: Path
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path):
-    """A file system of 3 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def small_disk(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+    """A file system of so many megabytes, under a short path: sockets of a run may be in it."""
+    folder = tmp_path_factory.mktemp("disk")
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
+        ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(folder)],
+        capture_output=True, check=False,
+    )  # fmt: skip
     if mounted.returncode:
         pytest.skip("mounting a small file system takes rights that this user has not")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.parametrize("small_disk", [3], indirect=True)
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_full_disk_ends_the_run_with_all_records_and_reports(
     tmp_path: Path, small_disk: Path, workers: str
@@ -291,6 +292,26 @@ def test_a_full_disk_ends_the_run_with_all_records_and_reports(
     assert quick.results(killed)["run"]["state"] == "interrupted"
     assert sorted(done(quick.results(killed))) == sorted(name.partition("[")[2][:-1] for name in finished)
     assert sum(record["reused"] == killed for record in quick.results()["records"]) == len(finished)
+
+
+@pytest.mark.parametrize("small_disk", [30], indirect=True)
+def test_a_case_needs_no_more_than_30_mb_for_temporary_files(tmp_path: Path, small_disk: Path) -> None:
+    suite = Suite(tmp_path)
+    suite.add("same")
+    log, seen = tmp_path / "output.txt", set()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            suite.command(), cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT,
+            env=own_environment({"TMPDIR": str(small_disk)}),
+        )  # fmt: skip
+        while process.poll() is None:
+            seen |= {path.name for path in small_disk.iterdir()}
+            time.sleep(0.05)
+    assert process.returncode == 0, log.read_text()
+    finished = suite.finished(process.returncode, log.read_text())
+    assert finished.record("same")["verdict"] == "pass"
+    assert any(name.startswith("modelgate-") for name in seen), "the run used another folder"
+    assert [path.name for path in small_disk.iterdir() if not path.name.startswith("pytest-of-")] == []
 
 
 def test_many_runs_in_one_folder_leave_each_other_alone(quick: Quick) -> None:
