@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from bench.acceleration.case import DIFFICULTIES, LEVELS
 from bench.acceleration.record import AccelerationBody
+from bench.core.estimate import PERCENT, Estimate
 from bench.core.kind import Finish, Section
 from bench.core.record import Json, Record
 from bench.report.results import control_note, count_verdicts
+from bench.statistics.proportion import wilson_interval
 
 GROUP_HEADER = (
     "group",
@@ -63,19 +66,26 @@ def group_rows(records: Iterable[Record]) -> list[tuple[str, ...]]:
 
 def _group_row(name: str, records: Sequence[Record]) -> tuple[str, ...]:
     counts = count_verdicts(records)
-    rate = counts["pass_rate"]
     achieved = mean_achievement(record for record in records if record.difficulty == "hard")
     return (
         name,
         str(counts["total"]),
         str(counts["passed"]),
-        "-" if rate is None else f"{100 * rate:.0f} %",
+        _shown(pass_rate(records).scaled(100, PERCENT), 0),
         str(counts["failed"]),
         str(counts["inconclusive"]),
         str(counts["errors"]),
         str(counts["skipped"]),
-        "-" if achieved is None else f"{achieved:.2f}",
+        _shown(achieved, 2),
     )
+
+
+def _shown(estimate: Estimate, digits: int) -> str:
+    """Return a value with its unit and its interval, as the table shows them."""
+    if estimate.value is None:
+        return "-"
+    unit = f" {estimate.unit}" if estimate.unit else ""
+    return f"{estimate.value:.{digits}f}{unit} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
 def headline(record: Record) -> str:
@@ -104,25 +114,51 @@ def _warm_and_first(body: AccelerationBody) -> list[str]:
 def summarize(records: Sequence[Record]) -> Json:
     """Return what the summary of the results says of hard tasks and of levels; controls are not among them.
 
-    ``achievement_rate`` is the mean over hard tasks with a requirement.
+    ``achievement_rate`` is the mean over hard tasks with a requirement. Ends of intervals are ``low`` and ``high``.
     """
     records = [record for record in records if record.control is None]
+    hard = [record for record in records if record.difficulty == "hard"]
+    achieved = mean_achievement(records)
     return {
         "hard": {
-            "total": sum(record.difficulty == "hard" for record in records),
-            "achievement_rate": mean_achievement(records),
+            **_counted(hard),
+            "achievement_rate": achieved.value,
+            "achievement_low": achieved.low,
+            "achievement_high": achieved.high,
         },
         "levels": {
-            level: {
-                "total": sum(record.level == level for record in records),
-                "passed": sum(record.level == level and record.verdict == "pass" for record in records),
-            }
-            for level in LEVELS
+            level: _counted([record for record in records if record.level == level]) for level in LEVELS
         },
+        "every_level": _counted(records),
     }
 
 
-def mean_achievement(records: Iterable[Record]) -> float | None:
-    """Return the mean achievement rate of the records that have one, or None."""
+def _counted(records: Sequence[Record]) -> Json:
+    rate = pass_rate(records)
+    passed = sum(record.verdict == "pass" for record in records)
+    return {
+        "total": len(records), "passed": passed, "pass_rate": rate.value, "low": rate.low, "high": rate.high,
+    }  # fmt: skip
+
+
+def pass_rate(records: Sequence[Record]) -> Estimate:
+    """Return the share of tasks that passed, skipped ones left out, with Wilson's interval."""
+    decided = [record for record in records if record.verdict != "skip"]
+    return _mean("pass_rate", [float(record.verdict == "pass") for record in decided])
+
+
+def mean_achievement(records: Iterable[Record]) -> Estimate:
+    """Return the mean achievement rate of the records that have one.
+
+    A rate is from 0 to 1, so Wilson's interval of a share is on the safe side.
+    """
     rates = [record.achievement_rate for record in records if record.achievement_rate is not None]
-    return sum(rates) / len(rates) if rates else None
+    return _mean("achievement_rate", rates)
+
+
+def _mean(metric: str, values: Sequence[float]) -> Estimate:
+    if not values:
+        return Estimate(metric=metric, n=0, reason="no task has a value")
+    total = math.fsum(values)
+    low, high = wilson_interval(total, len(values))
+    return Estimate(metric=metric, value=total / len(values), low=low, high=high, n=len(values))

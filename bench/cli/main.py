@@ -1,6 +1,7 @@
 """The commands of ``python -m bench``.
 
-python -m bench report RUN      what a run came to; completes the results of one that died
+python -m bench report RUN                      what a run came to; completes the results of one that died
+python -m bench tasks --out DIR                 write a task set: 604 tasks of five levels, with candidates
 """
 
 from __future__ import annotations
@@ -10,8 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli.report import report
+from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
 USAGE_ERROR = 4
+_TASKS = """
+Write a task set: an annotation list (anno.json) with 41 tasks of level L1, 116 of L2, 261 of L3, 93 of L4 and 93 of L5,
+and a generation list (gen.json) with a reference candidate for each. wrong.json has a candidate with a known fault for
+each, and anno_wrong.json the reasons for which they must be rejected. The pipeline files that the lists name lie in
+pipelines/targets, baselines, candidates and wrong. Put your own candidates in the place of gen.json.
+"""
+_EXAMPLES = """
+examples:
+  python -m bench tasks --out tasks                       all models of the paper
+  python -m bench tasks --models sd15 sdxl --out tasks    the tasks of two of them, with the same ids
+  python -m bench tasks --models zoo --out tasks          604 tasks for the small models that ship, on a CPU
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,8 +36,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "report", help="show what a run came to, and complete the results of one that died"
     )
     reporting.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    _add_tasks(
+        commands.add_parser(
+            "tasks", help="write a task set: 604 tasks of five levels, with candidates",
+            description=_TASKS, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )  # fmt: skip
     try:
         given = parser.parse_args(arguments)
     except SystemExit as end:
         return USAGE_ERROR if end.code else 0
+    if given.command == "tasks":
+        return tasks(
+            given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
+        )
     return report(given.run) or 0
+
+
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR",
+        help="where to write: a new or empty folder, or one with a task set, which is replaced",
+    )  # fmt: skip
+    parser.add_argument(
+        "--models", nargs="+", default=[], metavar="NAME",
+        help=f"of which models: {', '.join(MODELS)} (default: all but the zoo's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="draws the tasks from all that are possible (default 0)",
+    )
+    parser.add_argument(
+        "--latency-factor", type=_factor, default=1.0, metavar="F",
+        help="multiplies every limit of latency; those of the paper's models are for one data-centre GPU (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--zoo", type=Path, default=DEFAULT_ZOO, metavar="DIR",
+        help=f"folder of the models that ship, for --models zoo (default {DEFAULT_ZOO})",
+    )  # fmt: skip
+
+
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and at most 1000")
+    return value

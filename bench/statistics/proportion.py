@@ -1,4 +1,4 @@
-"""Shares of right answers: Wilson's interval, and the check of a confidence level."""
+"""Shares of right answers and means of values from 0 to 1: Wilson's interval, and the check of a confidence level."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import math
 from statistics import NormalDist
 
 
-def wilson_interval(successes: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Return the two-sided score interval of a share, without continuity correction.
 
     It stays within [0, 1] and has a length even where all answers are right or all are wrong. Source: Wilson
     1927, Journal of the American Statistical Association 22:209.
+
+    Args:
+        successes: right answers, or the sum of values from 0 to 1. Such values scatter at most as much as answers with the
+            same mean, which are 0 or 1, so that the interval of their mean is at least as long as it must be.
+        n: how many.
+        confidence: two-sided level, as a fraction.
 
     Raises:
         ValueError: n under 1, successes that are not between 0 and n, or a confidence that is no fraction.

@@ -128,9 +128,9 @@ def test_groups_have_a_row_each_where_they_have_tasks():
     ]
     assert group_rows(records) == [
         ("easy", "1", "0", "-", "0", "0", "0", "1", "-"),
-        ("hard", "2", "1", "50 %", "1", "0", "0", "0", "0.25"),
-        ("L4", "1", "1", "100 %", "0", "0", "0", "0", "0.50"),
-        ("all", "3", "1", "50 %", "1", "0", "0", "1", "0.25"),
+        ("hard", "2", "1", "50 % [9, 91]", "1", "0", "0", "0", "0.25 [0.03, 0.80]"),
+        ("L4", "1", "1", "100 % [21, 100]", "0", "0", "0", "0", "0.50 [0.05, 0.95]"),
+        ("all", "3", "1", "50 % [9, 91]", "1", "0", "0", "1", "0.25 [0.03, 0.80]"),
     ]
     section = table(Finish(Path(), records, None, None))
     assert section.rows[0][0] == "group"
@@ -141,22 +141,37 @@ def test_groups_have_a_row_each_where_they_have_tasks():
 def test_levels_are_counted_each_for_itself_and_all_are_named():
     records = [record("pass", 1, level="L1"), record("fail", 2, level="L1"), record("pass", 3, level="L4")]
     records += [record("pass", 4), record("pass", 5, level="L1", expect="crashed")]
-    assert summarize(records)["levels"] == {
-        "L1": {"total": 2, "passed": 1},
-        "L2": {"total": 0, "passed": 0},
-        "L3": {"total": 0, "passed": 0},
-        "L4": {"total": 1, "passed": 1},
-        "L5": {"total": 0, "passed": 0},
-    }
-    assert summarize([])["hard"] == {"total": 0, "achievement_rate": None}
+    summary = summarize(records)
+    nothing = {"total": 0, "passed": 0, "pass_rate": None, "low": None, "high": None}
+    assert [summary["levels"][level] for level in ("L2", "L3", "L5")] == [nothing] * 3
+    assert list(summary["levels"]) == ["L1", "L2", "L3", "L4", "L5"]
+    one = summary["levels"]["L1"]
+    assert (one["total"], one["passed"], one["pass_rate"]) == (2, 1, 0.5)
+    assert (one["low"], one["high"]) == (pytest.approx(0.0945, abs=1e-4), pytest.approx(0.9055, abs=1e-4))
+    every = summary["every_level"]
+    assert (every["total"], every["passed"], every["pass_rate"]) == (4, 3, 0.75)
+    assert summarize([])["every_level"] == nothing
+
+
+def test_a_skipped_task_counts_in_no_pass_rate():
+    level = summarize([record("pass", 1, level="L1"), record("skip", 2, level="L1")])["levels"]["L1"]
+    assert (level["total"], level["passed"], level["pass_rate"]) == (2, 1, 1.0)
+    assert level["low"] == pytest.approx(0.2065, abs=1e-4)  # of one task
 
 
 def test_achievement_is_the_mean_over_tasks_that_have_one():
     hard = [
         record("pass", n, achievement=rate, difficulty="hard") for n, rate in enumerate((1.0, 0.5, 0.0, None))
     ]
-    assert summarize(hard)["hard"] == {"total": 4, "achievement_rate": 0.5}
-    assert summarize(hard[3:])["hard"] == {"total": 1, "achievement_rate": None}
+    found = summarize(hard)["hard"]
+    assert (found["total"], found["achievement_rate"]) == (4, 0.5)
+    # Wilson's interval of 1.5 of 3.
+    assert (found["achievement_low"], found["achievement_high"]) == (
+        pytest.approx(0.1253, abs=1e-4), pytest.approx(0.8747, abs=1e-4),
+    )  # fmt: skip
+    none = summarize(hard[3:])["hard"]
+    assert [none[key] for key in ("total", "achievement_rate", "achievement_low")] == [1, None, None]
+    assert summarize([])["hard"]["achievement_rate"] is None
 
 
 def test_headline_shows_what_was_measured():

@@ -1,0 +1,137 @@
+"""The suite on a whole set of tasks: what collecting 604 takes, and what judging a part of the zoo's set says.
+
+    python benchmarks/scale.py [--tasks 60] [--wrong 10] [--cores 0,1]
+    python benchmarks/scale.py --tasks 2 --wrong 1 -- -n 0 --num-samples 2 --time-budget 0  # small
+
+Both sets are written to a temporary folder, as ``python -m bench tasks`` writes them. Printed: time, processor time and
+peak memory of collecting the 604 tasks of the paper's models; then of the zoo's set, tasks spread evenly over the levels
+with their reference candidates and some candidates that must be rejected: the pass rate of each level with its interval,
+the achievement of the hard tasks, minutes, the peak memory of the process tree, and verdicts other than a pass. Arguments
+after ``--`` are added to those of pytest. Asked for: collecting in less than 5 s and 1 GB, and at least 60 tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from collection import PLUGIN, collect
+from steadiness import run_once
+from suite import ROOT, results_file
+
+from bench.cli.tasks import tasks as write_set
+
+Entry = dict[str, Any]
+PASS = "pass"
+
+
+def lists(folder: Path, annotations: str = "anno.json", candidates: str = "gen.json") -> list[str]:
+    """Return the options that name the lists of a set."""
+    return ["--tasks", str(folder / annotations), "--candidates", str(folder / candidates)]
+
+
+def written(folder: Path, *models: str) -> Path:
+    """Write a set of tasks to a folder and return the folder.
+
+    Raises:
+        RuntimeError: it could not be written.
+    """
+    code = write_set(models, folder, zoo=ROOT / "fixtures/zoo")
+    if code:
+        raise RuntimeError(f"writing the tasks ended with {code}, expected 0; see above")
+    return folder
+
+
+def spread(entries: Sequence[Entry], count: int) -> list[Entry]:
+    """Return some of the entries, spread evenly over all of them, and so over the levels."""
+    count = min(count, len(entries))
+    return [entries[number * len(entries) // count] for number in range(count)]
+
+
+def part(folder: Path, right: int, wrong: int) -> list[str]:
+    """Write lists of a part of a set, next to the whole ones; return the options that name them.
+
+    Args:
+        folder: of the set.
+        right: tasks with their reference candidates.
+        wrong: candidates that must be rejected.
+    """
+    names = ("anno_part.json", "gen_part.json")
+    for name, of_right, of_wrong in zip(
+        names, ("anno.json", "gen.json"), ("anno_wrong.json", "wrong.json"), strict=True
+    ):
+        chosen = [
+            entry
+            for whole, count in ((of_right, right), (of_wrong, wrong))
+            for entry in spread(json.loads((folder / whole).read_text(encoding="utf-8")), count)
+        ]
+        (folder / name).write_text(json.dumps(chosen), encoding="utf-8")
+    return lists(folder, *names)
+
+
+def print_collection(folder: Path) -> None:
+    """Print what collecting a set takes."""
+    (folder / "heavy_modules.py").write_text(PLUGIN, encoding="utf-8")
+    collected = collect(folder, lists(folder))
+    # Of all processes that ended so far; nothing larger ran before.
+    peak = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"collecting {collected.text()}, {peak / 1e6:.0f} MB", flush=True)
+
+
+def print_verdicts(directory: Path) -> None:
+    """Print the columns of the paper with their intervals, and each verdict that is no pass."""
+    results = json.loads(results_file(directory).read_bytes())
+    summary = results["summary"]
+    print(f"{'level':8}{'tasks':>7}{'passed':>8}  pass rate")
+    for name, level in (*summary["levels"].items(), ("all", summary["every_level"])):
+        if level["total"]:
+            print(
+                f"{name:8}{level['total']:7}{level['passed']:8}  {_interval(level, 'pass_rate', 'low', 'high')}"
+            )
+    keys = ("achievement_rate", "achievement_low", "achievement_high")
+    print(f"achievement of the {summary['hard']['total']} hard tasks: {_interval(summary['hard'], *keys)}")
+    controls = summary["controls"]
+    print(f"candidates with a fault: {controls['rejected']} of {controls['total']} rejected for it")
+    for record in results["records"]:
+        if record["verdict"] != PASS:
+            print(f"    {record['id']}: {record['verdict']}: {record['reason']}")
+
+
+def _interval(values: Entry, value: str, low: str, high: str) -> str:
+    if values[value] is None:
+        return "-"
+    return f"{values[value]:.3f} [{values[low]:.3f}, {values[high]:.3f}]"
+
+
+def main() -> None:
+    """Write, collect, judge, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", type=int, default=60, help="tasks of the zoo's set (default 60)")
+    parser.add_argument("--wrong", type=int, default=10, help="candidates with a fault (default 10)")
+    parser.add_argument(
+        "--cores",
+        default=",".join(map(str, sorted(os.sched_getaffinity(0)))),
+        help="cores of the run, separated by commas (default: all)",
+    )
+    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="further arguments of pytest, after --")
+    options = parser.parse_args()
+    cores = {int(core) for core in options.cores.split(",")}
+    with tempfile.TemporaryDirectory(prefix="modelgate-scale-") as name:
+        directory = Path(name)
+        print_collection(written(directory / "paper"))
+        chosen = part(written(directory / "zoo", "zoo"), options.tasks, options.wrong)
+        run = run_once(cores, directory, ["-n", str(len(cores)), *chosen, *options.pytest])
+        print_verdicts(directory)
+    print(f"{run.seconds / 60:.1f} minutes on {len(cores)} cores, peak {run.peak_bytes / 1e9:.1f} GB")
+
+
+if __name__ == "__main__":
+    main()
