@@ -25,7 +25,9 @@ from collection import PLUGIN, collect
 from steadiness import run_once
 from suite import ROOT, results_file
 
-from bench.cli.tasks import tasks as write_set
+from bench.acceleration.taskset.models import PAPER, zoo_models
+from bench.acceleration.taskset.tasks import SetTask, make_tasks
+from bench.acceleration.taskset.writing import write_tasks
 
 Entry = dict[str, Any]
 PASS = "pass"
@@ -36,16 +38,15 @@ def lists(folder: Path, annotations: str = "anno.json", candidates: str = "gen.j
     return ["--tasks", str(folder / annotations), "--candidates", str(folder / candidates)]
 
 
-def written(folder: Path, *models: str) -> Path:
-    """Write a set of tasks to a folder and return the folder.
-
-    Raises:
-        RuntimeError: it could not be written.
-    """
-    code = write_set(models, folder, zoo=ROOT / "fixtures/zoo")
-    if code:
-        raise RuntimeError(f"writing the tasks ended with {code}, expected 0; see above")
+def written(folder: Path, tasks: Sequence[SetTask]) -> Path:
+    """Write a set of tasks to a new folder and return the folder."""
+    write_tasks(folder, tasks, {})
     return folder
+
+
+def zoo_tasks() -> list[SetTask]:
+    """Return the tasks of the models that ship."""
+    return make_tasks(zoo_models(ROOT / "fixtures/zoo"), prefix="zoo-")
 
 
 def spread(entries: Sequence[Entry], count: int) -> list[Entry]:
@@ -81,7 +82,7 @@ def print_collection(folder: Path) -> None:
     collected = collect(folder, lists(folder))
     # Of all processes that ended so far; nothing larger ran before.
     peak = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"collecting {collected.text()}, {peak / 1e6:.0f} MB", flush=True)
+    print(f"collecting{collected.text()}, {peak / 1e6:.0f} MB", flush=True)
 
 
 def print_verdicts(directory: Path) -> None:
@@ -126,8 +127,8 @@ def main() -> None:
     cores = {int(core) for core in options.cores.split(",")}
     with tempfile.TemporaryDirectory(prefix="modelgate-scale-") as name:
         directory = Path(name)
-        print_collection(written(directory / "paper"))
-        chosen = part(written(directory / "zoo", "zoo"), options.tasks, options.wrong)
+        print_collection(written(directory / "paper", make_tasks(PAPER)))
+        chosen = part(written(directory / "zoo", zoo_tasks()), options.tasks, options.wrong)
         run = run_once(cores, directory, ["-n", str(len(cores)), *chosen, *options.pytest])
         print_verdicts(directory)
     print(f"{run.seconds / 60:.1f} minutes on {len(cores)} cores, peak {run.peak_bytes / 1e9:.1f} GB")

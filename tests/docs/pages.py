@@ -31,6 +31,10 @@ OF_THE_READER = {
     "truth.qrels": "the same",
     "evaluations": "written by a Trainer of the reader",
     "penny.txt": "flips of the reader",
+    **dict.fromkeys(
+        ("set/anno.json", "set/gen.json", "set/anno_wrong.json", "set/wrong.json"),
+        "written by `python -m bench tasks`",
+    ),
     "report.xml": "written by the run",
     "times.json": "written by the run",
 }

@@ -95,6 +95,22 @@ def test_a_control(task_and_control):
     assert "HeunDiscreteScheduler" in record["control"]["reason"]
 
 
+def test_a_whole_set_of_tasks(tmp_path):
+    section = "A whole set of tasks"
+    pages.write(tmp_path, (ADDING, section))
+    written = pages.run(tmp_path, pages.command(ADDING, section, 0))
+    assert written.code == 0, written.output
+    table = (ROOT / ADDING).read_text(encoding="utf-8").split(f"## {section}")[1].split("\n## ")[0]
+    for level, count in re.findall(r"^\| (L\d) \| (\d+) \|", table, re.MULTILINE):
+        assert f"{level} {count}" in written.output
+    for number in (1, 2):
+        collected = pages.run(
+            tmp_path, pages.command(ADDING, section, number), "--collect-only", "-q", "-n", "0"
+        )
+        assert collected.code == 0, collected.output
+        assert "604 tests collected" in collected.output
+
+
 @pytest.fixture(scope="module")
 def methods(tmp_path_factory) -> Finished:
     """The run of the section on methods, with one more task, whose candidate lacks the method."""
