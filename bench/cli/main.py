@@ -84,6 +84,6 @@ def _factor(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and at most 1000")
+    if not 0.01 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number from 0.01 to 100")
     return value

@@ -201,6 +201,13 @@ def test_files_say_what_their_task_asks_for(folders, name):
         assert of_target == said(folders[name] / candidates[task.name]["candidate_file"])
 
 
+@pytest.mark.parametrize("role", ["candidates", "wrong"])
+def test_candidates_are_written_in_several_styles(folders, role):
+    written = [path.read_text() for path in (folders["paper"] / "pipelines" / role).glob("*.py")]
+    for head in ("\ndef load_pipe():\n", "\ndef prepare(pipe):\n", "\npipe = "):
+        assert sum(head in text for text in written) > len(written) / 4, head
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_wrong_files_differ_in_what_they_are_rejected_for(folders, name):
     annotations, candidates = (entries(folders[name], file) for file in LISTS[2:])

@@ -48,8 +48,8 @@ def test_the_zoo_is_named_by_its_folder(tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["--models", "sd15", "sd3"], "--models sd3: found no such model, expected some of sd15, sd21, sdxl"),
-        (["--latency-factor", "0"], "found '0', expected a number above 0 and at most 1000"),
-        (["--latency-factor", "fast"], "found 'fast', expected a number above 0"),
+        (["--latency-factor", "0"], "found '0', expected a number from 0.01 to 100"),
+        (["--latency-factor", "fast"], "found 'fast', expected a number from 0.01 to 100"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, capsys, arguments, message):

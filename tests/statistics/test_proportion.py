@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from scipy.stats import binomtest
@@ -17,6 +18,21 @@ def test_interval_of_a_share_is_wilsons(successes, n, confidence):
     found = wilson_interval(successes, n, confidence=confidence)
     assert found == pytest.approx((expected.low, expected.high))
     assert 0 <= found[0] < found[1] <= 1
+
+
+def test_a_mean_of_values_from_0_to_1_has_an_interval_between_those_of_shares():
+    ends = [wilson_interval(total, 3) for total in (1, 1.5, 2)]
+    assert ends == sorted(ends)
+    assert ends[0][0] < ends[1][0] < ends[2][0]
+    assert ends[0][1] < ends[1][1] < ends[2][1]
+    assert sum(ends[1]) == pytest.approx(1)  # around a half it is symmetric
+
+
+def test_the_interval_of_such_a_mean_holds_it_at_least_as_often_as_promised():
+    """Uniform values, whose mean is a half: they scatter less than right and wrong answers do."""
+    rng = random.Random(0)
+    intervals = [wilson_interval(math.fsum(rng.random() for _ in range(20)), 20) for _ in range(2000)]
+    assert sum(low <= 0.5 <= high for low, high in intervals) / len(intervals) > 0.95
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 2)])

@@ -82,7 +82,7 @@ def make_tasks(
         chosen = _draw([setup for setup in everything if fits(setup, level)], level, count, draw)
         used: Counter[str] = Counter()
         for number, setup in enumerate(chosen, 1):
-            demand = _demand(setup, level, number, latency_factor)
+            demand = _demand(setup, level, draw.random() < 0.5, latency_factor)
             fault, faulty = _fault(setup, demand, level, used)
             tasks.append(
                 SetTask(
@@ -92,7 +92,7 @@ def make_tasks(
                     demand=demand,
                     target=setup,
                     baseline=setup.plain(),
-                    style=STYLES[number % len(STYLES)],
+                    style=draw.choice(STYLES),
                     fault=fault,
                     faulty=faulty,
                 )
@@ -131,15 +131,15 @@ def _in_turn(groups: Sequence[Sequence[Setup]]) -> Iterator[Setup]:
         yield from (member for member in row if member is not None)
 
 
-def _demand(setup: Setup, level: str, number: int, latency_factor: float) -> Demand:
-    """Return what a level asks for: speed in L4, latency in L5, where every other task asks for speed, too."""
+def _demand(setup: Setup, level: str, asks_for_both: bool, latency_factor: float) -> Demand:
+    """Return what a level asks for: speed in L4, latency in L5, where about half of the tasks ask for speed, too."""
     if DIFFICULTY[level] != "hard":
         return Demand()
     speedup = setup.required_speedup()
     if level == "L4":
         return Demand(speedup=speedup, loss_percent=LOSS_PERCENT)
     return Demand(
-        speedup=speedup if number % 2 else None,
+        speedup=speedup if asks_for_both else None,
         latency_s=setup.max_latency_s(latency_factor),
         loss_percent=LOSS_PERCENT,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.taskset.pipeline_file import pipeline_text
+from bench.acceleration.taskset.pipeline_file import Style, pipeline_text
 from bench.acceleration.taskset.setups import Setup
 from bench.acceleration.taskset.tasks import SetTask
 from bench.core.errors import UsageProblem
@@ -97,12 +97,12 @@ def _texts(tasks: Sequence[SetTask]) -> dict[str, str]:
     lists: dict[str, list[Entry]] = {name: [] for name in LISTS}
     annotations, candidates, wrong_annotations, wrong = lists.values()
 
-    def add(role: str, setup: Setup, style: str = "", waits_s: float | None = None, **more: Any) -> str:
+    def add(role: str, setup: Setup, style: Style | None = None, waits_s: float | None = None) -> str:
         waits = "" if waits_s is None else f"waits{waits_s:g}".replace(".", "_")
         name = "-".join(part for part in (setup.name, style, waits) if part)
         path = f"pipelines/{role}/{name}.py"
         if path not in texts:
-            texts[path] = pipeline_text(setup, waits_s=waits_s, **more)
+            texts[path] = pipeline_text(setup, style or "module", waits_s=waits_s)
         return path
 
     for task in tasks:
