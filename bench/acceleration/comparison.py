@@ -118,7 +118,18 @@ def _differing_work(target: Configuration, candidate: Configuration, fields: set
             if field.startswith("methods.") and _changes(field.partition(".")[2], change)
         )
         found.append(Mismatch(field=f"work.{name}", target=one, candidate=other, because=because))
+    if not found and not any(_is_said_by(field) for field in fields) and _moves_calls(target, candidate):
+        by_component = (target.calls_by_component, candidate.calls_by_component)
+        found.append(
+            Mismatch(field="work.calls_by_component", target=by_component[0], candidate=by_component[1])
+        )
     return found
+
+
+def _moves_calls(target: Configuration, candidate: Configuration) -> bool:
+    """Whether the same components are called differently often, as where a second stage begins later."""
+    one, other = target.calls_by_component, candidate.calls_by_component
+    return one.keys() == other.keys() and any(abs(one[name] - other[name]) > _SAME_WORK for name in one)
 
 
 def _is_said_by(field: str) -> bool:

@@ -63,8 +63,9 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         call: how it is called; None in records of earlier versions.
         methods: acceleration methods found on the object, each with its parameters.
         dtypes: parameter dtype of each component.
-        denoiser_calls_per_image: samples that went through the denoiser per image; guidance counts twice.
-        denoiser_layer_calls: executions of the denoiser's layers in the first call, None if not countable.
+        denoiser_calls_per_image: samples that went through all denoisers per image; guidance counts twice.
+        calls_by_component: the same for each of them, such as ``transformer_2`` or ``controlnet``.
+        denoiser_layer_calls: executions of the denoisers' layers in the first call, None if not countable.
         layers_per_call: the same for one call of the denoiser.
         idle_layers: those that were not executed at all, likewise.
         arguments: what the pipeline was given in its first call besides prompts and generators, defaults included.
@@ -84,6 +85,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     denoiser_calls_per_image: float | None = None
+    calls_by_component: dict[str, float] = msgspec.field(default_factory=dict)
     denoiser_layer_calls: int | None = None
     layers_per_call: float | None = None
     idle_layers: list[str] | None = None
@@ -139,6 +141,7 @@ def combine(
         methods=described.methods,
         dtypes=described.dtypes,
         denoiser_calls_per_image=observed.denoiser_calls_per_image or None,
+        calls_by_component=observed.calls_by_component,
         denoiser_layer_calls=observed.denoiser_layer_calls,
         layers_per_call=_layers_per_call(observed),
         idle_layers=observed.idle_layers,

@@ -106,11 +106,16 @@ def as_reference_failure(role: str) -> Iterator[None]:
     try:
         yield
     except ArmProblem as problem:
-        if problem.reason_code in INFRASTRUCTURE:  # it says nothing of the target or baseline either
+        if problem.reason_code in (
+            *INFRASTRUCTURE,
+            "internal_error",
+        ):  # it says nothing of the target or baseline either
             raise
+        advice = f"; fix the {role}" if problem.is_of_file else ""
         raise ArmProblem(
             "reference_failed",
-            f"{problem}; the candidate was not judged; fix the {role}",
+            f"{problem}; the candidate was not judged{advice}",
             role=role,
             output_tail=problem.output_tail,
+            is_of_file=problem.is_of_file,
         ) from problem

@@ -188,9 +188,14 @@ class ArmProblem(CaseProblem):
         message: one sentence: what happened, what was expected, what to do.
         role: ``target``, ``baseline`` or ``candidate``.
         output_tail: the last lines that the process printed, at most a few kilobytes.
+        is_of_file: whether the file did something wrong, so that it is to be fixed; what the suite cannot use says itself
+            what to do.
     """
 
-    def __init__(self, reason_code: str, message: str, *, role: str, output_tail: str = "") -> None:
+    def __init__(
+        self, reason_code: str, message: str, *, role: str, output_tail: str = "", is_of_file: bool = True
+    ) -> None:
         super().__init__(reason_code, message)
         self.role = role
         self.output_tail = output_tail
+        self.is_of_file = is_of_file

@@ -133,6 +133,22 @@ def test_a_method_that_the_task_asks_for_need_not_be_the_targets() -> None:
 # Work
 
 
+def test_calls_that_move_from_one_denoiser_to_another_are_a_difference() -> None:
+    first, second = (
+        {"transformer": 20.0, "transformer_2": 40.0},
+        {"transformer": 30.0, "transformer_2": 30.0},
+    )
+    target = changed(calls_by_component=first)
+    assert differences(target, target) == []
+    moved = changed(calls_by_component=second)
+    assert differences(target, moved) == [
+        Mismatch(field="work.calls_by_component", target=first, candidate=second)
+    ]
+    assert fields(differences(target, changed(calls_by_component=second, denoiser_calls_per_image=30.0))) == [
+        "work.denoiser_calls_per_image"
+    ]
+
+
 def test_fewer_denoiser_calls_for_an_image_are_a_difference() -> None:
     found = differences(TARGET, changed(denoiser_calls_per_image=30.0))
     assert found == [Mismatch(field="work.denoiser_calls_per_image", target=60.0, candidate=30.0)]

@@ -82,7 +82,6 @@ WAYS = {
     "by its method": MAIN + "    pipe.__call__('a', steps=20)",
     "from a class of its own": "class Fast(Painter):\n    def __call__(self, prompt, **options):\n"
     "        return super().__call__(prompt, **options)\npipe = Fast()\n" + MAIN + "    pipe('a', steps=20)",
-    "with embeddings": MAIN + "    pipe(prompt_embeds=torch.zeros(1, 4), steps=20)",
     "after another one": MAIN + "    Painter()('a', steps=40).images[0].save('slow.png')\n    pipe('a', steps=20)",
     "before another one": MAIN + "    pipe('a', steps=20)\n    Painter()('a', steps=40)",
     "in a loop that never ends": MAIN + "    while True:\n        pipe('a', steps=20)",

@@ -31,7 +31,6 @@ PASSING: dict[str, dict[str, Any]] = {
     "needs_an_option": {"by": "text", "why": "it ended by itself with exit code 2"},
     "loader_for_any_model": {"by": "run"},
     "own_generate_with_steps": {"by": "run"},
-    "from_embeddings": {"by": "run"},
     "no_call": {"by": "target", "arguments": {"num_inference_steps": 8}},
     "cache_within_call": {"by": "generate"},
     "merged_within_call": {"by": "generate"},
@@ -114,6 +113,9 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "negative_prompt": ("fail", "config_mismatch", ["arguments.negative_prompt: target None, candidate 'blurry'"]),
     "enabled_after_loading": ("error", "load_failed", ["deepcache is in place, and not when the file is loaded"]),
     "enabled_in_main": ("error", "load_failed", ["deepcache is in place, and not when the file is loaded"]),
+    "from_embeddings": (
+        "error", "load_failed", ["found `prompt_embeds` and no prompt", "generate(pipe, prompts, generators)"],
+    ),
     "another_generates": ("error", "load_failed", ["generates with another pipeline than `pipe` (StableDiffusionPipeline"]),
     "fewer_when_it_is_not_watched": ("fail", "config_mismatch", ["images while not watched", "grey levels away"]),
     "pipeline_by_another_name": ("error", "load_failed", ["found a pipeline in `pipeline`: name it `pipe`"]),

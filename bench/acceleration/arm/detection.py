@@ -72,6 +72,7 @@ def _detected(name: str, loaded: LoadedPipeline) -> Parameters | None:
 def model_id(pipe: Any) -> str | None:
     """Return the hub name or the resolved local directory that the pipeline was loaded from."""
     name = getattr(pipe, "name_or_path", None) or getattr(pipe, "config", {}).get("_name_or_path")
+    name = name or getattr(pipe, "_pretrained_model_name_or_path", None)  # of a modular pipeline
     if not name:
         return None
     return str(Path(name).resolve()) if Path(name).is_dir() else str(name)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.recorder import pipeline_bases
 from bench.core.errors import SourceProblem
+
+_DEPTH = 3
 
 
 def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, bool]:
-    """Return the pipeline, and whether ``load_pipe()`` made it.
+    """Return the pipeline, or what a library put around it, and whether ``load_pipe()`` made it.
 
     Raises:
         SourceProblem: when the file defines neither, or what it defines is no pipeline.
     """
-    from diffusers import DiffusionPipeline
-
     load_pipe: Any = namespace.get("load_pipe")
     needed = _needed_arguments(load_pipe)
     has_loader = needed == []
@@ -26,20 +28,34 @@ def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, 
                 f"{path.name}: load_pipe() needs arguments ({', '.join(needed)}); expected a loader that is called without; "
                 "give them defaults, or assign the pipeline to `pipe` at module level"
             )
-        named = [name for name, value in namespace.items() if isinstance(value, DiffusionPipeline)]
+        named = [name for name, value in namespace.items() if isinstance(value, pipeline_bases())]
         found = f"; found a pipeline in `{named[0]}`: name it `pipe`" if named else ""
         raise SourceProblem(
             f"{path.name} defines neither `pipe` nor `load_pipe()`; assign the pipeline to `pipe` at module level{found}"
         )
     of_loader = has_loader and (prefer == "load_pipe" or "pipe" not in namespace)
     pipe, spelled = (load_pipe(), "load_pipe()") if of_loader else (namespace["pipe"], "pipe")
-    if isinstance(pipe, DiffusionPipeline):
+    if pipe_within(pipe) is not None:
         return pipe, of_loader
     shown = "None" if pipe is None else f"a {type(pipe).__module__}.{type(pipe).__qualname__}"
     raise SourceProblem(
         f"{path.name}: `{spelled}` is {shown}, but a diffusers pipeline was expected; "
         "assign or return the object that StableDiffusionPipeline.from_pretrained(...) gives"
     )
+
+
+def pipe_within(thing: Any, depth: int = _DEPTH) -> Any:
+    """Return the pipeline that something is, or that it holds and hands calls on to; None where there is none."""
+    if isinstance(thing, pipeline_bases()):
+        return thing
+    if depth == 0 or not callable(thing) or inspect.isroutine(thing) or isinstance(thing, type):
+        return None
+    held = (
+        [thing.func]
+        if isinstance(thing, functools.partial)
+        else list(getattr(thing, "__dict__", {}).values())
+    )
+    return next((found for value in held if (found := pipe_within(value, depth - 1)) is not None), None)
 
 
 def _needed_arguments(load_pipe: Any) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -13,24 +14,86 @@ from bench.core.errors import SourceProblem
 
 CLASS_LABELS = "class_labels"
 PROMPTS = ("prompt", CLASS_LABELS)
+FIRST = "*0"
+"""Stands for the first argument by position of an entry point whose parameters have no names."""
+
+_FURTHER_PROMPT = re.compile(r"prompt_\d+")
+# What a first argument may be that is a text, such as a path, and no prompt.
+_NO_PROMPT = re.compile(
+    r"image|video|audio|mask|latent|embed|batch|type|negative|steps|generator|scale|seed|size|height|width"
+)
+_BATCH = "batch_size"
 _PARAMETERS = {**{name: name for name in IMAGES}, CLASS_LABEL: CLASS_LABELS}
 _WORDS = {CLASS_LABEL: "a class label"}
 # Their `**kwargs` take old names of arguments, and ignore all others.
 _LIBRARY = "diffusers"
 
 
-def prompt_name(parameters: Sequence[str]) -> str | None:
-    """Return which of an entry point's parameters takes the prompts, or the class labels."""
-    return next((name for name in PROMPTS if name in parameters), next(iter(parameters), None))
+def prompt_name(given: Parameters, parameters: Sequence[str]) -> str | None:
+    """Return which argument of a call is the prompt, or the class labels; None where none of them is.
+
+    Args:
+        given: the arguments by name, those by position that have none as ``*0``, ``*1``, ...; a value may be a text of the
+            file that was not evaluated.
+        parameters: names of the entry point's parameters, in order.
+    """
+    there = {name: value for name, value in given.items() if value is not None}
+    named = next((name for name in PROMPTS if name in there), None)
+    if named is not None:
+        return named
+    # A class of the file's own may call it as it likes, and may take an image before it.
+    first = [*parameters[:2], *sorted(name for name in there if name.startswith("*"))]
+    return next(
+        (name for name in first if _is_text(there.get(name)) and _NO_PROMPT.search(name) is None), None
+    )
 
 
-def parameters_of(pipe: Any, entry: str) -> list[str]:
+def kept(given: Parameters) -> Parameters:
+    """Return the arguments without a second and third prompt that only repeat the first one."""
+    prompt = given.get("prompt")
+    return {
+        name: value
+        for name, value in given.items()
+        if _FURTHER_PROMPT.fullmatch(name) is None or not _is_text(value) or not _is_same_text(value, prompt)
+    }
+
+
+def require_replaceable(given: Collection[str], prompt_by: str | None) -> None:
+    """Refuse a call into which the prompts of a run cannot be put.
+
+    Args:
+        given: names of its arguments that are not None.
+        prompt_by: which of them takes the prompts.
+
+    Raises:
+        SourceProblem: embeddings in place of a prompt; a call that leaves the end to another pipeline.
+    """
+    embeddings = [name for name in given if "embed" in name and not name.startswith("negative_")]
+    if prompt_by is None and embeddings:
+        raise SourceProblem(
+            f"cannot be called this way: found `{embeddings[0]}` and no prompt in its call, expected a prompt, in place of "
+            "which the run's prompts are given; make the embeddings of each prompt in generate(pipe, prompts, generators)"
+        )
+    if "denoising_end" in given:
+        raise SourceProblem(
+            "cannot be called this way: found `denoising_end` in its call, which leaves the last steps to another pipeline, "
+            "expected one call that makes the images; a chain of pipelines belongs into generate(pipe, prompts, generators)"
+        )
+
+
+def parameters_of(pipe: Any, entry: str, outer: Any = None) -> list[str]:
     """Return the names of an entry point's parameters; of one that hands ``**options`` on, those of who takes them too.
 
     Empty where Python cannot tell them.
+
+    Args:
+        pipe: the pipeline.
+        entry: its entry point.
+        outer: what stands around the pipeline, and has the entry point.
     """
     found: dict[str, None] = {}
-    for function, is_bound in _functions(pipe, entry):
+    functions = _functions(pipe, "__call__" if outer is not None else entry)
+    for function, is_bound in [*([] if outer is None else _functions(outer, entry)), *functions]:
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
@@ -39,6 +102,8 @@ def parameters_of(pipe: Any, entry: str) -> list[str]:
         found |= {p.name: None for p in named if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
         if _is_of_library(function) or all(p.kind is not p.VAR_KEYWORD for p in named):
             break
+    if hasattr(pipe, "default_call_parameters"):  # of a modular pipeline, its blocks say what it takes
+        found |= {name: None for name in pipe.default_call_parameters if name is not None}
     return list(found)
 
 
@@ -55,19 +120,22 @@ def _is_of_library(function: Any) -> bool:
     return str(getattr(function, "__module__", "")).partition(".")[0] == _LIBRARY
 
 
-def takers(pipe: Any, entry: str, names: Collection[str], prompt_by: str | None) -> dict[str, str]:
+def takers(
+    pipe: Any, entry: str, names: Collection[str], prompt_by: str | None, outer: Any = None
+) -> dict[str, str]:
     """Return which parameter takes each input, by the input's name.
 
     Args:
         pipe: the pipeline.
         entry: its entry point.
         names: the inputs that the samples have.
-        prompt_by: the parameter that takes the prompts; None for the first one.
+        prompt_by: the argument that takes the prompts, None where there is none.
+        outer: what stands around the pipeline, and has the entry point.
 
     Raises:
         SourceProblem: an input that no parameter takes, or prompts where class labels or images are expected.
     """
-    parameters = parameters_of(pipe, entry)
+    parameters = parameters_of(pipe, entry, outer)
     called = type(pipe).__name__ if entry == "__call__" else f"{type(pipe).__name__}.{entry}"
     found = {}
     for name in names:
@@ -86,7 +154,7 @@ def takers(pipe: Any, entry: str, names: Collection[str], prompt_by: str | None)
             f"calls {called} with several ControlNets; found one control image for each prompt, expected one for each of "
             "them; use one ControlNet, or define generate(pipe, prompts, generators, inputs)"
         )
-    first = prompt_by or next(iter(parameters), None)
+    first = next(iter(parameters), None) if prompt_by == FIRST else prompt_by
     if first in (CLASS_LABELS, "image") and first not in found.values():
         raise SourceProblem(
             f"calls {called}, which takes `{first}` in place of prompts; found prompts alone, expected a column {first} "
@@ -101,7 +169,7 @@ def arranged(
     """Return the arguments by position and by name of a call, with the inputs in their place.
 
     Args:
-        positional: arguments by position, the prompts first.
+        positional: arguments by position.
         arguments: arguments by name.
         parameters: names of the entry point's parameters, in order.
         taken: the inputs, by parameter.
@@ -112,11 +180,17 @@ def arranged(
     return (), {**dict(zip(names, positional, strict=True)), **arguments, **taken}
 
 
+def batch_of(count: int, parameters: Sequence[str], prompt_by: str | None) -> Parameters:
+    """Return what tells a pipeline how many images to make whose prompts do not: it takes none, or takes class labels."""
+    takes = _BATCH in parameters and prompt_by in (None, CLASS_LABELS)
+    return {_BATCH: count} if takes else {}
+
+
 def for_each(arguments: Parameters, count: int, parameters: Sequence[str] = ()) -> Parameters:
     """Return the arguments of one call in the form that a list of so many prompts needs next to it.
 
-    A single image of the file's own goes to each prompt. Of several ones, which belonged to the file's own prompts, each
-    prompt gets the next one in turn.
+    A single image of the file's own goes to each prompt, and so does a negative, second or third prompt. Of several ones,
+    which belonged to the file's own prompts, each prompt gets the next one in turn.
 
     Args:
         arguments: by name.
@@ -133,12 +207,12 @@ def for_each(arguments: Parameters, count: int, parameters: Sequence[str] = ()) 
                 found[name] = _in_turn(value, count)
             elif is_noised and is_image(value):
                 found[name] = [value] * count
-        elif not name.startswith("negative_"):
+        elif not name.startswith("negative_") and _FURTHER_PROMPT.fullmatch(name) is None:
             continue
         elif isinstance(value, str):
             found[name] = [value] * count
         elif _are_texts(value) or (hasattr(value, "shape") and len(value)):  # texts or their embeddings
-            found[name] = value if len(value) == count else _in_turn(value, count)
+            found[name] = _in_turn(value, count)  # a new list: some pipelines write into it
     return found
 
 
@@ -149,6 +223,15 @@ def _in_turn(values: Any, count: int) -> Any:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, str) for item in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or _are_texts(value)
+
+
+def _is_same_text(value: Any, other: Any) -> bool:
+    one, another = ([text] if isinstance(text, str) else list(text or ()) for text in (value, other))
+    return one == another
 
 
 def _is_several(value: Any) -> bool:

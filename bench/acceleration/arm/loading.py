@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.arm.finding import find_pipe, move
+from bench.acceleration.arm.finding import find_pipe, move, pipe_within
 from bench.acceleration.arm.given_inputs import (
-    PROMPTS,
+    FIRST,
     arranged,
+    batch_of,
     for_each,
+    kept,
     parameters_of,
     prompt_name,
+    require_replaceable,
     takers,
 )
 from bench.acceleration.arm.results import images_of
+from bench.acceleration.arm.running import MODULE_NAME, evaluate, execute, module_of
 from bench.acceleration.arm.torch_state import in_state
 from bench.acceleration.inputs import IMAGES
 from bench.acceleration.methods import Parameters
@@ -29,14 +31,13 @@ from bench.acceleration.source.reading import INPUTS, EntryCall, SourceReading, 
 from bench.core.errors import SourceProblem
 from bench.core.record import Json
 
-MODULE_NAME = "modelgate_pipeline_file"
 Namespace = dict[str, Any]
 """What the file defines, by name."""
 
 # Arguments of the file's own call that the suite replaces with its own values. Embeddings stand for a prompt.
 REPLACED = (
-    "prompt", "prompt_2", "prompt_3", "class_labels", "generator", "output_type", "num_images_per_prompt", "return_dict",
-    "latents", "prompt_embeds", "prompt_embeds_2", "pooled_prompt_embeds", "prompt_attention_mask", "prompt_embeds_mask",
+    "prompt", "class_labels", "generator", "output_type", "num_images_per_prompt", "return_dict", "latents",
+    "prompt_embeds", "prompt_embeds_2", "pooled_prompt_embeds", "prompt_attention_mask", "prompt_embeds_mask",
     "prompt_attention_mask_2", "text_ids",
 )  # fmt: skip
 
@@ -53,10 +54,11 @@ class LoadedPipeline:
         positional: its positional arguments but the prompt.
         by: how the call is known: ``generate`` is the file's own, ``run`` was seen while the file ran as a script, ``text``
             is read in its text, ``target`` is the target's call, ``none`` where the file has no call.
-        prompt_by: the parameter that takes the prompts; None for the first positional one.
+        prompt_by: the argument that takes the prompts, ``*0`` for the first by position; None where none does.
         state: what torch is set to during the call.
         of_loader: whether the pipeline is what ``load_pipe()`` returned.
         missing: images of the file's own that do not exist here, and why; samples may bring theirs.
+        outer: what a library put around the pipeline, and is called in its place.
     """
 
     pipe: Any
@@ -66,10 +68,11 @@ class LoadedPipeline:
     positional: tuple[Any, ...]
     _own_generate: Any = None
     by: str = "none"
-    prompt_by: str | None = None
+    prompt_by: str | None = FIRST
     state: Json = field(default_factory=dict)
     of_loader: bool = False
     missing: dict[str, SourceProblem] = field(default_factory=dict)
+    outer: Any = None
 
     def generate(self, prompts: list[str], seeds: list[int], inputs: Sequence[Parameters] = ()) -> list[Any]:
         """Generate one image per prompt, each from its own seed, and return the images.
@@ -85,10 +88,27 @@ class LoadedPipeline:
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         if self._own_generate is not None:
             return images_of(self._generate_itself(prompts, generators, inputs))
-        call = self.pipe if self.entry == "__call__" else getattr(self.pipe, self.entry)
-        positional, arguments = self._arguments(prompts, inputs)
+        return self._call(*self._arguments(prompts, inputs), generator=generators)
+
+    def generate_one(self, prompt: str, seed: int, inputs: Sequence[Parameters] = ()) -> list[Any]:
+        """Generate as most files do: for a prompt and with a generator, and not for a list of either."""
+        import torch
+
+        positional, arguments = self._arguments([prompt], inputs)
+        alone = {
+            name: value[0] if isinstance(value, list) and len(value) == 1 else value
+            for name, value in arguments.items()
+        }
+        positional = tuple(value[0] if value == [prompt] else value for value in positional)
+        return self._call(positional, alone, generator=torch.Generator("cpu").manual_seed(seed))
+
+    def _call(self, positional: tuple[Any, ...], arguments: Parameters, generator: Any) -> list[Any]:
+        import torch
+
+        called = self.pipe if self.outer is None else self.outer
+        call = called if self.entry == "__call__" else getattr(called, self.entry)
         with in_state(self.state):
-            images = images_of(call(*positional, generator=generators, **arguments))
+            images = images_of(call(*positional, generator=generator, **arguments))
         if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
         return images
@@ -101,26 +121,37 @@ class LoadedPipeline:
         """
         names = _names(inputs)
         if self._own_generate is None:
-            return frozenset(takers(self.pipe, self.entry, names, self.prompt_by).values())
+            batch = batch_of(1, self._parameters(), self.prompt_by)
+            return frozenset((*self._takers(names).values(), *batch))
         # A control image may be called `image`, whoever hands it on.
         return frozenset((*names, "image") if "control_image" in names else names)
+
+    def _parameters(self) -> list[str]:
+        return parameters_of(self.pipe, self.entry, self.outer)
+
+    def _takers(self, names: Sequence[str]) -> dict[str, str]:
+        return takers(self.pipe, self.entry, names, self.prompt_by, self.outer)
 
     def _arguments(
         self, prompts: list[str], inputs: Sequence[Parameters]
     ) -> tuple[tuple[Any, ...], Parameters]:
         """Return the arguments of a call by position and by name."""
-        parameters = parameters_of(self.pipe, self.entry)
+        parameters = self._parameters()
         taken = {
             parameter: [one[name] for one in inputs]
-            for name, parameter in takers(self.pipe, self.entry, _names(inputs), self.prompt_by).items()
+            for name, parameter in self._takers(_names(inputs)).items()
         }
         for name, problem in self.missing.items():
             if name not in taken:
                 raise problem
         arguments = for_each(self.arguments, len(prompts), parameters)
-        if self.prompt_by is None:
-            return arranged((prompts, *self.positional), arguments, parameters, taken)
-        return self.positional, {**arguments, self.prompt_by: prompts, **taken}
+        arguments |= batch_of(len(prompts), parameters, self.prompt_by)
+        positional = list(self.positional)
+        if self.prompt_by is not None and self.prompt_by.startswith("*"):
+            positional.insert(int(self.prompt_by[1:]), list(prompts))
+        elif self.prompt_by is not None:
+            arguments[self.prompt_by] = list(prompts)  # some pipelines write into it
+        return arranged(positional, arguments, parameters, taken)
 
     def _generate_itself(
         self, prompts: list[str], generators: list[Any], inputs: Sequence[Parameters]
@@ -165,7 +196,9 @@ def load(
     module = module_of(path, MODULE_NAME)
     execute(path, module)
     namespace = module.__dict__
-    pipe, of_loader = find_pipe(namespace, path, prefer)
+    found, of_loader = find_pipe(namespace, path, prefer)
+    pipe = pipe_within(found)
+    outer = None if found is pipe else found
     move(pipe, device)
     if hasattr(pipe, "set_progress_bar_config"):
         pipe.set_progress_bar_config(disable=True)
@@ -173,11 +206,12 @@ def load(
     if _is_own_generate(own_generate):
         made = LoadedPipeline(pipe, source, "generate", {}, (), own_generate, by="generate")
     elif call is not None:
-        made = _as_seen(pipe, source, call, sent(), namespace, path, by)
+        made = _as_seen(pipe, outer, source, call, sent(), namespace, path, by)
     elif source.entry is not None:
-        made = _as_read(pipe, source, source.entry, namespace, path)
+        made = _as_read(pipe, outer, source, source.entry, namespace, path)
     else:
         made = LoadedPipeline(pipe, source, "__call__", {}, ())
+    made.outer = outer
     made.of_loader = of_loader
     return made
 
@@ -207,6 +241,7 @@ def _names(inputs: Sequence[Parameters]) -> list[str]:
 
 def _as_seen(
     pipe: Any,
+    outer: Any,
     source: SourceReading,
     call: OwnCall,
     sent: Parameters,
@@ -214,10 +249,11 @@ def _as_seen(
     path: Path,
     by: str,
 ) -> LoadedPipeline:
-    _require_entry_point(pipe, call.entry_point, path, call.line)
+    _require_entry_point(pipe if outer is None else outer, call.entry_point, path, call.line)
+    require_replaceable(call.given, call.prompt_name)
     arguments = {name: value for name, value in sent.items() if not name.startswith("*")}
-    starred = [value for name, value in sent.items() if name.startswith("*")]
-    if starred and call.prompt_name is not None:
+    starred = [value for name, value in sent.items() if name.startswith("*") and name != call.prompt_name]
+    if starred and call.prompt_name is not None and not call.prompt_name.startswith("*"):
         raise SourceProblem(
             f"{path.name}, line {call.line}: the generating call has more arguments by position than its entry point has "
             "names for; expected them by name; name them, or define generate(pipe, prompts, generators)"
@@ -234,13 +270,13 @@ def _as_seen(
                     "exists there; expected one that the module has too; make it at module level, or define "
                     "generate(pipe, prompts, generators)"
                 )
-            arguments[name] = _evaluate(texts[name], namespace, path, call.line or 0)
+            arguments[name] = evaluate(texts[name], namespace, path, call.line or 0)
     return LoadedPipeline(
         pipe,
         source,
         call.entry_point,
         arguments,
-        tuple(starred[1:]),  # without the prompt
+        tuple(starred),
         by=by,
         prompt_by=call.prompt_name,
         state=dict(call.state),
@@ -249,26 +285,38 @@ def _as_seen(
 
 
 def _as_read(
-    pipe: Any, source: SourceReading, entry: EntryCall, namespace: Namespace, path: Path
+    pipe: Any, outer: Any, source: SourceReading, entry: EntryCall, namespace: Namespace, path: Path
 ) -> LoadedPipeline:
     attribute = entry.attribute or "__call__"
-    _require_entry_point(pipe, attribute, path, entry.line)
-    parameters = parameters_of(pipe, attribute)
-    if prompt_name(parameters) != next(iter(parameters), None):
-        # The first one is no prompt, as in pipe(image, prompt): only by their names is it clear which one is replaced.
-        named = tuple(zip(parameters, entry.positional, strict=False))
-        entry = replace(entry, positional=entry.positional[len(named) :], keywords=(*named, *entry.keywords))
+    _require_entry_point(pipe if outer is None else outer, attribute, path, entry.line)
+    parameters = parameters_of(pipe, attribute, outer)
+    # As in pipe(image, prompt): only by their names is it clear which one is replaced.
+    named = tuple(zip(parameters, entry.positional, strict=False))
+    entry = replace(entry, positional=entry.positional[len(named) :], keywords=(*named, *entry.keywords))
+    texts: Parameters = {f"*{index}": text for index, text in enumerate(entry.positional)}
+    texts |= dict(entry.keywords)
+    there = {name: text for name, text in texts.items() if text != "None" and name != "**"}
+    if "**" in texts:
+        there |= {name: name for name in evaluate(texts["**"], namespace, path, entry.line)}
+    prompt_by = prompt_name(there, parameters)
+    require_replaceable(there, prompt_by)
     missing: dict[str, SourceProblem] = {}
-    arguments = _keywords(entry, namespace, path, missing)
-    by_keyword = not entry.positional or "prompt" in arguments
-    # The first positional argument is the file's own prompt, which the suite replaces.
+    replaced = {*REPLACED, *(texts.keys() - kept(texts).keys()), *filter(None, (prompt_by,))}
+    arguments = _keywords(entry, namespace, path, missing, replaced)
     positional = tuple(
-        _evaluate(text, namespace, path, entry.line) for text in entry.positional[0 if by_keyword else 1 :]
+        evaluate(text, namespace, path, entry.line)
+        for index, text in enumerate(entry.positional)
+        if f"*{index}" != prompt_by
     )
-    kept = {name: value for name, value in arguments.items() if name not in REPLACED}
-    name = next((name for name in PROMPTS if name in arguments), PROMPTS[0]) if by_keyword else None
     return LoadedPipeline(
-        pipe, source, attribute, kept, positional, by="text", prompt_by=name, missing=missing
+        pipe,
+        source,
+        attribute,
+        {name: value for name, value in arguments.items() if name not in replaced},
+        positional,
+        by="text",
+        prompt_by=prompt_by,
+        missing=missing,
     )
 
 
@@ -281,13 +329,17 @@ def _require_entry_point(pipe: Any, attribute: str, path: Path, line: int | None
 
 
 def _keywords(
-    entry: EntryCall, namespace: Namespace, path: Path, missing: dict[str, SourceProblem]
+    entry: EntryCall,
+    namespace: Namespace,
+    path: Path,
+    missing: dict[str, SourceProblem],
+    replaced: Collection[str],
 ) -> Parameters:
     found: Parameters = {}
     for name, text in entry.keywords:
         with _postponed(name, missing):
             # A replaced argument may stand on names that only exist where the file itself generates.
-            value: Any = None if name in REPLACED else _evaluate(text, namespace, path, entry.line)
+            value: Any = None if name in replaced else evaluate(text, namespace, path, entry.line)
             found |= value if name == "**" else {name: value}
     return found
 
@@ -301,31 +353,3 @@ def _postponed(name: str, missing: dict[str, SourceProblem]) -> Iterator[None]:
         if name not in IMAGES:
             raise
         missing[name] = problem
-
-
-def module_of(path: Path, name: str) -> types.ModuleType:
-    """Return an empty module for a file, under a name, and let the file see itself and its neighbours as it would alone."""
-    sys.argv = [str(path)]  # and not the fork server's, which a parser in the file would read
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    # Pickles, dataclasses and torch.compile look classes and globals up through sys.modules.
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
-    return module
-
-
-def execute(path: Path, module: types.ModuleType) -> None:
-    """Run a file in its module."""
-    # This module's own __future__ imports do not belong to the file.
-    exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
-
-
-def _evaluate(text: str, namespace: Namespace, path: Path, line: int) -> Any:
-    try:
-        return eval(text, namespace)
-    except Exception as error:
-        raise SourceProblem(
-            f"{path.name}, line {line}: the argument `{text}` of the generating call could not be evaluated at "
-            f"module level ({type(error).__name__}: {error}); use constants defined at module level, or "
-            "define generate(pipe, prompts, generators)"
-        ) from error

@@ -8,19 +8,17 @@ made them. What is compiled is watched from outside, since a hook within it woul
 
 from __future__ import annotations
 
-import functools
 import inspect
-import statistics
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench.acceleration.arm.content import described
+from bench.acceleration.arm.counting import DenoiserCounter, StepCounter, denoisers_of
 from bench.acceleration.arm.loading import REPLACED
 from bench.acceleration.arm.patching import put
 from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, defaults_of
 from bench.acceleration.arm.torch_costs import time_when_done
-from bench.acceleration.detectors.parts import is_compiled
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import Observed
 
@@ -39,19 +37,11 @@ class Watch:
         self._pipe, self._replaced = pipe, {*REPLACED, *replaced}
         self._reset()
 
-    def _reset(self) -> None:
-        self._runs: list[list[int]] = []  # of the scheduler: steps asked for, steps taken
-        self._stepped: int | None = 0  # images in all of its steps; None where a step does not show how many
-        self._times_steps = False
-        self._step_began: float | None = None  # the last step of the present run
-        self._step_times: list[float] = []
-        self._denoiser_calls = self._denoiser_samples = self._layer_calls = 0
-        self._layers: set[str] | None = None
-        self._executed: set[str] = set()
+    def _reset(self, at_step: Callable[[], None] | None = None, *, layers: bool = True) -> None:
+        self._steps = StepCounter(at_step, None if layers else time_when_done)
+        self._denoisers = DenoiserCounter(layers=layers)
         self._not_finite = False
         self._arguments: dict[str, Any] | None = None
-        self._watched: list[Any] = []
-        self._at_step: Callable[[], None] | None = None
 
     @contextmanager
     def watching(self, at_step: Callable[[], None] | None = None, *, layers: bool = True) -> Iterator[None]:
@@ -62,16 +52,17 @@ class Watch:
             layers: whether the denoiser's layers are counted. Where not, the steps are timed: hooks on every layer would be
                 most of a small model's time.
         """
-        self._reset()
-        self._at_step, self._times_steps = at_step, not layers
+        self._reset(at_step, layers=layers)
         with ExitStack() as stack:
             recorder = Recorder(
-                self._on_call, {}, on_assign=lambda name, value: self._assigned(stack, name, value)
+                lambda call: self._on_call(stack, call),
+                {},
+                on_assign=lambda pipe, name, value: self._assigned(stack, pipe, name, value),
             )
             stack.enter_context(recorder)
             recorder.watch(type(self._pipe))
-            self._watch_scheduler(stack, getattr(self._pipe, "scheduler", None))
-            self._watch_denoiser(stack, layers)
+            recorder.watch_known()
+            self._watch_parts(stack, self._pipe)
             self._watch_images(stack)
             yield
 
@@ -86,29 +77,29 @@ class Watch:
             given: with which arguments, where the call could not be watched: an entry point that a package added.
         """
         if self._arguments is None and given is not None and entry_point != "generate":
-            self._arguments = self._settings({**defaults_of(getattr(self._pipe, entry_point)), **given})
-        # A file may call its pipeline once for each image. The steps are those of one run of the scheduler, and of runs that
-        # differ the shortest: who makes one long run beside short ones makes no image of them all with it.
-        asked, taken = min(self._runs, default=(None, 0), key=lambda run: (run[1], run[0]))
-        if self._stepped is not None:  # who makes fewer images than it returns takes fewer steps for each
-            taken = min(taken, self._stepped // max(1, image_count))
+            self._arguments = self._settings({**defaults_of(getattr(self._pipe, entry_point, None)), **given})
+        asked, taken = self._steps.per_image(image_count)
+        found, images = self._denoisers, max(1, image_count)
         return Observed(
             num_inference_steps=asked,
             scheduler_steps=taken,
-            denoiser_calls=self._denoiser_calls,
-            denoiser_calls_per_image=self._denoiser_samples / max(1, image_count),
-            denoiser_layer_calls=None if self._layers is None else self._layer_calls,
-            idle_layers=None if self._layers is None else sorted(self._layers - self._executed),
+            denoiser_calls=found.calls.total(),
+            denoiser_calls_per_image=found.samples.total() / images,
+            calls_by_component={name: count / images for name, count in found.samples.items()},
+            denoiser_layer_calls=found.layer_calls if found.sees_layers else None,
+            idle_layers=found.idle_layers if found.sees_layers else None,
             arguments=self._arguments,
             not_finite=self._not_finite,
-            step_s=statistics.median(self._step_times) if self._step_times else None,
+            step_s=self._steps.step_s,
         )
 
     # The call
 
-    def _on_call(self, call: RecordedCall) -> Any:
+    def _on_call(self, stack: ExitStack, call: RecordedCall) -> Any:
+        if call.pipe is not self._pipe:  # a refiner, a prior
+            self._watch_parts(stack, call.pipe, f"{type(call.pipe).__name__}.")
         # Until the first step: a class of the file's own may hand everything on to the one that knows the names.
-        if call.pipe is self._pipe and not any(taken for _, taken in self._runs):
+        elif not self._steps.has_stepped:
             self._arguments = (self._arguments or {}) | self._settings({**call.defaults, **call.given})
         return RUN
 
@@ -123,85 +114,18 @@ class Watch:
                 found[name] = default_size(self._pipe)
         return found
 
-    # The scheduler
+    # What is counted
 
-    def _assigned(self, stack: ExitStack, name: str, value: Any) -> None:
-        if name == "scheduler":
-            self._watch_scheduler(stack, value)
+    def _assigned(self, stack: ExitStack, pipe: Any, name: str, value: Any) -> None:
+        if pipe is self._pipe:
+            self._steps.watch(stack, value, name)
 
-    def _watch_scheduler(self, stack: ExitStack, scheduler: Any) -> None:
-        if not hasattr(scheduler, "set_timesteps") or any(scheduler is known for known in self._watched):
-            return
-        self._watched.append(scheduler)
-        step, set_timesteps = scheduler.step, scheduler.set_timesteps
-
-        def counted_step(*args: Any, **kwargs: Any) -> Any:
-            if not self._runs:  # somebody has set the timesteps before
-                self._runs.append([len(scheduler.timesteps), 0])
-            if self._at_step is not None:
-                at_step, self._at_step = self._at_step, None
-                at_step()
-            self._runs[-1][1] += 1
-            self._count_stepped(args[2] if len(args) > 2 else kwargs.get("sample"))
-            if self._times_steps:
-                self._time_step()
-            return step(*args, **kwargs)
-
-        def watched_set_timesteps(*args: Any, **kwargs: Any) -> Any:
-            result = set_timesteps(*args, **kwargs)
-            requested = kwargs.get("num_inference_steps", args[0] if args else None)
-            # Custom timesteps or sigmas come without a number of steps; then their count is it.
-            self._runs.append([int(requested if requested is not None else len(scheduler.timesteps)), 0])
-            self._step_began = None
-            return result
-
-        # diffusers inspects the signatures of both, so they must survive the wrapping.
-        put(stack, scheduler, "step", _with_signature(counted_step, step))
-        put(stack, scheduler, "set_timesteps", _with_signature(watched_set_timesteps, set_timesteps))
-
-    def _count_stepped(self, sample: Any) -> None:
-        if hasattr(sample, "shape") and len(sample.shape) and self._stepped is not None:
-            self._stepped += int(sample.shape[0])
-        else:
-            self._stepped = None
-
-    def _time_step(self) -> None:
-        began = time_when_done()
-        if self._step_began is not None:
-            self._step_times.append(began - self._step_began)
-        self._step_began = began
-
-    # The denoiser
-
-    def _watch_denoiser(self, stack: ExitStack, layers: bool) -> None:
-        denoiser = find_denoiser(self._pipe)
-        if denoiser is None:
-            return
-        kind = type(denoiser)
-        original = kind.__call__
-
-        @functools.wraps(original)
-        def counted(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if module is denoiser:
-                self._denoiser_calls += 1
-                self._denoiser_samples += _batch_size(args, kwargs)
-            return original(module, *args, **kwargs)
-
-        # Of the class, where Python looks for it: a hook of the module would be within what is compiled in place.
-        put(stack, kind, "__call__", counted)
-        if not layers or any(is_compiled(module) for module in denoiser.modules()):
-            return
-        self._layers = set()
-        for name, module in denoiser.named_modules():
-            is_layer = next(module.children(), None) is None
-            if is_layer and next(module.parameters(recurse=False), None) is not None:
-                self._layers.add(name)
-                handle = module.register_forward_hook(functools.partial(self._count_layer, name))
-                stack.callback(handle.remove)
-
-    def _count_layer(self, name: str, *_: Any) -> None:
-        self._layer_calls += 1
-        self._executed.add(name)
+    def _watch_parts(self, stack: ExitStack, pipe: Any, prefix: str = "") -> None:
+        """Count the schedulers and denoisers of a pipeline."""
+        for name, part in vars(pipe).items():
+            self._steps.watch(stack, part, prefix + name)
+        for name, denoiser in denoisers_of(pipe).items():
+            self._denoisers.watch(stack, denoiser, prefix + name)
 
     # The images
 
@@ -229,17 +153,12 @@ def default_size(pipe: Any) -> int | None:
 
 
 def find_denoiser(pipe: Any) -> Any:
-    """Return the module that predicts the noise, or None where the pipeline has none under a known name."""
+    """Return the module whose settings say what the pipeline makes, or None where it has none under a known name."""
     for name in DENOISER_NAMES:
         module = getattr(pipe, name, None)
         if hasattr(module, "register_forward_pre_hook"):
             return module
     return None
-
-
-def _batch_size(args: tuple[Any, ...], kwargs: Parameters) -> int:
-    sample: Any = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
-    return int(sample.shape[0]) if hasattr(sample, "shape") else 1
 
 
 def _with_signature(wrapper: Any, original: Any) -> Any:

@@ -14,17 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from bench.acceleration.arm.blank import blank_output, maker_of
 from bench.acceleration.arm.content import readable
 from bench.acceleration.arm.detection import describe
-from bench.acceleration.arm.given_inputs import prompt_name
-from bench.acceleration.arm.loading import (
-    MODULE_NAME,
-    REPLACED,
-    LoadedPipeline,
-    execute,
-    module_of,
-)
-from bench.acceleration.arm.recorder import RecordedCall, Recorder, blank_output
+from bench.acceleration.arm.finding import pipe_within
+from bench.acceleration.arm.given_inputs import kept, prompt_name
+from bench.acceleration.arm.loading import REPLACED, LoadedPipeline
+from bench.acceleration.arm.recorder import RecordedCall, Recorder, through
+from bench.acceleration.arm.running import MODULE_NAME, execute, module_of
 from bench.acceleration.arm.torch_state import changed, torch_state
 from bench.acceleration.protocol.messages import Described, OwnCall, Probed
 from bench.acceleration.source.reading import read_source
@@ -53,9 +50,13 @@ def probe(file: str, tell: Tell) -> None:
         if not known_as:
             where = "" if call.line is None else f" in line {call.line}"
             others.append(f"{type(call.pipe).__name__}{where}")
-            return blank_output(call)
+            return blank_output(call, others[-1])
+        described = _described(call, path)
+        if "pipe" in known_as:  # and not only what was put around it
+            call = through(main.__dict__.get("pipe"), call)
         own, sent = _own_call(call, known_as, changed(torch_state(), before))
-        tell(Probed(call=own, described=_described(call, path), pipelines=others), sent)
+        chained = maker_of(call.given) or ""
+        tell(Probed(call=own, described=described, pipelines=others, chained=chained), sent)
         _stand_still()
 
     with Recorder(on_call, main.__dict__) as recorder:
@@ -90,16 +91,17 @@ def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tup
     """Return the call, and those of its arguments as bytes that another process can be given."""
     sent: dict[str, bytes] = {}
     unsent: dict[str, str] = {}
-    kept = _kept(call)
-    for name, value in kept.items():
+    arguments = _kept(call)
+    for name, value in arguments.items():
         try:
             sent[name] = pickle.dumps(value)
         except Exception:  # a lambda, an open file, what a library made
             unsent[name] = type(value).__name__
     own = OwnCall(
         entry_point=call.entry_point,
-        prompt_name=prompt_name(call.parameters),
-        arguments={name: readable(value) for name, value in kept.items()},
+        prompt_name=prompt_name(call.given, call.parameters),
+        given=tuple(name for name, value in call.given.items() if value is not None),
+        arguments={name: readable(value) for name, value in arguments.items()},
         unsent=unsent,
         state=state,
         line=call.line,
@@ -109,7 +111,7 @@ def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tup
 
 
 def _kept(call: RecordedCall) -> dict[str, Any]:
-    return {name: value for name, value in call.given.items() if name not in REPLACED}
+    return {name: value for name, value in kept(call.given).items() if name not in REPLACED}
 
 
 def _described(call: RecordedCall, path: Path) -> Described | None:
@@ -120,7 +122,7 @@ def _described(call: RecordedCall, path: Path) -> Described | None:
 
 
 def _known_as(pipe: Any, namespace: dict[str, Any], recorder: Recorder) -> tuple[str, ...]:
-    by_name = ("pipe",) if pipe is namespace.get("pipe") else ()
+    by_name = ("pipe",) if pipe is pipe_within(namespace.get("pipe")) else ()
     return (*by_name, *(("load_pipe",) if any(pipe is made for made in recorder.made_by_loader) else ()))
 
 

@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,7 @@ from typing import Any
 from bench.acceleration.arm.patching import put
 from bench.acceleration.source.reading import NOT_GENERATING, NOT_GENERATING_PREFIXES
 
-_BLANK_SIZE = 64
 _OWN_PACKAGES = ("diffusers", "transformers", "torch")
-_BASE = "DiffusionPipeline"
 
 
 @dataclass(frozen=True)
@@ -51,20 +49,23 @@ class Recorder:
     Args:
         on_call: told of each call. What it returns, unless it is :data:`RUN`, is the call's result.
         namespace: of the file, whose ``load_pipe`` marks the pipelines that it makes.
-        on_assign: told of each attribute that is given to a pipeline.
+        on_assign: told of each attribute that is given to a pipeline: pipeline, name, value.
     """
 
     on_call: Callable[[RecordedCall], Any]
     namespace: dict[str, Any]
-    on_assign: Callable[[str, Any], None] | None = None
+    on_assign: Callable[[Any, str, Any], None] | None = None
     made_by_loader: list[Any] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Recorder:
         """Begin to watch."""
-        from diffusers import DiffusionPipeline
+        for base in pipeline_bases():
+            self._watch_base(base)
+        return self
 
-        assign: Any = DiffusionPipeline.__setattr__
+    def _watch_base(self, base: Any) -> None:
+        assign: Any = base.__setattr__
 
         def new(kind: Any, *args: Any, **kwargs: Any) -> Any:
             self.watch(kind)
@@ -80,15 +81,12 @@ class Recorder:
                 value = types.MethodType(self._telling(name, value.__func__), pipe)
             assign(pipe, name, value)
             if self.on_assign is not None:
-                self.on_assign(name, value)
+                self.on_assign(pipe, name, value)
 
-        DiffusionPipeline.__new__ = new  # type: ignore[assignment, method-assign]
+        base.__new__ = new
         # Without it, Python would pass the arguments of __init__ on to object.__new__, which takes none.
-        self._stack.callback(
-            setattr, DiffusionPipeline, "__new__", lambda kind, *_, **__: object.__new__(kind)
-        )
-        put(self._stack, DiffusionPipeline, "__setattr__", set_attribute)
-        return self
+        self._stack.callback(setattr, base, "__new__", lambda kind, *_, **__: object.__new__(kind))
+        put(self._stack, base, "__setattr__", set_attribute)
 
     def __exit__(self, *error: object) -> None:
         """Leave every class as it was."""
@@ -97,8 +95,6 @@ class Recorder:
     def watch(self, kind: type) -> None:
         """Let the entry points of a class tell; those of pipelines that come to be do so anyway."""
         for owner in kind.__mro__:
-            if owner.__name__ == _BASE:
-                return
             for name, value in list(vars(owner).items()):
                 is_entry = name == "__call__" or (
                     isinstance(value, types.FunctionType)
@@ -107,11 +103,25 @@ class Recorder:
                 )
                 if is_entry and callable(value) and not hasattr(value, "_modelgate_original"):
                     put(self._stack, owner, name, self._telling(name, value))
+            if owner in pipeline_bases():
+                return
+
+    def watch_known(self) -> None:
+        """Let the entry points of all classes tell whose pipelines may exist already."""
+        kinds: list[Any] = list(pipeline_bases())
+        while kinds:
+            kind = kinds.pop()
+            self.watch(kind)
+            kinds += kind.__subclasses__()
 
     def _telling(self, name: str, original: Any) -> Any:
         @functools.wraps(original)
         def told(pipe: Any, *args: Any, **kwargs: Any) -> Any:
-            answer = self.on_call(_recorded(pipe, name, original, args, kwargs, self.namespace))
+            try:
+                call = _recorded(pipe, name, original, args, kwargs, self.namespace)
+            except TypeError:  # of arguments that it does not take, and says so itself
+                return original(pipe, *args, **kwargs)
+            answer = self.on_call(call)
             return original(pipe, *args, **kwargs) if answer is RUN else answer
 
         told._modelgate_original = original  # type: ignore[attr-defined]
@@ -127,25 +137,11 @@ def is_generating(name: str) -> bool:
     return name not in NOT_GENERATING and not name.startswith(NOT_GENERATING_PREFIXES)
 
 
-def blank_output(call: RecordedCall) -> Any:
-    """Return what stands for the output of a call that was not run: as many black images as were asked for."""
-    from PIL import Image
+def pipeline_bases() -> tuple[type, ...]:
+    """Return the classes of which every pipeline of diffusers is one."""
+    from diffusers import DiffusionPipeline, ModularPipeline
 
-    prompt = call.given.get("prompt", "")
-    count = len(prompt) if isinstance(prompt, list | tuple) else 1
-    count *= call.given.get("num_images_per_prompt") or 1
-    width, height = (call.given.get(name) or _BLANK_SIZE for name in ("width", "height"))
-    images = [Image.new("RGB", (int(width), int(height))) for _ in range(count)]
-    if call.given.get("return_dict") is False:
-        return (images, None)
-    return _Blank(images=images, frames=[images], nsfw_content_detected=None)
-
-
-class _Blank(types.SimpleNamespace):
-    """The output of a pipeline, by name and by position."""
-
-    def __getitem__(self, index: int) -> Any:
-        return list(vars(self).values())[index]
+    return DiffusionPipeline, ModularPipeline
 
 
 def _recorded(
@@ -159,7 +155,18 @@ def _recorded(
     signature = inspect.signature(original)
     parameters = list(signature.parameters.values())[1:]  # without self
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)]
-    bound = signature.bind_partial(pipe, *args, **kwargs).arguments
+    given = by_name(signature.bind_partial(pipe, *args, **kwargs).arguments, parameters)
+    line = next((frame.f_lineno for frame in _frames(namespace)), None)
+    return RecordedCall(pipe, name, given, tuple(p.name for p in named), defaults_of(original), line)
+
+
+def by_name(bound: Mapping[str, Any], parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:
+    """Return the arguments of a call by name: those of ``**kwargs`` next to the others, those of ``*args`` as ``*0``, ...
+
+    Args:
+        bound: by the names of the parameters.
+        parameters: of the entry point.
+    """
     given: dict[str, Any] = {}
     for parameter in parameters:
         if parameter.name not in bound:
@@ -171,8 +178,23 @@ def _recorded(
             given |= {f"*{index}": item for index, item in enumerate(value)}
         else:
             given[parameter.name] = value
-    line = next((frame.f_lineno for frame in _frames(namespace)), None)
-    return RecordedCall(pipe, name, given, tuple(p.name for p in named), defaults_of(original), line)
+    return given
+
+
+def through(outer: Any, call: RecordedCall) -> RecordedCall:
+    """Return the call on what stands around a pipeline that led to a call on it; the call itself where there is none."""
+    frame: types.FrameType | None = sys._getframe(1)
+    found = call
+    while frame is not None:
+        code, names = frame.f_code, frame.f_code.co_varnames
+        function: Any = inspect.unwrap(getattr(type(outer), code.co_name, through))
+        if getattr(function, "__code__", None) is code and names and frame.f_locals.get(names[0]) is outer:
+            parameters = list(inspect.signature(function).parameters.values())[1:]
+            given = by_name({p.name: frame.f_locals[p.name] for p in parameters}, parameters)
+            named = tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+            found = RecordedCall(call.pipe, code.co_name, given, named, defaults_of(function), call.line)
+        frame = frame.f_back
+    return found
 
 
 def defaults_of(entry: Any) -> dict[str, Any]:

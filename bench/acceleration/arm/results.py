@@ -25,13 +25,14 @@ def images_of(result: Any) -> list[Any]:
             "returned a coroutine in place of images; expected a function that returns them; run the coroutine in it with "
             "asyncio.run(...)"
         )
-    images = getattr(result, "images", result)
+    images = result.get("images") if isinstance(result, dict) else getattr(result, "images", result)
     if isinstance(images, tuple) and images and _is_batch(images[0]):
         images = images[0]
     if isinstance(images, str | bytes) or not isinstance(images, Iterable):
         raise SourceProblem(
             f"returned something without images ({type(result).__name__}); expected one image per prompt; return "
-            "pipe(...).images, or what it returned"
+            "pipe(...).images, or what it returned; where it is the first of several pipelines, define "
+            "generate(pipe, prompts, generators)"
         )
     return list(images)
 

@@ -105,6 +105,7 @@ def describe_error(error: BaseException) -> Json:
             "traceback": text[-8000:],
             "is_exit": isinstance(error, SystemExit),
             "is_usage": type(error).__module__ == "bench.core.errors",
+            "is_internal": getattr(error, "reason_code", "") == "internal_error",
         },
     }
 
@@ -149,16 +150,23 @@ class Arm:
         }
 
     def _generate(self, request: Json, payload: bytes) -> Answer:
+        from bench.acceleration.arm.blame import blamed
         from bench.acceleration.protocol.inputs import unpack_inputs
         from bench.acceleration.protocol.pixels import pack
 
         inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
         if request.get("observe"):
             return self._observe(request, inputs)
-        return pack(self._pipeline.generate(request["prompts"], request["seeds"], inputs))
+        asked = (request["prompts"], request["seeds"], inputs)
+        try:
+            images = self._pipeline.generate(*asked)
+        except Exception as error:
+            raise blamed(error, self._pipeline, asked)  # noqa: B904  most often the error itself
+        return pack(images)
 
     def _observe(self, request: Json, inputs: list[Json]) -> Answer:
         """Generate while everything is watched."""
+        from bench.acceleration.arm.blame import blamed
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.observation import Watch
         from bench.acceleration.arm.parts_of_model import parts_of
@@ -168,8 +176,13 @@ class Arm:
         within: list[Any] = []
         watch = Watch(self._pipeline.pipe, self._pipeline.replaced(inputs))
         at_step = (lambda: within.append(describe(self._pipeline))) if request.get("describe") else None
-        with watch.watching(at_step, layers=bool(request.get("describe"))):
-            images = self._pipeline.generate(request["prompts"], request["seeds"], inputs)
+        asked = (request["prompts"], request["seeds"], inputs)
+        layers = bool(request.get("describe"))
+        try:
+            with watch.watching(at_step, layers=layers):
+                images = self._pipeline.generate(*asked)
+        except Exception as error:
+            raise blamed(error, self._pipeline, asked, lambda: watch.watching(at_step, layers=layers))  # noqa: B904
         header, pixels = pack(images)
         observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
         observed.compile_s = compiled_s()

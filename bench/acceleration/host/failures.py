@@ -53,11 +53,13 @@ class Failure:
         reason_code: one of :data:`bench.core.errors.REASON_CODES`.
         message: the sentence, without its subject.
         traceback: of the exception that the file raised, or empty.
+        is_of_file: whether the file or its pipeline did something wrong, and it is not that the suite cannot use it.
     """
 
     reason_code: str
     message: str
     traceback: str = ""
+    is_of_file: bool = True
 
 
 def not_started(error: OSError) -> Failure:
@@ -75,7 +77,8 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
     kind = printable(str(error.get("type", "an unnamed exception")))[:MESSAGE_LENGTH]
     trace = printable(str(error.get("traceback", "")))[-TRACEBACK_LENGTH:].strip()
     if error.get("is_usage"):
-        return Failure(_failed(operation), text)
+        code = "internal_error" if error.get("is_internal") else _failed(operation)
+        return Failure(code, text, is_of_file=False)
     if error.get("is_exit"):
         return Failure(
             "crashed",

@@ -81,6 +81,7 @@ class PipelineArm:
         is_guess = seen is None
         self._source, self._seen = read_file(self.file, role), seen or SeenCall()
         seen = self._seen
+        self._require_no_chain()
         header, _, self.load_s = self.process.ask(
             {
                 "op": "load", "file": str(self.file), "prefer": preferred(role), "device": self.device,
@@ -103,7 +104,16 @@ class PipelineArm:
 
     def _refused(self, why: str) -> ArmProblem:
         role = self.process.role
-        return ArmProblem("load_failed", f"the {role} {self.file.name} {why}", role=role)
+        return ArmProblem("load_failed", f"the {role} {self.file.name} {why}", role=role, is_of_file=False)
+
+    def _require_no_chain(self) -> None:
+        """Refuse a file that generates with several pipelines, one after the other."""
+        chained = self._seen.probed.chained
+        if chained:
+            raise self._refused(
+                f"generates with several pipelines, one after the other: what {chained} makes goes into `pipe`; expected "
+                "one call that makes the images; a chain of pipelines belongs into generate(pipe, prompts, generators)"
+            )
 
     def _require_own_pipeline(self) -> None:
         """Refuse a file that generates with another pipeline than its own."""
@@ -111,7 +121,8 @@ class PipelineArm:
         if self._seen.call is None and others:
             raise self._refused(
                 f"generates with another pipeline than `pipe` ({others[0]}); expected `pipe` to be the one; assign the one "
-                "that generates to `pipe`, or return it from load_pipe()"
+                "that generates to `pipe`, or return it from load_pipe(); a chain of pipelines belongs into "
+                "generate(pipe, prompts, generators)"
             )
 
     def _require_same_pipeline(self, used: str) -> None:

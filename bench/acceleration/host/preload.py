@@ -22,6 +22,7 @@ def preload() -> None:
         "UNet2DConditionModel",
         "DDIMScheduler",
         "DPMSolverMultistepScheduler",
+        "ModularPipeline",
         "PNDMScheduler",
         "UniPCMultistepScheduler",
     ):

@@ -255,5 +255,9 @@ class ArmProcess:
     def _problem(self, failure: Failure) -> ArmProblem:
         tail = "\n".join(part for part in (failure.traceback, self._output.tail()) if part)
         return ArmProblem(
-            failure.reason_code, f"the {self.role} {failure.message}", role=self.role, output_tail=tail
+            failure.reason_code,
+            f"the {self.role} {failure.message}",
+            role=self.role,
+            output_tail=tail,
+            is_of_file=failure.is_of_file,
         )

@@ -58,7 +58,9 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         entry_point: ``__call__``, ``tgate``, ...
-        prompt_name: the parameter that takes the prompts, or the class labels.
+        prompt_name: the argument that takes the prompts, or the class labels; ``*0`` is the first by position where there
+            are no names, None says that nothing takes them.
+        given: the names of all arguments that are not None.
         arguments: what else it is given, by the names of its parameters, as a reader sees it.
         unsent: arguments that another process cannot be given, with the names of their types.
         state: what torch was set to and is not set to in a fresh process, such as ``autocast.cpu``.
@@ -68,6 +70,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
 
     entry_point: str = "__call__"
     prompt_name: str | None = "prompt"
+    given: tuple[str, ...] = ()
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
     unsent: dict[str, str] = msgspec.field(default_factory=dict)
     state: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -83,12 +86,14 @@ class Probed(msgspec.Struct, kw_only=True, frozen=True):
         described: its pipeline at that moment.
         why: why there is no call.
         pipelines: the other pipelines that it called before, by class and line.
+        chained: the one of them whose output goes into the call; empty where none does.
     """
 
     call: OwnCall | None = None
     described: Described | None = None
     why: str = ""
     pipelines: list[str] = msgspec.field(default_factory=list)
+    chained: str = ""
 
 
 class Observed(msgspec.Struct, kw_only=True):
@@ -98,9 +103,10 @@ class Observed(msgspec.Struct, kw_only=True):
         num_inference_steps: what the scheduler was asked for.
         scheduler_steps: steps that it took for each image: those of one run, and fewer where a run made fewer images than
             were returned. A file may run it once for each image.
-        denoiser_calls: calls of the denoiser.
-        denoiser_calls_per_image: samples in all its batches over images; guidance in a doubled batch counts twice.
-        denoiser_layer_calls: executions of its parameterised layers in the whole call, None where not counted.
+        denoiser_calls: calls of all denoisers: of both stages, of priors, of ControlNets, of a refiner.
+        denoiser_calls_per_image: samples in all their batches over images; guidance in a doubled batch counts twice.
+        calls_by_component: the same for each of them.
+        denoiser_layer_calls: executions of their parameterised layers in the whole call, None where not counted.
         idle_layers: names of those that were not executed at all, likewise.
         arguments: what the pipeline was given besides prompts and generators, defaults included; None where it was not
             called.
@@ -114,6 +120,7 @@ class Observed(msgspec.Struct, kw_only=True):
     scheduler_steps: int = 0
     denoiser_calls: int = 0
     denoiser_calls_per_image: float = 0.0
+    calls_by_component: dict[str, float] = msgspec.field(default_factory=dict)
     denoiser_layer_calls: int | None = None
     idle_layers: list[str] | None = None
     arguments: dict[str, Any] | None = None
