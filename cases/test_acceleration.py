@@ -15,6 +15,7 @@ def test_candidate(acceleration_case, evaluation):
     measured = evaluation.measure()
     assert measured.images.holds, measured.reason
     assert measured.steady.holds, measured.reason  # it did the same while it was timed
+    assert measured.effect.holds, measured.reason  # a method that is asked for does something
     assert measured.quality.holds, measured.reason
     assert measured.latency.holds, measured.reason
     assert measured.speedup.holds, measured.reason

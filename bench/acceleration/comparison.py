@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bench.acceleration.configuration import Configuration
-from bench.acceleration.methods import METHODS, Change
+from bench.acceleration.methods import METHODS, Change, Parameters
 from bench.acceleration.parts import Difference, differing_parts, differing_settings
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
@@ -64,8 +64,12 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
         found.append(("layers", "executed", f"{', '.join(idle[:3])}{more} never executed"))
     methods = _differing_methods(target, candidate)
     found += methods
-    listed = [Mismatch(field=name, target=one, candidate=other) for name, one, other in found]
-    return listed + _differing_work(target, candidate, {name for name, *_ in found})
+    fields = {name for name, *_ in found}
+    listed = [
+        Mismatch(field=name, target=one, candidate=other, because=_decoded_by(name, fields))
+        for name, one, other in found
+    ]
+    return listed + _differing_work(target, candidate, fields)
 
 
 def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:
@@ -97,10 +101,32 @@ def _differing_methods(target: Configuration, candidate: Configuration) -> list[
     for name in sorted(target.methods.keys() | candidate.methods.keys()):
         one, other = target.methods.get(name), candidate.methods.get(name)
         # Of replaced code that no method accounts for, only the names of files are known.
-        is_same = one == other if name in METHODS else (one is None) == (other is None)
+        is_same = (
+            _compared_parameters(name, one) == _compared_parameters(name, other)
+            if name in METHODS
+            else (one is None) == (other is None)
+        )
         if not is_same:
             found.append((f"methods.{name}", one, other))
     return found
+
+
+def _compared_parameters(method: str, parameters: Parameters | None) -> Parameters | None:
+    told = METHODS[method].only_told
+    return parameters and {name: value for name, value in parameters.items() if name not in told}
+
+
+def _decoded_by(field: str, fields: set[str]) -> list[str]:
+    """Return the methods because of which another decoder is in the decoder's place."""
+    return _because(fields, "vae") if field == "vae" or field.startswith("vae.") else []
+
+
+def _because(fields: set[str], change: Change) -> list[str]:
+    return sorted(
+        field
+        for field in fields
+        if field.startswith("methods.") and _changes(field.partition(".")[2], change)
+    )
 
 
 def _differing_work(target: Configuration, candidate: Configuration, fields: set[str]) -> list[Mismatch]:
@@ -112,12 +138,9 @@ def _differing_work(target: Configuration, candidate: Configuration, fields: set
             continue
         if change == "denoiser_calls" and any(_is_said_by(field) for field in fields):
             continue
-        because = sorted(
-            field
-            for field in fields
-            if field.startswith("methods.") and _changes(field.partition(".")[2], change)
+        found.append(
+            Mismatch(field=f"work.{name}", target=one, candidate=other, because=_because(fields, change))
         )
-        found.append(Mismatch(field=f"work.{name}", target=one, candidate=other, because=because))
     if not found and not any(_is_said_by(field) for field in fields) and _moves_calls(target, candidate):
         by_component = (target.calls_by_component, candidate.calls_by_component)
         found.append(

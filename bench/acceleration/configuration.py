@@ -100,7 +100,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         if self.parts is None:
             return self
         parts = {
-            name: Part(class_name=part.class_name, parameters=part.parameters)
+            name: Part(class_name=part.class_name, parameters=part.parameters, weight_bytes=part.weight_bytes)
             for name, part in self.parts.items()
         }
         return msgspec.structs.replace(self, parts=parts)

@@ -9,6 +9,8 @@ import msgspec
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import differences, is_per_image, missing_methods
+from bench.acceleration.configuration import Configuration
+from bench.acceleration.effect import effect_of, judge_effect
 from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
@@ -33,13 +35,15 @@ from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import sample_files, write_samples
 from bench.acceleration.speed import SpeedMeasurement
 from bench.acceleration.timing import PairedTimer, TimingPlan
-from bench.core.errors import UnclearProblem
+from bench.core.errors import ScoringProblem, UnclearProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
 from bench.core.verdict import PASSED, Outcome, Verdict
 
 SPEED_METRICS = ("speedup", "latency_s")
+GATES = ("images", "steady", "effect", "quality", "memory", "latency", "speedup")
+"""Names of the gates; the first that is missed decides."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             batch_size=inputs.plan.batch_size, processes=self.resources, target=case.target_file,
         )  # fmt: skip
         self._estimates: dict[str, Estimate] = {}
+        self._observed: dict[str, Configuration] = {}  # by role, with samples of the weights
 
     def __exit__(self, *error: object) -> None:
         """End all processes of the pair, and write what was measured into the run's directory."""
@@ -120,12 +125,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def measure(self) -> Outcome:
         """Time the pair, score its images, and judge all gates.
 
-        The gates are ``images``, ``steady`` (the candidate did the same while it was timed), ``quality``, ``latency``
-        and ``speedup``.
+        The gates are ``images``, ``steady`` (the candidate did the same while it was timed), ``effect`` (the methods that
+        the task asks for do something), ``quality``, ``latency`` and ``speedup``. Where a score cannot be computed,
+        ``quality`` is an error, and all else is reported.
 
         Raises:
             ArmProblem: when the baseline or the candidate fails.
-            ScoringProblem: when the images cannot be scored.
         """
         with self.recording():
             return self._measure()
@@ -151,6 +156,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         config.target = target.without_weights()
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
+        self._observed |= {"target": target, "candidate": candidate}
         missing = missing_methods(case.required_methods, candidate)
         said = {entry.field for entry in missing}
         differing = [entry for entry in differences(target, candidate) if entry.field not in said]
@@ -163,10 +169,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _measure(self) -> Outcome:
         pair = self._pair
         with as_reference_failure("baseline"):
-            self.body.config.baseline = pair.load("baseline", self.case.baseline_file).without_weights()
+            self._observed["baseline"] = pair.load("baseline", self.case.baseline_file)
+        self.body.config.baseline = self._observed["baseline"].without_weights()
         images = judge_images(pair.image_problems())
         if not images.holds:
-            return self._conclude(images, PASSED, PASSED, PASSED, PASSED)
+            return self._conclude({"images": images})
 
         speed = self._time()
         pair.complete(speed.calls)
@@ -182,7 +189,22 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             latency = self._under_load("latency_s", latency)
         if self.case.required_speedup is not None:
             speedup = self._under_load("speedup", speedup)
-        return self._conclude(images, judge_configuration(pair.drift[:1]), quality, latency, speedup)
+        return self._conclude(
+            {
+                "images": images, "steady": judge_configuration(pair.drift[:1]), "effect": self._judge_effect(),
+                "quality": quality, "latency": latency, "speedup": speedup,
+            }
+        )  # fmt: skip
+
+    def _judge_effect(self) -> Verdict:
+        """Judge whether the methods that the task asks for do anything, where the same pipeline without them was seen."""
+        observed = self._observed
+        self.body.effect = effect_of(
+            observed["candidate"],
+            [(role, observed[role]) for role in ("baseline", "target")],
+            self._pair.differing_images(),
+        )
+        return judge_effect(self.body.effect, self.case.required_methods)
 
     def _time(self) -> SpeedMeasurement:
         inputs, pair = self._inputs, self._pair
@@ -223,11 +245,14 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             seed=samples.run_seed,
         )
         body, loss = self.body, scores.loss
+        # What could be computed is reported whatever could not.
         body.quality.baseline, body.quality.candidate = scores.baseline, scores.candidate
         body.quality.loss, body.quality.low, body.quality.high = loss.value, loss.low, loss.high
         body.fidelity = scores.fidelity()
         self._estimates |= scores.estimates()
         self.rows = scores.rows
+        if scores.problems:
+            return Verdict("error", ScoringProblem.reason_code, scores.problems[0])
         return judge_quality(loss, self.case.max_quality_loss)
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
@@ -256,10 +281,10 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         needed = gpu_bytes_needed(memory) if on_gpu else memory.candidate_peak_bytes
         return judge_memory(needed, memory.allowed_bytes)
 
-    def _conclude(
-        self, images: Verdict, steady: Verdict, quality: Verdict, latency: Verdict, speedup: Verdict
-    ) -> Outcome:
+    def _conclude(self, judged: dict[str, Verdict]) -> Outcome:
+        """Settle the case by the gates that were judged; those that were not are passed."""
         record, body, case = self.record, self.body, self.case
+        found = dict.fromkeys(GATES, PASSED) | judged
         value = body.speedup.value
         if value is not None and value > SUSPICIOUS_SPEEDUP:
             record.warnings.append(
@@ -271,13 +296,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
                 f"other processes used {percent(load)} of the leased cores while the pair was timed; a quiet machine or "
                 "--exclusive makes the speedup surer"
             )
-        holds = images.holds and quality.holds and steady.holds
+        holds = all(found[name].holds for name in ("images", "steady", "effect", "quality"))
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)
         record.metrics = dict(self._estimates)
-        gates = {
-            "images": images, "steady": steady, "quality": quality,
-            "memory": self._judge_memory(),
-            "latency": latency, "speedup": speedup,
-        }  # fmt: skip
-        return self.conclude(gates, self._estimates, review=self._under_load)
+        found["memory"] = self._judge_memory()
+        return self.conclude(found, self._estimates, review=self._under_load)

@@ -54,8 +54,10 @@ class Loaded(Protocol):
 Detector = Callable[[Any], Mapping[str, object] | None]
 """Returns the parameters of a method that is in place on a `Loaded` pipeline, None where it is not."""
 D = TypeVar("D", bound=Detector)
-Change = Literal["weights", "denoiser_calls", "layers"]
+Change = Literal["weights", "dtypes", "denoiser_calls", "layers", "vae"]
 """What a method changes on purpose, besides what is computed: such a difference is as free as the method itself."""
+Shows = Literal["work", "anything", "nothing"]
+"""Where it shows that a method has an effect; see `acceleration_method`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Method:
     packages: tuple[str, ...]
     is_in_source: bool
     changes: frozenset[Change]
+    shows: Shows
+    only_told: frozenset[str]
 
 
 METHODS: Registry[Method] = Registry(
@@ -87,6 +91,8 @@ def acceleration_method(
     packages: tuple[str, ...] = (),
     is_in_source: bool | None = None,
     changes: Iterable[Change] = ("denoiser_calls", "layers"),
+    shows: Shows = "anything",
+    only_told: tuple[str, ...] = (),
 ) -> Callable[[D], D]:
     """Return a decorator that registers a detector as an acceleration method.
 
@@ -102,8 +108,13 @@ def acceleration_method(
         packages: packages whose code it puts in place. Replaced code of any other package is reported.
         is_in_source: whether the text of a file shows it, so that text and object can disagree; left out, whether any
             call is named here.
-        changes: what it changes on purpose: the model's ``weights``, how many ``denoiser_calls`` an image takes, which
-            ``layers`` they execute. A task that frees the method frees these.
+        changes: what it changes on purpose: the model's ``weights``, their ``dtypes``, how many ``denoiser_calls`` an
+            image takes, which ``layers`` they execute, which ``vae`` decodes. A task that frees the method frees these.
+        shows: where its effect shows against the same pipeline without it. ``work`` is a method that skips denoiser
+            calls or layers, so that one without any skipped has no effect; ``anything`` may show in the images alone;
+            ``nothing`` need not show, such as a compiled module or a smaller peak of memory. A task that asks for a
+            method is failed where it shows nowhere.
+        only_told: parameters that are recorded and not compared, such as where a LoRA was loaded from.
 
     Raises:
         ValueError: when the name is taken; the message names both places.
@@ -122,6 +133,8 @@ def acceleration_method(
             packages=packages,
             is_in_source=described if is_in_source is None else is_in_source,
             changes=frozenset(changes),
+            shows=shows,
+            only_told=frozenset(only_told),
         )
         METHODS.add(name, method, place=place)
         return detect

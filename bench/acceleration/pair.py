@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ROLES = ("baseline", "candidate")
 # Mean absolute difference of pixels, of 255, that two calls with the same samples may have.
 _SAME = 1.0
+# Difference of one pixel that is rounding.
+_ROUNDING = 1
 
 
 class Pair:
@@ -200,6 +202,21 @@ class Pair:
         return {
             role: [gallery.images[index] for index in indices] for role, gallery in self._galleries.items()
         }
+
+    def differing_images(self) -> tuple[int, int] | None:
+        """Return how many images of the candidate are others than the baseline's, and of how many samples both are there."""
+        galleries = [self._galleries[role].images for role in ROLES]
+        shared = sorted(galleries[0].keys() & galleries[1].keys())
+        if not shared:
+            return None
+        return sum(_differ(*(images[index] for images in galleries)) for index in shared), len(shared)
+
+
+def _differ(image: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two images differ by more than rounding."""
+    if image.shape != other.shape:
+        return True
+    return bool((abs(image.astype(int) - other.astype(int)) > _ROUNDING).any())
 
 
 def _distance(images: list[np.ndarray], others: list[np.ndarray]) -> float:

@@ -46,12 +46,19 @@ def differing_parts(
         else:
             found += differing_settings(name, one.settings, other.settings)
             if weights:
-                found += _differing_weights(name, one, other)
+                found += _fewer_parameters(name, one, other) + _differing_weights(name, one, other)
     return found
 
 
 def _class_of(part: Part | None) -> str | None:
     return None if part is None else part.class_name
+
+
+def _fewer_parameters(name: str, target: Part, candidate: Part) -> list[Difference]:
+    """Return that parameters are gone; more of them are those of a method, such as fused projections."""
+    if candidate.parameters >= target.parameters:
+        return []
+    return [(f"{name}.parameters", target.parameters, candidate.parameters)]
 
 
 def _differing_weights(name: str, target: Part, candidate: Part) -> list[Difference]:

@@ -23,23 +23,27 @@ from bench.statistics.paired_times import quality_loss_interval
 if TYPE_CHECKING:
     import numpy as np
 
+_CLIP_ROWS = ("baseline_clip_score", "candidate_clip_score", "clip_image_cosine")
+
 
 @dataclass(frozen=True)
 class PairScores:
     """What the images of a pair are worth.
 
     Attributes:
-        loss: relative loss of the CLIP score, a fraction.
-        baseline, candidate: mean CLIP scores.
+        loss: relative loss of the CLIP score, a fraction; without a value where there is none.
+        baseline, candidate: mean CLIP scores; None where they could not be computed.
         rows: one plain row per sample.
         seed: of the bootstrap.
+        problems: what could not be computed, and why. All else is there.
     """
 
     loss: Estimate
-    baseline: float
-    candidate: float
+    baseline: float | None
+    candidate: float | None
     rows: list[Json]
     seed: int = 0
+    problems: tuple[str, ...] = ()
 
     def fidelity(self) -> dict[str, float | int | None]:
         """Return the mean of each image metric, and how many images are identical to the baseline's."""
@@ -92,6 +96,8 @@ class Scoring:
     ) -> PairScores:
         """Score both arms on the same samples.
 
+        A score that cannot be computed is among the problems of the answer, and the others are in it.
+
         Args:
             samples: prompts, seeds and inputs, [n].
             baseline, candidate: uint8 images [height, width, 3], n each.
@@ -99,31 +105,51 @@ class Scoring:
             seed: seed of the bootstrap.
 
         Raises:
-            ScoringProblem: when the baseline's scores are not positive in sum, so that nothing can be lost.
+            InfrastructureProblem: when the scoring process has died.
         """
+        closeness, problems = _closeness_of(candidate, baseline)
+        scores: dict[str, np.ndarray] = {}
+        loss = Estimate(metric="quality_loss", higher_is_better=False)
+        try:
+            scores = self._clip_scores(samples, baseline, candidate, baseline_identity)
+            loss = quality_loss_interval(
+                scores["baseline_clip_score"], scores["candidate_clip_score"], seed=seed
+            )
+        except (ScoringProblem, ValueError) as error:  # a ValueError: nothing can be lost
+            why = f"no quality loss can be computed: {error}" if scores else str(error)
+            problems.insert(0, why)
+            loss = replace(loss, reason=why)
+        rows = [
+            {
+                **sample.shown(),
+                **{name: float(scores[name][index]) if scores else None for name in _CLIP_ROWS},
+                **closeness[index],
+            }
+            for index, sample in enumerate(samples)
+        ]
+        base_mean, cand_mean = (float(scores[name].mean()) if scores else None for name in _CLIP_ROWS[:2])
+        return PairScores(loss, base_mean, cand_mean, rows, seed, tuple(problems))
+
+    def _clip_scores(
+        self,
+        samples: list[Sample],
+        baseline: list[np.ndarray],
+        candidate: list[np.ndarray],
+        baseline_identity: list[Any],
+    ) -> dict[str, np.ndarray]:
+        """Return the CLIP scores of both arms, and the cosines of their images, each [n]."""
         identities = [sample.identity() for sample in samples]
         texts = self._once(["texts", identities], lambda: self._embed_texts(samples))
         base_rows = self._once(
             ["images", baseline_identity, identities], lambda: self._embed_images(baseline)
         )
         cand_rows = self._embed_images(candidate)
-        base_scores, cand_scores = clip_score(base_rows, texts), clip_score(cand_rows, texts)
-        cosines = clip_score(base_rows, cand_rows) / 100
-        rows = [
-            {
-                **samples[index].shown(),
-                "baseline_clip_score": float(base_scores[index]),
-                "candidate_clip_score": float(cand_scores[index]),
-                "clip_image_cosine": float(cosines[index]),
-                **_closeness(candidate[index], baseline[index]),
-            }
-            for index in range(len(samples))
-        ]
-        try:
-            loss = quality_loss_interval(base_scores, cand_scores, seed=seed)
-        except ValueError as error:
-            raise ScoringProblem(f"no quality loss can be computed: {error}") from error
-        return PairScores(loss, float(base_scores.mean()), float(cand_scores.mean()), rows, seed)
+        found = (
+            clip_score(base_rows, texts),
+            clip_score(cand_rows, texts),
+            clip_score(base_rows, cand_rows) / 100,
+        )
+        return dict(zip(_CLIP_ROWS, found, strict=True))
 
     def _once(self, parts: list[Any], embed: Any) -> np.ndarray:
         key = self._cache.key("embeddings", self._clip, *parts)
@@ -150,10 +176,23 @@ class Scoring:
         return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
 
 
-def _closeness(image: np.ndarray, reference: np.ndarray) -> Json:
-    comparable = image.shape == reference.shape
-    values = {name: _measured(name, image, reference) if comparable else None for name in IMAGE_METRICS}
-    return {**values, "identical": comparable and bool((image == reference).all())}
+def _closeness_of(images: list[np.ndarray], references: list[np.ndarray]) -> tuple[list[Json], list[str]]:
+    """Return the image metrics of each pair of images, and what could not be measured: that metric is None in all rows."""
+    comparable = [image.shape == reference.shape for image, reference in zip(images, references, strict=True)]
+    pairs = list(zip(images, references, comparable, strict=True))
+    rows: list[Json] = [{} for _ in pairs]
+    problems = []
+    for name in IMAGE_METRICS:
+        try:
+            values = [_measured(name, *pair[:2]) if pair[2] else None for pair in pairs]
+        except ScoringProblem as problem:
+            problems.append(str(problem))
+            values = [None] * len(pairs)
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+    for row, (image, reference, is_comparable) in zip(rows, pairs, strict=True):
+        row["identical"] = is_comparable and bool((image == reference).all())
+    return rows, problems
 
 
 def _measured(name: str, image: np.ndarray, reference: np.ndarray) -> float | None:

@@ -6,6 +6,7 @@ import msgspec
 
 from bench.acceleration.comparison import Mismatch
 from bench.acceleration.configuration import Configuration
+from bench.acceleration.effect import Effect
 from bench.acceleration.times import Times
 from bench.core.record import Body, Record
 
@@ -94,6 +95,7 @@ class AccelerationBody(Body, kw_only=True):
 
     Attributes:
         config: of target, baseline and candidate.
+        effect: what the candidate's acceleration methods do; None until that is known.
         speedup, latency, quality: what was measured, next to what is asked for.
         fidelity: mean of each image metric over the samples, and how many images are identical.
         achievement_ratio: speedup over required speedup of a hard task, without a cap.
@@ -104,6 +106,7 @@ class AccelerationBody(Body, kw_only=True):
     """
 
     config: Configurations = msgspec.field(default_factory=Configurations)
+    effect: Effect | None = None
     speedup: Speedup = msgspec.field(default_factory=Speedup)
     latency: Latency = msgspec.field(default_factory=Latency)
     quality: Quality = msgspec.field(default_factory=Quality)

@@ -32,6 +32,7 @@ REASON_CODES: dict[str, str] = {
     "rejected_as_expected": "a control was rejected for the very reason it was written for",
     # fail
     "config_mismatch": "the candidate's configuration differs from the target's",
+    "method_without_effect": "an acceleration method that the task asks for is in place and changes nothing",
     "quality_lost": "the quality loss is above the allowance, its whole interval included",
     "degenerate_output": "images that are constant, duplicates, NaN, too few or of another size",
     "latency_missed": "the latency is above the limit, its whole interval included",

@@ -1,4 +1,4 @@
-"""Hooks of diffusers, marks of optional packages and replaced code are found; and the registry of detectors."""
+"""Marks of optional packages and replaced code are found; and the registry of detectors."""
 
 import functools
 import inspect
@@ -18,89 +18,6 @@ from bench.acceleration.methods import acceleration_method
 from bench.acceleration.protocol.messages import json_value
 from bench.acceleration.source.reading import read_source
 from bench.core.errors import SourceProblem
-from bench.machine.torchvision_shim import ensure_torchvision
-
-# Caches of diffusers, which are for transformers
-
-
-@pytest.fixture
-def transformer_pipe():
-    ensure_torchvision()
-    from diffusers import DiffusionPipeline, FluxTransformer2DModel
-
-    class TransformerPipeline(DiffusionPipeline):
-        def __init__(self, transformer):
-            super().__init__()
-            self.register_modules(transformer=transformer)
-
-    return TransformerPipeline(
-        FluxTransformer2DModel(
-            patch_size=1, in_channels=4, num_layers=2, num_single_layers=1, attention_head_dim=8,
-            num_attention_heads=2, joint_attention_dim=16, pooled_projection_dim=8, axes_dims_rope=(2, 2, 4),
-        )
-    )  # fmt: skip
-
-
-CACHES = {
-    "FirstBlockCacheConfig": ({"threshold": 0.2}, {"first_block_cache": {"threshold": 0.2}}),
-    "TaylorSeerCacheConfig": (
-        {"cache_interval": 4, "disable_cache_before_step": 2},
-        {
-            "taylorseer": {
-                "cache_interval": 4,
-                "disable_cache_before_step": 2,
-                "disable_cache_after_step": None,
-            }
-        },
-    ),
-    "FasterCacheConfig": (
-        {"spatial_attention_block_skip_range": 3, "tensor_format": "BCHW", "attention_weight_callback": abs},
-        {"faster_cache": {"unconditional_batch_skip_range": 5, "block_skip_range": 3}},
-    ),
-    "PyramidAttentionBroadcastConfig": (
-        {"spatial_attention_block_skip_range": 2, "current_timestep_callback": abs},
-        {"pab": {"block_skip_range": 2, "timestep_skip_range": [100, 800]}},
-    ),
-    "MagCacheConfig": (
-        {"threshold": 0.1, "num_inference_steps": 2, "mag_ratios": [1.0, 0.9]},
-        {"mag_cache": {"threshold": 0.1}},
-    ),
-    "SeaCacheConfig": (
-        {"threshold": 0.3},
-        {"sea_cache": {"threshold": 0.3, "residual_order": 1, "max_consecutive_cached": 2}},
-    ),
-    "TextKVCacheConfig": ({}, {"text_kv_cache": {}}),
-}
-
-
-@pytest.mark.parametrize("name", CACHES)
-def test_cache_of_diffusers_is_found_while_it_is_enabled(transformer_pipe, name):
-    from diffusers import hooks
-
-    if not hasattr(hooks, name):
-        pytest.skip(f"this diffusers has no {name}")
-    options, expected = CACHES[name]
-    transformer_pipe.transformer.enable_cache(getattr(hooks, name)(**options))
-    assert methods(transformer_pipe) == expected
-    transformer_pipe.transformer.disable_cache()
-    assert methods(transformer_pipe) == {}
-
-
-def test_projections_of_a_transformer_are_found_while_they_are_fused(transformer_pipe):
-    transformer_pipe.transformer.fuse_qkv_projections()
-    assert methods(transformer_pipe) == {"fused_qkv": {"components": ["transformer"]}}
-    transformer_pipe.transformer.unfuse_qkv_projections()
-    assert methods(transformer_pipe) == {}
-
-
-def test_layerwise_casting_is_found_next_to_the_precision_that_it_stores(transformer_pipe):
-    import torch
-
-    transformer_pipe.transformer.enable_layerwise_casting(torch.float8_e4m3fn, torch.float32)
-    assert methods(transformer_pipe) == {
-        "layerwise_casting": {"storage_dtype": "torch.float8_e4m3fn", "compute_dtype": "torch.float32"},
-        "precision": {"dtype": "float8_e4m3fn"},
-    }
 
 
 def test_pipeline_without_scheduler_or_origin_says_null(transformer_pipe):
@@ -119,12 +36,7 @@ class XFormersAttnProcessor:
 def test_marks_of_optional_packages_are_read(pipe, transformer_pipe):
     pipe.unet.mid_block.attentions[0].transformer_blocks[0].attn1.processor = XFormersAttnProcessor()
     pipe.unet._hf_peft_config_loaded = True
-    pipe.text_encoder.is_quantized, pipe.text_encoder.quantization_method = True, "bitsandbytes"
-    assert methods(pipe) == {
-        "xformers": {},
-        "lora": {"unet": True},
-        "quantized": {"text_encoder": "bitsandbytes"},
-    }
+    assert methods(pipe) == {"xformers": {}, "lora": {"unet": {}}}
     transformer_pipe.transformer._is_cached = True
     assert methods(transformer_pipe) == {"para_attn": {}}
     transformer_pipe._context_manager, transformer_pipe._context_kwargs = (
@@ -201,7 +113,7 @@ def test_hooks_are_those_that_this_diffusers_has():
         if inspect.ismodule(module):
             names |= {value for value in vars(module).values() if isinstance(value, str)}
     assert set(HOOKS) <= names
-    assert {method for method, _ in HOOKS.values()} <= set(METHODS)
+    assert set(HOOKS.values()) <= set(METHODS)
 
 
 def test_method_under_a_name_that_is_taken_is_refused_with_both_places():

@@ -118,7 +118,7 @@ FOUND = {
     bfloat16: {"precision": {"dtype": "bfloat16"}},
     half_of_the_parts: {"precision": {"dtype": "float16"}},
     fused_qkv: {"fused_qkv": {"components": ["unet"]}},
-    layer_skip: {"layer_skip": {"dropout": 1.0}},
+    layer_skip: {"layer_skip": {"dropout": 1.0, "modules": 2}},
     compiled_by_wrapping: {"torch_compile": {"modules": ["unet"]}},
     compiled_in_place: {"torch_compile": {"modules": ["vae"]}},
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.acceleration.detectors.parts import components
+from bench.acceleration.detectors.parts import components, is_quantized, without_compiler
 from bench.acceleration.protocol.messages import Part, json_value
 
 MAX_TENSORS, MAX_VALUES = 2000, 4
@@ -43,12 +43,13 @@ def settings_of(thing: Any) -> dict[str, Any] | None:
 
 
 def _part(component: Any) -> Part:
-    whole = getattr(component, "_orig_mod", component)  # torch.compile's wrapper
+    whole = without_compiler(component)
     named = {_plain(name): value for name, value in whole.named_parameters() if value.is_floating_point()}
     return Part(
         class_name=_class_name(whole),
         settings=settings_of(whole) or {},
         parameters=sum(value.numel() for value in named.values()),
+        weight_bytes=sum(map(_bytes_of, whole.parameters())) + sum(map(_packed_bytes, whole.modules())),
         weights={name: _sample(named[name]) for name in _spread(sorted(named), MAX_TENSORS)},
     )
 
@@ -72,7 +73,25 @@ def _plain(name: str) -> str:
     return name
 
 
+def _bytes_of(tensor: Any) -> int:
+    """Return what a tensor takes: of a quantized one, what the tensors in it take."""
+    if is_quantized(tensor) and hasattr(tensor, "__tensor_flatten__"):
+        names, _ = tensor.__tensor_flatten__()
+        return sum(_bytes_of(getattr(tensor, name)) for name in names)
+    return int(tensor.numel() * tensor.element_size())
+
+
+def _packed_bytes(module: Any) -> int:
+    """Return what the weights of a quantized module of torch take, which are no parameters of it."""
+    weight = getattr(module, "weight", None)
+    if not type(module).__module__.startswith("torch.ao.nn.") or not callable(weight):
+        return 0
+    return _bytes_of(weight())
+
+
 def _sample(tensor: Any) -> list[float]:
+    if is_quantized(tensor):
+        tensor = tensor.dequantize()
     flat = tensor.detach().reshape(-1)
     return [float(flat[index]) for index in _spread(range(flat.numel()), MAX_VALUES)]
 

@@ -1,4 +1,4 @@
-"""Methods that change how attention is computed: ToMe, T-GATE, slices, xFormers, fused projections."""
+"""Methods that change how attention is computed: ToMe, T-GATE, slices, xFormers, backends, fused projections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tome(loaded: Loaded) -> Parameters | None:
     return {key: given[key] for key in _TOME_PARAMETERS if key in given} | {"patched_blocks": patched}
 
 
-@acceleration_method("tgate", packages=("tgate",), is_in_source=True)
+@acceleration_method("tgate", packages=("tgate",), is_in_source=True, shows="work")
 def tgate(loaded: Loaded) -> Parameters | None:
     """Return the parameters of T-GATE where its own entry point generates."""
     entry = vars(loaded.pipe).get("tgate")
@@ -60,6 +60,7 @@ def _ran_tgate(pipe: Any) -> bool:
     switched_on={"enable_attention_slicing": ("slice_size",), "set_attention_slice": ("slice_size",)},
     switched_off=("disable_attention_slicing",),
     changes=(),
+    shows="nothing",
 )
 def attention_slicing(loaded: Loaded) -> Parameters | None:
     """Return the slice size."""
@@ -74,6 +75,7 @@ def attention_slicing(loaded: Loaded) -> Parameters | None:
     switched_on={"enable_xformers_memory_efficient_attention": ("attention_op",)},
     switched_off=("disable_xformers_memory_efficient_attention",),
     changes=(),
+    shows="nothing",
 )
 def xformers(loaded: Loaded) -> Parameters | None:
     """Find a processor of xFormers."""
@@ -82,10 +84,59 @@ def xformers(loaded: Loaded) -> Parameters | None:
 
 
 @acceleration_method(
+    "attention_backend",
+    switched_on={"set_attention_backend": ("backend",)},
+    switched_off=("reset_attention_backend",),
+    packages=("sageattention", "flash_attn", "xformers"),
+    changes=(),
+    shows="nothing",
+)
+def attention_backend(loaded: Loaded) -> Parameters | None:
+    """Return the backends of diffusers that compute attention, and what stands in the place of torch's own function."""
+    found = {
+        name: backends[0] if len(backends) == 1 else backends
+        for name, part in components(loaded.pipe)
+        if (backends := sorted(_backends(part)))
+    }
+    replaced = _replaced_attention()
+    return (found | ({} if replaced is None else {"scaled_dot_product_attention": replaced})) or None
+
+
+def _backends(part: Any) -> set[str]:
+    """Return the backends of a component's processors, but for torch's own choice."""
+    found = set()
+    for module in part.modules():
+        processor = getattr(module, "processor", None)
+        if processor is not None and hasattr(processor, "_attention_backend"):
+            chosen = processor._attention_backend or _active_backend()
+            found.add(str(getattr(chosen, "value", chosen)))
+    return found - {"native"}
+
+
+def _active_backend() -> Any:
+    """Return the backend of all processors that name none; choosing one for any model makes it this one."""
+    from diffusers.models import attention_dispatch
+
+    return attention_dispatch._AttentionBackendRegistry._active_backend
+
+
+def _replaced_attention() -> str | None:
+    import torch
+
+    function = torch.nn.functional.scaled_dot_product_attention
+    if function is torch._C._nn.scaled_dot_product_attention:
+        return None
+    return (
+        f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+    )
+
+
+@acceleration_method(
     "fused_qkv",
     switched_on=("fuse_qkv_projections",),
     switched_off=("unfuse_qkv_projections",),
     changes=("layers",),
+    shows="work",
 )
 def fused_qkv(loaded: Loaded) -> Parameters | None:
     """Return the components whose projections are fused."""

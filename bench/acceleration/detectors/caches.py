@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from bench.acceleration.detectors.settings import held_by, settings_of
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 
-@acceleration_method("deepcache", packages=("DeepCache",), is_in_source=True, changes=("layers",))
+@acceleration_method(
+    "deepcache", packages=("DeepCache",), is_in_source=True, changes=("layers",), shows="work"
+)
 def deepcache(loaded: Loaded) -> Parameters | None:
     """Return the parameters of the helper whose forward is in place."""
     unet = getattr(loaded.pipe, "unet", None)
@@ -20,7 +23,7 @@ def deepcache(loaded: Loaded) -> Parameters | None:
     return dict(getattr(helper, "params", {}))
 
 
-@acceleration_method("teacache", is_in_source=True, changes=("layers",))
+@acceleration_method("teacache", is_in_source=True, changes=("layers",), shows="work")
 def teacache(loaded: Loaded) -> Parameters | None:
     """Return the settings of TeaCache's script."""
     return script_cache(loaded, "teacache_forward", ("rel_l1_thresh", "num_steps", "enable_teacache"))
@@ -37,22 +40,46 @@ def script_cache(loaded: Loaded, function: str, parameters: tuple[str, ...]) -> 
     return {name: getattr(transformer, name) for name in parameters if hasattr(transformer, name)}
 
 
-@acceleration_method("cache_dit", is_in_source=True, changes=("layers",))
+@acceleration_method(
+    "cache_dit", packages=("cache_dit",), is_in_source=True, changes=("layers",), shows="work"
+)
 def cache_dit(loaded: Loaded) -> Parameters | None:
     """Return the settings of cache-dit."""
-    return _context_cache(loaded, managed=True)
+    if not _is_cached(loaded) or not hasattr(loaded.pipe, "_context_manager"):
+        return None
+    # Each context has a name of its own, made from where the pipeline is in memory.
+    given = dict(getattr(loaded.pipe, "_context_kwargs", None) or {})
+    return settings_of({name: value for name, value in given.items() if name != "name"})
 
 
-@acceleration_method("para_attn", is_in_source=True, changes=("layers",))
+@acceleration_method(
+    "para_attn", packages=("para_attn",), is_in_source=True, changes=("layers",), shows="work"
+)
 def para_attn(loaded: Loaded) -> Parameters | None:
-    """Return the settings of ParaAttention's cache."""
-    return _context_cache(loaded, managed=False)
+    """Return the settings of ParaAttention's cache, which began the one of cache-dit and marks pipelines like it."""
+    if not _is_cached(loaded) or hasattr(loaded.pipe, "_context_manager"):
+        return None
+    return _of_call(type(loaded.pipe)) | _of_blocks(loaded.pipe.transformer)
 
 
-def _context_cache(loaded: Loaded, *, managed: bool) -> Parameters | None:
-    # cache-dit began as a fork of para-attn: both mark the transformer, only cache-dit manages contexts.
-    if not getattr(getattr(loaded.pipe, "transformer", None), "_is_cached", False):
-        return None
-    if hasattr(loaded.pipe, "_context_manager") != managed:
-        return None
-    return dict(getattr(loaded.pipe, "_context_kwargs", {}) or {})
+def _is_cached(loaded: Loaded) -> bool:
+    return bool(getattr(getattr(loaded.pipe, "transformer", None), "_is_cached", False))
+
+
+def _of_call(kind: type) -> Parameters:
+    """Return what ParaAttention's entry point, in the class of the pipeline, makes its contexts from."""
+    function: Any = kind.__call__
+    while function is not None:
+        if getattr(function, "__globals__", {}).get("__name__", "").startswith("para_attn."):
+            context = getattr(function.__globals__.get("utils"), "CacheContext", None)
+            defaults = {"residual_diff_threshold": getattr(context, "residual_diff_threshold", 0.0)}
+            return settings_of(defaults | held_by(function).get("kwargs", {}))
+        function = getattr(function, "__wrapped__", None)
+    return {}
+
+
+def _of_blocks(transformer: Any) -> Parameters:
+    """Return the threshold where it is kept with the blocks, as before version 0.3.20."""
+    blocks = held_by(vars(transformer).get("forward")).get("cached_transformer_blocks") or ()
+    found = [getattr(block, "residual_diff_threshold", None) for block in blocks]
+    return settings_of({"residual_diff_threshold": found[0]}) if found and found[0] is not None else {}

@@ -22,6 +22,14 @@ def modules(pipe: Any) -> Iterator[Any]:
         yield from component.modules()
 
 
+def hooks(pipe: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Yield every hook that diffusers has put on a module: the module, the hook's name, the hook."""
+    for module in modules(pipe):
+        registry = getattr(module, "_diffusers_hook", None)
+        for name, hook in getattr(registry, "hooks", {}).items():
+            yield module, name, hook
+
+
 def dtypes(pipe: Any) -> dict[str, Any]:
     """Return the dtype of each component's first floating-point parameter."""
     found = {}
@@ -38,8 +46,20 @@ def processors(pipe: Any) -> Iterator[Any]:
         yield getattr(module, "processor", None)
 
 
+def without_compiler(module: Any) -> Any:
+    """Return what torch.compile has wrapped, or the module itself."""
+    return getattr(module, "_orig_mod", module)
+
+
 def is_compiled(module: Any) -> bool:
     """Whether torch.compile was applied to the module, by wrapping it or in place, or to a method such as ``vae.decode``."""
     if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
         return True
     return any(hasattr(value, _COMPILED_FROM) for value in vars(module).values() if callable(value))
+
+
+def is_quantized(tensor: Any) -> bool:
+    """Whether a tensor's numbers are kept in a class of a library for quantization."""
+    return type(tensor).__module__.partition(".")[0] in ("torchao", "optimum", "quanto") or bool(
+        getattr(tensor, "is_quantized", False)
+    )

@@ -21,12 +21,14 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
         class_name: of the model.
         settings: its configuration without what names a place, a version or a precision.
         parameters: how many there are.
+        weight_bytes: what they take, packed or quantized ones included.
         weights: a few values of a few of them, by name.
     """
 
     class_name: str
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     parameters: int = 0
+    weight_bytes: int = 0
     weights: dict[str, list[float]] = msgspec.field(default_factory=dict)
 
 

@@ -322,9 +322,9 @@ class MethodReader:
                 self.unsure.add("precision")
 
     def read_quantize(self, site: CallSite, name: str) -> None:
-        """``quantize_(module, config)`` of torchao and ``quantize(module, weights=)`` of quanto."""
+        """``quantize_(module, config)`` of torchao, ``quantize(module, weights=)`` of quanto, and torch's own."""
         library = self.real_name(site.node.func, site)
-        if "torchao" in library or "quanto" in library:
+        if any(word in library for word in ("torchao", "quanto", "torch.ao", "torch.quantization")):
             options = site.node.args[1:] + [keyword.value for keyword in site.node.keywords]
             self.applied["quantized"] = {"config": ", ".join(map(source_text, options))}
 
@@ -346,7 +346,7 @@ READERS: dict[str, Callable[[MethodReader, CallSite, str], None]] = {
     **dict.fromkeys(("set_params", "enable", "disable"), MethodReader.read_deepcache),
     **dict.fromkeys(("half", "bfloat16", "float", "to"), MethodReader.read_precision),
     **dict.fromkeys(("from_pretrained", "from_single_file", "from_pipe"), MethodReader.read_load),
-    **dict.fromkeys(("quantize_", "quantize"), MethodReader.read_quantize),
+    **dict.fromkeys(("quantize_", "quantize", "quantize_dynamic"), MethodReader.read_quantize),
     "apply_cache_on_pipe": MethodReader.read_para_attn,
     "enable_cache": MethodReader.read_enable_cache,
     "tgate": MethodReader.read_tgate_call,

@@ -21,6 +21,7 @@ from bench.core.record import Json
 # Reason codes that a candidate can bring about, so that a control can be written for them.
 EXPECTABLE_CODES = (
     "config_mismatch",
+    "method_without_effect",
     "quality_lost",
     "degenerate_output",
     "latency_missed",

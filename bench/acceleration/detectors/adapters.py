@@ -1,0 +1,56 @@
+"""Adapters on a model's layers: LoRA, by PEFT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.acceleration.detectors.parts import components
+from bench.acceleration.detectors.settings import merged
+from bench.acceleration.methods import Loaded, Parameters, acceleration_method
+
+
+@acceleration_method(
+    "lora",
+    switched_on={"load_lora_weights": ("weights",)},
+    switched_off=("unload_lora_weights",),
+    packages=("peft",),
+    changes=("weights", "layers"),
+    only_told=("source",),
+)
+def lora(loaded: Loaded) -> Parameters | None:
+    """Return rank and scale of each component's adapters, the names of fused ones, and what the text loads."""
+    found: Parameters = {}
+    for name, part in components(loaded.pipe):
+        adapters = _adapters(part)
+        if adapters is not None:
+            found[name] = adapters
+    fused = getattr(loaded.pipe, "fused_loras", None)
+    if fused:
+        found["fused"] = sorted(fused)
+    # Where it came from is nowhere on the object.
+    source = loaded.source.methods.get("lora", {}).get("weights")
+    return (found | ({} if source is None else {"source": source})) if found else None
+
+
+def _adapters(part: Any) -> Parameters | None:
+    """Return the active adapters of a component by name; None where there are none, or they are switched off."""
+    if not getattr(part, "_hf_peft_config_loaded", False):
+        return None
+    layers = [module for module in part.modules() if hasattr(module, "scaling") and hasattr(module, "lora_A")]
+    if layers and all(getattr(layer, "_disable_adapters", False) for layer in layers):
+        return None
+    settings: dict[str, list[Parameters]] = {}
+    for layer in layers:
+        for adapter in _active(layer):
+            settings.setdefault(adapter, []).append(
+                {"rank": layer.r.get(adapter), "scale": round(float(layer.scaling[adapter]), 6)}
+            )
+    return {
+        adapter: merged(entries) | {"modules": len(entries)} for adapter, entries in sorted(settings.items())
+    }
+
+
+def _active(layer: Any) -> list[str]:
+    named = getattr(layer, "active_adapters", None) or list(layer.scaling)
+    named = [named] if isinstance(named, str) else named
+    return [name for name in named if name in layer.scaling]
