@@ -49,7 +49,7 @@ class Effect(msgspec.Struct, kw_only=True, frozen=True):
 
 def is_without(other: Configuration, candidate: Configuration) -> bool:
     """Whether another pipeline is a candidate without some of its methods, and the same in all else."""
-    counting, _ = split(differences(other, candidate), ("methods",))
+    counting, _ = split(differences(other, candidate), ("methods", "work"))
     has_no_others = all(candidate.methods.get(name) == found for name, found in other.methods.items())
     return not counting and has_no_others
 

@@ -104,6 +104,14 @@ def test_reduced_precision_and_a_compiled_module_are_seen_for_what_they_are(pipe
     assert {"dtypes", "weight_bytes"} <= effect.changes.keys()
 
 
+def test_blocks_that_are_always_skipped_are_an_effect(pipe) -> None:
+    from diffusers.hooks import LayerSkipConfig, apply_layer_skip
+
+    plain = seen(pipe, call(pipe))
+    apply_layer_skip(pipe.unet, LayerSkipConfig([0], fqn="mid_block.attentions.0.transformer_blocks"))
+    check(effect_between(plain, seen(pipe, call(pipe))), "layer_skip", True)
+
+
 def test_one_method_that_acts_hides_no_other_that_skips_nothing(pipe) -> None:
     import tomesd
 

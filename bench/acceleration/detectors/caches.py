@@ -79,7 +79,7 @@ def _of_call(kind: type) -> Parameters:
 
 
 def _of_blocks(transformer: Any) -> Parameters:
-    """Return the threshold where it is kept with the blocks, as before version 0.3.20."""
+    """Return the threshold where it is kept with the blocks, as in older versions."""
     blocks = held_by(vars(transformer).get("forward")).get("cached_transformer_blocks") or ()
     found = [getattr(block, "residual_diff_threshold", None) for block in blocks]
     return settings_of({"residual_diff_threshold": found[0]}) if found and found[0] is not None else {}
