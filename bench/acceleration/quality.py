@@ -112,13 +112,10 @@ class Scoring:
         loss = Estimate(metric="quality_loss", higher_is_better=False)
         try:
             scores = self._clip_scores(samples, baseline, candidate, baseline_identity)
-            loss = quality_loss_interval(
-                scores["baseline_clip_score"], scores["candidate_clip_score"], seed=seed
-            )
-        except (ScoringProblem, ValueError) as error:  # a ValueError: nothing can be lost
-            why = f"no quality loss can be computed: {error}" if scores else str(error)
-            problems.insert(0, why)
-            loss = replace(loss, reason=why)
+            loss = _loss_of(scores, seed)
+        except ScoringProblem as problem:
+            problems.insert(0, str(problem))
+            loss = replace(loss, reason=str(problem))
         rows = [
             {
                 **sample.shown(),
@@ -144,11 +141,14 @@ class Scoring:
             ["images", baseline_identity, identities], lambda: self._embed_images(baseline)
         )
         cand_rows = self._embed_images(candidate)
-        found = (
-            clip_score(base_rows, texts),
-            clip_score(cand_rows, texts),
-            clip_score(base_rows, cand_rows) / 100,
-        )
+        try:
+            found = (
+                clip_score(base_rows, texts),
+                clip_score(cand_rows, texts),
+                clip_score(base_rows, cand_rows) / 100,
+            )
+        except ValueError as error:  # what the model made of an image or text is no direction
+            raise ScoringProblem(f"no CLIP score can be computed: {error}") from error
         return dict(zip(_CLIP_ROWS, found, strict=True))
 
     def _once(self, parts: list[Any], embed: Any) -> np.ndarray:
@@ -174,6 +174,14 @@ class Scoring:
                 raise died from problem
             raise ScoringProblem(f"{problem}; see the scorer's log in the run's logs/") from problem
         return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
+
+
+def _loss_of(scores: dict[str, np.ndarray], seed: int) -> Estimate:
+    baseline, candidate, _ = (scores[name] for name in _CLIP_ROWS)
+    try:
+        return quality_loss_interval(baseline, candidate, seed=seed)
+    except ValueError as error:  # scores that are not positive in sum, so that nothing can be lost
+        raise ScoringProblem(f"no quality loss can be computed: {error}") from error
 
 
 def _closeness_of(images: list[np.ndarray], references: list[np.ndarray]) -> tuple[list[Json], list[str]]:

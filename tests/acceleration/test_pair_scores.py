@@ -21,14 +21,14 @@ OTHERS = [np.clip(image.astype(int) + 3, 0, 255).astype(np.uint8) for image in I
 class Scorer:
     """Answers with embeddings, or fails."""
 
-    def __init__(self, problem: Exception | None = None, sign: float = 1.0) -> None:
-        self.problem, self.sign = problem, sign
+    def __init__(self, problem: Exception | None = None, text: tuple[float, float] = (1.0, 0.0)) -> None:
+        self.problem, self.text = problem, text
 
     def ask(self, request: Any, payload: bytes = b"") -> tuple[dict[str, Any], bytes, float]:
         if self.problem is not None:
             raise self.problem
         is_text = request["op"] == "embed_texts"
-        rows = np.tile(np.float32([self.sign, 0.0] if is_text else [1.0, 0.0]), (2, 1))
+        rows = np.tile(np.float32(self.text if is_text else (1.0, 0.0)), (2, 1))
         return {"shape": [2, 2]}, rows.astype(np.float32).tobytes(), 0.0
 
 
@@ -66,11 +66,18 @@ def test_a_scorer_that_fails_leaves_how_close_the_images_are() -> None:
 
 
 def test_baselines_from_which_nothing_can_be_lost_keep_their_scores() -> None:
-    found = scores(Scorer(sign=0.0))
+    found = scores(Scorer(text=(0.0, 1.0)))
     assert found.loss.value is None
     assert found.problems[0].startswith("no quality loss can be computed: ")
     assert (found.baseline, found.candidate) == (0, 0)
     assert found.fidelity()["clip_image_cosine"] == 1
+
+
+def test_an_embedding_that_is_no_direction_leaves_how_close_the_images_are() -> None:
+    found = scores(Scorer(text=(0.0, 0.0)))
+    assert found.problems[0].startswith("no CLIP score can be computed: found text embedding 0 zero")
+    assert found.baseline is None
+    assert found.fidelity()["ssim"] > 0.5
 
 
 def test_a_scorer_that_died_says_nothing_of_the_images_and_ends_the_case() -> None:

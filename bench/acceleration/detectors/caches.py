@@ -56,7 +56,10 @@ def cache_dit(loaded: Loaded) -> Parameters | None:
     "para_attn", packages=("para_attn",), is_in_source=True, changes=("layers",), shows="work"
 )
 def para_attn(loaded: Loaded) -> Parameters | None:
-    """Return the settings of ParaAttention's cache, which began the one of cache-dit and marks pipelines like it."""
+    """Return the settings of ParaAttention's cache.
+
+    cache-dit began as a fork of it, and marks pipelines in the same way; only that one manages contexts.
+    """
     if not _is_cached(loaded) or hasattr(loaded.pipe, "_context_manager"):
         return None
     return _of_call(type(loaded.pipe)) | _of_blocks(loaded.pipe.transformer)
