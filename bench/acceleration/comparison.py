@@ -151,7 +151,7 @@ def _differing_work(target: Configuration, candidate: Configuration, fields: set
 
 def _moves_calls(target: Configuration, candidate: Configuration) -> bool:
     """Whether the same components are called differently often, as where a second stage begins later."""
-    one, other = target.calls_by_component, candidate.calls_by_component
+    one, other = target.calls_by_component or {}, candidate.calls_by_component or {}
     return one.keys() == other.keys() and any(abs(one[name] - other[name]) > _SAME_WORK for name in one)
 
 

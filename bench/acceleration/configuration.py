@@ -85,7 +85,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     methods: dict[str, Parameters] = msgspec.field(default_factory=dict)
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
     denoiser_calls_per_image: float | None = None
-    calls_by_component: dict[str, float] = msgspec.field(default_factory=dict)
+    calls_by_component: dict[str, float] | None = None
     denoiser_layer_calls: int | None = None
     layers_per_call: float | None = None
     idle_layers: list[str] | None = None
@@ -141,7 +141,7 @@ def combine(
         methods=described.methods,
         dtypes=described.dtypes,
         denoiser_calls_per_image=observed.denoiser_calls_per_image or None,
-        calls_by_component=observed.calls_by_component,
+        calls_by_component=observed.calls_by_component or None,
         denoiser_layer_calls=observed.denoiser_layer_calls,
         layers_per_call=_layers_per_call(observed),
         idle_layers=observed.idle_layers,

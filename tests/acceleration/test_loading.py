@@ -178,14 +178,24 @@ def test_neighbours_of_the_file_can_be_imported(loads, tmp_path):
     ("text", "entry", "positional", "keywords"),
     [
         ("", "__call__", (PROMPTS,), {}),
-        ("pipe('x', num_inference_steps=STEPS)", "__call__", (PROMPTS,), {"num_inference_steps": 3}),
+        (
+            "pipe('x', num_inference_steps=STEPS)",
+            "__call__",
+            (),
+            {"prompt": PROMPTS, "num_inference_steps": 3},
+        ),
         ("pipe('x', 32, 32, guidance_scale=2 * 1.5)", "__call__", (PROMPTS, 32, 32), {"guidance_scale": 3.0}),
         ("pipe(prompt='x', eta=0.5)", "__call__", (), {"prompt": PROMPTS, "eta": 0.5}),
         ("pipe(STEPS, prompt='x')", "__call__", (3,), {"prompt": PROMPTS}),
-        ("pipe('x', **OPTIONS)", "__call__", (PROMPTS,), {"num_inference_steps": 3}),
+        ("pipe('x', **OPTIONS)", "__call__", (), {"prompt": PROMPTS, "num_inference_steps": 3}),
         ("pipe(**OPTIONS, prompt='x')", "__call__", (), {"num_inference_steps": 3, "prompt": PROMPTS}),
         ("pipe(**{'prompt': 'x', 'eta': 1})", "__call__", (), {"prompt": PROMPTS, "eta": 1}),
-        ("pipe('x', negative_prompt='y')", "__call__", (PROMPTS,), {"negative_prompt": ["y", "y"]}),
+        (
+            "pipe('x', negative_prompt='y')",
+            "__call__",
+            (),
+            {"prompt": PROMPTS, "negative_prompt": ["y", "y"]},
+        ),
         ("pipe.sample('x', eta=1)", "sample", (PROMPTS,), {"eta": 1}),
     ],
 )

@@ -78,7 +78,15 @@ def test_record_of_an_earlier_version_reads_back_as_it_was():
     }  # fmt: skip
     again = KIND.decode(earlier).to_json()
     assert again["times"].pop("foreign_load") is None, "it was not measured then"
-    later = ("call", "idle_layers", "layers_per_call", "arguments", "scheduler", "parts")
+    later = (
+        "call",
+        "calls_by_component",
+        "idle_layers",
+        "layers_per_call",
+        "arguments",
+        "scheduler",
+        "parts",
+    )
     assert [again["config"]["target"].pop(key) for key in later] == [None] * len(later), (
         "they were not recorded then"
     )

@@ -290,9 +290,10 @@ def _as_read(
     attribute = entry.attribute or "__call__"
     _require_entry_point(pipe if outer is None else outer, attribute, path, entry.line)
     parameters = parameters_of(pipe, attribute, outer)
-    # As in pipe(image, prompt): only by their names is it clear which one is replaced.
     named = tuple(zip(parameters, entry.positional, strict=False))
-    entry = replace(entry, positional=entry.positional[len(named) :], keywords=(*named, *entry.keywords))
+    if len(named) == len(entry.positional) and not dict(named).keys() & dict(entry.keywords).keys():
+        # As in pipe(image, prompt): only by their names is it clear which one is replaced.
+        entry = replace(entry, positional=(), keywords=(*named, *entry.keywords))
     texts: Parameters = {f"*{index}": text for index, text in enumerate(entry.positional)}
     texts |= dict(entry.keywords)
     there = {name: text for name, text in texts.items() if text != "None" and name != "**"}
