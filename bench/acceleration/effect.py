@@ -7,7 +7,7 @@ denoiser calls and layers that were executed, in dtypes and in the bytes of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,7 +43,7 @@ class Effect(msgspec.Struct, kw_only=True, frozen=True):
     against: str | None = None
     images: int | None = None
     differing_images: int | None = None
-    changes: dict[str, tuple[Any, Any]] = msgspec.field(default_factory=dict)
+    changes: dict[str, list[Any]] = msgspec.field(default_factory=dict)
     methods: dict[str, bool | None] = msgspec.field(default_factory=dict)
 
 
@@ -111,13 +111,13 @@ _WORDS = {
 }
 
 
-def _changes(without: Configuration, candidate: Configuration) -> dict[str, tuple[Any, Any]]:
+def _changes(without: Configuration, candidate: Configuration) -> dict[str, list[Any]]:
     pairs: dict[str, tuple[Any, Any]] = {
         name: (getattr(without, name), getattr(candidate, name)) for name in (*_WORK, "dtypes")
     }
     pairs["weight_bytes"] = (_weight_bytes(without), _weight_bytes(candidate))
     return {
-        name: (one, other)
+        name: [one, other]
         for name, (one, other) in pairs.items()
         if one is not None and other is not None and one != other
     }
@@ -136,7 +136,7 @@ def _is_counted(without: Configuration, candidate: Configuration) -> bool:
 def _has_effect(
     name: str,
     added: Sequence[str],
-    changes: dict[str, tuple[Any, Any]],
+    changes: Mapping[str, Any],
     differing_images: int | None,
     *,
     is_counted: bool,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from method_effects import PROMPTS, effect_between, seen
 from tiny_pipeline import STEPS
 
 from bench.acceleration.effect import judge_effect
+from bench.core.record import plain_problems
 from bench.machine.torchvision_shim import ensure_torchvision
 
 
@@ -46,6 +48,7 @@ def test_deepcache_acts_from_an_interval_of_two(pipe, interval: int, acts: bool)
     check(effect, "deepcache", acts)
     assert effect.images == len(PROMPTS)
     assert ("layers_per_call" in effect.changes) is acts
+    assert plain_problems(msgspec.to_builtins(effect)) == []
 
 
 @pytest.mark.parametrize(("max_downsample", "acts"), [(1, False), (2, True)])
