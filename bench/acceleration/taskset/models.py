@@ -131,7 +131,7 @@ _TINY_STEPS: dict[str | None, tuple[int, ...]] = {
 }  # fmt: skip
 _TINY_PIPELINES = {TEXT_TO_IMAGE: "StableDiffusionPipeline", IMAGE_TO_IMAGE: "StableDiffusionImg2ImgPipeline"}
 _TINY_FACTORS: dict[tuple[str, int | float | str], float] = {
-    (DEEPCACHE, 2): 1.4, (DEEPCACHE, 3): 1.8, (TOME, 0.3): 1.0, (TOME, 0.5): 1.0, (TGATE, 0.85): 1.0,
+    (DEEPCACHE, 2): 1.4, (DEEPCACHE, 3): 1.8, (TOME, 0.3): 1.0, (TOME, 0.4): 1.0, (TGATE, 0.85): 1.0,
 }  # fmt: skip
 _TINY_PROMPTS = (
     "a small red star on the left of a blue background",
@@ -150,7 +150,7 @@ def zoo_models(folder: Path) -> tuple[Model, ...]:
     return (
         Model(
             "tiny_sd", "tiny-sd", _TINY_PIPELINES, {32: tiny}, small, DDIM, _TINY_STEPS, (7.5, 6.0, 9.0),
-            {DEEPCACHE: (2, 3), TOME: (0.3, 0.5), TGATE: (0.85,), PRECISION: ("bfloat16",)},
+            {DEEPCACHE: (2, 3), TOME: (0.3, 0.4), TGATE: (0.85,), PRECISION: ("bfloat16",)},
             _TINY_FACTORS, 1.5, tgate_loader="TgateSDLoader", tgate_intervals=1,
             scheduler_options={UNIPC: "solver_order=1"}, least_computed=12, prompts=_TINY_PROMPTS, device=False,
         ),
