@@ -104,9 +104,7 @@ def test_a_whole_set_of_tasks(tmp_path):
     for level, count in re.findall(r"^\| (L\d) \| (\d+) \|", table, re.MULTILINE):
         assert f"{level} {count}" in written.output
     for number in (1, 2):
-        collected = pages.run(
-            tmp_path, pages.command(ADDING, section, number), "--collect-only", "-q", "-n", "0"
-        )
+        collected = pages.run(tmp_path, pages.command(ADDING, section, number), "--collect-only", "-q")
         assert collected.code == 0, collected.output
         assert "604 tests collected" in collected.output
 
