@@ -222,6 +222,7 @@ def judged(
         calls=1, rounds=6, times=Times(foreign_load=load), judge=lambda: (latency, verdict)
     )
     evaluation._judge_quality = lambda: quality
+    evaluation._judge_effect = lambda: PASSED
     evaluation.measure()
     return evaluation.record
 
