@@ -47,7 +47,8 @@ SLOW_FILES = frozenset(
         "test_failures", "test_families", "test_fork_server", "test_inputs_in_arms", "test_isolation", "test_memory",
         "test_method_effects", "test_observation", "test_regression_encoder", "test_regression_run",
         "test_regression_training", "test_rerank_run", "test_rerank_shipped", "test_run", "test_service",
-        "test_taskset", "test_tiny_lm", "test_torchvision_shim", "test_trainer_rerank", "test_two_runs", "test_zoo",
+        "test_taskset", "test_tiny_lm", "test_torchvision_shim", "test_trainer_rerank", "test_two_runs",
+        "test_video_pipelines", "test_zoo",
     }
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ class AccelerationCase(Case):
         candidate_file: the file under judgement.
         required_speedup: baseline time over candidate time that is asked for; None is not gated.
         max_quality_loss: allowed relative loss of the CLIP score, 0.05 is 5 %.
-        max_latency_s: allowed seconds per image; None is not gated.
+        max_latency_s: allowed seconds per image or video; None is not gated.
         max_memory_gb: allowed peak of the candidate's memory in gigabytes, on a GPU of the card's; None is not gated.
         unread_demands: parts of the text that read like demands and are not understood.
         free: names of what may differ from the target, its level's included; see `bench.acceleration.freedom`.

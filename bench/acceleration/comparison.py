@@ -17,6 +17,8 @@ _STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
 # Which change of a method explains that this much of the work differs.
 _WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
 _SAME_WORK = 1e-6
+# What came out, and the argument that asks for it.
+_SIZES = {"frames": "arguments.num_frames", "height": "arguments.height", "width": "arguments.width"}
 
 
 class Mismatch(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -57,7 +59,8 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
         found += differing_parts(target.parts, candidate.parts, weights=not changed)
     if target.scheduler_class == candidate.scheduler_class:
         found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
-    found += differing_settings("arguments", _compared(target.arguments), _compared(candidate.arguments))
+    asked = differing_settings("arguments", _compared(target.arguments), _compared(candidate.arguments))
+    found += [entry for entry in asked if not _is_default_size(entry, target, candidate)]
     idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
     if target.idle_layers is not None and idle:
         more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
@@ -69,7 +72,11 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
         Mismatch(field=name, target=one, candidate=other, because=_decoded_by(name, fields))
         for name, one, other in found
     ]
-    return listed + _differing_work(target, candidate, fields)
+    return [
+        *listed,
+        *_differing_output(target, candidate, fields),
+        *_differing_work(target, candidate, fields),
+    ]
 
 
 def missing_methods(required: tuple[str, ...], candidate: Configuration) -> list[Mismatch]:
@@ -93,6 +100,34 @@ def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
         for name, value in (arguments or {}).items()
         if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
     }
+
+
+def _is_default_size(entry: Difference, target: Configuration, candidate: Configuration) -> bool:
+    """Whether one of them asks for the size or the number of frames that the other one makes unasked."""
+    name, one, other = entry
+    if target.output is None or candidate.output is None or (one is None) == (other is None):
+        return False
+    return any(
+        argument == name and getattr(target.output, size) == getattr(candidate.output, size)
+        for size, argument in _SIZES.items()
+    )
+
+
+def _differing_output(target: Configuration, candidate: Configuration, fields: set[str]) -> list[Mismatch]:
+    """Return how the images or videos that came out differ in size; the argument that asks for it explains that."""
+    one, other = target.output, candidate.output
+    if one is None or other is None:
+        return []
+    return [
+        Mismatch(
+            field=f"output.{size}",
+            target=getattr(one, size),
+            candidate=getattr(other, size),
+            because=[argument] if argument in fields else [],
+        )
+        for size, argument in _SIZES.items()
+        if getattr(one, size) != getattr(other, size)
+    ]
 
 
 def _differing_methods(target: Configuration, candidate: Configuration) -> list[Difference]:

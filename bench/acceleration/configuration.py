@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +12,9 @@ from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import Described, Observed, Part, json_value
 from bench.acceleration.source.reading import SourceReading
 from bench.core.record import Json
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Disagreement(msgspec.Struct, kw_only=True, frozen=True):
@@ -51,6 +54,25 @@ class CallTaken(msgspec.Struct, kw_only=True, frozen=True):
     why: str = ""
 
 
+class OutputShape(msgspec.Struct, kw_only=True, frozen=True):
+    """What came out for a prompt.
+
+    Attributes:
+        frames: of a video; None for an image.
+        height, width: in pixels, of every frame.
+    """
+
+    frames: int | None = None
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, output: np.ndarray) -> OutputShape:
+        """Return the shape of an image [height, width, 3] or a video [frames, height, width, 3]."""
+        *frames, height, width, _ = output.shape
+        return cls(frames=frames[0] if frames else None, height=height, width=width)
+
+
 class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     """What one arm is, and what it did in its first call.
 
@@ -69,6 +91,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         layers_per_call: the same for one call of the denoiser.
         idle_layers: those that were not executed at all, likewise.
         arguments: what the pipeline was given in its first call besides prompts and generators, defaults included.
+        output: what came out for the first prompt of that call; None in records of earlier versions.
         scheduler: configuration of the scheduler.
         parts: what the components are, with samples of their weights until the record is written.
         source: the same as the text of the file says.
@@ -90,6 +113,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     layers_per_call: float | None = None
     idle_layers: list[str] | None = None
     arguments: dict[str, Any] | None = None
+    output: OutputShape | None = None
     scheduler: dict[str, Any] | None = None
     parts: dict[str, Part] | None = None
     source: Said = msgspec.field(default_factory=Said)
@@ -117,9 +141,13 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def combine(
-    described: Described, observed: Observed, source: SourceReading, call: CallTaken | None = None
+    described: Described,
+    observed: Observed,
+    source: SourceReading,
+    call: CallTaken | None = None,
+    output: OutputShape | None = None,
 ) -> Configuration:
-    """Put together what the arm reported of its object and of its first call, and the reading of its text."""
+    """Put together what the arm reported of its object and of its first call, what came out, and the reading of its text."""
     said = Said(
         pipeline_class=source.pipeline_class,
         model_id=_resolved(source.model_id),
@@ -146,6 +174,7 @@ def combine(
         layers_per_call=_layers_per_call(observed),
         idle_layers=observed.idle_layers,
         arguments=observed.arguments,
+        output=output,
         scheduler=described.scheduler,
         parts=described.parts,
         source=said,

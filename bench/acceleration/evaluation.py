@@ -32,7 +32,7 @@ from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.quality import Scoring
 from bench.acceleration.record import AccelerationBody, Memory
 from bench.acceleration.references import References, as_reference_failure
-from bench.acceleration.samples import sample_files, write_samples
+from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.core.errors import ScoringProblem, UnclearProblem
@@ -75,12 +75,14 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     Attributes:
         rows: one plain row per quality sample, for ``predictions/``.
+        videos: of both arms, where the pair makes videos; likewise.
     """
 
     def __init__(self, case: AccelerationCase, context: RunContext, inputs: AccelerationResources) -> None:
         super().__init__(case, context)
         self._inputs = inputs
         self.rows: list[Json] = []
+        self.videos: Videos = {}
         self._references = References(inputs.cache, inputs.arms)
         self._pair = Pair(
             case.id, inputs.arms, inputs.samples, self._references,
@@ -93,6 +95,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         """End all processes of the pair, and write what was measured into the run's directory."""
         super().__exit__(*error)
         write_samples(self.context.directory, self.record, self.rows, self.context.places)
+        write_videos(self.context.directory, self.case.id, self.videos)
 
     @property
     def body(self) -> AccelerationBody:
@@ -123,7 +126,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             return verdict
 
     def measure(self) -> Outcome:
-        """Time the pair, score its images, and judge all gates.
+        """Time the pair, score its images or videos, and judge all gates.
 
         The gates are ``images``, ``steady`` (the candidate did the same while it was timed), ``effect`` (the methods that
         the task asks for do something), ``quality``, ``latency`` and ``speedup``. Where a score cannot be computed,
@@ -137,7 +140,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def settle(self, verdict: Verdict) -> None:
         """Write the verdict, the duration and the names of the files into the record."""
-        self.record.files = sample_files(self.case.id, has_rows=bool(self.rows))
+        self.record.files = sample_files(self.case.id, has_rows=bool(self.rows), has_videos=bool(self.videos))
         super().settle(verdict)
 
     def _check_configuration(self) -> Verdict:
@@ -171,7 +174,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         with as_reference_failure("baseline"):
             self._observed["baseline"] = pair.load("baseline", self.case.baseline_file)
         self.body.config.baseline = self._observed["baseline"].without_weights()
-        images = judge_images(pair.image_problems())
+        images = self._judge_images()
         if not images.holds:
             return self._conclude({"images": images})
 
@@ -181,7 +184,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         if speed.rounds:
             pair.time_baseline_steps()
         self._record_raw(speed)
-        images = judge_images(pair.image_problems())
+        images = self._judge_images()
         quality = self._judge_quality()
         latency, speedup = speed.judge()
         # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
@@ -206,6 +209,10 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         )
         return judge_effect(self.body.effect, self.case.required_methods)
 
+    def _judge_images(self) -> Verdict:
+        is_size_free = any(entry.field.startswith("output.") for entry in self.body.config.free or ())
+        return judge_images(self._pair.output_problems(any_size=is_size_free))
+
     def _time(self) -> SpeedMeasurement:
         inputs, pair = self._inputs, self._pair
         load = None
@@ -213,7 +220,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             load = ForeignLoad(inputs.arms.cores, (pair.baseline.process.pid, pair.candidate.process.pid))
         timer = PairedTimer(
             pair.baseline, pair.candidate,
-            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load,
+            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun,
         )  # fmt: skip
         speed = SpeedMeasurement(self.case, timer, inputs.plan, seed=inputs.samples.run_seed)
         for _ in speed.looks():
@@ -233,14 +240,14 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return None if self.body.times is None else self.body.times.foreign_load
 
     def _judge_quality(self) -> Verdict:
-        images = self._pair.images()
-        if images is None:
-            return PASSED  # the images' own verdict says what is wrong
+        outputs = self._pair.outputs()
+        if outputs is None:
+            return PASSED  # their own verdict says what is wrong
         samples = self._inputs.samples
         scores = self._inputs.scoring.compare(
             samples.take(range(len(samples))),
-            images["baseline"],
-            images["candidate"],
+            outputs["baseline"],
+            outputs["candidate"],
             baseline_identity=self._references.baseline_identity(self._pair.baseline),
             seed=samples.run_seed,
         )
@@ -251,6 +258,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         body.fidelity = scores.fidelity()
         self._estimates |= scores.estimates()
         self.rows = scores.rows
+        self.videos = outputs if self._pair.noun == "video" else {}
         if scores.problems:
             return Verdict("error", ScoringProblem.reason_code, scores.problems[0])
         return judge_quality(loss, self.case.max_quality_loss)
@@ -288,7 +296,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         value = body.speedup.value
         if value is not None and value > SUSPICIOUS_SPEEDUP:
             record.warnings.append(
-                f"a speedup of {value:.1f}x is rarely real; look at the images and at the denoiser calls"
+                f"a speedup of {value:.1f}x is rarely real; look at what it makes and at the denoiser calls"
             )
         load = self._foreign_load
         if load is not None and load > self._inputs.plan.max_foreign_load / 2:

@@ -18,7 +18,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "arguments.guidance_scale", "arguments.guidance_rescale", "arguments.true_cfg_scale", "arguments.negative_prompt",
         "work.denoiser_calls_per_image",
     ),
-    "size": ("arguments.height", "arguments.width"),
+    "size": ("arguments.height", "arguments.width", "output.height", "output.width"),
+    "frames": ("arguments.num_frames", "output.frames"),
     "arguments": ("arguments",),
     "work": ("work", "layers"),
     "weights": (),  # of every part; see _is_freed

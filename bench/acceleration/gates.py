@@ -32,7 +32,7 @@ def judge_configuration(mismatches: Sequence[Mismatch], free: Sequence[Mismatch]
 
 
 def judge_images(problems: Sequence[str]) -> Verdict:
-    """Pass when nothing is wrong with the candidate's images themselves."""
+    """Pass when nothing is wrong with the candidate's images or videos themselves."""
     if not problems:
         return PASSED
     return Verdict("fail", "degenerate_output", f"{problems[0]}; look at what the candidate returns")
@@ -80,8 +80,11 @@ def judge_speedup(speedup: Estimate, required: float | None, rounds: int) -> Ver
     )
 
 
-def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int) -> Verdict:
-    """Compare the seconds per image with the limit, which is kept at its exact value; without one nothing is said."""
+def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int, per: str = "image") -> Verdict:
+    """Compare the seconds per image or video with the limit, which is kept at its exact value.
+
+    Without a limit nothing is said.
+    """
     if allowed_s is None:
         return PASSED
     limit = Limit(
@@ -92,7 +95,7 @@ def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int) -> Ve
         advice="the candidate must be faster",
         more="raise --time-budget",
     )
-    found = f"latency {latency.value:.3f} s [{latency.low:.3f}, {latency.high:.3f}] per image"
+    found = f"latency {latency.value:.3f} s [{latency.low:.3f}, {latency.high:.3f}] per {per}"
     return _worded(
         gate(latency, limit),
         limit,

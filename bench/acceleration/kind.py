@@ -36,8 +36,10 @@ def make_cases(resolved: ResolvedOptions, setting: Setting) -> Sequence[Accelera
 def metric_names() -> tuple[str, ...]:
     """Return the names of what is measured of a pair."""
     from bench.metrics.image_fidelity import IMAGE_METRICS  # noqa: PLC0415
+    from bench.metrics.video_fidelity import TEMPORAL_DIFFERENCE  # noqa: PLC0415
 
-    return ("speedup", "latency_s", "quality_loss", "clip_image_cosine", *IMAGE_METRICS)
+    of_outputs = ("clip_image_cosine", *IMAGE_METRICS, TEMPORAL_DIFFERENCE)
+    return ("speedup", "latency_s", "quality_loss", *of_outputs)
 
 
 def evaluation(

@@ -49,7 +49,7 @@ class AccelerationOptions:
         "inputs that come with the prompts (default: those that there are columns or folders of)", (), metavar="NAME",
         choices=(*INPUT_NAMES, NO_INPUTS),
     )  # fmt: skip
-    num_samples: int = option("images scored per arm", 32, metavar="N", least=2)
+    num_samples: int = option("images or videos scored per arm", 32, metavar="N", least=2)
     max_quality_loss: float = option(
         "allowed relative loss of the CLIP score where a task names none",
         DEFAULT_MAX_QUALITY_LOSS, metavar="FRACTION", least=0,

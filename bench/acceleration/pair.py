@@ -1,4 +1,4 @@
-"""A baseline and a candidate under evaluation, with the images that they make."""
+"""A baseline and a candidate under evaluation, with the images or videos that they make."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.references import References, as_reference_failure
 from bench.core.errors import ArmProblem
+from bench.metrics.image_fidelity import frames_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,14 +30,14 @@ _ROUNDING = 1
 
 
 class Pair:
-    """Loads both arms, makes their images and keeps them by sample.
+    """Loads both arms, makes their images or videos and keeps them by sample.
 
     Args:
         name: of the case; part of the names of logs.
         arms: starts arms on the leased cores or device.
         samples: prompts and seeds.
         references: what the run makes once of its baselines.
-        batch_size: images of one call.
+        batch_size: samples of one call.
         processes: ends what is started here.
         target: the target's file, like which a file is called that makes no call.
 
@@ -93,12 +94,12 @@ class Pair:
         return arm.configuration
 
     def keep(self, role: str, indices: list[int], batch: Batch) -> None:
-        """Keep the images of a batch."""
+        """Keep what a batch made."""
         gallery = self._galleries[role]
         if not gallery.add(indices, batch):
             return
         for index in [index for index in indices if index >= len(self._samples)]:
-            del gallery.images[index]  # such samples only serve the clock
+            del gallery.outputs[index]  # such samples only serve the clock
 
     def audit(self) -> None:
         """Make one of the candidate's later batches again while steps and calls are counted, and note what differs.
@@ -110,7 +111,7 @@ class Pair:
         batches = [
             list(range(number * size, (number + 1) * size)) for number in range(1, len(self._samples) // size)
         ]
-        kept = [indices for indices in batches if all(index in gallery.images for index in indices)]
+        kept = [indices for indices in batches if all(index in gallery.outputs for index in indices)]
         if not kept or gallery.problems:
             return
         indices = secrets.choice(kept)  # which one, nobody knows before
@@ -122,14 +123,14 @@ class Pair:
             for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls_per_image")
             if (before := getattr(first, name)) != (now := getattr(batch.observed, name))
         ]
-        timed = [gallery.images[index] for index in indices]
-        distance = _distance(timed, batch.images)
+        timed = [gallery.outputs[index] for index in indices]
+        distance = _distance(timed, batch.outputs)
         if distance:  # some methods draw at random: how far apart are two calls that are both watched?
-            band = _distance(batch.images, self.candidate.audit(samples).images)
+            band = _distance(batch.outputs, self.candidate.audit(samples).outputs)
             if distance > _SAME + 2 * band:
                 self.drift.append(
                     Mismatch(
-                        field="images while not watched",
+                        field=f"{gallery.noun}s while not watched",
                         target="those of the same call now",
                         candidate=f"{distance:.1f} grey levels away",
                     )
@@ -145,7 +146,7 @@ class Pair:
             self.baseline.process.pause()
 
     def complete(self, calls: int) -> None:
-        """Make the images of samples that the timed rounds did not: the baseline's once per run.
+        """Make what is missing, of samples that the timed rounds did not: the baseline's once per run.
 
         Args:
             calls: how many batches both arms have made.
@@ -170,10 +171,10 @@ class Pair:
             self.step_s["baseline"] = batch.observed.step_s
             self.keep("baseline", indices, batch)
             self._require_sound_baseline()
-            return [gallery.images[index] for index in indices]
+            return [gallery.outputs[index] for index in indices]
 
-        images = self._references.baseline_images(self.baseline, samples, generate)
-        gallery.images.update(zip(indices, images, strict=True))
+        outputs = self._references.baseline_outputs(self.baseline, samples, generate)
+        gallery.outputs.update(zip(indices, outputs, strict=True))
 
     def _require_sound_baseline(self) -> None:
         problems = self._galleries["baseline"].check()
@@ -185,27 +186,35 @@ class Pair:
         """Whether a batch of the candidate could not be used at all."""
         return bool(self._galleries["candidate"].problems)
 
-    def image_problems(self) -> list[str]:
-        """Return what is wrong with the candidate's images.
+    @property
+    def noun(self) -> str:
+        """What the pair makes: ``image`` or ``video``."""
+        return self._galleries["baseline"].noun
+
+    def output_problems(self, *, any_size: bool = False) -> list[str]:
+        """Return what is wrong with the candidate's images or videos.
+
+        Args:
+            any_size: whether their sizes may differ from the baseline's.
 
         Raises:
             ArmProblem: when something is wrong with the baseline's.
         """
         self._require_sound_baseline()
-        return self._galleries["candidate"].check(self._galleries["baseline"])
+        return self._galleries["candidate"].check(self._galleries["baseline"], any_size=any_size)
 
-    def images(self) -> dict[str, list[np.ndarray]] | None:
-        """Return the images of both arms in the order of the samples; None where some are missing."""
+    def outputs(self) -> dict[str, list[np.ndarray]] | None:
+        """Return the images or videos of both arms in the order of the samples; None where some are missing."""
         indices = range(len(self._samples))
-        if any(len(gallery.images) < len(indices) for gallery in self._galleries.values()):
+        if any(len(gallery.outputs) < len(indices) for gallery in self._galleries.values()):
             return None
         return {
-            role: [gallery.images[index] for index in indices] for role, gallery in self._galleries.items()
+            role: [gallery.outputs[index] for index in indices] for role, gallery in self._galleries.items()
         }
 
     def differing_images(self) -> tuple[int, int] | None:
         """Return how many images of the candidate are others than the baseline's, and of how many samples both are there."""
-        galleries = [self._galleries[role].images for role in ROLES]
+        galleries = [self._galleries[role].outputs for role in ROLES]
         shared = sorted(galleries[0].keys() & galleries[1].keys())
         if not shared:
             return None
@@ -219,11 +228,14 @@ def _differ(image: np.ndarray, other: np.ndarray) -> bool:
     return bool((abs(image.astype(int) - other.astype(int)) > _ROUNDING).any())
 
 
-def _distance(images: list[np.ndarray], others: list[np.ndarray]) -> float:
+def _distance(outputs: list[np.ndarray], others: list[np.ndarray]) -> float:
     """Return the mean absolute difference of pixels; infinity where the forms differ."""
-    if [image.shape for image in images] != [other.shape for other in others]:
+    if [output.shape for output in outputs] != [other.shape for other in others]:
         return math.inf
-    pairs = zip(images, others, strict=True)
+    pairs = zip(outputs, others, strict=True)
     return statistics.fmean(
-        float(abs(image.astype(int) - other.astype(int)).mean()) for image, other in pairs
+        float(abs(frame.astype(int) - reference.astype(int)).mean())
+        for output, other in pairs
+        # One by one: a whole video of 64-bit numbers would fill the memory.
+        for frame, reference in zip(frames_of(output), frames_of(other), strict=True)
     )

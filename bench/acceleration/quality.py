@@ -1,9 +1,14 @@
-"""The quality of a candidate's images against its baseline's: CLIP score, and how close the images are."""
+"""The quality of a candidate's images or videos against its baseline's: CLIP score, and how close they are.
+
+A video counts by its scored frames, evenly spaced ones, each of which is scored as an image is; the mean over them is the
+video's.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -17,6 +22,7 @@ from bench.core.estimate import Estimate
 from bench.core.record import Json
 from bench.metrics.clip_score import clip_score
 from bench.metrics.image_fidelity import IMAGE_METRICS
+from bench.metrics.video_fidelity import TEMPORAL_DIFFERENCE, scored_frames, temporal_difference
 from bench.statistics.bootstrap import mean_intervals
 from bench.statistics.paired_times import quality_loss_interval
 
@@ -28,7 +34,7 @@ _CLIP_ROWS = ("baseline_clip_score", "candidate_clip_score", "clip_image_cosine"
 
 @dataclass(frozen=True)
 class PairScores:
-    """What the images of a pair are worth.
+    """What the images or videos of a pair are worth.
 
     Attributes:
         loss: relative loss of the CLIP score, a fraction; without a value where there is none.
@@ -46,15 +52,16 @@ class PairScores:
     problems: tuple[str, ...] = ()
 
     def fidelity(self) -> dict[str, float | int | None]:
-        """Return the mean of each image metric, and how many images are identical to the baseline's."""
+        """Return the mean of each metric, and how many images or videos are identical to the baseline's."""
         means: dict[str, float | int | None] = {
             name: estimate.value for name, estimate in self.closeness().items()
         }
         return means | {"identical_images": sum(row["identical"] for row in self.rows)}
 
     def closeness(self) -> dict[str, Estimate]:
-        """Return the mean of each image metric over the samples; identical images have no PSNR."""
-        return {name: self._mean(name) for name in ("clip_image_cosine", *IMAGE_METRICS)}
+        """Return the mean of each metric over the samples; identical images have no PSNR, and images no motion."""
+        names = ("clip_image_cosine", *IMAGE_METRICS, TEMPORAL_DIFFERENCE)
+        return {name: self._mean(name) for name in names}
 
     def estimates(self) -> dict[str, Estimate]:
         """Return all that was estimated, by metric."""
@@ -62,8 +69,12 @@ class PairScores:
 
     def _mean(self, name: str) -> Estimate:
         values = [row[name] for row in self.rows if row[name] is not None]
-        better = IMAGE_METRICS[name].higher_is_better if name in IMAGE_METRICS else True
+        better = (
+            IMAGE_METRICS[name].higher_is_better if name in IMAGE_METRICS else name != TEMPORAL_DIFFERENCE
+        )
         found = Estimate(metric=name, n=len(values), higher_is_better=better)
+        if not values and name == TEMPORAL_DIFFERENCE:
+            return replace(found, reason="only videos of one size, with two frames or more, have a value")
         if not values:
             return replace(found, reason="no sample has a value, since it was not measured or is infinite")
         found = replace(found, value=sum(values) / len(values))
@@ -100,8 +111,8 @@ class Scoring:
 
         Args:
             samples: prompts, seeds and inputs, [n].
-            baseline, candidate: uint8 images [height, width, 3], n each.
-            baseline_identity: what determines the baseline's images besides the samples.
+            baseline, candidate: uint8 images [height, width, 3], or videos [frames, height, width, 3], n each.
+            baseline_identity: what determines the baseline's outputs besides the samples.
             seed: seed of the bootstrap.
 
         Raises:
@@ -119,7 +130,7 @@ class Scoring:
         rows = [
             {
                 **sample.shown(),
-                **{name: float(scores[name][index]) if scores else None for name in _CLIP_ROWS},
+                **{name: _known(scores[name][index]) if scores else None for name in _CLIP_ROWS},
                 **closeness[index],
             }
             for index, sample in enumerate(samples)
@@ -135,17 +146,23 @@ class Scoring:
         baseline_identity: list[Any],
     ) -> dict[str, np.ndarray]:
         """Return the CLIP scores of both arms, and the cosines of their images, each [n]."""
+        import numpy as np  # noqa: PLC0415
+
         identities = [sample.identity() for sample in samples]
         texts = self._once(["texts", identities], lambda: self._embed_texts(samples))
-        base_rows = self._once(
-            ["images", baseline_identity, identities], lambda: self._embed_images(baseline)
+        base_frames, cand_frames = (
+            [scored_frames(output) for output in arm] for arm in (baseline, candidate)
         )
-        cand_rows = self._embed_images(candidate)
+        base_rows = self._once(
+            ["images", baseline_identity, identities], lambda: self._embed_images(list(chain(*base_frames)))
+        )
+        cand_rows = self._embed_images(list(chain(*cand_frames)))
+        base_of, cand_of = _of_each(base_rows, base_frames), _of_each(cand_rows, cand_frames)
         try:
             found = (
-                clip_score(base_rows, texts),
-                clip_score(cand_rows, texts),
-                clip_score(base_rows, cand_rows) / 100,
+                _scores(base_of, texts),
+                _scores(cand_of, texts),
+                np.array([_cosine(*rows) for rows in zip(base_of, cand_of, strict=True)]),
             )
         except ValueError as error:  # what the model made of an image or text is no direction
             raise ScoringProblem(f"no CLIP score can be computed: {error}") from error
@@ -176,6 +193,11 @@ class Scoring:
         return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
 
 
+def _known(value: float) -> float | None:
+    """Return a value as a plain number, None where there is none."""
+    return None if math.isnan(value) else float(value)
+
+
 def _loss_of(scores: dict[str, np.ndarray], seed: int) -> Estimate:
     baseline, candidate, _ = (scores[name] for name in _CLIP_ROWS)
     try:
@@ -184,23 +206,56 @@ def _loss_of(scores: dict[str, np.ndarray], seed: int) -> Estimate:
         raise ScoringProblem(f"no quality loss can be computed: {error}") from error
 
 
-def _closeness_of(images: list[np.ndarray], references: list[np.ndarray]) -> tuple[list[Json], list[str]]:
-    """Return the image metrics of each pair of images, and what could not be measured: that metric is None in all rows."""
-    comparable = [image.shape == reference.shape for image, reference in zip(images, references, strict=True)]
-    pairs = list(zip(images, references, comparable, strict=True))
+def _closeness_of(outputs: list[np.ndarray], references: list[np.ndarray]) -> tuple[list[Json], list[str]]:
+    """Return the metrics of each pair of outputs, and what could not be measured: that metric is None in all rows."""
+    comparable = [
+        output.shape == reference.shape for output, reference in zip(outputs, references, strict=True)
+    ]
+    pairs = list(zip(outputs, references, comparable, strict=True))
     rows: list[Json] = [{} for _ in pairs]
     problems = []
     for name in IMAGE_METRICS:
         try:
-            values = [_measured(name, *pair[:2]) if pair[2] else None for pair in pairs]
+            values = [_mean_measured(name, *pair[:2]) if pair[2] else None for pair in pairs]
         except ScoringProblem as problem:
             problems.append(str(problem))
             values = [None] * len(pairs)
         for row, value in zip(rows, values, strict=True):
             row[name] = value
-    for row, (image, reference, is_comparable) in zip(rows, pairs, strict=True):
-        row["identical"] = is_comparable and bool((image == reference).all())
+    for row, (output, reference, is_comparable) in zip(rows, pairs, strict=True):
+        row[TEMPORAL_DIFFERENCE] = temporal_difference(output, reference)
+        row["identical"] = is_comparable and bool((output == reference).all())
     return rows, problems
+
+
+def _of_each(rows: np.ndarray, frames: list[list[np.ndarray]]) -> list[np.ndarray]:
+    """Return the rows of each output apart, one for each of its frames."""
+    ends = list(accumulate(len(of_one) for of_one in frames))
+    return [rows[end - len(of_one) : end] for end, of_one in zip(ends, frames, strict=True)]
+
+
+def _scores(rows: list[np.ndarray], texts: np.ndarray) -> np.ndarray:
+    """Return the CLIP score of each output: the mean over its frames."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.array(
+        [
+            clip_score(of_one, np.repeat(texts[index : index + 1], len(of_one), axis=0)).mean()
+            for index, of_one in enumerate(rows)
+        ]
+    )
+
+
+def _cosine(rows: np.ndarray, others: np.ndarray) -> float:
+    """Return the mean cosine frame by frame; NaN where one has more frames."""
+    return float(clip_score(rows, others).mean() / 100) if len(rows) == len(others) else math.nan
+
+
+def _mean_measured(name: str, output: np.ndarray, reference: np.ndarray) -> float | None:
+    """Return the mean of an image metric over pairs of frames that have a value."""
+    pairs = zip(scored_frames(output), scored_frames(reference), strict=True)
+    values = [value for pair in pairs if (value := _measured(name, *pair)) is not None]
+    return sum(values) / len(values) if values else None
 
 
 def _measured(name: str, image: np.ndarray, reference: np.ndarray) -> float | None:

@@ -38,7 +38,7 @@ class Speedup(msgspec.Struct, kw_only=True):
 
 
 class Latency(msgspec.Struct, kw_only=True):
-    """Seconds per image of the candidate, their interval and the limit."""
+    """Seconds per image or video of the candidate, their interval and the limit."""
 
     value: float | None = None
     low: float | None = None
@@ -97,7 +97,8 @@ class AccelerationBody(Body, kw_only=True):
         config: of target, baseline and candidate.
         effect: what the candidate's acceleration methods do; None until that is known.
         speedup, latency, quality: what was measured, next to what is asked for.
-        fidelity: mean of each image metric over the samples, and how many images are identical.
+        fidelity: mean of each image metric and of the temporal difference over the samples, and how many images or videos
+            are identical.
         achievement_ratio: speedup over required speedup of a hard task, without a cap.
         point_estimate: the verdicts of the bare values.
         times: everything that was timed.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class References:
-    """Target configurations and baseline images of a run.
+    """Target configurations, and images or videos of baselines, of a run.
 
     Args:
         cache: the run's cache.
@@ -68,24 +68,26 @@ class References:
             of_target = self.seen_call(target, "target", name)
         return seen if of_target.call is None else dataclasses.replace(of_target, by="target")
 
-    def baseline_images(
+    def baseline_outputs(
         self, baseline: PipelineArm, samples: list[Sample], generate: Callable[[], list[np.ndarray]]
     ) -> list[np.ndarray]:
-        """Return a baseline's images of these samples, from whichever case made them first.
+        """Return a baseline's images or videos of these samples, from whichever case made them first.
 
         Args:
             baseline: the loaded baseline, whose content is the key.
             samples: prompts, seeds and inputs.
-            generate: makes the images when nobody has; what raises is not stored.
+            generate: makes them when nobody has; what raises is not stored.
         """
         key = self._cache.key(
             "images", self.baseline_identity(baseline), [sample.identity() for sample in samples]
         )
-        stored = self._cache.once(key, lambda: {str(index): image for index, image in enumerate(generate())})
+        stored = self._cache.once(
+            key, lambda: {str(index): output for index, output in enumerate(generate())}
+        )
         return [stored[str(index)] for index in range(len(samples))]
 
     def baseline_identity(self, baseline: PipelineArm) -> list[Any]:
-        """Return what determines a baseline's images besides the samples: its text, folder, model and device."""
+        """Return what determines what a baseline makes besides the samples: its text, folder, model and device."""
         assert baseline.configuration is not None
         model_id = baseline.configuration.model_id
         return [*self.file_identity(baseline.file), model_id, directory_fingerprint(model_id)]

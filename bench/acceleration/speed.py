@@ -59,7 +59,7 @@ class SpeedMeasurement:
     def estimates(self) -> dict[str, Estimate]:
         """Return ``speedup`` and ``latency_s``; nothing where there are too few rounds for an interval."""
         if self.rounds >= MIN_ROUNDS and self._estimated_at != self.rounds:
-            baseline_s, candidate_s = (self.times.per_image_s(role) for role in ("baseline", "candidate"))
+            baseline_s, candidate_s = (self.times.per_output_s(role) for role in ("baseline", "candidate"))
             self._estimates = {
                 "speedup": self._test.interval(baseline_s, candidate_s, seed=self._seed),
                 "latency_s": self._test.latency_interval(candidate_s, seed=self._seed),
@@ -73,7 +73,7 @@ class SpeedMeasurement:
         if not found:
             return judge_too_few_rounds(self._case, self.rounds, MIN_ROUNDS)
         return (
-            judge_latency(found["latency_s"], self._case.max_latency_s, self.rounds),
+            judge_latency(found["latency_s"], self._case.max_latency_s, self.rounds, self.times.per),
             judge_speedup(found["speedup"], self._case.required_speedup, self.rounds),
         )
 

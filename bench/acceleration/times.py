@@ -11,7 +11,7 @@ class Round(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         first: the arm that began, ``baseline`` or ``candidate``.
         baseline_s, candidate_s: seconds for the whole batch.
-        images: images in the batch.
+        images: images or videos in the batch.
     """
 
     first: str
@@ -24,6 +24,7 @@ class Times(msgspec.Struct, kw_only=True):
     """Everything that was timed in a pair, raw.
 
     Attributes:
+        per: what the pair makes of a prompt, ``image`` or ``video``.
         load_s, first_call_s: seconds by arm; the first call holds compiling and warming up.
         compile_s: seconds of both that torch.compile took, by arm, as its torch says; None where it compiled nothing.
         warmup_s: seconds of the untimed calls after the first, by arm.
@@ -34,6 +35,7 @@ class Times(msgspec.Struct, kw_only=True):
             0 to 1; None where no cores are leased or the system does not tell.
     """
 
+    per: str = "image"
     load_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     first_call_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     compile_s: dict[str, float | None] = msgspec.field(default_factory=dict)
@@ -44,6 +46,6 @@ class Times(msgspec.Struct, kw_only=True):
     step_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     foreign_load: float | None = None
 
-    def per_image_s(self, arm: str) -> list[float]:
-        """Return the seconds per image of an arm in each timed round."""
+    def per_output_s(self, arm: str) -> list[float]:
+        """Return the seconds per image, or per video, of an arm in each timed round."""
         return [getattr(entry, f"{arm}_s") / entry.images for entry in self.rounds]

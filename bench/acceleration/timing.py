@@ -18,7 +18,7 @@ class TimingPlan:
     """How long to time.
 
     Attributes:
-        batch_size: images of one call.
+        batch_size: samples of one call.
         warmup_rounds: untimed calls of each arm before the first timed round, the first call included.
         max_rounds: timed rounds at most.
         ungated_rounds: the same for a speedup that no gate asks for.
@@ -45,6 +45,7 @@ class PairedTimer:
         keep: called with the arm's role, the sample indices and the batch of every call.
         plan: sizes and limits.
         load: measures what else computes during the rounds; None where no cores are leased.
+        per: what the arms make of a prompt, ``image`` or ``video``.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class PairedTimer:
         keep: Callable[[str, list[int], Batch], None],
         plan: TimingPlan,
         load: ForeignLoad | None = None,
+        per: str = "image",
     ) -> None:
         self._arms = {"baseline": baseline, "candidate": candidate}
         self._sample_at, self._keep, self._plan, self._load = sample_at, keep, plan, load
         self.calls = 1  # the first call of both arms made the samples of the first batch
         self.times = Times(
+            per=per,
             load_s={role: arm.load_s for role, arm in self._arms.items()},
             first_call_s={role: arm.first_call_s for role, arm in self._arms.items()},
             compile_s={role: arm.compile_s for role, arm in self._arms.items()},

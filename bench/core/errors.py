@@ -34,7 +34,7 @@ REASON_CODES: dict[str, str] = {
     "config_mismatch": "the candidate's configuration differs from the target's",
     "method_without_effect": "an acceleration method that the task asks for is in place and changes nothing",
     "quality_lost": "the quality loss is above the allowance, its whole interval included",
-    "degenerate_output": "images that are constant, duplicates, NaN, too few or of another size",
+    "degenerate_output": "images or videos that are constant, frozen, duplicates, NaN, too few or of another size",
     "latency_missed": "the latency is above the limit, its whole interval included",
     "memory_missed": "the candidate's peak of memory is above the limit",
     "speedup_missed": "the speedup is under the requirement, its whole interval included",

@@ -125,18 +125,27 @@ def psnr(image: Pixels, reference: Pixels) -> float | None:
     return None if error == 0 else float(10 * np.log10(255**2 / error))
 
 
+def frames_of(output: Pixels) -> Pixels:
+    """Return the frames [frames, height, width, 3] of a video; an image [height, width, 3] is its only frame."""
+    return output.reshape(-1, *output.shape[-3:])
+
+
 def constant_images(images: Sequence[Pixels]) -> list[int]:
-    """Return the indices of images of one flat colour.
+    """Return the indices of images of one flat colour, and of videos whose frames all are.
 
     Example:
         >>> constant_images([np.zeros((2, 2, 3), np.uint8), np.eye(6, dtype=np.uint8).reshape(2, 6, 3) * 255])
         [0]
     """
-    return [index for index, image in enumerate(images) if image.std(axis=(0, 1)).max() < CONSTANT_STD]
+    return [
+        index
+        for index, image in enumerate(images)
+        if all(frame.std(axis=(0, 1)).max() < CONSTANT_STD for frame in frames_of(image))
+    ]
 
 
 def duplicate_images(images: Sequence[Pixels]) -> list[tuple[int, int]]:
-    """Return ``(first, later)`` index pairs of images that are equal in every pixel.
+    """Return ``(first, later)`` index pairs of images, or videos, that are equal in every pixel.
 
     Example:
         >>> black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)

@@ -17,7 +17,7 @@ from bench.core.record import Json
 
 
 def add(config: pytest.Config, nodeid: str, record: Json) -> None:
-    """Add two benchmarks, the candidate and its baseline, in seconds per image."""
+    """Add two benchmarks, the candidate and its baseline, in seconds per image or video."""
     session = getattr(config, "_benchmarksession", None)
     times = record.get("times")
     if record.get("reused"):  # times of another day are not today's
@@ -41,7 +41,7 @@ def _benchmark(nodeid: str, record: Json, arm: str, seconds: list[float]) -> Any
         param=record["id"],
         params={"id": record["id"], "arm": arm},
         extra_info={
-            "unit": "seconds per image",
+            "unit": f"seconds per {record['times'].get('per', 'image')}",
             "speedup": record["speedup"]["value"],
             **{
                 name: record["times"].get(name, {}).get(arm)

@@ -23,7 +23,7 @@ CANDIDATES = {
         "returned 5 images for 4 prompts",
     ),
     "nan": (
-        own_generate("return [np.full((64, 64, 3), np.nan) for _ in images]", head="import numpy as np"),
+        own_generate("return [np.full((32, 32, 3), np.nan) for _ in images]", head="import numpy as np"),
         "degenerate_output",
         "NaN",
     ),
@@ -34,8 +34,13 @@ CANDIDATES = {
     ),
     "size": (
         own_generate("return [image.resize((48, 32)) for image in images]"),
+        "config_mismatch",
+        "output.width: target 32, candidate 48",
+    ),
+    "sizes": (
+        own_generate("return [*images[:3], images[3].resize((48, 32))]"),
         "degenerate_output",
-        "48 x 32 pixels, the baseline's is",
+        "sample 3 of the candidate is 48 x 32 pixels, the baseline's is 32 x 32 pixels",
     ),
     "no-images": (own_generate("return None"), "generation_failed", "NoneType"),
     "undefined": (

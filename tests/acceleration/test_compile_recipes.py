@@ -114,12 +114,14 @@ class Recipe:
         modules: names of what is compiled.
         pipeline: what it is applied to.
         samples: samples in the denoiser's batches per image and step.
+        denoisers: how many there are, a ControlNet among them.
     """
 
     lines: str
     modules: tuple[str, ...]
     pipeline: str = STABLE_DIFFUSION
     samples: int = 2
+    denoisers: int = 1
 
     def source(self, model: Path, lines: str | None = None) -> str:
         """Return the text of a pipeline file, with other lines in place of its own where they are given."""
@@ -262,6 +264,7 @@ pipe.controlnet = torch.compile(pipe.controlnet, mode="reduce-overhead", fullgra
 """,
         ("unet", "controlnet"),
         CONTROLLED,
+        denoisers=2,
     ),
     "transformer": replace(
         FLUX_RECIPE,
@@ -299,7 +302,7 @@ def uncompiled(fork_server: str, model: Path, tmp_path_factory: pytest.TempPathF
         if recipe.pipeline not in found:
             with starter.start(recipe.source(model, lines="")) as arm:
                 arm.load()
-                found[recipe.pipeline] = arm.generate(SAMPLES).images
+                found[recipe.pipeline] = arm.generate(SAMPLES).outputs
         return found[recipe.pipeline]
 
     return images
@@ -314,7 +317,7 @@ def test_recipe_runs_is_found_and_is_counted(name: str, arm_starter, model: Path
         log = arm_starter.log(arm)
         again = arm.audit(SAMPLES)
     for batch in (*batches, again):
-        for image, plain in zip(batch.images, uncompiled(recipe), strict=True):
+        for image, plain in zip(batch.outputs, uncompiled(recipe), strict=True):
             assert abs(image.astype(int) - plain.astype(int)).max() <= TOLERANCE
 
     found = arm.configuration
@@ -322,8 +325,9 @@ def test_recipe_runs_is_found_and_is_counted(name: str, arm_starter, model: Path
     assert found.disagreements == []
     for observed in (batches[0].observed, again.observed):
         assert (observed.num_inference_steps, observed.scheduler_steps) == (STEPS, STEPS)
-        assert observed.denoiser_calls == STEPS
-        assert observed.denoiser_calls_per_image == recipe.samples * STEPS
+        assert observed.denoiser_calls == recipe.denoisers * STEPS
+        assert set(observed.calls_by_component.values()) == {recipe.samples * STEPS}
+        assert observed.denoiser_calls_per_image == recipe.denoisers * recipe.samples * STEPS
 
     # Neither without our hooks nor with them again was anything compiled a second time.
     assert 0 < arm.compile_s < arm.first_call_s

@@ -123,7 +123,7 @@ def test_an_arm_on_a_card_tells_its_peaks_and_the_driver_is_asked_too(
         assert arm.gpu_memory() == GpuMemory(allocated_bytes=1_000_000_000, reserved_bytes=2_000_000_000)
         driver(f"{arm.process.pid}, 5000\\n")
         assert arm.gpu_memory().driver_bytes == 5000 * 2**20
-        assert len(arm.generate(SAMPLES).images) == 2
+        assert len(arm.generate(SAMPLES).outputs) == 2
 
 
 # The gate

@@ -256,5 +256,5 @@ def test_an_arm_survives_a_file_that_closes_its_streams(arm_starter):
     source = "import sys\nprint('last words')\nsys.stdout.close()\nsys.stdout = sys.stderr = None\n" + PAINTER
     with arm_starter.start(source) as arm:
         arm.load()
-        assert len(arm.generate(SAMPLES).images) == 2
+        assert len(arm.generate(SAMPLES).outputs) == 2
         assert "last words" in arm_starter.log(arm)

@@ -59,8 +59,8 @@ def generated(
         arm.load(seen)
         batch = arm.first_call(samples)
         again = arm.generate(samples)
-    assert len(batch.images) == len(samples)
-    np.testing.assert_array_equal(again.images, batch.images)
+    assert len(batch.outputs) == len(samples)
+    np.testing.assert_array_equal(again.outputs, batch.outputs)
     assert arm.configuration is not None
     return batch, arm.configuration
 
@@ -106,7 +106,7 @@ def test_an_image_that_comes_first_and_is_opened_in_the_main_part_is_the_files_o
     options = {"height": 8, "width": 8, "num_inference_steps": 2, "max_sequence_length": 16, "max_area": 64}
     pipe = tiny_pipelines.flux("FluxKontextPipeline")
     prompts = [sample.prompt for sample in SAMPLES]
-    assert_same(batch.images, drawn(pipe, image=picture, prompt=prompts, _auto_resize=False, **options))
+    assert_same(batch.outputs, drawn(pipe, image=picture, prompt=prompts, _auto_resize=False, **options))
     assert configuration.call is not None
     assert configuration.call.arguments["image"]["size"] == [8, 8]
 
@@ -120,7 +120,7 @@ def test_a_second_prompt_of_the_files_own_goes_to_each_prompt(arm_starter: ArmSt
         want = drawn(pipe, prompt=prompts, prompt_2=expected, **options)
         for run in (True, False):
             batch, _ = generated(arm_starter, f"pipe = tiny.flux()\n{MAIN}    {call}\n", run=run)
-            assert_same(batch.images, want)
+            assert_same(batch.outputs, want)
 
 
 def test_a_pipeline_without_prompts_varies_its_seeds(arm_starter: ArmStarter) -> None:
@@ -129,7 +129,7 @@ def test_a_pipeline_without_prompts_varies_its_seeds(arm_starter: ArmStarter) ->
     several = text.replace("pipe(num", "pipe(4, num")
     for call, run in ((text, True), (several, True), (several, False)):
         batch, configuration = generated(arm_starter, call, run=run)
-        assert_same(batch.images, want)
+        assert_same(batch.outputs, want)
         assert configuration.arguments is not None
         assert "batch_size" not in configuration.arguments
     with pytest.raises(ArmProblem, match="calls DDPMPipeline, which has no parameter `class_labels`"):
@@ -141,7 +141,7 @@ def test_class_labels_by_name_or_position_are_the_samples(arm_starter: ArmStarte
     want = drawn(tiny_pipelines.dit(), (3, 4), class_labels=[3, 4], num_inference_steps=2)
     for labels in ("[207]", "class_labels=[207]"):
         text = f"pipe = tiny.dit()\n{MAIN}    pipe({labels}, num_inference_steps=2)\n"
-        assert_same(generated(arm_starter, text, samples)[0].images, want)
+        assert_same(generated(arm_starter, text, samples)[0].outputs, want)
 
 
 def test_prompts_that_a_pipeline_writes_into_are_the_same_in_the_next_call(arm_starter: ArmStarter) -> None:
@@ -246,7 +246,7 @@ def test_wherever_a_pipeline_comes_from_its_call_is_seen(arm_starter: ArmStarter
     if way != "modular":
         prompts = [sample.prompt for sample in SAMPLES]
         assert_same(
-            batch.images,
+            batch.outputs,
             drawn(tiny_pipelines.sdxl(), prompt=prompts, num_inference_steps=2, height=16, width=16),
         )
     if way == "within a wrapper":

@@ -194,7 +194,7 @@ class FakePair:
     def load(self, role: str, file: Path | None) -> Configuration:
         return Configuration()
 
-    def image_problems(self) -> list[str]:
+    def output_problems(self, *, any_size: bool = False) -> list[str]:
         return []
 
     def complete(self, calls: int) -> None:

@@ -115,7 +115,7 @@ def generated(
         arm.load(seen)
         batch = arm.first_call(samples)
         again = arm.generate(samples)
-    np.testing.assert_array_equal(again.images, batch.images)
+    np.testing.assert_array_equal(again.outputs, batch.outputs)
     assert arm.configuration is not None
     return batch, arm.configuration
 
@@ -167,9 +167,9 @@ def test_samples_replace_the_files_own_images(
         files = samples[number].inputs.images()
         files = {"image" if name == "control_image" else name: file for name, file in files.items()}
         expected = without_the_suite(models[kind], samples[number], files, **strength)
-        np.testing.assert_allclose(batch.images[number].astype(int), expected.astype(int), atol=1)
+        np.testing.assert_allclose(batch.outputs[number].astype(int), expected.astype(int), atol=1)
     alone, _ = generated(arm_starter, source, samples[:1])
-    np.testing.assert_allclose(alone.images[0].astype(int), batch.images[0].astype(int), atol=1)
+    np.testing.assert_allclose(alone.outputs[0].astype(int), batch.outputs[0].astype(int), atol=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +180,7 @@ def test_a_single_image_of_the_file_goes_to_each_prompt_and_is_compared_by_its_c
     samples = samples_of(pictures)
     batch, configuration = generated(arm_starter, script(models, kind, call), samples)
     last, alone = generated(arm_starter, script(models, kind, call), samples[3:])
-    np.testing.assert_allclose(last.images[0].astype(int), batch.images[3].astype(int), atol=1)
+    np.testing.assert_allclose(last.outputs[0].astype(int), batch.outputs[3].astype(int), atol=1)
     assert differences(configuration, alone) == []  # as large a batch as it may be
     assert configuration.call is not None
     seen = configuration.call.arguments["image"]
@@ -197,7 +197,7 @@ def test_several_images_of_the_file_go_to_the_prompts_in_turn(
     source = script(models, kind, f"pipe(['a', 'b'], image={several}, strength=0.9, STEPS)")
     batch, _ = generated(arm_starter, source, samples_of(pictures, count=3))
     single, _ = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples_of(pictures, count=3))
-    is_same = [bool((one == other).all()) for one, other in zip(batch.images, single.images, strict=True)]
+    is_same = [bool((one == other).all()) for one, other in zip(batch.outputs, single.outputs, strict=True)]
     assert is_same == [True, False, True]
 
 
@@ -210,7 +210,7 @@ def test_an_image_that_only_the_author_has_is_no_problem_where_samples_bring_the
     expected, _ = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples)
     for text in (source, script(models, kind, f"pipe('a', {IMAGE}, 0.9, STEPS)")):
         batch, _ = generated(arm_starter, text, samples, run=False)
-        np.testing.assert_array_equal(batch.images, expected.images)
+        np.testing.assert_array_equal(batch.outputs, expected.outputs)
     with pytest.raises(
         ArmProblem, match=r"the argument `PIL\.Image\.open\('input\.png'\)`.*FileNotFoundError"
     ):
@@ -225,9 +225,9 @@ def test_class_labels_stand_in_place_of_prompts(arm_starter: ArmStarter, models:
         ("pipe([207], STEPS)", True), ("pipe([207], STEPS)", False), ("pipe(class_labels=[207], STEPS)", False),
     ):  # fmt: skip
         other, _ = generated(arm_starter, script(models, "DiTPipeline", call), labelled(3, 4), run=run)
-        np.testing.assert_array_equal(other.images, batch.images)
+        np.testing.assert_array_equal(other.outputs, batch.outputs)
     moved = [Sample("class 9", sample.seed, Inputs(class_label=9)) for sample in labelled(3, 4)]
-    assert are_apart(generated(arm_starter, source, moved)[0].images, batch.images)
+    assert are_apart(generated(arm_starter, source, moved)[0].outputs, batch.outputs)
 
 
 REFUSED = {
@@ -290,7 +290,7 @@ def test_a_generate_of_the_file_gets_the_inputs_of_each_prompt(
     assert configuration.call is not None
     assert configuration.call.by == "generate"
     expected, target = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples)
-    np.testing.assert_array_equal(batch.images, expected.images)
+    np.testing.assert_array_equal(batch.outputs, expected.outputs)
     assert differences(target, configuration) == []
 
 
@@ -299,7 +299,7 @@ def test_a_generate_without_inputs_is_refused_where_there_are_some(
 ) -> None:
     kind = "StableDiffusionImg2ImgPipeline"
     source = script(models, kind, "pass", OWN.format(more="", images=f"[{IMAGE}] * len(prompts)"))
-    assert len(generated(arm_starter, source, samples_of(pictures))[0].images) == 4
+    assert len(generated(arm_starter, source, samples_of(pictures))[0].outputs) == 4
     message = r"takes nothing else; found image next to each prompt.*define generate\(pipe, prompts, generators, inputs\)"
     with pytest.raises(ArmProblem, match=message):
         generated(arm_starter, source, samples_of(pictures, "image"))

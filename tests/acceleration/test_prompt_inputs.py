@@ -304,7 +304,7 @@ def keys_of(samples: list[Sample]) -> list[str]:
     cache: Any = SimpleNamespace(key=lambda *parts: parts, once=once)
     references = References(cache, SimpleNamespace())
     references.baseline_identity = lambda baseline: []
-    references.baseline_images(SimpleNamespace(), samples, list)
+    references.baseline_outputs(SimpleNamespace(), samples, list)
     scoring = Scoring(SimpleNamespace(), "clip", cache)
     scoring._embed_images = lambda images: np.ones((2, 2), np.float32)
     images = [np.zeros((SIDE, SIDE, 3), np.uint8)] * 2

@@ -141,7 +141,7 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
 
         arms = SimpleNamespace(start=start, device="cpu", limits=SimpleNamespace(load_timeout_s=1.0))
         references = SimpleNamespace(
-            baseline_images=lambda arm, samples, generate: generate(),
+            baseline_outputs=lambda arm, samples, generate: generate(),
             call_for=lambda file, role, name, target: SeenCall(),
         )
         pair = Pair("case", arms, SAMPLES, references, batch_size=2, processes=ExitStack())
@@ -154,14 +154,14 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
 
 def test_samples_that_the_rounds_left_out_are_completed_and_those_of_the_clock_dropped(make_pair) -> None:
     pair = make_pair([batch([0, 1]), batch([2, 3])], [batch([10, 11]), batch([12, 13])])
-    assert pair.images() is None
+    assert pair.outputs() is None
     pair.keep("candidate", [4, 5], batch([14, 15]))
     pair.complete(1)
-    images = pair.images()
+    images = pair.outputs()
     assert images is not None
     assert [len(found) for found in images.values()] == [4, 4]
-    assert (images["candidate"][3] == batch([13]).images[0]).all()
-    assert pair.image_problems() == []
+    assert (images["candidate"][3] == batch([13]).outputs[0]).all()
+    assert pair.output_problems() == []
     assert pair.drift == []
 
 
@@ -193,7 +193,7 @@ def test_a_timed_batch_is_made_again_and_what_differs_is_noticed(make_pair, audi
 
 def test_a_little_noise_is_no_other_image(make_pair) -> None:
     noisy = batch([2, 3])
-    for image in noisy.images:
+    for image in noisy.outputs:
         image[:4] += np.uint8(1) - 2 * (image[:4] == 255).astype(np.uint8)
     pair = make_pair([batch([0, 1]), SAME], [batch([0, 1]), noisy, noisy])
     pair.keep("candidate", [2, 3], SAME)
@@ -249,11 +249,11 @@ def test_images_that_cannot_be_used_are_a_problem_of_the_candidate_or_an_error_o
     pair = make_pair([batch([0, 1])], [batch([0, 1])])
     pair.keep("candidate", [2, 3], batch([2]))
     assert pair.is_broken
-    assert "returned 1 images for 2 prompts" in pair.image_problems()[0]
+    assert "returned 1 images for 2 prompts" in pair.output_problems()[0]
     pair = make_pair([batch([0, 1])], [batch([0, 1], shape=(8, 4))])
     assert not pair.is_broken
-    assert "4 x 8 pixels" in pair.image_problems()[0]
+    assert "4 x 8 pixels" in pair.output_problems()[0]
     pair = make_pair([batch([0, 0])], [batch([0, 1])])
     with pytest.raises(ArmProblem, match=r"baseline repeat another one.*; fix the baseline") as caught:
-        pair.image_problems()
+        pair.output_problems()
     assert caught.value.reason_code == "reference_failed"

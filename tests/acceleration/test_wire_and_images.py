@@ -224,7 +224,8 @@ def test_image_with_a_number_that_is_none_is_flagged_by_its_index(bad):
     [
         (None, "NoneType"),
         ("image.png", "str"),
-        ([PIL.Image.new("RGB", (2, 2))], "list"),
+        ([[PIL.Image.new("RGB", (2, 2))]], "list"),
+        ([PIL.Image.new("RGB", (2, 2)), None], "NoneType"),
         (np.zeros((4, 4)), "ndarray"),
         (np.zeros((4, 4, 4)), "ndarray"),
         (np.zeros((4, 4, 3), dtype=np.int64), "array of int64"),
@@ -246,7 +247,8 @@ def test_wrong_number_of_bytes_is_refused(missing):
 
 @pytest.mark.parametrize(
     "shape",
-    [[0, 4], [4, -1], [MAX_SIDE + 1, 1], [1, MAX_SIDE + 1], [2, 2, 3], [4], [], "22", [2.0, 2], [True, 4],
+    [[0, 4], [4, -1], [MAX_SIDE + 1, 1], [1, MAX_SIDE + 1], [2, 2, 2, 3], [0, 2, 2],
+     [MAX_SIDE + 1, 1, 1], [4], [], "22", [2.0, 2], [True, 4],
      [float("inf"), 1], [float("nan"), 1], [None, 4], 7, None],
 )  # fmt: skip
 def test_announced_size_that_is_none_is_refused_whatever_arrives(shape):
@@ -256,3 +258,69 @@ def test_announced_size_that_is_none_is_refused_whatever_arrives(shape):
 
 def test_side_exactly_at_the_limit_is_accepted():
     assert unpack([[MAX_SIDE, 1]], bytes(3 * MAX_SIDE))[0].shape == (MAX_SIDE, 1, 3)
+
+
+# Videos
+
+
+VIDEO = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+
+
+def in_every_form(video):
+    """A video in each form in which pipelines return one."""
+    import torch
+
+    floats = torch.from_numpy(video).float() / 255
+    return {
+        "images": [PIL.Image.fromarray(frame) for frame in video],
+        "tuple of arrays": tuple(video),
+        "bytes": video,
+        "floats": video / 255,
+        "tensor": floats,
+        "tensor, channels first": floats.permute(0, 3, 1, 2),
+        "half precision": floats.permute(0, 3, 1, 2).to(torch.bfloat16),
+        "tensors": list(floats.permute(0, 3, 1, 2)),
+    }
+
+
+@pytest.mark.parametrize("form", in_every_form(VIDEO))
+def test_a_video_of_every_form_arrives_frame_by_frame(form):
+    image = np.zeros((2, 3, 3), dtype=np.uint8)
+    (found, other), not_finite = through([in_every_form(VIDEO)[form], image])
+    assert not_finite == []
+    assert found.dtype == np.uint8
+    assert np.abs(found.astype(int) - VIDEO).max() <= (1 if form == "half precision" else 0)
+    np.testing.assert_array_equal(other, image)
+
+
+def test_videos_in_one_array_are_told_apart():
+    found, _ = through(np.stack([VIDEO, 255 - VIDEO]))
+    np.testing.assert_array_equal(found, [VIDEO, 255 - VIDEO])
+    (single,), _ = through([VIDEO[:1]])
+    np.testing.assert_array_equal(single, VIDEO[:1])  # of one frame, and no image
+
+
+def test_a_video_with_a_number_that_is_none_is_flagged_by_its_index():
+    bad = VIDEO / 255
+    bad[2, 0, 0, 0] = np.nan
+    assert through([VIDEO, bad])[1] == [1]
+
+
+@pytest.mark.parametrize(
+    ("video", "found"),
+    [
+        ([], "no frames"),
+        (np.zeros((0, 2, 2, 3), np.uint8), "no frames"),
+        ([VIDEO[0], VIDEO[0, :2]], "frames of 5 x 2 and 5 x 4 pixels"),
+    ],
+)
+def test_a_video_without_frames_or_of_several_sizes_is_refused(video, found):
+    with pytest.raises(SourceProblem, match=f"returned a video with {found}; expected frames of one size"):
+        pack([video])
+
+
+def test_latents_of_a_video_are_no_video():
+    with pytest.raises(
+        SourceProblem, match=r"returned a ndarray of shape \[2, 4, 16\] .*decode latents first"
+    ):
+        pack(np.zeros((1, 4, 2, 4, 16), np.float32))

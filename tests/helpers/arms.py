@@ -181,7 +181,7 @@ def assert_works(starter: ArmStarter) -> None:
     """The next arm of the same server loads and generates."""
     with starter.start() as arm:
         arm.load()
-        assert len(arm.generate(SAMPLES).images) == len(SAMPLES)
+        assert len(arm.generate(SAMPLES).outputs) == len(SAMPLES)
 
 
 def load_and_generate(arm: PipelineArm) -> None:

@@ -21,7 +21,7 @@ from bench.acceleration.arm.given_inputs import (
     require_replaceable,
     takers,
 )
-from bench.acceleration.arm.results import images_of
+from bench.acceleration.arm.results import outputs_of
 from bench.acceleration.arm.running import MODULE_NAME, evaluate, execute, module_of
 from bench.acceleration.arm.torch_state import in_state
 from bench.acceleration.inputs import IMAGES
@@ -36,9 +36,9 @@ Namespace = dict[str, Any]
 
 # Arguments of the file's own call that the suite replaces with its own values. Embeddings stand for a prompt.
 REPLACED = (
-    "prompt", "class_labels", "generator", "output_type", "num_images_per_prompt", "return_dict", "latents",
-    "prompt_embeds", "prompt_embeds_2", "pooled_prompt_embeds", "prompt_attention_mask", "prompt_embeds_mask",
-    "prompt_attention_mask_2", "text_ids",
+    "prompt", "class_labels", "generator", "output_type", "num_images_per_prompt", "num_videos_per_prompt", "return_dict",
+    "latents", "audio_latents", "prompt_embeds", "prompt_embeds_2", "pooled_prompt_embeds", "prompt_attention_mask",
+    "prompt_embeds_mask", "prompt_attention_mask_2", "prompt_embeds_mask_2", "text_ids",
 )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ class LoadedPipeline:
     outer: Any = None
 
     def generate(self, prompts: list[str], seeds: list[int], inputs: Sequence[Parameters] = ()) -> list[Any]:
-        """Generate one image per prompt, each from its own seed, and return the images.
+        """Generate one image or video per prompt, each from its own seed, and return them.
 
         Args:
             prompts: the prompts; with class labels, their texts.
@@ -84,10 +84,11 @@ class LoadedPipeline:
         """
         import torch
 
-        # One CPU generator per image: the image does not depend on its batch or on the device.
+        # One CPU generator per prompt: what is made of it does not depend on its batch or on the device. The pipelines of
+        # videos in diffusers take a list of generators like those of images.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         if self._own_generate is not None:
-            return images_of(self._generate_itself(prompts, generators, inputs))
+            return outputs_of(self._generate_itself(prompts, generators, inputs))
         return self._call(*self._arguments(prompts, inputs), generator=generators)
 
     def generate_one(self, prompt: str, seed: int, inputs: Sequence[Parameters] = ()) -> list[Any]:
@@ -108,10 +109,10 @@ class LoadedPipeline:
         called = self.pipe if self.outer is None else self.outer
         call = called if self.entry == "__call__" else getattr(called, self.entry)
         with in_state(self.state):
-            images = images_of(call(*positional, generator=generator, **arguments))
+            outputs = outputs_of(call(*positional, generator=generator, **arguments))
         if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
-        return images
+        return outputs
 
     def replaced(self, inputs: Sequence[Parameters]) -> frozenset[str]:
         """Return the pipeline's parameters that inputs of the samples are given to, as far as that can be known.

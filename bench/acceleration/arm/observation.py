@@ -131,7 +131,10 @@ class Watch:
 
     def _watch_images(self, stack: ExitStack) -> None:
         # PIL images cannot hold NaN: it would arrive as a black image without this look.
-        processor = getattr(self._pipe, "image_processor", None)
+        for name in ("image_processor", "video_processor"):
+            self._watch_processor(stack, getattr(self._pipe, name, None))
+
+    def _watch_processor(self, stack: ExitStack, processor: Any) -> None:
         postprocess = getattr(processor, "postprocess", None)
         if postprocess is None:
             return

@@ -180,10 +180,10 @@ class Arm:
         layers = bool(request.get("describe"))
         try:
             with watch.watching(at_step, layers=layers):
-                images = self._pipeline.generate(*asked)
+                outputs = self._pipeline.generate(*asked)
         except Exception as error:
             raise blamed(error, self._pipeline, asked, lambda: watch.watching(at_step, layers=layers))  # noqa: B904
-        header, pixels = pack(images)
+        header, pixels = pack(outputs)
         observed = watch.report(len(request["prompts"]), self._pipeline.entry, self._pipeline.arguments)
         observed.compile_s = compiled_s()
         header["observed"] = msgspec.to_builtins(observed)

@@ -1,4 +1,4 @@
-"""A pipeline under evaluation: one arm process, its configuration, and batches of images from it."""
+"""A pipeline under evaluation: one arm process, its configuration, and batches of images or videos from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from bench.acceleration.configuration import CallTaken, Configuration, combine
+from bench.acceleration.configuration import CallTaken, Configuration, OutputShape, combine
 from bench.acceleration.host.own_call import SeenCall, preferred, read_file
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.host.process_tree import tree
@@ -31,13 +31,14 @@ class Batch:
     """What one call of a pipeline gave.
 
     Attributes:
-        images: uint8 arrays [height, width, 3], as many as the pipeline returned.
+        outputs: images as uint8 arrays [height, width, 3], or videos [frames, height, width, 3], as many as the pipeline
+            returned.
         seconds: from sending the request until the pixels were held by the evaluator.
         observed: what was counted in the call.
         not_finite: whether NaN or infinity was seen, in the decoder or in the returned arrays.
     """
 
-    images: list[np.ndarray]
+    outputs: list[np.ndarray]
     seconds: float
     observed: Observed
     not_finite: bool
@@ -156,7 +157,10 @@ class PipelineArm:
         self.compile_s = batch.observed.compile_s
         if "configuration" in header:
             self._described = self._message(header["configuration"], Described)
-        self.configuration = combine(self._described, batch.observed, self._source, self._call_taken())
+        output = OutputShape.of(batch.outputs[0]) if batch.outputs else None
+        self.configuration = combine(
+            self._described, batch.observed, self._source, self._call_taken(), output
+        )
         return batch
 
     def _call_taken(self) -> CallTaken:
@@ -166,7 +170,7 @@ class PipelineArm:
         return CallTaken(by=self._by, line=call.line, arguments=call.arguments, state=call.state)
 
     def generate(self, samples: list[Sample]) -> Batch:
-        """Generate one image per sample, timed from this side."""
+        """Generate one image or video per sample, timed from this side."""
         return self._generate(samples)[0]
 
     def audit(self, samples: list[Sample]) -> Batch:
@@ -213,12 +217,12 @@ class PipelineArm:
         }
         header, payload, seconds = self.process.ask(request, pixels, timeout_s=timeout_s)
         try:
-            images = unpack(header["shapes"], payload)
+            outputs = unpack(header["shapes"], payload)
         except (KeyError, TypeError, ValueError) as error:
             raise self._broken(error) from error
         observed = self._message(header.get("observed") or {}, Observed)
         not_finite = bool(header.get("not_finite")) or observed.not_finite
-        return Batch(images, seconds, observed, not_finite), header
+        return Batch(outputs, seconds, observed, not_finite), header
 
     def _message(self, data: object, kind: type[M]) -> M:
         try:

@@ -1,10 +1,11 @@
-"""Images on the way between an arm and the evaluator: anything a pipeline returns, as plain 8-bit RGB.
+"""Images and videos on the way between an arm and the evaluator: anything a pipeline returns, as plain 8-bit RGB.
 
 What a pipeline returns is packed in the arm, which is not trusted; unpacking in the evaluator checks every length.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,55 +19,75 @@ MAX_SIDE = 16384
 _EXPECTED = "return PIL images, or arrays [height, width, 3] of floats in [0, 1] or of 8-bit integers; decode latents first"
 
 
-def pack(images: Any) -> tuple[Json, bytes]:
+def pack(outputs: Any) -> tuple[Json, bytes]:
     """Return ``({"shapes": [[height, width], ...], "not_finite": [index, ...]}, pixel bytes)``.
 
+    The shape of a video is ``[frames, height, width]``.
+
     Args:
-        images: PIL images, or arrays or tensors of floats in [0, 1] or of 8-bit integers, as a list or
-            with a leading batch dimension.
+        outputs: images or videos, as a list or with a leading batch dimension. An image is one of PIL, or an array or
+            tensor of floats in [0, 1] or of 8-bit integers. A video is a list of images, or an array or tensor of them.
 
     Raises:
-        SourceProblem: when an element is no image.
+        SourceProblem: when an element is neither.
     """
     shapes, chunks, not_finite = [], [], []
-    for index, image in enumerate(images):
-        pixels, finite = _to_rgb(image)
+    for index, output in enumerate(outputs):
+        pixels, finite = _video(output) if _is_video(output) else _to_rgb(output)
         if not finite:
             not_finite.append(index)
-        shapes.append([pixels.shape[0], pixels.shape[1]])
+        shapes.append(list(pixels.shape[:-1]))
         chunks.append(pixels.tobytes())
     return {"shapes": shapes, "not_finite": not_finite}, b"".join(chunks)
 
 
 def unpack(shapes: Sequence[Sequence[int]], payload: bytes) -> list[np.ndarray]:
-    """Return the images as uint8 arrays of shape [height, width, 3].
+    """Return uint8 arrays: images of shape [height, width, 3], and videos of shape [frames, height, width, 3].
 
     Raises:
         ValueError: when the shapes and the number of bytes do not fit each other.
     """
     import numpy as np  # noqa: PLC0415
 
-    images, offset = [], 0
+    outputs, offset = [], 0
     for shape in shapes:
         if not _is_size(shape):
-            raise ValueError(f"an image of {str(shape)[:100]} pixels was announced, not of [height, width]")
-        height, width = shape
-        size = height * width * 3
+            raise ValueError(
+                f"an image of {str(shape)[:100]} pixels was announced, not of [height, width] or [frames, height, width]"
+            )
+        size = math.prod(shape) * 3
         pixels = np.frombuffer(payload, dtype=np.uint8, count=size, offset=offset)
-        images.append(pixels.reshape(height, width, 3))
+        outputs.append(pixels.reshape(*shape, 3))
         offset += size
     if offset != len(payload):
         raise ValueError(f"{len(payload)} bytes of pixels arrived, {offset} were announced")
-    return images
+    return outputs
 
 
 def _is_size(shape: Any) -> bool:
     # Untrusted JSON: text, fractions and Infinity can stand where a number of pixels should.
     return (
         isinstance(shape, list | tuple)
-        and len(shape) == 2
+        and len(shape) in (2, 3)
         and all(type(side) is int and 0 < side <= MAX_SIDE for side in shape)
     )
+
+
+def _is_video(output: Any) -> bool:
+    return isinstance(output, list | tuple) or len(getattr(output, "shape", ())) == 4
+
+
+def _video(frames: Any) -> tuple[np.ndarray, bool]:
+    import numpy as np  # noqa: PLC0415
+
+    made = [_to_rgb(frame) for frame in frames]
+    sizes = sorted({f"{frame.shape[1]} x {frame.shape[0]}" for frame, _ in made})
+    if len(sizes) != 1:
+        found = f"frames of {' and '.join(sizes[:2])} pixels" if sizes else "no frames"
+        raise SourceProblem(
+            f"returned a video with {found}; expected frames of one size; return one list or array of them for each prompt"
+        )
+    return np.stack([frame for frame, _ in made]), all(finite for _, finite in made)
 
 
 def _to_rgb(image: Any) -> tuple[np.ndarray, bool]:

@@ -42,7 +42,7 @@ class Demands:
 
     Attributes:
         speedup: baseline time over candidate time.
-        latency_s: allowed seconds per image.
+        latency_s: allowed seconds per image or video.
         quality_loss: allowed loss, a fraction.
         memory_gb: allowed peak, in gigabytes of 1e9 bytes.
         unread: parts of the text that read like demands and are not understood.
@@ -105,9 +105,12 @@ _OR_LESS = (
 )
 _EACH = (
     r"(?:\s?(?:per|for (?:each|one|every|an|a)|an|a|each|every|/)\s?(?:single |generated |512x512 |¤+ )?(?:image|"
-    r"picture|sample|img|prompt|generation|call|photo)s?)"
+    r"picture|sample|img|prompt|generation|call|photo|video|clip)s?)"
 )
-_LATENCY = r"(?:latency|latencies|run-?time|time|duration|wall-?clock(?: time)?|generation|inference|it|images?|pictures?)"
+_LATENCY = (
+    r"(?:latency|latencies|run-?time|time|duration|wall-?clock(?: time)?|generation|inference|it|images?|pictures?|"
+    r"videos?)"
+)
 _WORD = r"[^\s.;:!?¤]{1,30}"
 _LOSS = (
     r"(?:loss|losses|drop|degradation|decrease|decline|reduction|deterioration|penalty|hit|fall|worse|lower)"
