@@ -62,7 +62,12 @@ def test_a_scorer_that_fails_leaves_how_close_the_images_are() -> None:
     assert fidelity["identical_images"] == 0
     assert [row["prompt"] for row in found.rows] == [sample.prompt for sample in SAMPLES]
     assert {row["candidate_clip_score"] for row in found.rows} == {None}
-    assert set(found.estimates()) == {"quality_loss", "clip_image_cosine", *IMAGE_METRICS}
+    assert set(found.estimates()) == {
+        "quality_loss",
+        "clip_image_cosine",
+        "temporal_difference",
+        *IMAGE_METRICS,
+    }
 
 
 def test_baselines_from_which_nothing_can_be_lost_keep_their_scores() -> None:
