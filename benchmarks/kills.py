@@ -46,6 +46,7 @@ EVALUATIONS, TRIES = 40, 4
 POLL_S, END_S, GONE_S = 0.01, 300.0, 30.0
 QUICK = (
     "--num-samples", "2", "--batch-size", "2", "--warmup-rounds", "1", "--ungated-rounds", "6", "--time-budget", "2",
+    "--seed", "0",  # the verdicts of two runs are compared
 )  # fmt: skip
 # What differs between a record and the one that was taken over from it, and between two runs.
 OF_ONE_RUN = ("reused", "warnings", "files", "order")

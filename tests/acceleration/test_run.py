@@ -136,7 +136,9 @@ def test_a_passed_record_holds_what_was_measured(parallel: Finished) -> None:
         "clip_image_cosine",
         "ssim",
         "psnr_db",
+        "temporal_difference",
     }
+    assert record["metrics"]["temporal_difference"]["value"] is None, "images do not move"
     assert record["metrics"]["speedup"]["value"] == record["speedup"]["value"]
     assert record["metrics"]["ssim"]["value"] == record["fidelity"]["ssim"] == 1.0
     assert record["metrics"]["psnr_db"]["reason"].startswith("no sample has a value")
