@@ -332,6 +332,7 @@ def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     ended = finish_run(run, KINDS, finish, int(session.exitstatus))
     config.stash[ENDED] = ended
+    config.stash[ENDINGS].is_over = True
     return ended.problems
 
 

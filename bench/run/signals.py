@@ -20,10 +20,13 @@ class Endings:
 
     Attributes:
         received: name of the signal that ended the run, or None.
+        is_over: whether everything is decided and recorded, and only reports are still to be written: a SIGTERM or SIGHUP
+            then changes nothing, and would only leave these reports out.
     """
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self.is_over = False
         self._installed: dict[signal.Signals, Any] = {}
         self._depth = 0
         self._waiting = False
@@ -57,7 +60,7 @@ class Endings:
                 raise KeyboardInterrupt(self.received)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number != signal.SIGINT:
+        if (self.received is not None or self.is_over) and number != signal.SIGINT:
             return
         self.received = signal.Signals(number).name
         if self._depth:

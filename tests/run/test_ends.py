@@ -35,6 +35,15 @@ def pytest_runtest_logreport(report):
 """
 
 
+SIGNAL_AT_THE_END = """
+import os, signal
+
+def pytest_sessionfinish():  # within the wrapper that has decided and recorded everything
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
 class Quick:
     """Runs of many quick cases, evaluations that a training script left, in a folder of their own."""
 
@@ -143,6 +152,18 @@ def test_a_signal_amid_a_report_waits_until_every_plugin_has_taken_it(quick: Qui
     ]
     assert "evaluated-m-002" in tests
     assert sorted(tests) == sorted(done(quick.results()))
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_signal_after_everything_was_decided_leaves_no_report_out(quick: Quick, workers: str) -> None:
+    (quick.directory / "signal_at_the_end.py").write_text(SIGNAL_AT_THE_END)
+    code, output = quick.run("-n", workers, "-p", "signal_at_the_end")
+    assert code == pytest.ExitCode.OK, output
+    assert "KeyboardInterrupt" not in output
+    assert quick.results()["run"]["state"] == "finished"
+    assert len(list(ElementTree.parse(quick.directory / "junit.xml").getroot().iter("testcase"))) == len(
+        done(quick.results())
+    )
 
 
 def test_a_killed_run_is_completed_by_the_next_one_which_goes_on_from_there(quick: Quick) -> None:
