@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from typing import Any
 
 from collection import PLUGIN, collect
 from steadiness import run_once
-from suite import ROOT, results_file
+from suite import ROOT, add_run_arguments, results_file
 
 from bench.acceleration.taskset.models import PAPER, zoo_models
 from bench.acceleration.taskset.tasks import SetTask, make_tasks
@@ -117,14 +116,9 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=60, help="tasks of the zoo's set (default 60)")
     parser.add_argument("--wrong", type=int, default=10, help="candidates with a fault (default 10)")
-    parser.add_argument(
-        "--cores",
-        default=",".join(map(str, sorted(os.sched_getaffinity(0)))),
-        help="cores of the run, separated by commas (default: all)",
-    )
-    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="further arguments of pytest, after --")
+    add_run_arguments(parser)
     options = parser.parse_args()
-    cores = {int(core) for core in options.cores.split(",")}
+    cores = options.cores
     with tempfile.TemporaryDirectory(prefix="modelgate-scale-") as name:
         directory = Path(name)
         print_collection(written(directory / "paper", make_tasks(PAPER)))

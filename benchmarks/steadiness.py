@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from suite import ROOT, Judged, Results, cases_command, read_results
+from suite import ROOT, Judged, Results, add_run_arguments, cases_command, read_results
 
 SAMPLE_EVERY_S = 0.5
 NEAR = 1.2  # a speedup within this factor of its requirement is named
@@ -124,14 +124,9 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5, help="runs without load (default 5)")
     parser.add_argument("--loaded-runs", type=int, default=5, help="runs under load (default 5)")
-    parser.add_argument(
-        "--cores",
-        default=",".join(map(str, sorted(os.sched_getaffinity(0)))),
-        help="cores of the runs, separated by commas (default: all)",
-    )
-    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="further arguments of pytest, after --")
+    add_run_arguments(parser)
     options = parser.parse_args()
-    cores = {int(core) for core in options.cores.split(",")}
+    cores = options.cores
     print(f"{len(cores)} cores; pytest cases/test_acceleration.py -n 4 {' '.join(options.pytest)}".rstrip())
     print(f"{'run':8}{'exit':>5}{'passed':>8}{'controls':>10}{'seconds':>9}{'peak GB':>9}  not as expected")
     for number in range(options.runs + options.loaded_runs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -124,6 +125,17 @@ def run_cases(
             f"{finished.stdout[-_SHOWN_CHARACTERS:]}\n{finished.stderr[-_SHOWN_CHARACTERS:]}"
         )
     return seconds
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cores``, a set, and the further arguments of pytest after ``--``."""
+    parser.add_argument(
+        "--cores",
+        type=lambda text: {int(core) for core in text.split(",")},
+        default=os.sched_getaffinity(0),
+        help="cores of the runs, separated by commas (default: all)",
+    )
+    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="further arguments of pytest, after --")
 
 
 def pinned(cores: Collection[int] | None) -> list[str]:

@@ -15,7 +15,7 @@ COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_step
 # Embeddings of a negative prompt and their masks; the prompt itself is compared as a text.
 _STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
 # Which change of a method explains that this much of the work differs.
-_WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
+WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
 _SAME_WORK = 1e-6
 # What came out, and the argument that asks for it.
 _SIZES = {"frames": "arguments.num_frames", "height": "arguments.height", "width": "arguments.width"}
@@ -167,7 +167,7 @@ def _because(fields: set[str], change: Change) -> list[str]:
 def _differing_work(target: Configuration, candidate: Configuration, fields: set[str]) -> list[Mismatch]:
     """Return how much else the denoiser computes for an image, unless other steps or another guidance say so already."""
     found = []
-    for name, change in _WORK.items():
+    for name, change in WORK.items():
         one, other = getattr(target, name), getattr(candidate, name)
         if one is None or other is None or abs(one - other) <= _SAME_WORK * one:
             continue

@@ -12,19 +12,17 @@ from typing import Any
 
 import msgspec
 
-from bench.acceleration.comparison import differences
+from bench.acceleration.comparison import WORK, differences
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.freedom import split
 from bench.acceleration.methods import METHODS, Change
 from bench.core.verdict import PASSED, Verdict
 
-_WORK = ("denoiser_calls_per_image", "layers_per_call")
 # Where it shows that a method has changed what it changes.
 _SHOWN_IN: dict[Change, str] = {
     "weights": "weight_bytes",
     "dtypes": "dtypes",
-    "denoiser_calls": "denoiser_calls_per_image",
-    "layers": "layers_per_call",
+    **{change: name for name, change in WORK.items()},
     "vae": "weight_bytes",
 }
 
@@ -113,7 +111,7 @@ _WORDS = {
 
 def _changes(without: Configuration, candidate: Configuration) -> dict[str, list[Any]]:
     pairs: dict[str, tuple[Any, Any]] = {
-        name: (getattr(without, name), getattr(candidate, name)) for name in (*_WORK, "dtypes")
+        name: (getattr(without, name), getattr(candidate, name)) for name in (*WORK, "dtypes")
     }
     pairs["weight_bytes"] = (_weight_bytes(without), _weight_bytes(candidate))
     return {
@@ -130,7 +128,7 @@ def _weight_bytes(configuration: Configuration) -> int | None:
 
 def _is_counted(without: Configuration, candidate: Configuration) -> bool:
     """Whether work was counted in both; what is compiled shows no layers."""
-    return all(getattr(each, name) is not None for each in (without, candidate) for name in _WORK)
+    return all(getattr(each, name) is not None for each in (without, candidate) for name in WORK)
 
 
 def _has_effect(

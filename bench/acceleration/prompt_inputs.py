@@ -269,7 +269,7 @@ def _kept(image: bytes, mode: str, keep: Path | None) -> Path:
     """Write an image that the rows hold into a folder, once, and return its path."""
     import PIL.Image  # noqa: PLC0415
 
-    assert keep is not None, "whoever draws rows with images in them says where to keep them"
+    assert keep is not None, "rows with images in them are drawn with a folder to keep these in"
     keep.mkdir(parents=True, exist_ok=True)
     file = keep / f"{hashlib.sha256(image).hexdigest()[:16]}.{mode}.png"
     if not file.exists():

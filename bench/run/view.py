@@ -35,7 +35,7 @@ class Seeds:
     """The seeds of a run, equal where ``--seed`` was given.
 
     Attributes:
-        drawn: of what somebody under judgement must not know beforehand; anew for every run unless it was given.
+        drawn: of what a candidate must not know beforehand; another one in every run unless it was given.
         steady: of everything else, such as trainings and bootstraps; 0 unless it was given.
     """
 

@@ -86,6 +86,7 @@ def test_waiting_threads_sleep_soon_unless_told_otherwise(
 def test_a_kept_server_is_taken_and_left_alone(
     run: ServiceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_server: subprocess.Popen
 ) -> None:
+    kept_server.note_imports(bare_server.address, ())
     monkeypatch.setenv(kept_server.VARIABLE, bare_server.address)
     service = start_fork_server(run, command=(*PYTHON, "raise SystemExit('not needed')"))
     assert service.address == bare_server.address
@@ -99,6 +100,7 @@ def test_a_kept_server_is_taken_and_left_alone(
 def test_a_kept_server_with_other_code_is_not_taken(
     run: ServiceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_server: subprocess.Popen
 ) -> None:
+    kept_server.note_imports(bare_server.address, ())
     monkeypatch.setenv(kept_server.VARIABLE, bare_server.address)
     (tmp_path / "mine").mkdir()
     service = start_fork_server(with_users(run, tmp_path / "mine"), command=SERVER_WITHOUT_IMPORTS)

@@ -28,6 +28,7 @@ from bench.machine.scrub import scrubbed_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVER = [sys.executable, "-m", "bench.acceleration.host.forkserver"]
+KEPT_SERVER = [sys.executable, "-m", "bench.acceleration.host.kept_server"]
 # Enough where an arm ends before it needs torch, and ready without waiting.
 SERVER_WITHOUT_IMPORTS = [
     sys.executable,
@@ -82,7 +83,7 @@ def kept_server() -> str:
     if not _KEPT:
         directory = _STACK.enter_context(tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp"))
         address = Path(directory) / "fork"
-        _STACK.enter_context(fork_server(address, SERVER, str(REPOSITORY / "fixtures/shipped")))
+        _STACK.enter_context(fork_server(address, KEPT_SERVER, str(REPOSITORY / "fixtures/shipped")))
         _KEPT.append(str(address))
         atexit.register(_STACK.close)
     return _KEPT[0]

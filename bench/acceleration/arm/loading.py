@@ -124,7 +124,7 @@ class LoadedPipeline:
         if self._own_generate is None:
             batch = batch_of(1, self._parameters(), self.prompt_by)
             return frozenset((*self._takers(names).values(), *batch))
-        # A control image may be called `image`, whoever hands it on.
+        # What passes a control image on may call it `image`.
         return frozenset((*names, "image") if "control_image" in names else names)
 
     def _parameters(self) -> list[str]:

@@ -8,7 +8,7 @@ made them. What is compiled is watched from outside, since a hook within it woul
 
 from __future__ import annotations
 
-import inspect
+import functools
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -139,12 +139,13 @@ class Watch:
         if postprocess is None:
             return
 
+        @functools.wraps(postprocess)  # diffusers looks at the signature
         def checked(image: Any, *args: Any, **kwargs: Any) -> Any:
             if hasattr(image, "isfinite") and not bool(image.isfinite().all()):
                 self._not_finite = True
             return postprocess(image, *args, **kwargs)
 
-        put(stack, processor, "postprocess", _with_signature(checked, postprocess))
+        put(stack, processor, "postprocess", checked)
 
 
 def default_size(pipe: Any) -> int | None:
@@ -162,9 +163,3 @@ def find_denoiser(pipe: Any) -> Any:
         if hasattr(module, "register_forward_pre_hook"):
             return module
     return None
-
-
-def _with_signature(wrapper: Any, original: Any) -> Any:
-    wrapper.__signature__ = inspect.signature(original)
-    wrapper.__name__ = getattr(original, "__name__", "wrapped")
-    return wrapper

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from bench.acceleration.detectors.parts import components, modules, processors
+from bench.acceleration.detectors.parts import components, components_with, modules, processors
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 TGATE_PARAMETERS = ("gate_step", "sp_interval", "fi_interval", "warm_up")
@@ -140,11 +140,7 @@ def _replaced_attention() -> str | None:
 )
 def fused_qkv(loaded: Loaded) -> Parameters | None:
     """Return the components whose projections are fused."""
-    fused = sorted(
-        name
-        for name, component in components(loaded.pipe)
-        if any(_is_fused(module) for module in component.modules())
-    )
+    fused = components_with(loaded.pipe, lambda component: any(map(_is_fused, component.modules())))
     return {"components": fused} if fused else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # What a function has that torch.compile returned.
@@ -14,6 +14,11 @@ def components(pipe: Any) -> Iterator[tuple[str, Any]]:
     for name, component in pipe.components.items():
         if hasattr(component, "named_modules"):
             yield name, component
+
+
+def components_with(pipe: Any, holds: Callable[[Any], bool]) -> list[str]:
+    """Return the names of the components for which something holds, sorted."""
+    return sorted(name for name, component in components(pipe) if holds(component))
 
 
 def modules(pipe: Any) -> Iterator[Any]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bench.acceleration.detectors.parts import components, hooks, is_compiled, modules, without_compiler
+from bench.acceleration.detectors.parts import (
+    components,
+    components_with,
+    hooks,
+    is_compiled,
+    modules,
+    without_compiler,
+)
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 
@@ -55,13 +62,7 @@ def _dtypes(module: Any, cast: dict[int, Any], within: Any) -> Iterator[Any]:
 )
 def channels_last(loaded: Loaded) -> Parameters | None:
     """Return the components whose convolutions keep the channels last."""
-    found = sorted(
-        {
-            name
-            for name, part in components(loaded.pipe)
-            if any(_has_channels_last(value) for value in part.parameters())
-        }
-    )
+    found = components_with(loaded.pipe, lambda part: any(map(_has_channels_last, part.parameters())))
     return {"components": found} if found else None
 
 

@@ -30,7 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from bench.acceleration.host.kept_server import note_imports
 from bench.acceleration.host.preload import preload
 from bench.acceleration.host.process_tree import children, kill_tree, tree
 from bench.acceleration.protocol.wire import READY
@@ -264,7 +263,6 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
     # Frozen objects are never visited by a child's collector, so their pages stay shared.
     gc.collect()
     gc.freeze()
-    note_imports(address, user_dirs)
     print(READY, flush=True)
     ForkServer(listener, parent).serve()
     os._exit(0)  # tearing torch down takes a second and frees nothing that the kernel does not

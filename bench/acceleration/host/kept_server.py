@@ -1,6 +1,6 @@
 """A fork server that somebody keeps for many short runs, as our own tests do, instead of one for each run.
 
-``python -m bench.acceleration.host.forkserver SOCKET [USER_DIR ...]`` serves until its parent ends. Runs whose environment
+``python -m bench.acceleration.host.kept_server SOCKET [USER_DIR ...]`` serves until its parent ends. Runs whose environment
 names the socket fork their arms from it, if it has imported the code that a server of their own would import.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -63,9 +64,17 @@ def kept_server(user_dirs: Sequence[Path], environment: Mapping[str, str] = os.e
         raise CaseProblem(
             "internal_error",
             f"{VARIABLE}={address}: found nobody there, expected the socket of a running fork server; start it with "
-            "`python -m bench.acceleration.host.forkserver SOCKET [USER_DIR ...]`, or unset the variable",
+            "`python -m bench.acceleration.host.kept_server SOCKET [USER_DIR ...]`, or unset the variable",
         )
     return server if imported == _imported(user_dirs) else None
+
+
+def main(address: str, user_dirs: Sequence[str] = ()) -> None:
+    """Note what is imported, and serve; arguments as for `bench.acceleration.host.forkserver.main`."""
+    from bench.acceleration.host import forkserver  # noqa: PLC0415  what only asks for a server needs none
+
+    note_imports(address, user_dirs)
+    forkserver.main(address, user_dirs)
 
 
 def _imported(user_dirs: Sequence[Path]) -> Json:
@@ -74,3 +83,7 @@ def _imported(user_dirs: Sequence[Path]) -> Json:
 
 def _note(address: str) -> Path:
     return Path(f"{address}.imports.json")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
