@@ -14,6 +14,21 @@ Row = dict[str, Any]
 """A row of a source, or what `prepare` makes of it: values by column. Its content is untrusted."""
 
 
+def letter_of(index: int, count: int) -> str:
+    """Return the letter of an option: A for 0.
+
+    Args:
+        index: of the option; Python would take a negative one from the end, and so another option.
+        count: how many options there are.
+
+    Raises:
+        ValueError: an index that none of them has.
+    """
+    if not 0 <= index < count:
+        raise ValueError(f"found option {index + 1} as the answer, expected one from 1 to {count}")
+    return chr(ord("A") + index)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the rows of a dataset are.

@@ -155,3 +155,16 @@ def test_knowing_the_kind_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values"),
+    [("siqa_gen", "label", ["0", "4", "-1"]), ("mmlu_circular_gen", "answer", [-1, 4])],
+)
+def test_a_label_that_no_option_has_is_refused_and_never_counted_from_the_end(name, column, values):
+    row = {"answerA": "a", "answerB": "b", "answerC": "c", "question": "q", "choices": ["a", "b", "c", "d"]}
+    prepare = load_dataset(name).prepare
+    assert prepare({**row, column: 1})["gold"] == {"siqa_gen": "A", "mmlu_circular_gen": "B"}[name]
+    for value in values:
+        with pytest.raises(ValueError, match=r"found option -?\d as the answer, expected one from 1 to [34]"):
+            prepare({**row, column: value})

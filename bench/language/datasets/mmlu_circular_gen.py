@@ -10,12 +10,12 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Generation, Row, Source
+from bench.language.spec import Dataset, Generation, Row, Source, letter_of
 
 
 def prepare(row: Row) -> Row:
     """Return the row with its four choices under the name that rotation looks for, and the answer as a letter."""
-    return {"question": row["question"], "options": row["choices"], "gold": "ABCD"[row["answer"]]}
+    return {"question": row["question"], "options": row["choices"], "gold": letter_of(row["answer"], 4)}
 
 
 DATASET = Dataset(

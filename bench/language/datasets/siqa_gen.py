@@ -10,13 +10,13 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Generation, Row, Source
+from bench.language.spec import Dataset, Generation, Row, Source, letter_of
 
 
 def prepare(row: Row) -> Row:
     """Return the row with its label "1" to "3" as a letter, and its options, so that D is not taken for an answer."""
     options = [row["answerA"], row["answerB"], row["answerC"]]
-    return {**row, "options": options, "gold": "ABC"[int(row["label"]) - 1]}
+    return {**row, "options": options, "gold": letter_of(int(row["label"]) - 1, len(options))}
 
 
 DATASET = Dataset(
