@@ -46,6 +46,7 @@ EVALUATIONS, TRIES = 40, 4
 POLL_S, END_S, GONE_S = 0.01, 300.0, 30.0
 QUICK = (
     "--num-samples", "2", "--batch-size", "2", "--warmup-rounds", "1", "--ungated-rounds", "6", "--time-budget", "2",
+    "--max-foreign-load", "1",
     "--seed", "0",  # the verdicts of two runs are compared
 )  # fmt: skip
 # What differs between a record and the one that was taken over from it, and between two runs.
@@ -75,7 +76,7 @@ class Place:
 
     Attributes:
         directory: all of it.
-        tasks: how many acceleration tasks there are.
+        tasks: how many acceleration tasks there are; without any, a run needs no fork server.
     """
 
     directory: Path
@@ -83,11 +84,12 @@ class Place:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command of a run."""
+        tasks = short_tasks()[: self.tasks]
+        judged = ("cases/test_acceleration.py", *write_tasks(self.directory, tasks), *QUICK) if tasks else ()
         return [
-            sys.executable, "-m", "pytest", "cases/test_acceleration.py", "cases/test_evaluated.py", "-q", "-n", "2",
-            "-p", "no:cacheprovider", "--evaluated", str(self.directory / "evaluations"),
-            *write_tasks(self.directory, short_tasks()[: self.tasks]), *QUICK, "--work-dir", str(self.work_dir),
-            "--junitxml", str(self.directory / "junit.xml"), "--max-foreign-load", "1", *arguments,
+            sys.executable, "-m", "pytest", "cases/test_evaluated.py", *judged, "-q", "-n", "2", "-p", "no:cacheprovider",
+            "--evaluated", str(self.directory / "evaluations"), "--work-dir", str(self.work_dir),
+            "--junitxml", str(self.directory / "junit.xml"), *arguments,
         ]  # fmt: skip
 
     @property
@@ -327,11 +329,13 @@ def undisturbed(place: Place) -> tuple[float, dict[str, str]]:
     """Run once without a kill; return its seconds, and the verdicts by id.
 
     Raises:
-        RuntimeError: it did not decide every case.
+        RuntimeError: it wrote no results, or did not decide every case.
     """
     began, run = time.monotonic(), place.start()
     output = str(run.communicate(timeout=END_S)[0], errors="replace")
     seconds = time.monotonic() - began
+    if not results_file(place.work_dir).is_file():
+        raise RuntimeError(f"a run that nobody disturbed wrote no results:\n{output[-3000:]}")
     verdicts = {name: record["verdict"] for name, record in place.records().items()}
     undecided = [name for name, verdict in verdicts.items() if verdict not in FINISHED]
     if undecided:

@@ -29,6 +29,7 @@ class AccelerationCase(Case):
         target_file: the configuration that the candidate must have.
         baseline_file: what the candidate is timed and scored against.
         candidate_file: the file under judgement.
+        prompts_file: prompts of this task alone, with their inputs; None is the run's.
         required_speedup: baseline time over candidate time that is asked for; None is not gated.
         max_quality_loss: allowed relative loss of the CLIP score, 0.05 is 5 %.
         max_latency_s: allowed seconds per image or video; None is not gated.
@@ -46,6 +47,7 @@ class AccelerationCase(Case):
     target_file: Path | None = None
     baseline_file: Path | None = None
     candidate_file: Path | None = None
+    prompts_file: Path | None = None
     required_speedup: float | None = None
     max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS
     max_latency_s: float | None = None

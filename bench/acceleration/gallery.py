@@ -38,8 +38,10 @@ class Gallery:
         """Take what a batch made; returns False, with the problem noted, when it cannot be used."""
         noun = noun_of(batch.outputs)
         if len(batch.outputs) != len(indices):
+            count, asked = len(batch.outputs), len(indices)
             self.problems.append(
-                f"the {self.role} returned {len(batch.outputs)} {noun}s for {len(indices)} prompts; expected one per prompt"
+                f"the {self.role} returned {count} {noun}{'s' * (count != 1)} for {asked} prompt{'s' * (asked != 1)}; "
+                "expected one per prompt"
             )
             return False
         self.outputs.update(zip(indices, batch.outputs, strict=True))

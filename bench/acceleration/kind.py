@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.acceleration import options, report
 from bench.acceleration.case import DIFFICULTIES, LEVELS, AccelerationCase
 from bench.acceleration.host.service import start_fork_server
 from bench.acceleration.options import AccelerationOptions, ResolvedOptions
+from bench.acceleration.prompts import named_files
 from bench.acceleration.record import AccelerationBody
 from bench.acceleration.tasks.join import load_cases
 from bench.core.case import Case
@@ -30,7 +33,14 @@ def make_cases(resolved: ResolvedOptions, setting: Setting) -> Sequence[Accelera
         resolved.candidates,
         default_max_quality_loss=resolved.given.max_quality_loss,
         metrics=metric_names(),
+        prompts_problem=partial(options.prompts_problem, resolved),
     )
+
+
+def inputs(case: Case) -> Sequence[Path]:
+    """Return the files that the rows of a task's own prompts name."""
+    assert isinstance(case, AccelerationCase)
+    return () if case.prompts_file is None else named_files(str(case.prompts_file))
 
 
 def metric_names() -> tuple[str, ...]:
@@ -74,6 +84,7 @@ KIND = Kind(
     },
     summarize=report.summarize,
     shared=options.SHARED,
+    inputs=inputs,
     properties=report.PROPERTIES,
     is_timed=True,
     draws_inputs=True,

@@ -139,16 +139,18 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
     if not tasks:
         return
     given = options.given
-    for name, value, what in (
-        ("clip", given.clip, "an open_clip model for the CLIP score"),
-        ("prompts", given.prompts, "a dataset of prompts"),
+    shares_prompts = any(task.prompts_file is None for task in tasks)
+    for name, is_needed, value, what in (
+        ("clip", True, given.clip, "an open_clip model for the CLIP score"),
+        ("prompts", shares_prompts, given.prompts, "a dataset of prompts"),
     ):
-        if value is None:
+        if is_needed and value is None:
             raise UsageProblem(f"--{name}: none was given, expected {what}; give it, or set modelgate_{name}")
-    check_prompts(
-        str(given.prompts), split=given.prompts_split, column=given.prompts_column, count=given.num_samples,
-        inputs=given.prompts_inputs, one_size=options.plan.batch_size > 1,
-    )  # fmt: skip
+    if shares_prompts:
+        check_prompts(
+            str(given.prompts), split=given.prompts_split, column=given.prompts_column, count=given.num_samples,
+            inputs=given.prompts_inputs, one_size=options.plan.batch_size > 1,
+        )  # fmt: skip
     own_allowance = all(task.max_quality_loss != given.max_quality_loss for task in tasks)
     gated = all(task.is_speed_gated or task.is_control for task in tasks)
     for name, is_idle, expected in (
@@ -161,6 +163,18 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
                 f"--{name.replace('_', '-')} {getattr(given, name):g}: found no case that is run and uses it, expected "
                 f"{expected}; leave it out, or run such a task"
             )
+
+
+def prompts_problem(options: ResolvedOptions, file: Path) -> str | None:
+    """Return what is wrong with the prompts of a task, None where nothing is seen without loading a folder."""
+    try:
+        check_prompts(
+            str(file), split=None, column=None, count=options.given.num_samples,
+            one_size=options.plan.batch_size > 1,
+        )  # fmt: skip
+    except UsageProblem as problem:
+        return str(problem).removeprefix("--prompts ")
+    return None
 
 
 def _batch_size(text: str | None) -> int:

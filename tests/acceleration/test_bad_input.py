@@ -16,11 +16,11 @@ CANDIDATES = {
     "no-pipe": ("x = 1\n", "load_failed", "defines neither `pipe` nor `load_pipe()`"),
     "none": ("pipe = None\n", "load_failed", "`pipe` is None"),
     "number": ("def load_pipe():\n    return 7\n", "load_failed", "`load_pipe()` is a builtins.int"),
-    "too-few": (own_generate("return images[:-1]"), "degenerate_output", "returned 3 images for 4 prompts"),
+    "too-few": (own_generate("return images[:-1]"), "degenerate_output", "returned 1 image for 2 prompts"),
     "too-many": (
         own_generate("return images + images[:1]"),
         "degenerate_output",
-        "returned 5 images for 4 prompts",
+        "returned 3 images for 2 prompts",
     ),
     "nan": (
         own_generate("return [np.full((32, 32, 3), np.nan) for _ in images]", head="import numpy as np"),
@@ -38,9 +38,9 @@ CANDIDATES = {
         "output.width: target 32, candidate 48",
     ),
     "sizes": (
-        own_generate("return [*images[:3], images[3].resize((48, 32))]"),
+        own_generate("return [*images[:-1], images[-1].resize((48, 32))]"),
         "degenerate_output",
-        "sample 3 of the candidate is 48 x 32 pixels, the baseline's is 32 x 32 pixels",
+        "sample 1 of the candidate is 48 x 32 pixels, the baseline's is 32 x 32 pixels",
     ),
     "no-images": (own_generate("return None"), "generation_failed", "NoneType"),
     "undefined": (

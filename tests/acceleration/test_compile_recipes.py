@@ -8,9 +8,13 @@ and on the pages of its pipelines.
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import arms
 import numpy as np
 import pytest
 from arms import ArmStarter
@@ -293,10 +297,32 @@ pipe.transformer = compile_regions(pipe.transformer, mode="reduce-overhead", ful
 }
 
 
+# The compiler's front takes seconds to import. Here it is imported once, and not again in the arm of each recipe.
+SERVER_WITH_DYNAMO = [
+    sys.executable,
+    "-c",
+    "import sys; from bench.acceleration.host import forkserver; usual = forkserver.preload; "
+    "forkserver.preload = lambda: (usual(), __import__('torch._dynamo')); forkserver.main(sys.argv[1], sys.argv[2:])",
+]
+
+
 @pytest.fixture(scope="module")
-def uncompiled(fork_server: str, model: Path, tmp_path_factory: pytest.TempPathFactory):
+def compiling_server() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
+        address = Path(directory) / "fork"
+        with arms.fork_server(address, SERVER_WITH_DYNAMO):
+            yield str(address)
+
+
+@pytest.fixture
+def arm_starter(compiling_server: str, tmp_path: Path) -> ArmStarter:
+    return ArmStarter(compiling_server, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def uncompiled(compiling_server: str, model: Path, tmp_path_factory: pytest.TempPathFactory):
     """Return the images of a recipe's pipeline as they are without the recipe; each pipeline is run once."""
-    starter, found = ArmStarter(fork_server, tmp_path_factory.mktemp("uncompiled")), {}
+    starter, found = ArmStarter(compiling_server, tmp_path_factory.mktemp("uncompiled")), {}
 
     def images(recipe: Recipe) -> list[np.ndarray]:
         if recipe.pipeline not in found:

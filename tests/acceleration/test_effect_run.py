@@ -29,7 +29,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     suite = Suite(directory.parent)
     suite.add("idle", cached(1), methods=["deepcache"])
     suite.add("unscored", cached(2), methods=["deepcache"], max_quality_loss=0.9)
-    return suite.run("--time-budget", "0", "--user-dir", "mine")
+    return suite.run("--time-budget", "0", "--user-dir", "mine", "--num-samples", "8", "--batch-size", "4")
 
 
 def test_a_method_that_does_nothing_fails_the_task_that_asks_for_it(finished: Finished) -> None:

@@ -12,6 +12,7 @@ import textwrap
 import threading
 from pathlib import Path
 
+import arms
 import pytest
 from arms import (
     LIMIT_S,
@@ -26,6 +27,13 @@ from arms import (
 
 from bench.acceleration.host.process_tree import children, tree
 from bench.core.errors import ArmProblem
+
+
+@pytest.fixture
+def server():
+    """The server that this process keeps, whose imports are done. A test that ends one has one of its own."""
+    return arms.kept_process()
+
 
 # A child, and a grandchild that left session, process group and parent; both tell their ids.
 LEAVES_PROCESSES = """
@@ -56,14 +64,14 @@ def printed_pids(log: str) -> list[int]:
     return [int(pid) for pid in line.split()[1:]]
 
 
-def test_descendants_end_with_their_arm(bare_server, bare_starter):
-    with bare_starter.start(LEAVES_PROCESSES) as arm:
+def test_descendants_end_with_their_arm(server, arm_starter):
+    with arm_starter.start(LEAVES_PROCESSES) as arm:
         load_in_vain(arm)
-        pids = printed_pids(bare_starter.log(arm))
+        pids = printed_pids(arm_starter.log(arm))
         assert sorted(tree(arm.process.pid)) == sorted(pids)
-        directory = next(bare_starter.scratch.iterdir())
+        directory = next(arm_starter.scratch.iterdir())
     assert all(map(is_gone, pids))
-    assert not children(bare_server.pid)
+    assert not children(server.pid)
     assert not directory.exists()
 
 
@@ -76,32 +84,32 @@ def test_descendants_end_with_their_arm(bare_server, bare_starter):
     ],
     ids=["exit", "kill", "gives_them_away"],
 )
-def test_descendants_end_with_an_arm_that_ends_by_itself(ending, bare_server, bare_starter):
-    with bare_starter.start(LEAVES_PROCESSES + ending) as arm:
+def test_descendants_end_with_an_arm_that_ends_by_itself(ending, server, arm_starter):
+    with arm_starter.start(LEAVES_PROCESSES + ending) as arm:
         load_in_vain(arm)
-        pids = printed_pids(bare_starter.log(arm))
+        pids = printed_pids(arm_starter.log(arm))
     assert all(map(is_gone, pids))
-    assert not children(bare_server.pid)
+    assert not children(server.pid)
 
 
-def test_descendants_that_an_arm_gives_away_do_not_outlive_it_unseen(bare_server, bare_starter):
+def test_descendants_that_an_arm_gives_away_do_not_outlive_it_unseen(server, arm_starter):
     gives_away = "import ctypes; ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)\n"
-    with bare_starter.start(gives_away + LEAVES_PROCESSES) as arm:
+    with arm_starter.start(gives_away + LEAVES_PROCESSES) as arm:
         load_in_vain(arm)
-        own, child, given_away = printed_pids(bare_starter.log(arm))
+        own, child, given_away = printed_pids(arm_starter.log(arm))
         wait_until(lambda: is_gone(given_away))
         assert not is_gone(own)
         assert not is_gone(child)
 
 
-def test_arms_end_with_their_evaluator(bare_server, bare_starter, tmp_path):
+def test_arms_end_with_their_evaluator(server, arm_starter, tmp_path):
     (tmp_path / "evaluator").mkdir()
     program = f"""
     import sys, time
     sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / "tests/helpers")!r}]
     from pathlib import Path
     from arms import ArmStarter
-    starter = ArmStarter({bare_server.address!r}, Path({str(tmp_path / "evaluator")!r}))
+    starter = ArmStarter({server.address!r}, Path({str(tmp_path / "evaluator")!r}))
     with starter.start({LEAVES_PROCESSES!r}) as arm:
         try:
             arm.load()
@@ -116,7 +124,7 @@ def test_arms_end_with_their_evaluator(bare_server, bare_starter, tmp_path):
         assert not any(map(is_gone, pids))
         evaluator.kill()
     wait_until(lambda: all(map(is_gone, pids)))
-    assert bare_server.poll() is None
+    assert server.poll() is None
 
 
 def test_arms_end_with_the_fork_server(bare_server, bare_starter):
@@ -168,19 +176,19 @@ def test_the_fork_server_ends_with_its_parent(tmp_path):
             assert all(map(is_gone, pids))
 
 
-def test_the_fork_server_outlives_misbehaving_clients(bare_server, bare_starter):
+def test_the_fork_server_outlives_misbehaving_clients(server, arm_starter):
     def connect() -> socket.socket:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.connect(bare_server.address)
+        client.connect(server.address)
         client.settimeout(LIMIT_S)
         return client
 
     def start_one() -> None:
-        with bare_starter.start("1 / 0") as arm:
+        with arm_starter.start("1 / 0") as arm:
             assert_explains(load_in_vain(arm), "load_failed", ["ZeroDivisionError"], "1 / 0")
 
     start_one()
-    opened = set(os.listdir(f"/proc/{bare_server.pid}/fd"))
+    opened = set(os.listdir(f"/proc/{server.pid}/fd"))
     with connect() as silent, connect() as slow:
         slow.sendall(b'{"kind":')
         for said in (b"garbage\n", b"[1]\n", b"[" * 10**5 + b"\n", b"{}\n", b"\xff\n", b"x" * (2**20 + 1)):
@@ -193,12 +201,12 @@ def test_the_fork_server_outlives_misbehaving_clients(bare_server, bare_starter)
         start_one()
         assert silent.fileno() >= 0
     start_one()
-    wait_until(lambda: set(os.listdir(f"/proc/{bare_server.pid}/fd")) == opened)
+    wait_until(lambda: set(os.listdir(f"/proc/{server.pid}/fd")) == opened)
 
 
-def test_the_fork_server_leaves_ctrl_c_to_the_run(bare_server, bare_starter):
-    bare_server.send_signal(signal.SIGINT)
-    with bare_starter.start("raise KeyboardInterrupt") as arm:
+def test_the_fork_server_leaves_ctrl_c_to_the_run(server, arm_starter):
+    server.send_signal(signal.SIGINT)
+    with arm_starter.start("raise KeyboardInterrupt") as arm:
         assert_explains(load_in_vain(arm), "load_failed", ["KeyboardInterrupt"], "")
 
 
@@ -211,22 +219,23 @@ def test_a_fork_server_that_is_gone_is_named(tmp_path):
     assert not list((tmp_path / "scratch").iterdir())
 
 
-def test_a_large_environment_arrives_whole(bare_server, tmp_path):
+def test_a_large_environment_arrives_whole(server, tmp_path):
     large = {"LARGE": "x" * 300_000}
-    starter = ArmStarter(bare_server.address, tmp_path, environment=large)
+    starter = ArmStarter(server.address, tmp_path, environment=large)
     with starter.start("import os\nprint(len(os.environ['LARGE']))") as arm:
         load_in_vain(arm)
         assert "300000" in starter.log(arm)
 
 
-def test_an_arm_cannot_have_another_one_forked(bare_starter):
+def test_an_arm_cannot_have_another_one_forked(arm_starter):
     source = """
     import socket
-    address = open("/proc/self/cmdline").read().split("\\0")[-2]
+    words = open("/proc/self/cmdline").read().split("\\0")
+    address = next(word for word in words if word.endswith("/fork"))
     client = socket.socket(socket.AF_UNIX)
     client.connect(address)
     print(client.recv(1000), client.recv(1000))
     """
-    with bare_starter.start(source) as arm:
+    with arm_starter.start(source) as arm:
         load_in_vain(arm)
-        assert "an arm may not ask for another one" in bare_starter.log(arm)
+        assert "an arm may not ask for another one" in arm_starter.log(arm)

@@ -14,7 +14,7 @@ import tiny_pipeline
 from arms import ArmStarter
 from PIL import Image
 from pyarrow import parquet
-from suites import MODEL, Suite
+from suites import BASELINE, MODEL, Suite
 
 from bench.acceleration.arm.content import described
 from bench.acceleration.arm.given_inputs import parameters_of, takers
@@ -330,6 +330,14 @@ def test_a_run_judges_an_image_to_image_pair_on_the_images_in_its_rows(tmp_path:
     suite = Suite(tmp_path)
     suite.write("baseline.py", IMAGE_TO_IMAGE)
     suite.add(1, IMAGE_TO_IMAGE)
+    # A pipeline that takes no image, with prompts of its own; and prompts of which there are too few.
+    own = ["a large green ring", "a large red ring", "a large blue ring", "a large white ring"]
+    (tmp_path / "own.txt").write_text("\n".join(own))
+    (tmp_path / "few.txt").write_text("a black ring")
+    suite.write("plain.py", BASELINE)
+    plain = {"target_file": "plain.py", "baseline_file": "plain.py"}
+    suite.add(2, BASELINE, **plain, prompts_file="own.txt")
+    suite.add(3, BASELINE, **plain, prompts_file="few.txt")
     finished = suite.run(
         "--prompts", str(tmp_path / "pairs.parquet"), "--num-samples", "4", "--batch-size", "2", "--time-budget", "0"
     )  # fmt: skip
@@ -341,6 +349,14 @@ def test_a_run_judges_an_image_to_image_pair_on_the_images_in_its_rows(tmp_path:
     named = {row["prompt"]: row["image"] for row in map(json.loads, rows)}
     assert sorted(named) == sorted(prompts)
     assert len(set(named.values())) == 4
+    record = finished.record(2)
+    assert record["verdict"] == "pass", record["reason"]
+    rows = (finished.directory / record["files"]["predictions"]).read_text().splitlines()
+    assert sorted(row["prompt"] for row in map(json.loads, rows)) == sorted(own)
+    record = finished.record(3)
+    assert record["reason_code"] == "task_invalid"
+    assert "prompts_file: " in record["reason"]
+    assert "the prompts have only 1 rows" in record["reason"]
 
 
 # Which parameter, and what is compared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,27 @@ def test_a_kept_server_is_taken_and_left_alone(
         assert load_in_vain(arm).reason_code == "load_failed"
     service.stop()
     assert service.is_alive()
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_threads_of_a_kept_server_wait_as_briefly_as_those_of_a_run(
+    tmp_path: Path, given: dict[str, str], expected: str
+) -> None:
+    # Before torch is imported, which reads it once. A file that sets more threads than it has cores took 30 times as long.
+    shown = (
+        "import os, sys; from bench.acceleration.host import forkserver, kept_server; "
+        "forkserver.main = lambda *_: sys.exit('spins ' + os.environ['GOMP_SPINCOUNT'] + ' times'); "
+        "assert 'torch' not in sys.modules; kept_server.main(sys.argv[1])"
+    )
+    without = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    ended = subprocess.run(
+        [*PYTHON, shown, str(tmp_path / "fork")],
+        env=without | given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"spins {expected} times" in ended.stderr
 
 
 def test_a_kept_server_with_other_code_is_not_taken(

@@ -249,7 +249,7 @@ def test_images_that_cannot_be_used_are_a_problem_of_the_candidate_or_an_error_o
     pair = make_pair([batch([0, 1])], [batch([0, 1])])
     pair.keep("candidate", [2, 3], batch([2]))
     assert pair.is_broken
-    assert "returned 1 images for 2 prompts" in pair.output_problems()[0]
+    assert "returned 1 image for 2 prompts" in pair.output_problems()[0]
     pair = make_pair([batch([0, 1])], [batch([0, 1], shape=(8, 4))])
     assert not pair.is_broken
     assert "4 x 8 pixels" in pair.output_problems()[0]

@@ -15,14 +15,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from bench.acceleration.case import AccelerationCase
+from bench.acceleration.kind import KIND
 from bench.acceleration.methods import acceleration_method
 from bench.acceleration.tasks.caseid import slug
 from bench.acceleration.tasks.cost import REJECTED_EARLY
 from bench.acceleration.tasks.entry import EXPECTABLE_CODES
 from bench.acceleration.tasks.join import load_cases
 from bench.core.errors import REASON_CODES
+from bench.core.fingerprint import differing
+from bench.run.resume import case_fingerprint
 
 TARGET = """
 from DeepCache import DeepCacheSDHelper
@@ -224,6 +228,8 @@ BAD_FIELDS = {
     "target_file": [("../missing.py", "there is no such file"), ("../pipelines", "that is a directory"), ("", "Python file"),
                     (5, "a Python file"), ("a\x00b.py", "there is no such file"), ("a" * 5_000, "cannot be a path")],
     "baseline_file": [("../missing.py", "relative to the file that names it"), (None, "is null")],
+    "prompts_file": [("none.jsonl", "there is no such file"), ("none.jsonl", "expected a file or folder of prompts"),
+                     (7, "the path of prompts"), ("a" * 5_000, "cannot be a path")],
 }  # fmt: skip
 
 
@@ -253,6 +259,43 @@ def test_a_key_that_stands_for_a_missing_field_is_named(
     entry[key] = entry.pop(field)
     assert f"{field} is missing; expected " in (problem := problem_of(entry))
     assert f"; rename the key {key!r}" in problem
+
+
+def test_what_is_wrong_with_the_prompts_of_tasks_is_looked_for_once_and_is_their_problem_alone(
+    folder: Folder,
+) -> None:
+    good, bad = folder.write("tasks/good.txt", "a cat"), folder.write("tasks/bad.txt", "a dog")
+    asked: list[Path] = []
+
+    def problem(file: Path) -> str | None:
+        asked.append(file)
+        return None if file == good else f"{file}: row 0 is wrong"
+
+    annotations = [
+        anno(1, prompts_file="good.txt"),
+        *(anno(n, prompts_file="bad.txt") for n in (2, 3)),
+        anno(4),
+    ]
+    one, two, three, four = folder.load(annotations, [gen(n) for n in (1, 2, 3, 4)], prompts_problem=problem)
+    assert (one.prompts_file, one.problem, four.prompts_file, four.problem) == (good, None, None, None)
+    for case in (two, three):
+        assert case.problem is not None
+        assert f"prompts_file: {bad}: row 0 is wrong" in case.problem
+    assert sorted(asked) == sorted([good, bad])
+
+
+def test_a_result_depends_on_the_prompts_of_its_task_and_on_the_images_that_they_name(folder: Folder) -> None:
+    prompts, image = (
+        folder.write("tasks/p.jsonl", '{"prompt": "a cat", "image": "a.png"}\n'),
+        folder.path / "tasks/a.png",
+    )
+    Image.new("RGB", (8, 8), "red").save(image)
+    (case,) = folder.load([anno(1, prompts_file="p.jsonl")], [gen(1)])
+    before = case_fingerprint(KIND, case)
+    Image.new("RGB", (8, 8), "blue").save(image)
+    assert differing(before, case_fingerprint(KIND, case)) == ["files"]
+    prompts.write_text('{"prompt": "a dog", "image": "a.png"}\n')
+    assert "prompts_file" in differing(before, case_fingerprint(KIND, case))
 
 
 def test_the_same_key_is_a_note_where_the_field_is_there(folder: Folder) -> None:

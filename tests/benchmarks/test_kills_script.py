@@ -8,7 +8,7 @@ import pytest
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(run_script):
     lines = run_script(
-        "kills.py", "--points", "1", "--tasks", "1", "--victims", "worker", "--signals", "KILL"
+        "kills.py", "--points", "1", "--tasks", "0", "--victims", "worker", "--signals", "KILL"
     ).splitlines()
     assert lines[0].startswith("an undisturbed run takes ")
     assert lines[3].split()[:3] == ["worker", "KILL", "1"]

@@ -80,16 +80,22 @@ def kept_server() -> str:
     It is started when it is first asked for, and ends with this process. The path of a Unix socket is limited to about
     108 bytes, and pytest's own directories are long.
     """
+    return kept_process().address
+
+
+def kept_process() -> subprocess.Popen:
+    """Return the process of that server, with its ``address``. No test may end it."""
     if not _KEPT:
         directory = _STACK.enter_context(tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp"))
         address = Path(directory) / "fork"
-        _STACK.enter_context(fork_server(address, KEPT_SERVER, str(REPOSITORY / "fixtures/shipped")))
-        _KEPT.append(str(address))
+        server = _STACK.enter_context(fork_server(address, KEPT_SERVER, str(REPOSITORY / "fixtures/shipped")))
+        server.address = str(address)
+        _KEPT.append(server)
         atexit.register(_STACK.close)
     return _KEPT[0]
 
 
-_KEPT: list[str] = []
+_KEPT: list[subprocess.Popen] = []
 _STACK = ExitStack()
 
 

@@ -17,6 +17,7 @@ from bench.acceleration.host import kept_server
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "fixtures/zoo/tiny-sd"
 STEPS = 4
+SAMPLES, BATCH = 4, 2
 WITHOUT = "-p no:anyio -p no:hypothesispytest"
 
 PLAIN = f"""
@@ -34,9 +35,9 @@ BASELINE = PLAIN + CALL
 # rounds; other tests on the same cores may make it need more.
 QUICK = (
     "--num-samples",
-    "8",
+    str(SAMPLES),
     "--batch-size",
-    "4",
+    str(BATCH),
     "--warmup-rounds",
     "1",
     "--time-budget",

@@ -17,6 +17,7 @@ from bench.core.errors import CaseProblem
 from bench.core.fingerprint import own_code, path_hash
 from bench.core.kind import Service
 from bench.core.record import Json
+from bench.machine.threads import BRIEF_SPIN
 
 VARIABLE = "MODELGATE_FORK_SERVER"
 """Names the socket."""
@@ -72,6 +73,9 @@ def kept_server(user_dirs: Sequence[Path], environment: Mapping[str, str] = os.e
 def main(address: str, user_dirs: Sequence[str] = ()) -> None:
     """Note what is imported, and serve; arguments as for `bench.acceleration.host.forkserver.main`."""
     from bench.acceleration.host import forkserver  # noqa: PLC0415  what only asks for a server needs none
+
+    for name, value in BRIEF_SPIN.items():  # before torch is imported
+        os.environ.setdefault(name, value)
 
     note_imports(address, user_dirs)
     forkserver.main(address, user_dirs)

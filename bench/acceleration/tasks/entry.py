@@ -230,21 +230,36 @@ def _number(limit: str, holds: Callable[[float], bool]) -> Reader:
 
 
 def _file(value: Any, folder: Path) -> Path:
+    path = _path(value, folder, "a Python file")
+    if path.is_file():
+        return path
+    found = "that is a directory" if path.is_dir() else "that is no regular file"
+    raise ValueError(f"{found} ({str(path)[:200]!r}); expected {_RELATIVE['a Python file']}")
+
+
+def _prompts(value: Any, folder: Path) -> Path:
+    return _path(value, folder, "prompts")
+
+
+_RELATIVE = {
+    what: f"{of}, relative to the file that names it; correct the path"
+    for what, of in {"a Python file": "a Python file", "prompts": "a file or folder of prompts"}.items()
+}
+
+
+def _path(value: Any, folder: Path, what: str) -> Path:
+    """Return the path of what exists, a file or a folder."""
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected the path of a Python file; correct it")
+        raise ValueError(f"expected the path of {what}; correct it")
     head, name = os.path.split(value)
     path = Path(_real_folder(str(folder), head), name)
     try:
-        if path.is_file():
+        if path.exists():
             return path
-        found = "that is a directory" if path.is_dir() else "there is no such file"
-        if path.exists() and not path.is_dir():
-            found = "that is no regular file"
+        found = "there is no such file"
     except (OSError, ValueError) as error:
         found = f"that cannot be a path ({getattr(error, 'strerror', None) or error})"
-    raise ValueError(
-        f"{found} ({str(path)[:200]!r}); expected a Python file, relative to the file that names it; correct the path"
-    )
+    raise ValueError(f"{found} ({str(path)[:200]!r}); expected {_RELATIVE[what]}")
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -276,6 +291,7 @@ ANNOTATION = EntryKind(
         "target_file": _file,
         "baseline_file": _file,
         "candidate_file": _file,
+        "prompts_file": _prompts,
         "required_speedup": _number(f"above 0 and at most {MAX_SPEEDUP:.0f}", lambda v: 0 < v <= MAX_SPEEDUP),
         "max_quality_loss": _number("from 0 to below 1, where 0.05 is 5 %", lambda v: 0 <= v < 1),
         "max_latency_s": _number("of seconds above 0", lambda v: v > 0),

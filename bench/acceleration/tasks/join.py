@@ -14,7 +14,8 @@ mistake in it still judges everything else, and its records say what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def load_cases(
     *,
     default_max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS,
     metrics: tuple[str, ...] = (),
+    prompts_problem: Callable[[Path], str | None] = lambda _: None,
 ) -> list[AccelerationCase]:
     """Read annotation and generation lists into cases, in the order of the annotations.
 
@@ -83,11 +85,12 @@ def load_cases(
         candidates: generation lists.
         default_max_quality_loss: for annotations that name none.
         metrics: names of what will be measured.
+        prompts_problem: says what is wrong with the prompts of a task.
     """
     annotations, generations = _Side(ANNOTATION), _Side(GENERATION)
     annotations.read(tasks)
     generations.read(candidates)
-    builder = _Builder(default_max_quality_loss, metrics)
+    builder = _Builder(default_max_quality_loss, metrics, prompts_problem)
     for file, problem in annotations.broken:
         builder.add_file("tasks", file, problem)
     for entry in annotations.entries:
@@ -162,9 +165,15 @@ _DEMANDED = {
 class _Builder:
     """Makes the cases one after the other."""
 
-    def __init__(self, default_max_quality_loss: float, metrics: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        default_max_quality_loss: float,
+        metrics: tuple[str, ...],
+        prompts_problem: Callable[[Path], str | None],
+    ) -> None:
         self.cases: list[AccelerationCase] = []
         self.default_max_quality_loss, self.metrics = default_max_quality_loss, metrics
+        self.prompts_problem = functools.cache(prompts_problem)
         self.ids = CaseIds()
         self.costs = Costs()
 
@@ -200,6 +209,9 @@ class _Builder:
             demands = read_demands(text, known)
         except RequirementProblem as problem:
             problems.append(f"{entry.place_text}: prompt_context: {problem}")
+        prompts = values.get("prompts_file")
+        if prompts is not None and (wrong := self.prompts_problem(prompts)) is not None:
+            problems.append(f"{entry.place_text}: prompts_file: {wrong}")
         for key, name in _DEMANDED.items():
             asked = getattr(demands, name)
             if asked is not None and name not in known:
@@ -217,6 +229,7 @@ class _Builder:
                 target_file=target,
                 baseline_file=values.get("baseline_file"),
                 candidate_file=candidate,
+                prompts_file=prompts,
                 required_speedup=values.get("required_speedup"),
                 max_quality_loss=values.get("max_quality_loss", self.default_max_quality_loss),
                 max_latency_s=values.get("max_latency_s"),
