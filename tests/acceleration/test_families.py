@@ -235,6 +235,34 @@ MADE = {
 }  # fmt: skip
 
 
+# The transformer comes from one file, all else from a folder, as files for other programs are loaded.
+SINGLE_FILE = f"""
+import tempfile
+from diffusers import FluxPipeline
+
+folder = tempfile.mkdtemp()
+tiny.flux().save_pretrained(folder)
+others = FluxPipeline.from_pretrained(folder).components
+weights = folder + "/transformer/diffusion_pytorch_model.safetensors"
+del others["transformer"]
+others = {{name: part for name, part in others.items() if part is not None}}
+pipe = FluxPipeline.from_single_file(weights, config=folder, local_files_only=True, **others)
+if __name__ == "__main__":
+    pipe("a ring", {SMALL})
+"""
+
+
+@pytest.mark.parametrize("run", [True, False], ids=["seen", "read"])
+def test_a_pipeline_from_a_single_file_is_called_like_any_other(arm_starter: ArmStarter, run: bool) -> None:
+    batch, configuration = generated(arm_starter, SINGLE_FILE, run=run)
+    assert configuration.num_inference_steps == 2
+    assert configuration.pipeline_class == "FluxPipeline"
+    assert configuration.calls_by_component == {"transformer": 2.0}
+    options = {"height": 8, "width": 8, "num_inference_steps": 2, "max_sequence_length": 16}
+    prompts = [sample.prompt for sample in SAMPLES]
+    assert_same(batch.outputs, drawn(tiny_pipelines.flux(), prompt=prompts, **options))
+
+
 @pytest.mark.parametrize("way", MADE)
 def test_wherever_a_pipeline_comes_from_its_call_is_seen(arm_starter: ArmStarter, way: str) -> None:
     more = ", output='images'" if way == "modular" else ""
