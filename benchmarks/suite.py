@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ CLIP = ROOT / "fixtures/zoo/tiny-clip"
 PIPELINES = ROOT / "fixtures/pipelines"
 _ANNOTATIONS = ROOT / "fixtures/tasks/anno_tiny.json"
 _GENERATIONS = ROOT / "fixtures/tasks/gen_tiny.json"
+_TEXT_TO_IMAGE = re.compile(r"(?:StableDiffusion|Flux|PixArtAlpha)Pipeline\b")
 _FILES = ("target_file", "baseline_file", "candidate_file")
 _SHOWN_CHARACTERS = 3000  # of the output of a run that failed
 
@@ -186,7 +188,10 @@ def finish_plain(process: subprocess.Popen[str]) -> list[PlainResult]:
 
 
 def shipped_tasks() -> list[Task]:
-    """Return the tasks that ship, without controls, with their candidates and absolute paths."""
+    """Return the tasks that ship and that the plain protocol can judge, with their candidates and absolute paths.
+
+    Controls are left out, and so is what takes no prompt or makes videos.
+    """
     annotations, generations = (
         json.loads(file.read_text(encoding="utf-8")) for file in (_ANNOTATIONS, _GENERATIONS)
     )
@@ -196,7 +201,11 @@ def shipped_tasks() -> list[Task]:
         if "expect" not in entry:
             task = {**entry, "candidate_file": candidates[entry["prompt_id"]]}
             tasks.append(task | {key: str((_ANNOTATIONS.parent / task[key]).resolve()) for key in _FILES})
-    return tasks
+    return [
+        task
+        for task in tasks
+        if _TEXT_TO_IMAGE.search(Path(task["baseline_file"]).read_text(encoding="utf-8"))
+    ]
 
 
 def write_tasks(directory: Path, tasks: Sequence[Task]) -> list[str]:
