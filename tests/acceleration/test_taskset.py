@@ -300,7 +300,9 @@ def test_references_pass_and_wrong_candidates_are_rejected_for_their_fault(tmp_p
             for entry in json.loads((tmp_path / "set" / name).read_text()):
                 files = {key: f"set/{value}" for key, value in entry.items() if key.endswith("_file")}
                 into.append({**entry, **files})
-    finished = suite.run("--time-budget", "0", "--ungated-rounds", "6", "--batch-size", "1")
+    finished = suite.run(
+        "--time-budget", "0", "--ungated-rounds", "6", "--num-samples", "8", "--batch-size", "1"
+    )
     assert finished.results is not None, finished.output
     found = {record["prompt_id"]: record for record in finished.results["records"]}
     assert {record["verdict"] for record in found.values()} == {"pass"}, finished.output

@@ -81,7 +81,7 @@ def test_sound_videos_are_not_rejected() -> None:
 
 def test_too_few_videos_are_rejected() -> None:
     (found,) = gallery([video(1)], asked=2).problems
-    assert found == "the candidate returned 1 videos for 2 prompts; expected one per prompt"
+    assert found == "the candidate returned 1 video for 2 prompts; expected one per prompt"
 
 
 # The configuration
