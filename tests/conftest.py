@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,11 +84,8 @@ def arm_starter(fork_server: str, tmp_path: Path) -> arms.ArmStarter:
 @pytest.fixture
 def bare_server() -> Iterator[subprocess.Popen]:
     """A fork server of the test's own, without the imports that make one slow: for files that never reach torch."""
-    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
-        address = Path(directory) / "fork"
-        with arms.fork_server(address, arms.SERVER_WITHOUT_IMPORTS) as server:
-            server.address = str(address)
-            yield server
+    with arms.addressed_server(arms.SERVER_WITHOUT_IMPORTS) as server:
+        yield server
 
 
 @pytest.fixture

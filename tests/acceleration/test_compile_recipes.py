@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -308,10 +307,8 @@ SERVER_WITH_DYNAMO = [
 
 @pytest.fixture(scope="module")
 def compiling_server() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
-        address = Path(directory) / "fork"
-        with arms.fork_server(address, SERVER_WITH_DYNAMO):
-            yield str(address)
+    with arms.addressed_server(SERVER_WITH_DYNAMO) as server:
+        yield server.address
 
 
 @pytest.fixture

@@ -77,8 +77,7 @@ def generating(body: str) -> str:
 def kept_server() -> str:
     """Return the address of a fork server for all runs that tests of this process start, with what ships imported.
 
-    It is started when it is first asked for, and ends with this process. The path of a Unix socket is limited to about
-    108 bytes, and pytest's own directories are long.
+    It is started when it is first asked for, and ends with this process.
     """
     return kept_process().address
 
@@ -86,17 +85,27 @@ def kept_server() -> str:
 def kept_process() -> subprocess.Popen:
     """Return the process of that server, with its ``address``. No test may end it."""
     if not _KEPT:
-        directory = _STACK.enter_context(tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp"))
-        address = Path(directory) / "fork"
-        server = _STACK.enter_context(fork_server(address, KEPT_SERVER, str(REPOSITORY / "fixtures/shipped")))
-        server.address = str(address)
-        _KEPT.append(server)
+        server = addressed_server(KEPT_SERVER, str(REPOSITORY / "fixtures/shipped"))
+        _KEPT.append(_STACK.enter_context(server))
         atexit.register(_STACK.close)
     return _KEPT[0]
 
 
 _KEPT: list[subprocess.Popen] = []
 _STACK = ExitStack()
+
+
+@contextmanager
+def addressed_server(command: list[str], *user_dirs: str) -> Iterator[subprocess.Popen]:
+    """Run a fork server in a folder of its own until the context is left; its ``address`` is an attribute.
+
+    The path of a Unix socket is limited to about 108 bytes, and pytest's own directories are long.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelgate-", dir="/tmp") as directory:
+        address = Path(directory) / "fork"
+        with fork_server(address, command, *user_dirs) as server:
+            server.address = str(address)
+            yield server
 
 
 @contextmanager

@@ -223,9 +223,8 @@ def test_transformers_and_films_show_what_was_asked(name, count, steps, too_few,
     captions = [scene.caption for scene in scenes]
     real = scorer(scoring.real_images(scenes), captions).mean()
     images = scoring.generate(pipeline, captions, steps)
-    assert (
-        scorer(images, captions).mean() >= 0.88 * real
-    )  # of a few; the card has more, which reach 90 % at least
+    # These are few; of the card's, which are more, 90 % at least are reached.
+    assert scorer(images, captions).mean() >= 0.88 * real
     assert scorer(images, captions[1:] + captions[:1]).mean() <= 0.40 * real
     if too_few is not None:
         assert scorer(scoring.generate(pipeline, captions, too_few), captions).mean() <= 0.70 * real

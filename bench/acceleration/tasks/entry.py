@@ -229,37 +229,31 @@ def _number(limit: str, holds: Callable[[float], bool]) -> Reader:
     return read
 
 
-def _file(value: Any, folder: Path) -> Path:
-    path = _path(value, folder, "a Python file")
-    if path.is_file():
-        return path
-    found = "that is a directory" if path.is_dir() else "that is no regular file"
-    raise ValueError(f"{found} ({str(path)[:200]!r}); expected {_RELATIVE['a Python file']}")
+def _path(what: str, of: str, holds: Callable[[Path], bool]) -> Reader:
+    """Return a reader of paths of which something holds, such as that they are files."""
+
+    def read(value: Any, folder: Path) -> Path:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"expected the path of {what}; correct it")
+        head, name = os.path.split(value)
+        path = Path(_real_folder(str(folder), head), name)
+        try:
+            if holds(path):
+                return path
+            found = "that is a directory" if path.is_dir() else "there is no such file"
+            if path.exists() and not path.is_dir():
+                found = "that is no regular file"
+        except (OSError, ValueError) as error:
+            found = f"that cannot be a path ({getattr(error, 'strerror', None) or error})"
+        raise ValueError(
+            f"{found} ({str(path)[:200]!r}); expected {of}, relative to the file that names it; correct the path"
+        )
+
+    return read
 
 
-def _prompts(value: Any, folder: Path) -> Path:
-    return _path(value, folder, "prompts")
-
-
-_RELATIVE = {
-    what: f"{of}, relative to the file that names it; correct the path"
-    for what, of in {"a Python file": "a Python file", "prompts": "a file or folder of prompts"}.items()
-}
-
-
-def _path(value: Any, folder: Path, what: str) -> Path:
-    """Return the path of what exists, a file or a folder."""
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected the path of {what}; correct it")
-    head, name = os.path.split(value)
-    path = Path(_real_folder(str(folder), head), name)
-    try:
-        if path.exists():
-            return path
-        found = "there is no such file"
-    except (OSError, ValueError) as error:
-        found = f"that cannot be a path ({getattr(error, 'strerror', None) or error})"
-    raise ValueError(f"{found} ({str(path)[:200]!r}); expected {_RELATIVE[what]}")
+_file = _path("a Python file", "a Python file", Path.is_file)
+_prompts = _path("prompts", "a file or folder of prompts", Path.exists)
 
 
 @functools.lru_cache(maxsize=4_096)
