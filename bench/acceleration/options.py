@@ -170,7 +170,7 @@ def prompts_problem(options: ResolvedOptions, file: Path) -> str | None:
     try:
         check_prompts(
             str(file), split=None, column=None, count=options.given.num_samples,
-            one_size=options.plan.batch_size > 1,
+            one_size=options.plan.batch_size > 1, advice="rename the one that holds the prompts",
         )  # fmt: skip
     except UsageProblem as problem:
         return str(problem).removeprefix("--prompts ")

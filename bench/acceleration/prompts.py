@@ -75,6 +75,9 @@ class SampleStream:
         return [self.at(index) for index in indices]
 
 
+NAME_A_COLUMN = "name one with --prompts-column"
+
+
 @dataclass(frozen=True)
 class PromptTable:
     """The prompts of a file, and what comes with each.
@@ -93,7 +96,12 @@ class PromptTable:
 
 
 def load_prompts(
-    source: str, *, split: str | None = None, column: str | None = None, inputs: Sequence[str] = ()
+    source: str,
+    *,
+    split: str | None = None,
+    column: str | None = None,
+    inputs: Sequence[str] = (),
+    advice: str = NAME_A_COLUMN,
 ) -> PromptTable:
     """Return the prompts of a dataset, one per row; of a row with several captions the first.
 
@@ -103,6 +111,7 @@ def load_prompts(
         split: which split; without it the only one, else ``test``, ``validation`` or ``train``.
         column: which column; without it the first of `bench.acceleration.prompt_files.COLUMNS` that exists.
         inputs: which inputs come with them, as `bench.acceleration.prompt_inputs.find_inputs` takes it.
+        advice: what to do where no column has one of the usual names.
 
     Raises:
         UsageProblem: when nothing can be loaded, or there is no such split, column or prompt.
@@ -119,7 +128,7 @@ def load_prompts(
     if column not in rows.column_names:
         raise UsageProblem(
             f"--prompts {source}: found the columns {', '.join(rows.column_names) or 'none'}, expected "
-            f"{column or ' or '.join(COLUMNS)}; name one with --prompts-column"
+            f"{column or ' or '.join(COLUMNS)}; {advice}"
         )
     prompts = [_first_caption(value) for value in rows[column]]
     bad = next((index for index, prompt in enumerate(prompts) if not prompt), None)
@@ -179,6 +188,7 @@ def check_prompts(
     count: int,
     inputs: Sequence[str] = (),
     one_size: bool = True,
+    advice: str = NAME_A_COLUMN,
 ) -> None:
     """Refuse prompts that no run could use, as far as that can be seen without loading a folder or asking the hub.
 
@@ -191,7 +201,7 @@ def check_prompts(
         if not any(path.iterdir()):
             raise UsageProblem(f"--prompts {source}: the folder is empty; expected files of rows; add them")
     elif path.exists() or _looks_local(source):
-        table = load_prompts(source, split=split, column=column, inputs=inputs)
+        table = load_prompts(source, split=split, column=column, inputs=inputs, advice=advice)
         _require_enough(table, count)
         table.inputs.check(range(len(table)), one_size=one_size)
 

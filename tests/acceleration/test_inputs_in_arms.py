@@ -338,6 +338,8 @@ def test_a_run_judges_an_image_to_image_pair_on_the_images_in_its_rows(tmp_path:
     plain = {"target_file": "plain.py", "baseline_file": "plain.py"}
     suite.add(2, BASELINE, **plain, prompts_file="own.txt")
     suite.add(3, BASELINE, **plain, prompts_file="few.txt")
+    (tmp_path / "semicolons.csv").write_text("Caption;class_label\na ring;0\n")
+    suite.add(4, BASELINE, **plain, prompts_file="semicolons.csv")
     finished = suite.run(
         "--prompts", str(tmp_path / "pairs.parquet"), "--num-samples", "4", "--batch-size", "2", "--time-budget", "0"
     )  # fmt: skip
@@ -357,6 +359,8 @@ def test_a_run_judges_an_image_to_image_pair_on_the_images_in_its_rows(tmp_path:
     assert record["reason_code"] == "task_invalid"
     assert "prompts_file: " in record["reason"]
     assert "the prompts have only 1 rows" in record["reason"]
+    assert "found the columns Caption;class_label" in finished.record(4)["reason"]
+    assert finished.record(4)["reason"].endswith("; rename the one that holds the prompts")
 
 
 # Which parameter, and what is compared

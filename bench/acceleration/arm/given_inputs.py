@@ -158,7 +158,7 @@ def takers(
     if first in (CLASS_LABELS, "image") and first not in found.values():
         raise SourceProblem(
             f"calls {called}, which takes `{first}` in place of prompts; found prompts alone, expected a column {first} "
-            "next to them; add it to the file of --prompts"
+            "next to them; add it to the file of --prompts, or give the task a prompts_file that has it"
         )
     return found
 
