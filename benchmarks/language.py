@@ -3,7 +3,7 @@
     python benchmarks/language.py [--questions 400] [--repeats 3] [--skip-peer] [--skip-suite]
     python benchmarks/language.py --skip-peer --skip-suite --questions 2 --repeats 1 --shapes 1 --layers 1  # smallest
 
-lm-evaluation-harness comes with the extra ``benchmark`` (``pip install -e '.[benchmark]'``); without it, use
+lm-evaluation-harness comes with the extra ``lm-eval`` (``pip install -e '.[lm-eval]'``); without it, use
 ``--skip-peer``. The model is a GPT-2 of 5 million parameters with random weights and a tokenizer that is trained on the
 rows that ship: neither speed nor the agreement of log-likelihoods depends on what a model knows. Both run in every
 round, in alternating order, and a ratio is taken within a round. Peak memory is that of a process that loads the model
@@ -384,7 +384,7 @@ def main() -> None:
         print_peak(options.peak_of, options.model, options.file)
         return
     if not options.skip_peer and importlib.util.find_spec("lm_eval") is None:
-        parser.error("lm-eval is not installed: install the extra 'benchmark', or give --skip-peer")
+        parser.error("lm-eval is not installed: install the extra 'lm-eval', or give --skip-peer")
     with tempfile.TemporaryDirectory(prefix="modelgate-language-") as name:
         directory = Path(name)
         build_model(directory / "benchmark", layers=options.layers)

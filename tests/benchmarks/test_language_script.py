@@ -6,7 +6,7 @@ import re
 import pytest
 
 NEEDS_PEER = pytest.mark.skipif(
-    importlib.util.find_spec("lm_eval") is None, reason="lm-eval is not installed: see the extra 'benchmark'"
+    importlib.util.find_spec("lm_eval") is None, reason="lm-eval is not installed: see the extra 'lm-eval'"
 )
 SMALLEST = ("--questions", "2", "--repeats", "1", "--shapes", "1", "--layers", "1")
 
@@ -53,7 +53,7 @@ def test_a_missing_peer_is_named_with_what_to_do(scripts, monkeypatch, capsys):
     with pytest.raises(SystemExit) as leaving:
         language.main()
     assert leaving.value.code == 2
-    assert "install the extra 'benchmark', or give --skip-peer" in capsys.readouterr().err
+    assert "install the extra 'lm-eval', or give --skip-peer" in capsys.readouterr().err
 
 
 def test_accuracies_are_by_log_likelihood_and_by_log_likelihood_per_character(scripts):
