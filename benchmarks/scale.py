@@ -24,9 +24,10 @@ from collection import PLUGIN, collect
 from steadiness import run_once
 from suite import ROOT, add_run_arguments, results_file
 
-from bench.acceleration.taskset.models import PAPER, zoo_models
+from bench.acceleration.taskset.models import PAPER
 from bench.acceleration.taskset.tasks import SetTask, make_tasks
 from bench.acceleration.taskset.writing import write_tasks
+from bench.acceleration.taskset.zoo import zoo_models
 
 Entry = dict[str, Any]
 PASS = "pass"
