@@ -1,13 +1,15 @@
 """The suite on a whole set of tasks: what collecting 604 takes, and what judging a part of the zoo's set says.
 
-    python benchmarks/scale.py [--tasks 60] [--wrong 10] [--cores 0,1]
+    python benchmarks/scale.py [--tasks 60] [--wrong 10] [--minutes 90] [--cores 0,1]
     python benchmarks/scale.py --tasks 2 --wrong 1 -- -n 0 --num-samples 2 --time-budget 0  # small
 
 Both sets are written to a temporary folder, as ``python -m bench tasks`` writes them. Printed: time, processor time and
 peak memory of collecting the 604 tasks of the paper's models; then of the zoo's set, tasks spread evenly over the levels
-with their reference candidates and some candidates that must be rejected: the pass rate of each level with its interval,
-the achievement of the hard tasks, minutes, the peak memory of the process tree, and verdicts other than a pass. Arguments
-after ``--`` are added to those of pytest. Asked for: collecting in less than 5 s and 1 GB, and at least 60 tasks.
+with their reference candidates and some candidates that must be rejected: a line for each as soon as it is decided, then
+the pass rate of each level with its interval, the achievement of the hard tasks, minutes, the peak memory of the process
+tree, and verdicts other than a pass. Each pair is judged on 16 samples and has a minute for its timed rounds; a run that
+takes longer than ``--minutes`` is ended, and what it has decided by then is printed. Arguments after ``--`` are added to
+those of pytest. Asked for: collecting in less than 5 s and 1 GB, and at least 60 tasks.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +28,46 @@ from collection import PLUGIN, collect
 from steadiness import run_once
 from suite import ROOT, add_run_arguments, results_file
 
-from bench.acceleration.taskset.models import PAPER, zoo_models
+from bench.acceleration.taskset.models import PAPER
 from bench.acceleration.taskset.tasks import SetTask, make_tasks
 from bench.acceleration.taskset.writing import write_tasks
+from bench.acceleration.taskset.zoo import zoo_models
 
 Entry = dict[str, Any]
+NOT_RUN = "not_run"
 PASS = "pass"
+# Enough for a verdict on tasks whose margins are wide.
+BOUNDS = ("--num-samples", "16", "--time-budget", "60", "--ungated-rounds", "6")
+
+
+class Progress:
+    """Prints each verdict of a run when it appears in the results.
+
+    Args:
+        results: file that the run writes after every case.
+        count: of cases.
+    """
+
+    def __init__(self, results: Path, count: int) -> None:
+        self._results, self._count = results, count
+        self._begin, self._seen = time.monotonic(), set[str]()
+
+    def __call__(self) -> None:
+        """Look at the results once more."""
+        try:
+            records = json.loads(self._results.read_bytes())["records"]
+        except (FileNotFoundError, ValueError):  # it has not begun, or is being written
+            return
+        for record in records:
+            if record["id"] in self._seen or record["reason_code"] == NOT_RUN:
+                continue
+            self._seen.add(record["id"])
+            minutes = (time.monotonic() - self._begin) / 60
+            print(
+                f"{len(self._seen):5} of {self._count}, {minutes:5.1f} minutes: {record['id']}: {record['verdict']} "
+                f"({record['reason_code']})",
+                flush=True,
+            )
 
 
 def lists(folder: Path, annotations: str = "anno.json", candidates: str = "gen.json") -> list[str]:
@@ -116,6 +154,7 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=60, help="tasks of the zoo's set (default 60)")
     parser.add_argument("--wrong", type=int, default=10, help="candidates with a fault (default 10)")
+    parser.add_argument("--minutes", type=float, default=90, help="of the run at most (default 90)")
     add_run_arguments(parser)
     options = parser.parse_args()
     cores = options.cores
@@ -123,7 +162,19 @@ def main() -> None:
         directory = Path(name)
         print_collection(written(directory / "paper", make_tasks(PAPER)))
         chosen = part(written(directory / "zoo", zoo_tasks()), options.tasks, options.wrong)
-        run = run_once(cores, directory, ["-n", str(len(cores)), *chosen, *options.pytest])
+        try:
+            run = run_once(
+                cores,
+                directory,
+                ["-n", str(len(cores)), *BOUNDS, *chosen, *options.pytest],
+                meanwhile=Progress(results_file(directory), options.tasks + options.wrong),
+                limit_s=60 * options.minutes,
+            )
+        except FileNotFoundError:
+            output = (directory / "output.txt").read_text(encoding="utf-8")[-2000:]
+            sys.exit(
+                f"found no results after at most {options.minutes:g} minutes; expected some; see:\n{output}"
+            )
         print_verdicts(directory)
     print(f"{run.seconds / 60:.1f} minutes on {len(cores)} cores, peak {run.peak_bytes / 1e9:.1f} GB")
 

@@ -17,7 +17,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,20 +71,41 @@ def tree_bytes(root: psutil.Process) -> int:
     return total
 
 
-def run_once(cores: set[int], directory: Path, arguments: Sequence[str]) -> Run:
-    """Run the acceleration cases on some cores and watch the memory of the process tree."""
+def run_once(
+    cores: set[int],
+    directory: Path,
+    arguments: Sequence[str],
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    limit_s: float | None = None,
+) -> Run:
+    """Run the acceleration cases on some cores and watch the memory of the process tree.
+
+    Args:
+        cores: of the run.
+        directory: its work directory.
+        arguments: of pytest.
+        meanwhile: is called about twice a second while it runs.
+        limit_s: seconds after which the run is asked to end; what it has decided by then is in its results.
+    """
     command = cases_command("acceleration", directory, ["-n", "4", *arguments], cores)
     begin, peak = time.perf_counter(), 0
     with open(directory / "output.txt", "w", encoding="utf-8") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         watched = psutil.Process(process.pid)
         while process.poll() is None:
+            meanwhile()
+            if limit_s is not None and time.perf_counter() - begin > limit_s:
+                process.terminate()
+                limit_s = None
             try:
                 peak = max(peak, tree_bytes(watched))
             except psutil.NoSuchProcess:  # it ended since it was asked
                 break
             time.sleep(SAMPLE_EVERY_S)
-    return Run(process.wait(), time.perf_counter() - begin, peak, read_results(directory))
+    code, seconds = process.wait(), time.perf_counter() - begin
+    meanwhile()
+    return Run(code, seconds, peak, read_results(directory))
 
 
 def print_run(name: str, run: Run) -> None:

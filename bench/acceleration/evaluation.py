@@ -179,7 +179,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             return self._conclude({"images": images})
 
         speed = self._time()
-        pair.complete(speed.calls)
+        with pair.asking_both():
+            pair.complete(speed.calls)
         pair.audit()
         if speed.rounds:
             pair.time_baseline_steps()
@@ -223,10 +224,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun,
         )  # fmt: skip
         speed = SpeedMeasurement(self.case, timer, inputs.plan, seed=inputs.samples.run_seed)
-        for _ in speed.looks():
-            self._record_estimates(speed)
-            if pair.is_broken or speed.is_decided():
-                break
+        with pair.asking_both():
+            for _ in speed.looks():
+                self._record_estimates(speed)
+                if pair.is_broken or speed.is_decided():
+                    break
         return speed
 
     def _under_load(self, metric: str, verdict: Verdict) -> Verdict:

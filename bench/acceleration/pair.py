@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import secrets
 import statistics
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from bench.acceleration.configuration import Configuration
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
-from bench.acceleration.prompts import SampleStream
+from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.references import References, as_reference_failure
 from bench.core.errors import ArmProblem
 from bench.metrics.image_fidelity import frames_of
@@ -187,6 +188,19 @@ class Pair:
         problems = self._galleries["baseline"].check()
         if problems:
             raise ArmProblem("reference_failed", f"{problems[0]}; fix the baseline", role="baseline")
+
+    @contextmanager
+    def asking_both(self) -> Iterator[None]:
+        """Blame the candidate for no prompt that the baseline does not take either, and for no failure of the baseline."""
+        try:
+            yield
+        except ArmProblem as problem:
+            with as_reference_failure("baseline"):
+                if problem.role == "baseline":
+                    raise
+                if isinstance(problem.sample, Sample):
+                    self.baseline.generate([problem.sample])
+            raise
 
     @property
     def is_broken(self) -> bool:

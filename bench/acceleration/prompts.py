@@ -22,11 +22,20 @@ class Sample:
     """One image to make: the prompt, the seed of its generator, and what else it is made from.
 
     With a class label the prompt is its text: the pipeline gets the label, and the CLIP score the text.
+
+    Attributes:
+        prompt: the prompt.
+        seed: of the image's generator.
+        inputs: what comes with the prompt.
+        source: the file of the prompts, for messages.
+        row: in it, from 0, likewise.
     """
 
     prompt: str
     seed: int
     inputs: Inputs = field(default_factory=Inputs)
+    source: str = field(default="", compare=False)
+    row: int | None = field(default=None, compare=False)
 
     def shown(self) -> Json:
         """Return it as a row of predictions holds it, with the names of files."""
@@ -43,7 +52,7 @@ class Sample:
     @classmethod
     def from_json(cls, data: Json) -> Sample:
         """Return what plain builtins hold."""
-        return cls(data["prompt"], data["seed"], Inputs(**data["inputs"]))
+        return cls(**{**data, "inputs": Inputs(**data["inputs"])})
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,13 @@ def draw_samples(
     order = random.Random(seed).sample(range(len(table)), count)
     table.inputs.check(sorted(order), one_size=one_size)
     return [
-        Sample(table.prompts[row], generator_seed(seed, index), table.inputs.at(row, keep))
+        Sample(
+            table.prompts[row],
+            generator_seed(seed, index),
+            table.inputs.at(row, keep),
+            table.inputs.source,
+            row,
+        )
         for index, row in enumerate(order)
     ]
 

@@ -43,7 +43,9 @@ class References:
             assert arm.configuration is not None
             return arm.configuration.to_json()
 
-        key = self._cache.key("configuration", self.file_identity(file))
+        # Some of it depends on what the samples bring, such as the size of an image.
+        drawn = [sample.identity() for sample in samples]
+        key = self._cache.key("configuration", self.file_identity(file), drawn)
         return Configuration.from_json(self._cache.once_json(key, observe))
 
     def seen_call(self, file: Path, role: str, name: str) -> SeenCall:
@@ -117,20 +119,22 @@ class References:
 
 @contextmanager
 def as_reference_failure(role: str) -> Iterator[None]:
-    """Turn a failure of the target or baseline into ``reference_failed``: it says nothing of the candidate."""
+    """Turn a failure of the target or baseline into ``reference_failed``: it says nothing of the candidate.
+
+    Prompts that it does not take are a fault of the task, and become ``task_invalid``.
+    """
     try:
         yield
     except ArmProblem as problem:
-        if problem.reason_code in (
-            *INFRASTRUCTURE,
-            "internal_error",
-        ):  # it says nothing of the target or baseline either
-            raise
+        said = ("reference_failed", "task_invalid")
+        if problem.reason_code in (*INFRASTRUCTURE, "internal_error", *said):
+            raise  # it says nothing of the target or baseline either, or has been said
         advice = f"; fix the {role}" if problem.is_of_file else ""
         raise ArmProblem(
-            "reference_failed",
+            "task_invalid" if problem.is_of_prompts else "reference_failed",
             f"{problem}; the candidate was not judged{advice}",
             role=role,
             output_tail=problem.output_tail,
             is_of_file=problem.is_of_file,
+            is_of_prompts=problem.is_of_prompts,
         ) from problem

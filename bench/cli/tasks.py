@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.acceleration.taskset.models import PAPER, ZOO_NAMES, Model, zoo_models
+from bench.acceleration.taskset.models import PAPER, Model
 from bench.acceleration.taskset.tasks import COUNTS, SetTask, make_tasks
 from bench.acceleration.taskset.writing import Written, write_tasks
+from bench.acceleration.taskset.zoo import NAMES, zoo_models
 from bench.core.errors import UsageProblem
 
 ZOO = "zoo"
@@ -65,10 +66,10 @@ def _make(wanted: Sequence[str], zoo: Path, seed: int, latency_factor: float) ->
 
 def _of_zoo(folder: Path) -> tuple[Model, ...]:
     folder = folder.resolve()  # the files that are written may be run from anywhere
-    missing = [name for name in ZOO_NAMES if not (folder / name / "model_index.json").is_file()]
+    missing = [name for name in NAMES if not (folder / name).is_dir()]
     if missing:
         raise UsageProblem(
-            f"--zoo {folder}: found no model {missing[0]} there, expected {' and '.join(ZOO_NAMES)}; name the folder "
+            f"--zoo {folder}: found no model {missing[0]} there, expected {', '.join(NAMES)}; name the folder "
             "fixtures/zoo of the repository with --zoo"
         )
     return zoo_models(folder)

@@ -8,6 +8,7 @@
     │   ├── RequirementProblem  a speedup in prose that names none or several numbers
     │   ├── UnclearProblem      a hard task that asks for nothing that could be read
     │   └── SourceProblem       a pipeline file whose text cannot be read as a pipeline file
+    │       └── InputProblem    prompts, or what comes with them, that a pipeline does not take
     ├── ScoringProblem          images or prompts of a case that cannot be scored
     ├── CaseProblem             what ended a case, with its reason code
     │   ├── InfrastructureProblem  what the machine ended: it blames no candidate
@@ -141,6 +142,19 @@ class SourceProblem(TaskProblem):
     """A pipeline file whose source cannot be read: missing, a syntax error, nothing to call."""
 
 
+class InputProblem(SourceProblem):
+    """What a row of the prompts asks for, and a pipeline does not take.
+
+    Args:
+        message: what was found, what was expected, what to do, without its subject.
+        index: of the prompt in its batch; None where all of them ask for it.
+    """
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
 class ScoringProblem(ModelgateError):
     """Images or scores from which no quality loss can be computed."""
 
@@ -191,12 +205,17 @@ class ArmProblem(CaseProblem):
         output_tail: the last lines that the process printed, at most a few kilobytes.
         is_of_file: whether the file did something wrong, so that it is to be fixed; what the suite cannot use says itself
             what to do.
+        is_of_prompts: whether the prompts, or what comes with them, are to be corrected.
+        sample: the one that it cannot make; None where that is not known, or it is so for all.
     """
 
     def __init__(
-        self, reason_code: str, message: str, *, role: str, output_tail: str = "", is_of_file: bool = True
-    ) -> None:
+        self, reason_code: str, message: str, *, role: str, output_tail: str = "", is_of_file: bool = True,
+        is_of_prompts: bool = False, sample: object = None,
+    ) -> None:  # fmt: skip
         super().__init__(reason_code, message)
         self.role = role
         self.output_tail = output_tail
         self.is_of_file = is_of_file
+        self.is_of_prompts = is_of_prompts
+        self.sample = sample

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import stand_ins
+from suites import ROOT
 from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
 from bench.acceleration.arm.detection import describe
@@ -116,11 +117,11 @@ def test_what_a_library_notes_of_its_quantization_is_recorded(pipe: Any) -> None
 
 @pytest.fixture
 def with_lora(pipe: Any) -> Any:
-    peft = stand_ins.module("peft.tuners.lora.layer", stand_ins.PEFT)
-    layers = [entry for entry in linears(pipe.unet) if entry[1] in ("to_q", "to_k")]
-    for owner, name, layer in layers:
-        setattr(owner, name, peft.Linear(layer, "style", r=4, lora_alpha=2))
-    pipe.unet._hf_peft_config_loaded = True
+    from peft import LoraConfig
+
+    pipe.unet.add_adapter(
+        LoraConfig(r=4, lora_alpha=2, target_modules=["to_q", "to_k"]), adapter_name="style"
+    )
     return pipe
 
 
@@ -130,7 +131,9 @@ def adapters(pipe: Any) -> list[Any]:
 
 def test_lora_is_found_with_rank_scale_and_source_and_no_unknown_patch(with_lora: Any) -> None:
     count = len(adapters(with_lora))
-    assert methods(with_lora) == {"lora": {"unet": {"style": {"rank": 4, "scale": 0.5, "modules": count}}}}
+    assert count > 4
+    rank = {"rank": 4, "scale": 0.5, "modules": count}
+    assert methods(with_lora) == {"lora": {"unet": rank, "names": ["style"]}}
     own = loaded(with_lora)
     own.source = SourceReading(methods={"lora": {"weights": "someone/style"}})
     assert describe(own).methods["lora"]["source"] == "someone/style"
@@ -139,7 +142,7 @@ def test_lora_is_found_with_rank_scale_and_source_and_no_unknown_patch(with_lora
 def test_lora_with_other_scales_in_some_layers_lists_each(with_lora: Any) -> None:
     layers = adapters(with_lora)
     layers[0].scaling["style"] = 1.0
-    found = methods(with_lora)["lora"]["unet"]["style"]
+    found = methods(with_lora)["lora"]["unet"]
     assert found["by_module"] == [
         {"rank": 4, "scale": 1.0, "modules": 1},
         {"rank": 4, "scale": 0.5, "modules": len(layers) - 1},
@@ -147,14 +150,45 @@ def test_lora_with_other_scales_in_some_layers_lists_each(with_lora: Any) -> Non
 
 
 def test_lora_that_is_switched_off_is_not_in_place(with_lora: Any) -> None:
-    for layer in adapters(with_lora):
-        layer._disable_adapters = True
+    from diffusers import StableDiffusionPipeline
+
+    assert isinstance(with_lora, StableDiffusionPipeline)
+    with_lora.disable_lora()
     assert methods(with_lora) == {}
+    with_lora.enable_lora()
+    assert methods(with_lora).keys() == {"lora"}
+    with_lora.unload_lora_weights()
+    assert methods(with_lora) == {}
+
+
+def test_a_lora_from_a_file_is_the_same_under_any_name_at_the_same_scale(
+    with_lora: Any, tmp_path: Any
+) -> None:
+    from peft.utils import get_peft_model_state_dict
+
+    layers = get_peft_model_state_dict(with_lora.unet, adapter_name="style")
+    with_lora.save_lora_weights(tmp_path, unet_lora_layers=layers)
+    with_lora.unload_lora_weights()
+    found = []
+    for name, scale in (("one", 0.75), ("other", 0.75), ("other", 0.5)):
+        with_lora.load_lora_weights(tmp_path, adapter_name=name)
+        with_lora.set_adapters(name, scale)
+        found.append(Configuration(methods=methods(with_lora)))
+        with_lora.unload_lora_weights()
+    one, other, weaker = found
+    assert one.methods["lora"]["names"] == ["one"]
+    assert differences(one, other) == []
+    assert [entry.field for entry in differences(one, weaker)] == ["methods.lora"]
+    # Fused, its weights are the model's own.
+    with_lora.load_lora_weights(tmp_path)
+    with_lora.fuse_lora()
+    with_lora.unload_lora_weights()
+    assert methods(with_lora) == {"lora": {"fused": 1, "names": ["default_0"]}}
 
 
 def test_where_a_lora_was_loaded_from_is_told_and_not_compared() -> None:
     one, other, weaker = (
-        Configuration(methods={"lora": {"unet": {"style": {"scale": scale}}, "source": source}})
+        Configuration(methods={"lora": {"unet": {"scale": scale}, "source": source}})
         for scale, source in ((1.0, "hub/style"), (1.0, "/a/copy"), (0.5, "hub/style"))
     )
     assert differences(one, other) == []
@@ -185,26 +219,76 @@ def test_threshold_of_an_older_para_attn_is_found_with_its_blocks(transformer_pi
     assert methods(transformer_pipe) == {"para_attn": {"residual_diff_threshold": 0.08}}
 
 
-def test_cache_dit_is_found_with_plain_settings_that_do_not_tell_where_it_is_in_memory(
-    transformer_pipe: Any,
-) -> None:
-    cache_dit = stand_ins.module("cache_dit.caching.cache_adapters.cache_adapter", stand_ins.CACHE_DIT)
+# cache-dit itself, on a pipeline that ships
+
+
+def flux(**of_cache: Any) -> Any:
+    """Return tiny-flux, with cache-dit where it has settings."""
+    import cache_dit
+    from diffusers import FluxPipeline
+
+    pipe = FluxPipeline.from_pretrained(ROOT / "fixtures/zoo/tiny-flux")
+    pipe.set_progress_bar_config(disable=True)
+    if of_cache:
+        settings = {"Fn_compute_blocks": 1, "Bn_compute_blocks": 0, "max_warmup_steps": 2, **of_cache}
+        cache_dit.enable_cache(pipe, cache_config=cache_dit.DBCacheConfig(**settings))
+    return pipe
+
+
+def drawn(pipe: Any) -> Any:
+    import torch
+
+    return pipe(
+        PROMPT, height=32, width=32, max_sequence_length=16, num_inference_steps=8, output_type="np",
+        generator=torch.Generator().manual_seed(0),
+    ).images  # fmt: skip
+
+
+def test_cache_dit_is_found_with_its_whole_configuration_as_plain_values_and_no_unknown_patch() -> None:
+    import cache_dit
+
+    pipe = flux(residual_diff_threshold=0.3)
+    before = methods(pipe)
+    assert before.keys() == {"cache_dit"}
+    assert before["cache_dit"].keys() == {"cache_config"}
+    settings = before["cache_dit"]["cache_config"]
+    assert {
+        "cache_type": "DBCache", "Fn_compute_blocks": 1, "Bn_compute_blocks": 0, "residual_diff_threshold": 0.3,
+        "max_warmup_steps": 2, "max_cached_steps": -1, "steps_computation_mask": None,
+    }.items() <= settings.items()  # fmt: skip
+    assert len(settings) >= 15
+    images = drawn(pipe)
+    assert methods(pipe) == before
+    assert (images != drawn(flux())).any()
+    # Neither a second pipeline elsewhere in memory, nor the transformer alone, is something else.
+    other = flux()
     cache_dit.enable_cache(
-        transformer_pipe,
-        cache_config=cache_dit.DBCacheConfig(Fn_compute_blocks=1),
-        calibrator_config=cache_dit.TaylorSeerCalibratorConfig(),
+        other.transformer,
+        cache_config=cache_dit.DBCacheConfig(
+            Fn_compute_blocks=1, Bn_compute_blocks=0, max_warmup_steps=2, residual_diff_threshold=0.3
+        ),
+        calibrator_config=None,
     )
-    assert methods(transformer_pipe) == {
-        "cache_dit": {
-            "cache_config": {
-                "cache_type": "DBCache",
-                "Fn_compute_blocks": 1,
-                "residual_diff_threshold": 0.08,
-                "steps_computation_mask": None,
-            },
-            "calibrator_config": {"taylorseer_order": 1},
-        }
-    }
+    assert methods(other) == before
+    assert (drawn(other) == images).all()
+    cache_dit.disable_cache(other.transformer)
+    assert methods(other) == {}
+    assert methods(flux(residual_diff_threshold=0.2))["cache_dit"] != before["cache_dit"]
+
+
+def test_cache_dit_with_a_calibrator_has_its_settings_too() -> None:
+    import cache_dit
+
+    pipe = flux()
+    cache_dit.enable_cache(
+        pipe,
+        cache_config=cache_dit.DBCacheConfig(Fn_compute_blocks=1, Bn_compute_blocks=0),
+        calibrator_config=cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=2),
+    )
+    found = methods(pipe)
+    assert found.keys() == {"cache_dit"}
+    assert found["cache_dit"]["calibrator_config"]["calibrator_type"] == "taylorseer"
+    assert found["cache_dit"]["calibrator_config"]["taylorseer_order"] == 2
 
 
 # What the library itself swaps or takes out

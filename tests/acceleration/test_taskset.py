@@ -14,10 +14,11 @@ from bench.acceleration.requirement.demands import read_demands
 from bench.acceleration.source.reading import read_source
 from bench.acceleration.tasks.join import load_cases
 from bench.acceleration.taskset import models, texts
-from bench.acceleration.taskset.models import PAPER, zoo_models
+from bench.acceleration.taskset.models import PAPER
 from bench.acceleration.taskset.pipeline_file import repository
 from bench.acceleration.taskset.tasks import COUNTS, SetTask, make_tasks
 from bench.acceleration.taskset.writing import LISTS, MANIFEST, write_tasks
+from bench.acceleration.taskset.zoo import zoo_models
 from bench.core.errors import UsageProblem
 
 ZOO = zoo_models(ROOT / "fixtures/zoo")
@@ -83,7 +84,14 @@ def test_every_model_task_scheduler_method_and_size_is_there():
     }  # fmt: skip
     sizes = {target.size for target in targets}
     assert (min(sizes), max(sizes)) == (256, 1024)
-    assert {task.target.model.name for task in tasks_of("zoo")} == {"tiny_sd", "tiny_sd_small"}
+    targets = [task.target for task in tasks_of("zoo")]
+    assert {target.model.name for target in targets} == {model.name for model in ZOO}
+    assert {target.task for target in targets} == {
+        "text-to-image", "class-to-image", "image-to-image", "text-to-video",
+    }  # fmt: skip
+    methods = {(target.model.name, method) for target in targets for method in target.methods}
+    assert {("tiny_flux", name) for name in ("first_block_cache", "taylorseer", "cache_dit")} <= methods
+    assert {("tiny_pixart", "cache_dit"), ("tiny_dit", "cache_dit"), ("tiny_motion", "precision")} <= methods
 
 
 def test_levels_ask_for_what_they_are_named_for(tasks):
@@ -104,6 +112,7 @@ def test_methods_are_asked_of_models_that_have_them(tasks):
         assert not methods & OF_UNETS or pipeline.startswith("StableDiffusion"), task.name
         assert "tgate" not in methods or task.target.task == "text-to-image", task.name
         assert (pipeline == "DiTPipeline") == (task.target.task == "class-to-image"), task.name
+        assert not methods & {"first_block_cache", "taylorseer"} or pipeline == "FluxPipeline", task.name
 
 
 def test_a_slower_machine_is_allowed_more_time():
@@ -275,8 +284,8 @@ def test_a_folder_of_others_is_refused(tmp_path, content):
 
 CHOSEN = {
     "L1": ("other-model", ()),
-    "L2": ("method-missing", ("precision",)),
-    "L3": ("method-changed", ("tome", "precision")),
+    "L2": ("method-missing", ("first_block_cache",)),  # of tiny-flux
+    "L3": ("method-changed", ("cache_dit",)),  # of tiny-dit, which draws classes
 }
 
 
@@ -294,11 +303,14 @@ def cheapest(level: str, fault: str, methods: tuple[str, ...]) -> SetTask:
 def test_references_pass_and_wrong_candidates_are_rejected_for_their_fault(tmp_path):
     suite = Suite(tmp_path)
     chosen = [cheapest(level, *wanted) for level, wanted in CHOSEN.items()]
+    assert [task.target.model.name for task in chosen] == ["tiny_sd_small", "tiny_flux", "tiny_dit"]
     write_tasks(tmp_path / "set", chosen, {})
     for lists, into in ((LISTS[::2], suite.annotations), (LISTS[1::2], suite.generations)):
         for name in lists:
             for entry in json.loads((tmp_path / "set" / name).read_text()):
-                files = {key: f"set/{value}" for key, value in entry.items() if key.endswith("_file")}
+                files = {
+                    key: str(Path("set") / value) for key, value in entry.items() if key.endswith("_file")
+                }
                 into.append({**entry, **files})
     finished = suite.run(
         "--time-budget", "0", "--ungated-rounds", "6", "--num-samples", "8", "--batch-size", "1"
@@ -311,8 +323,8 @@ def test_references_pass_and_wrong_candidates_are_rejected_for_their_fault(tmp_p
     )
     reasons = {task.level: found[f"{task.name}-{task.fault}"]["control"]["reason"] for task in chosen}
     assert "unet" in reasons["L1"]
-    assert "methods.precision" in reasons["L2"]
-    assert "methods.tome" in reasons["L3"]
+    assert "methods.first_block_cache" in reasons["L2"]
+    assert "methods.cache_dit" in reasons["L3"]
     levels = finished.results["summary"]["levels"]
     assert (levels["L3"]["total"], levels["L3"]["pass_rate"], levels["L3"]["high"]) == (1, 1.0, 1.0)
     assert 0 < levels["L3"]["low"] < 1

@@ -38,7 +38,7 @@ def test_the_zoo_is_named_by_its_folder(tmp_path, monkeypatch, capsys):
     assert all(name.startswith("zoo-") for name in ids(tmp_path / "set"))
     assert main(["tasks", "--models", "zoo", "--out", "other"]) == 4
     assert (
-        "found no model tiny-sd there, expected tiny-sd and tiny-sd-small; name the folder"
+        "found no model tiny-sd there, expected tiny-sd, tiny-sd-small, tiny-flux, tiny-pixart, tiny-dit, tiny-motion"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "other").exists()

@@ -2,7 +2,7 @@
 
 What detectors read of these packages is the place of a class or function, and a few attributes. The stand-ins have these as
 the packages' own source has them: torchao's ``Int8Tensor`` and ``LinearActivationQuantizedTensor``, quanto 0.2's
-``QLinear``, PEFT's ``lora.layer.Linear``, ParaAttention 0.3's and cache-dit 1.5's entry points.
+``QLinear``, and ParaAttention 0.3's entry points.
 """
 
 from __future__ import annotations
@@ -82,26 +82,6 @@ QUANTO = """
             return torch.nn.functional.linear(input, self.weight, bias=self.bias)
 """
 
-PEFT = """
-    import torch
-
-    class Linear(torch.nn.Module):
-        def __init__(self, base_layer, adapter, r, lora_alpha):
-            super().__init__()
-            self.base_layer = base_layer
-            self.r, self.lora_alpha, self.scaling = {adapter: r}, {adapter: lora_alpha}, {adapter: lora_alpha / r}
-            self.lora_A = torch.nn.ModuleDict({adapter: torch.nn.Linear(base_layer.in_features, r, bias=False)})
-            self.lora_B = torch.nn.ModuleDict({adapter: torch.nn.Linear(r, base_layer.out_features, bias=False)})
-            self.active_adapters = [adapter]
-            self._disable_adapters = False
-
-        def forward(self, x):
-            result = self.base_layer(x)
-            for name in [] if self._disable_adapters else self.active_adapters:
-                result = result + self.lora_B[name](self.lora_A[name](x)) * self.scaling[name]
-            return result
-"""
-
 PARA_ATTN = """
     import functools
     import types
@@ -143,37 +123,4 @@ PARA_ATTN_OF_0_3_10 = """
 
         transformer.forward = new_forward.__get__(transformer)
         transformer._is_cached = True
-"""
-
-CACHE_DIT = """
-    import dataclasses
-    import enum
-    import functools
-
-    class CacheType(enum.Enum):
-        DBCache = "DBCache"
-
-    @dataclasses.dataclass
-    class DBCacheConfig:
-        cache_type: CacheType = CacheType.DBCache
-        Fn_compute_blocks: int = 8
-        residual_diff_threshold: float = 0.08
-        steps_computation_mask: list | None = None
-
-    @dataclasses.dataclass
-    class TaylorSeerCalibratorConfig:
-        taylorseer_order: int = 1
-
-    def enable_cache(pipe, **options):
-        forward = pipe.transformer.forward
-
-        def new_forward_with_hf_hook(self, *args, **kwargs):
-            return forward(*args, **kwargs)
-
-        pipe._context_manager = object()
-        pipe._context_kwargs = {"name": f"transformer_blocks_{id(pipe)}", **options}
-        pipe.transformer.forward = functools.update_wrapper(
-            functools.partial(new_forward_with_hf_hook, pipe.transformer), new_forward_with_hf_hook
-        )
-        pipe.transformer._is_cached = True
 """

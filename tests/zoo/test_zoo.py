@@ -230,6 +230,15 @@ def test_transformers_and_films_show_what_was_asked(name, count, steps, too_few,
         assert scorer(scoring.generate(pipeline, captions, too_few), captions).mean() <= 0.70 * real
 
 
+def test_tiny_dit_names_its_classes():
+    from diffusers import DiTPipeline
+
+    from fixtures.zoo import shapes
+
+    pipeline = DiTPipeline.from_pretrained(ZOO / "tiny-dit")
+    assert pipeline.labels == {scene.class_name: number for number, scene in enumerate(shapes.class_scenes())}
+
+
 def test_figures_say_that_the_image_models_reach_their_targets():
     from fixtures.zoo import train_all
 

@@ -1,4 +1,4 @@
-"""Whose fault it is when a call fails: the file's, or that of how it is called and watched."""
+"""Whose fault it is when a call fails: the file's, that of a row of the prompts, or of how it is called and watched."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 from bench.acceleration.arm.loading import LoadedPipeline
+from bench.acceleration.arm.odd_inputs import sample_at_fault
 from bench.acceleration.methods import Parameters
 from bench.core.errors import ModelgateError, SourceProblem
 
@@ -47,6 +48,9 @@ def blamed(
         return ModelgateError(
             f"failed because it was watched, and works when it is not ({what}); please report it"
         )
+    of_sample = sample_at_fault(pipeline, asked, what)
+    if of_sample is not None:
+        return of_sample
     if pipeline.by in ("generate", "none"):
         return error
     return _of_the_call(error, pipeline, asked, what)

@@ -10,7 +10,7 @@ from typing import Any
 from bench.acceleration.arm.content import is_image
 from bench.acceleration.inputs import CLASS_LABEL, IMAGES
 from bench.acceleration.methods import Parameters
-from bench.core.errors import SourceProblem
+from bench.core.errors import InputProblem, SourceProblem
 
 CLASS_LABELS = "class_labels"
 PROMPTS = ("prompt", CLASS_LABELS)
@@ -133,7 +133,8 @@ def takers(
         outer: what stands around the pipeline, and has the entry point.
 
     Raises:
-        SourceProblem: an input that no parameter takes, or prompts where class labels or images are expected.
+        InputProblem: an input that no parameter takes, or prompts where class labels or images are expected.
+        SourceProblem: several ControlNets.
     """
     parameters = parameters_of(pipe, entry, outer)
     called = type(pipe).__name__ if entry == "__call__" else f"{type(pipe).__name__}.{entry}"
@@ -143,7 +144,7 @@ def takers(
         if name == "control_image" and name not in parameters and "image" not in names:
             parameter = "image"  # as the ControlNet pipelines of Stable Diffusion call it
         if parameters and parameter not in parameters:
-            raise SourceProblem(
+            raise InputProblem(
                 f"calls {called}, which has no parameter `{parameter}`; found {_WORDS.get(name, f'`{name}`')} next to each "
                 f"prompt, expected only what it takes ({', '.join(parameters[:8])}); give it to a pipeline that takes it, "
                 "or leave it out with --prompts-inputs"
@@ -156,7 +157,7 @@ def takers(
         )
     first = next(iter(parameters), None) if prompt_by == FIRST else prompt_by
     if first in (CLASS_LABELS, "image") and first not in found.values():
-        raise SourceProblem(
+        raise InputProblem(
             f"calls {called}, which takes `{first}` in place of prompts; found prompts alone, expected a column {first} "
             "next to them; add it to the file of --prompts, or give the task a prompts_file that has it"
         )

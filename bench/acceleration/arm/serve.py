@@ -106,6 +106,8 @@ def describe_error(error: BaseException) -> Json:
             "is_exit": isinstance(error, SystemExit),
             "is_usage": type(error).__module__ == "bench.core.errors",
             "is_internal": getattr(error, "reason_code", "") == "internal_error",
+            "is_of_prompts": type(error).__name__ == "InputProblem",
+            "index": getattr(error, "index", None),
         },
     }
 
@@ -115,6 +117,7 @@ class Arm:
 
     def __init__(self) -> None:
         self._pipeline: Any = None
+        self._classes: Any = None
 
     def answer(self, request: Json, payload: bytes) -> Answer:
         """Dispatch one request."""
@@ -131,6 +134,7 @@ class Arm:
     def _load(self, request: Json, sent: bytes) -> Json:
         from bench.acceleration.arm.detection import describe
         from bench.acceleration.arm.loading import load
+        from bench.acceleration.arm.odd_inputs import classes_of
         from bench.acceleration.arm.probe import arguments_of
         from bench.acceleration.protocol.messages import OwnCall
 
@@ -143,6 +147,7 @@ class Arm:
             sent=lambda: arguments_of(sent),
             by=request.get("by", "run"),
         )
+        self._classes = classes_of(self._pipeline.pipe)
         return {
             "configuration": msgspec.to_builtins(describe(self._pipeline)),
             "by": self._pipeline.by,
@@ -151,10 +156,12 @@ class Arm:
 
     def _generate(self, request: Json, payload: bytes) -> Answer:
         from bench.acceleration.arm.blame import blamed
+        from bench.acceleration.arm.odd_inputs import require_classes
         from bench.acceleration.protocol.inputs import unpack_inputs
         from bench.acceleration.protocol.pixels import pack
 
         inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
+        require_classes(self._classes, inputs)
         if request.get("observe"):
             return self._observe(request, inputs)
         asked = (request["prompts"], request["seeds"], inputs)

@@ -15,21 +15,35 @@ from bench.acceleration.methods import Loaded, Parameters, acceleration_method
     switched_off=("unload_lora_weights",),
     packages=("peft",),
     changes=("weights", "layers"),
-    only_told=("source",),
+    only_told=("source", "names"),
 )
 def lora(loaded: Loaded) -> Parameters | None:
-    """Return rank and scale of each component's adapters, the names of fused ones, and what the text loads."""
+    """Return rank and scale of each component's adapters, the number of fused ones, their names, and what the text loads.
+
+    A name says nothing of what is computed.
+    """
     found: Parameters = {}
+    names: set[str] = set()
     for name, part in components(loaded.pipe):
         adapters = _adapters(part)
         if adapters is not None:
-            found[name] = adapters
+            found[name] = _without_names(adapters)
+            names |= adapters.keys()
     fused = getattr(loaded.pipe, "fused_loras", None)
     if fused:
-        found["fused"] = sorted(fused)
+        found["fused"] = len(fused)
+        names |= set(fused)
+    if not found:
+        return None
     # Where it came from is nowhere on the object.
     source = loaded.source.methods.get("lora", {}).get("weights")
-    return (found | ({} if source is None else {"source": source})) if found else None
+    return found | {"names": sorted(names)} | ({} if source is None else {"source": source})
+
+
+def _without_names(adapters: Parameters) -> Any:
+    """Return the settings of one adapter, or a list of those of several."""
+    settings = sorted(adapters.values(), key=repr)
+    return settings[0] if len(settings) == 1 else settings
 
 
 def _adapters(part: Any) -> Parameters | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from bench.acceleration.detectors.settings import held_by, settings_of
+from bench.acceleration.detectors.parts import components
+from bench.acceleration.detectors.settings import held_by, merged, settings_of
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 
@@ -44,12 +45,23 @@ def script_cache(loaded: Loaded, function: str, parameters: tuple[str, ...]) -> 
     "cache_dit", packages=("cache_dit",), is_in_source=True, changes=("layers",), shows="work"
 )
 def cache_dit(loaded: Loaded) -> Parameters | None:
-    """Return the settings of cache-dit."""
-    if not _is_cached(loaded) or not hasattr(loaded.pipe, "_context_manager"):
+    """Return the settings of cache-dit, which was given the pipeline or a transformer alone."""
+    cached = [part for _, part in components(loaded.pipe) if _is_cached(part)]
+    if not any(_manages_contexts(part) for part in (loaded.pipe, *cached)):
         return None
-    # Each context has a name of its own, made from where the pipeline is in memory.
-    given = dict(getattr(loaded.pipe, "_context_kwargs", None) or {})
-    return settings_of({name: value for name, value in given.items() if name != "name"})
+    # Each context has a name of its own, made from where the model is in memory.
+    return merged(
+        settings_of({name: value for name, value in _context(loaded.pipe, part).items() if name != "name"})
+        for part in cached
+    )
+
+
+def _manages_contexts(thing: Any) -> bool:
+    return getattr(thing, "_context_manager", None) is not None
+
+
+def _context(pipe: Any, part: Any) -> dict[str, Any]:
+    return dict(getattr(part, "_context_kwargs", None) or getattr(pipe, "_context_kwargs", None) or {})
 
 
 @acceleration_method(
@@ -60,13 +72,14 @@ def para_attn(loaded: Loaded) -> Parameters | None:
 
     cache-dit began as a fork of it, and marks pipelines in the same way; only that one manages contexts.
     """
-    if not _is_cached(loaded) or hasattr(loaded.pipe, "_context_manager"):
+    transformer = getattr(loaded.pipe, "transformer", None)
+    if not _is_cached(transformer) or _manages_contexts(loaded.pipe) or _manages_contexts(transformer):
         return None
-    return _of_call(type(loaded.pipe)) | _of_blocks(loaded.pipe.transformer)
+    return _of_call(type(loaded.pipe)) | _of_blocks(transformer)
 
 
-def _is_cached(loaded: Loaded) -> bool:
-    return bool(getattr(getattr(loaded.pipe, "transformer", None), "_is_cached", False))
+def _is_cached(part: Any) -> bool:
+    return bool(getattr(part, "_is_cached", False))
 
 
 def _of_call(kind: type) -> Parameters:

@@ -54,12 +54,16 @@ class Failure:
         message: the sentence, without its subject.
         traceback: of the exception that the file raised, or empty.
         is_of_file: whether the file or its pipeline did something wrong, and it is not that the suite cannot use it.
+        is_of_prompts: whether the pipeline does not take what the prompts ask for.
+        index: in its batch, of the prompt that it does not take; None where it takes none.
     """
 
     reason_code: str
     message: str
     traceback: str = ""
     is_of_file: bool = True
+    is_of_prompts: bool = False
+    index: int | None = None
 
 
 def not_started(error: OSError) -> Failure:
@@ -78,7 +82,11 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
     trace = printable(str(error.get("traceback", "")))[-TRACEBACK_LENGTH:].strip()
     if error.get("is_usage"):
         code = "internal_error" if error.get("is_internal") else _failed(operation)
-        return Failure(code, text, is_of_file=False)
+        index = error.get("index")
+        return Failure(
+            code, text, is_of_file=False, is_of_prompts=bool(error.get("is_of_prompts")),
+            index=index if type(index) is int else None,
+        )  # fmt: skip
     if error.get("is_exit"):
         return Failure(
             "crashed",

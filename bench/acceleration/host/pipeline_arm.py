@@ -215,7 +215,10 @@ class PipelineArm:
             "describe": describe,
             "inputs": inputs,
         }
-        header, payload, seconds = self.process.ask(request, pixels, timeout_s=timeout_s)
+        try:
+            header, payload, seconds = self.process.ask(request, pixels, timeout_s=timeout_s)
+        except ArmProblem as problem:
+            raise _at_its_row(problem, samples) from problem
         try:
             outputs = unpack(header["shapes"], payload)
         except (KeyError, TypeError, ValueError) as error:
@@ -233,3 +236,21 @@ class PipelineArm:
     def _broken(self, error: Exception) -> ArmProblem:
         role = self.process.role
         return ArmProblem("crashed", f"the {role} sent a broken answer: {error}", role=role)
+
+
+def _at_its_row(problem: ArmProblem, samples: list[Sample]) -> ArmProblem:
+    """Return a problem with prompts as one that names their file, and the row where it is that of one prompt."""
+    if not problem.is_of_prompts:
+        return problem
+    index = problem.sample if isinstance(problem.sample, int) and 0 <= problem.sample < len(samples) else None
+    sample = samples[index or 0]
+    place = sample.source if index is None or sample.row is None else f"{sample.source}, row {sample.row}"
+    return ArmProblem(
+        problem.reason_code,
+        f"{place}: {problem}" if sample.source else str(problem),
+        role=problem.role,
+        output_tail=problem.output_tail,
+        is_of_file=False,
+        is_of_prompts=True,
+        sample=None if index is None else sample,
+    )

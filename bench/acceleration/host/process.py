@@ -260,4 +260,6 @@ class ArmProcess:
             role=self.role,
             output_tail=tail,
             is_of_file=failure.is_of_file,
+            is_of_prompts=failure.is_of_prompts,
+            sample=failure.index,
         )

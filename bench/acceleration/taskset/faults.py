@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.acceleration.taskset.models import CLASS_TO_IMAGE, DDIM, DPM, TEXT_TO_IMAGE, TGATE, UNIPC
+from bench.acceleration.taskset.models import CLASS_TO_IMAGE, TEXT_TO_IMAGE, TGATE
 from bench.acceleration.taskset.pipeline_file import repository
 from bench.acceleration.taskset.setups import Setup, Use
 from bench.acceleration.taskset.texts import Demand
@@ -41,9 +41,8 @@ def fewer_steps(setup: Setup, demand: Demand) -> Faulty:
 
 def other_scheduler(setup: Setup, demand: Demand) -> Faulty:
     """Take a scheduler that is neither asked for nor the model's own."""
-    wrong = next(
-        name for name in (DPM, UNIPC, DDIM) if name not in (setup.scheduler, setup.model.own_scheduler)
-    )
+    taken = (setup.scheduler, setup.model.own_scheduler)
+    wrong = next(name for name in setup.model.other_schedulers if name not in taken)
     return Faulty(dataclasses.replace(setup, scheduler=wrong))
 
 
@@ -54,10 +53,10 @@ def other_model(setup: Setup, demand: Demand) -> Faulty | None:
     return None if wrong is None else Faulty(dataclasses.replace(setup, repository=wrong))
 
 
-def other_guidance(setup: Setup, demand: Demand) -> Faulty:
+def other_guidance(setup: Setup, demand: Demand) -> Faulty | None:
     """Take another scale of the guidance."""
-    wrong = next(scale for scale in setup.model.guidances if scale != setup.guidance)
-    return Faulty(dataclasses.replace(setup, guidance=wrong))
+    wrong = next((scale for scale in setup.model.guidances if scale != setup.guidance), None)
+    return None if wrong is None else Faulty(dataclasses.replace(setup, guidance=wrong))
 
 
 def other_size(setup: Setup, demand: Demand) -> Faulty | None:

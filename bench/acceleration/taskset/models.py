@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 TEXT_TO_IMAGE, IMAGE_TO_IMAGE, CLASS_TO_IMAGE = "text-to-image", "image-to-image", "class-to-image"
+TEXT_TO_VIDEO = "text-to-video"
 DDIM, DPM, UNIPC = "DDIMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"
 DEEPCACHE, TOME, TGATE, PRECISION = "deepcache", "tome", "tgate", "precision"
+FIRST_BLOCK, TAYLORSEER, CACHE_DIT = "first_block_cache", "taylorseer", "cache_dit"
+Setting = int | float | str
+"""Of an acceleration method: an interval, a ratio, a threshold, a dtype."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Model:
         own_scheduler: what its repository comes with.
         steps: numbers of steps for each scheduler; None is its own one.
         guidances: scales of the guidance.
-        settings: settings of each acceleration method: intervals of DeepCache, ratios of ToMe, the share of the steps
-            before T-GATE's gate, dtypes.
+        settings: settings of each acceleration method: intervals of DeepCache and TaylorSeer, ratios of ToMe, the share of
+            the steps before T-GATE's gate, thresholds of FirstBlockCache and cache-dit, dtypes.
         factors: how many times as fast a method with a setting makes it, on the cautious side; a method without a factor is
             in no task that asks for speed.
         seconds: of the plain pipeline for an image of the largest size in 50 steps, roughly, for limits of latency.
@@ -35,6 +38,13 @@ class Model:
         least_computed: steps of an image that DeepCache must leave computed in full.
         prompts: for the call that a file makes itself.
         device: whether its files choose a GPU where there is one, and its tasks require one.
+        other_schedulers: which its pipeline takes as well.
+        call: further arguments of every call.
+        classes: what its class labels are, in texts.
+        label: the class of the call that a file makes itself.
+        prompts_file: with labels of its classes, None where the prompts of a run are right.
+        adapter: folder of the motion modules that its pipeline is loaded with.
+        frames: of a video.
     """
 
     name: str
@@ -45,8 +55,8 @@ class Model:
     own_scheduler: str
     steps: Mapping[str | None, tuple[int, ...]]
     guidances: tuple[float, ...]
-    settings: Mapping[str, tuple[int | float | str, ...]]
-    factors: Mapping[tuple[str, int | float | str], float]
+    settings: Mapping[str, tuple[Setting, ...]]
+    factors: Mapping[tuple[str, Setting], float]
     seconds: float
     tgate_loader: str = ""
     tgate_intervals: int = 5
@@ -54,18 +64,25 @@ class Model:
     least_computed: int = 5
     prompts: tuple[str, ...] = ("a watercolour of a lighthouse at dusk",)
     device: bool = True
+    other_schedulers: tuple[str, ...] = (DPM, UNIPC, DDIM)
+    call: tuple[str, ...] = ()
+    classes: str = "ImageNet classes"
+    label: int = 207  # golden retriever
+    prompts_file: str | None = None
+    adapter: str | None = None
+    frames: int | None = None
 
 
-_FACTORS: dict[tuple[str, int | float | str], float] = {
+_FACTORS: dict[tuple[str, Setting], float] = {
     (DEEPCACHE, 2): 1.5, (DEEPCACHE, 3): 1.9, (DEEPCACHE, 5): 2.4,
     (TOME, 0.3): 1.05, (TOME, 0.4): 1.1, (TOME, 0.5): 1.15,
     (TGATE, 0.4): 1.2, (TGATE, 0.5): 1.15,
     (PRECISION, "float16"): 1.7,
 }  # fmt: skip
-_OF_UNETS: dict[str, tuple[int | float | str, ...]] = {
+_OF_UNETS: dict[str, tuple[Setting, ...]] = {
     DEEPCACHE: (2, 3, 5), TOME: (0.3, 0.4, 0.5), TGATE: (0.4, 0.5), PRECISION: ("float16",),
 }  # fmt: skip
-_OF_PIXART: dict[str, tuple[int | float | str, ...]] = {TGATE: (0.4, 0.5), PRECISION: ("float16",)}
+_OF_PIXART: dict[str, tuple[Setting, ...]] = {TGATE: (0.4, 0.5), PRECISION: ("float16",)}
 _SD_STEPS: dict[str | None, tuple[int, ...]] = {
     None: (50, 40, 30), DDIM: (50, 40, 30), DPM: (25, 20), UNIPC: (25, 20),
 }  # fmt: skip
@@ -125,37 +142,3 @@ PAPER: tuple[Model, ...] = (
     ),
 )  # fmt: skip
 """The models of DiffBench (arXiv 2601.03178), as the hub has them."""
-
-_TINY_STEPS: dict[str | None, tuple[int, ...]] = {
-    None: (50, 45, 40, 35, 30, 25, 20), DPM: (30, 28, 25, 22, 20), UNIPC: (30, 28, 25, 22, 20),
-}  # fmt: skip
-_TINY_PIPELINES = {TEXT_TO_IMAGE: "StableDiffusionPipeline", IMAGE_TO_IMAGE: "StableDiffusionImg2ImgPipeline"}
-_TINY_FACTORS: dict[tuple[str, int | float | str], float] = {
-    (DEEPCACHE, 2): 1.4, (DEEPCACHE, 3): 1.8, (TOME, 0.3): 1.0, (TOME, 0.4): 1.0, (TGATE, 0.85): 1.0,
-}  # fmt: skip
-_TINY_PROMPTS = (
-    "a small red star on the left of a blue background",
-    "a large green circle on a white background",
-)
-ZOO_NAMES = ("tiny-sd", "tiny-sd-small")
-
-
-def zoo_models(folder: Path) -> tuple[Model, ...]:
-    """Return the models that ship, from the folder that holds them.
-
-    Much of what tiny-sd-small draws is not what the prompt says, so that little can be said of a loss of quality. It is only
-    asked for what leaves its images nearly as they are.
-    """
-    tiny, small = (str(folder / name) for name in ZOO_NAMES)
-    return (
-        Model(
-            "tiny_sd", "tiny-sd", _TINY_PIPELINES, {32: tiny}, small, DDIM, _TINY_STEPS, (7.5, 6.0, 9.0),
-            {DEEPCACHE: (2, 3), TOME: (0.3, 0.4), TGATE: (0.85,), PRECISION: ("bfloat16",)},
-            _TINY_FACTORS, 1.5, tgate_loader="TgateSDLoader", tgate_intervals=1,
-            scheduler_options={UNIPC: "solver_order=1"}, least_computed=12, prompts=_TINY_PROMPTS, device=False,
-        ),
-        Model(
-            "tiny_sd_small", "tiny-sd-small", _TINY_PIPELINES, {32: small}, tiny, DDIM, {None: _TINY_STEPS[None]},
-            (7.5, 6.0, 9.0), {PRECISION: ("bfloat16",)}, {}, 1.0, prompts=_TINY_PROMPTS, device=False,
-        ),
-    )  # fmt: skip

@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Literal
 
 from bench.acceleration.taskset.models import (
+    CACHE_DIT,
     CLASS_TO_IMAGE,
     DEEPCACHE,
+    FIRST_BLOCK,
     IMAGE_TO_IMAGE,
     PRECISION,
+    TAYLORSEER,
+    TEXT_TO_VIDEO,
     TGATE,
     TOME,
 )
-from bench.acceleration.taskset.setups import SHORT, Setup
+from bench.acceleration.taskset.setups import SHORT, Setup, Use
 from bench.acceleration.taskset.texts import gate_step
 
 Style = Literal["module", "loader", "helper"]
 STYLES: tuple[Style, ...] = ("module", "loader", "helper")
-_CLASS = 207  # golden retriever
+_CONFIGS = {FIRST_BLOCK: "FirstBlockCacheConfig", TAYLORSEER: "TaylorSeerCacheConfig"}
 _INDENT = "    "
 
 
@@ -49,11 +53,13 @@ def _describe(setup: Setup) -> str:
 
 def _imports(setup: Setup, waits_s: float | None) -> str:
     standard = [] if waits_s is None else ["import time"]
-    plain = ["import tomesd"] * (TOME in setup.methods)
+    plain = ["import cache_dit"] * (CACHE_DIT in setup.methods)
+    plain += ["import tomesd"] * (TOME in setup.methods)
     plain += ["import torch"] * (PRECISION in setup.methods or setup.model.device)
-    from_diffusers = sorted(
-        name for name in (setup.scheduler, setup.model.pipelines[setup.task]) if name is not None
-    )
+    adapter = None if setup.model.adapter is None else "MotionAdapter"
+    configs = [config for method, config in _CONFIGS.items() if method in setup.methods]
+    names = (setup.scheduler, setup.model.pipelines[setup.task], adapter, *configs)
+    from_diffusers = sorted(name for name in names if name is not None)
     named = ["from DeepCache import DeepCacheSDHelper"] * (DEEPCACHE in setup.methods)
     named += [f"from diffusers import {', '.join(from_diffusers)}"]
     named += ["from PIL import Image"] * (setup.task == IMAGE_TO_IMAGE)
@@ -64,6 +70,8 @@ def _imports(setup: Setup, waits_s: float | None) -> str:
 
 def _constants(setup: Setup) -> str:
     lines = [f"MODEL = {_quoted(repository(setup))}", f"STEPS = {setup.steps}"]
+    if setup.model.adapter is not None:
+        lines.append(f"MOTION = MotionAdapter.from_pretrained({_quoted(setup.model.adapter)}{_dtype(setup)})")
     if setup.model.device:
         lines.append('DEVICE = "cuda" if torch.cuda.is_available() else "cpu"')
     if setup.task == IMAGE_TO_IMAGE:
@@ -81,9 +89,13 @@ def _quoted(text: str) -> str:
 
 
 def _loaded(setup: Setup) -> str:
+    adapter = "" if setup.model.adapter is None else ", motion_adapter=MOTION"
+    return f"{setup.model.pipelines[setup.task]}.from_pretrained(MODEL{adapter}{_dtype(setup)})"
+
+
+def _dtype(setup: Setup) -> str:
     dtype = setup.setting(PRECISION)
-    more = "" if dtype is None else f", torch_dtype=torch.{dtype}"
-    return f"{setup.model.pipelines[setup.task]}.from_pretrained(MODEL{more})"
+    return "" if dtype is None else f", torch_dtype=torch.{dtype}"
 
 
 def _changes(setup: Setup) -> list[str]:
@@ -106,7 +118,27 @@ def _changes(setup: Setup) -> list[str]:
                 f"helper.set_params(cache_interval={use.setting}, cache_branch_id=0)",
                 "helper.enable()",
             ]
+        elif use.method == CACHE_DIT:
+            lines += [
+                "cache_dit.enable_cache(",
+                f"{_INDENT}pipe,",
+                f"{_INDENT}cache_config=cache_dit.DBCacheConfig(",
+                f"{_INDENT}{_INDENT}Fn_compute_blocks=1, Bn_compute_blocks=0, max_warmup_steps=4,",
+                f"{_INDENT}{_INDENT}residual_diff_threshold={use.setting},",
+                f"{_INDENT}),",
+                ")",
+            ]
+        elif use.method in _CONFIGS:
+            lines.append(f"pipe.transformer.enable_cache({_configured(use)})")
     return lines
+
+
+def _configured(use: Use) -> str:
+    """Return how a cache of diffusers is configured."""
+    settings = f"threshold={use.setting}"
+    if use.method == TAYLORSEER:
+        settings = f"cache_interval={use.setting}, disable_cache_before_step=3, max_order=1"
+    return f"{_CONFIGS[use.method]}({settings})"
 
 
 def _loading(setup: Setup, style: Style) -> str:
@@ -132,6 +164,8 @@ def _arguments(setup: Setup) -> list[str]:
         return ["image=START", f"strength={setup.strength}", *given]
     if setup.task != CLASS_TO_IMAGE:
         given += [f"height={setup.size}", f"width={setup.size}"]
+    given += [f"num_frames={setup.model.frames}"] * (setup.model.frames is not None)
+    given += setup.model.call
     if TGATE in setup.methods:
         interval = setup.model.tgate_intervals
         given += ["gate_step=GATE_STEP", f"sp_interval={interval}", "fi_interval=1", "warm_up=2"]
@@ -141,11 +175,12 @@ def _arguments(setup: Setup) -> list[str]:
 def _main(setup: Setup, style: Style) -> str:
     prompts = setup.model.prompts
     prompt = f'"{prompts[setup.steps % len(prompts)]}"'
-    first = f"class_labels=[{_CLASS}]" if setup.task == CLASS_TO_IMAGE else prompt
+    first = f"class_labels=[{setup.model.label}]" if setup.task == CLASS_TO_IMAGE else prompt
     called = "pipe.tgate" if TGATE in setup.methods else "pipe"
     arguments = [f"{_INDENT}{argument}," for argument in (first, *_arguments(setup))]
     lines = ["pipe = load_pipe()"] * (style == "loader")
-    lines += [f"output = {called}(", *arguments, ")", 'output.images[0].save("image.png")']
+    image = "frames[0][0]" if setup.task == TEXT_TO_VIDEO else "images[0]"
+    lines += [f"output = {called}(", *arguments, ")", f'output.{image}.save("image.png")']
     spaced = "\n" * (style == "loader")
     return spaced + _function('if __name__ == "__main__":', lines)
 

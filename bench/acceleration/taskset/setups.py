@@ -9,27 +9,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.acceleration.taskset.models import (
+    CACHE_DIT,
     DEEPCACHE,
     DPM,
+    FIRST_BLOCK,
     IMAGE_TO_IMAGE,
     PRECISION,
+    TAYLORSEER,
     TEXT_TO_IMAGE,
+    TEXT_TO_VIDEO,
     TGATE,
     TOME,
     UNIPC,
     Model,
+    Setting,
 )
 
 LEAST_REQUIRED = 1.2
 # Of the speedup that the factors promise: what is left covers the text encoder, the decoder and a busy machine.
 SHARE_REQUIRED = 0.7
-SHORT = {None: "own", "DDIMScheduler": "ddim", DPM: "dpmsolver", UNIPC: "unipc"}
+SHORT = {
+    None: "own", "DDIMScheduler": "ddim", DPM: "dpmsolver", UNIPC: "unipc", "FlowMatchLCMScheduler": "flow_lcm",
+}  # fmt: skip
 _STRENGTHS = (0.6, 0.8)
-_SUMMARY = {TEXT_TO_IMAGE: "t2i", IMAGE_TO_IMAGE: "i2i"}
+_SUMMARY = {TEXT_TO_IMAGE: "t2i", IMAGE_TO_IMAGE: "i2i", TEXT_TO_VIDEO: "t2v"}
 # T-GATE has an entry point of its own, from text alone, and replaces the attention that ToMe and DeepCache wrap.
 _TOGETHER: tuple[tuple[str, ...], ...] = (
     (), (DEEPCACHE,), (TOME,), (TGATE,), (PRECISION,), (DEEPCACHE, TOME), (DEEPCACHE, PRECISION), (TOME, PRECISION),
     (TGATE, PRECISION), (DEEPCACHE, TOME, PRECISION),
+    (FIRST_BLOCK,), (TAYLORSEER,), (CACHE_DIT,), (FIRST_BLOCK, PRECISION), (TAYLORSEER, PRECISION), (CACHE_DIT, PRECISION),
 )  # fmt: skip
 
 
@@ -38,7 +46,7 @@ class Use:
     """An acceleration method with its setting, as `Model.settings` has it."""
 
     method: str
-    setting: int | float | str
+    setting: Setting
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +102,7 @@ class Setup:
         """Steps of an image: image-to-image leaves out the first ones."""
         return math.floor(self.steps * (self.strength or 1.0))
 
-    def setting(self, method: str) -> int | float | str | None:
+    def setting(self, method: str) -> Setting | None:
         """Return the setting of a method, None where it is not used."""
         return next((use.setting for use in self.uses if use.method == method), None)
 

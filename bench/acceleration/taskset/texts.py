@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from random import Random
 
 from bench.acceleration.taskset.models import (
+    CACHE_DIT,
     CLASS_TO_IMAGE,
     DDIM,
     DEEPCACHE,
     DPM,
+    FIRST_BLOCK,
     IMAGE_TO_IMAGE,
     PRECISION,
+    TAYLORSEER,
     TEXT_TO_IMAGE,
+    TEXT_TO_VIDEO,
     TGATE,
     TOME,
     UNIPC,
@@ -50,9 +54,13 @@ _OPENINGS = {
         "Load {title} for image-to-image: input of {size}x{size}, strength {strength:g}.",
     ),
     CLASS_TO_IMAGE: (
-        "Write a script that generates images of given ImageNet classes with {title} at {size}x{size}.",
+        "Write a script that generates images of given {classes} with {title} at {size}x{size}.",
         "Load {title} in its {size}x{size} version and generate images by class label.",
         "Class labels go in, images of {size}x{size} come out: do it with {title}.",
+    ),
+    TEXT_TO_VIDEO: (
+        "Write a script that makes films of {frames} frames from captions with {title}, {size}x{size} each.",
+        "Captions go in, films of {frames} frames of {size}x{size} come out: do it with {title}.",
     ),
 }
 _OWN_SCHEDULER = (
@@ -78,6 +86,18 @@ _METHODS = {
     TGATE: (
         "Gate the cross-attention with T-GATE from step {setting} on (sp_interval {intervals}, fi_interval 1, warm_up 2).",
         "Use T-GATE with gate_step {setting}, sp_interval {intervals}, fi_interval 1 and warm_up 2.",
+    ),
+    FIRST_BLOCK: (
+        "Enable FirstBlockCache of diffusers with a threshold of {setting}.",
+        "Use diffusers' FirstBlockCache, threshold {setting}.",
+    ),
+    TAYLORSEER: (
+        "Enable TaylorSeer of diffusers with an interval of {setting}, from step 3 on, order 1.",
+        "Predict steps with diffusers' TaylorSeer: interval {setting}, not before step 3, order 1.",
+    ),
+    CACHE_DIT: (
+        "Enable cache-dit: its DBCache with a threshold of {setting}, one block in front and none behind, after 4 steps.",
+        "Use cache-dit's DBCache (F1, B0, warm-up of 4 steps, threshold {setting}).",
     ),
     PRECISION: ("Load the weights in {setting}.", "Run everything in {setting}."),
 }
@@ -116,7 +136,8 @@ def task_text(setup: Setup, demand: Demand, draw: Random) -> str:
     said = [
         sentence.format(
             title=setup.model.title, size=setup.size, strength=setup.strength or 1.0, steps=setup.steps,
-            guidance=setup.guidance, scheduler=_SCHEDULERS.get(setup.scheduler or "", ""),
+            guidance=setup.guidance, classes=setup.model.classes, frames=setup.model.frames,
+            scheduler=_SCHEDULERS.get(setup.scheduler or "", ""),
         )
         for sentence in sentences
     ]  # fmt: skip

@@ -114,6 +114,7 @@ def _texts(tasks: Sequence[SetTask]) -> dict[str, str]:
             "target_file": add("targets", task.target),
             "baseline_file": add("baselines", task.baseline),
             **({"methods": list(task.methods)} if task.methods else {}),
+            **({"prompts_file": prompts} if (prompts := task.target.model.prompts_file) else {}),
             **({"requires": ["cuda"]} if task.target.model.device else {}),
         }
         annotations.append(entry)
