@@ -152,9 +152,10 @@ class RerankingEvaluation(Evaluation[RerankingCase]):
     def _estimates(self, measured: Measured, base: OverBase | None) -> dict[str, Estimate]:
         """Return all that can be required, by name; a metric also by the name that it was asked for by."""
         metrics = self.record.metrics or {}
-        estimates = {**metrics, GAIN_OVER_RANDOM: measured.gain}
-        estimates |= {text: metrics[name] for text, name in self.case.asked}
-        return estimates if base is None else {**estimates, GAIN_OVER_BASE: base.gain}
+        gains = {GAIN_OVER_RANDOM: measured.gain} | ({} if base is None else {GAIN_OVER_BASE: base.gain})
+        estimates = {**metrics}
+        estimates |= {name: msgspec.structs.replace(gain, metric=name) for name, gain in gains.items()}
+        return estimates | {text: metrics[name] for text, name in self.case.asked}
 
     def _write(self, given: Given, measured: Measured, base: OverBase | None) -> dict[str, str]:
         """Write what was ranked; return the files by what they are, relative to the run's directory."""

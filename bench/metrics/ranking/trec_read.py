@@ -17,11 +17,11 @@ import gzip
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 FilePath = str | PathLike[str]
 Value = TypeVar("Value", int, float)
@@ -208,7 +208,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise ValueError(
                     f"{path}: found a file compressed by {name}, expected text, or text compressed by gzip; decompress it"
                 )
-        opened: IO[bytes] = gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file
+        opened: Iterable[bytes] = gzip.GzipFile(fileobj=file) if head.startswith(_GZIP) else file
         number = 0
         try:
             for number, line in enumerate(opened, start=1):
