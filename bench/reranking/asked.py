@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageProblem
 from bench.core.registry import no_such
+from bench.core.requirement import Requirement
 from bench.metrics import ranking
 from bench.metrics.ranking.random_order import EXPECTATIONS
 
@@ -78,6 +80,15 @@ def asked_metrics(texts: Iterable[str]) -> dict[str, str]:
                 f"--rank-metrics {text}: the first one is the score, whose value in a random order must be known, and that "
                 f"of {name} is not; name {', '.join(sorted(EXPECTATIONS))} first, or register it with EXPECTATIONS"
             )
+    return asked
+
+
+def required_metrics(requirements: Iterable[Requirement]) -> dict[str, str]:
+    """Return likewise the metrics that ``--require`` names, so that each is measured; other names are left out."""
+    asked = {}
+    for one in requirements:
+        with suppress(UsageProblem):
+            asked[one.metric] = metric_of(one.metric)
     return asked
 
 

@@ -22,8 +22,8 @@ class RerankingCase(Case):
         run_file, predictions: a TREC run or a table of the user, which takes the place of ranker and set; at most one.
         qrels: the user's relevances for it; a table may have its own.
         base_run: a run over which its gain is measured.
-        asked: names in records of the metrics that ``--rank-metrics`` asks for, by how they were written; the first one is
-            the score.
+        asked: names in records of the metrics that ``--rank-metrics`` and ``--require`` ask for, by how they were written.
+        primary: the one that is the score; None leaves it to the query set.
         min_score: score that must be reached; None is not gated.
         cost: seconds on one core, over a hundred: less than any acceleration case.
     """
@@ -37,6 +37,7 @@ class RerankingCase(Case):
     qrels: Path | None = field(default=None, kw_only=True)
     base_run: Path | None = field(default=None, kw_only=True)
     asked: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
+    primary: str | None = field(default=None, kw_only=True)
     min_score: float | None = field(default=None, kw_only=True)
     cost: float = field(default=0.1, kw_only=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.core.names import safe_name
 from bench.core.options import Setting
-from bench.reranking.asked import asked_metrics, short_names
+from bench.reranking.asked import asked_metrics, required_metrics, short_names
 from bench.reranking.base import GAIN_OVER_BASE, GAIN_OVER_RANDOM, OVER_BASE
 from bench.reranking.case import RerankingCase
 from bench.reranking.library import QUERY_SETS, RANKERS
@@ -22,6 +22,8 @@ def make_cases(options: RerankingOptions, setting: Setting) -> list[RerankingCas
         UsageProblem: a metric of ``--rank-metrics`` that there is not.
     """
     asked = asked_metrics(options.rank_metrics)
+    primary = next(iter(asked.values()), None)
+    asked |= required_metrics(getattr(setting, "requirements", ()))
     cases = _given_case(options, predictions_of(setting))
     if not cases or options.rankers or options.query_sets:
         cases += _registered_cases(options)
@@ -30,6 +32,7 @@ def make_cases(options: RerankingOptions, setting: Setting) -> list[RerankingCas
             case,
             order=order,
             asked=tuple(asked.items()),
+            primary=primary,
             metrics=() if case.problem else _metrics(case, asked),
             min_score=None if case.expect else options.required(case.ranker, case.dataset),
         )

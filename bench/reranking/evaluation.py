@@ -124,7 +124,7 @@ class RerankingEvaluation(Evaluation[RerankingCase]):
         asked = [name for _, name in self.case.asked]
         try:
             return measure(
-                given.run, given.qrels, primary=asked[0] if asked else given.data["primary"],
+                given.run, given.qrels, primary=self.case.primary or given.data["primary"],
                 ties=self._given.options.tie_rule, seed=self.context.seed, more=asked, negative="zero",
             )  # fmt: skip
         except ValueError as error:  # a score that is no number

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import datetime
 import math
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -173,6 +174,7 @@ def _csv(path: Path) -> Iterator[Row]:
             first = file.readline()
             file.seek(0)
             separator = max(_SEPARATORS, key=first.count)
+            csv.field_size_limit(sys.maxsize)  # texts of documents are long, and nobody reads them here
             reader = csv.reader(file, delimiter=separator, strict=True)
             for row in reader:
                 yield f"line {reader.line_num}", row

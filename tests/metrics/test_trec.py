@@ -229,6 +229,7 @@ def test_a_score_too_small_for_a_number_is_zero(written):
         (read_run, "q Q0 d 1 0.5 my tag\n", r"found 7 columns, expected 6.*no blanks in TREC files"),
         (read_run, "q d 3\n", r"found 3 columns, expected 6.*needs a header.*could be a rank"),
         (read_run, "q Q0 d 1 0.5\n", r"found 5 columns, expected 6"),
+        (read_run, "query,candidate,score\n", r"found 1 columns, expected 6.*a table with commas is read where"),
         (read_run, b"PK\x03\x04....", r"found a file compressed by zip, expected text"),
         (read_run, "q Q0 d 1 1 t".encode("utf-16"), r"bytes that are not UTF-8"),
         (read_qrels, "query-id\tcorpus-id\tscore\n", r"found no lines"),

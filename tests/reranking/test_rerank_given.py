@@ -34,8 +34,8 @@ def setting(table: Path | None = None) -> SimpleNamespace:
 def judged(tmp_path: Path, *, predictions=None, require=(), tables=("csv",), **options):
     """Return the evaluation of the only case of some options, after it was run, and its outcome."""
     given = resolve(RerankingOptions(**options), setting(predictions))
-    (case,) = make_cases(given, setting(predictions))
     requirements = tuple(parse_requirement(text, ("reranking",)) for text in require)
+    (case,) = make_cases(given, SimpleNamespace(**vars(setting(predictions)), requirements=requirements))
     check_requirements(requirements, [case])
     context = RunContext(tmp_path, tmp_path, requirements=requirements)
     evaluation = RerankingEvaluation(case, context, RerankingResources(given, tables))
@@ -130,6 +130,20 @@ def test_a_gate_on_a_metric_that_was_asked_for_rejects(tmp_path, files):
     )  # fmt: skip
     assert evaluation.record.metrics["precision@2"].value == 0.5
     assert (outcome.verdict.verdict, outcome.verdict.reason_code) == ("fail", "requirement_missed")
+
+
+def test_a_metric_that_is_required_is_measured_without_being_asked_for(tmp_path, files):
+    paths = files(mine_run=lines(lambda q, d: -abs(d - q % 3)), truth_qrels=TRUTH)
+    given = {"run_file": paths["mine_run"], "qrels": paths["truth_qrels"]}
+    evaluation, outcome = judged(tmp_path, **given, require=("p@3>=0.4", "truth.ndcg_cut_7>=0.9"))
+    assert evaluation.record.score.metric == "mrr@10"
+    assert evaluation.record.metrics["precision@3"].value == pytest.approx(1 / 3)
+    assert evaluation.record.metrics["ndcg@7"].value == 1.0
+    assert (outcome.verdict.verdict, outcome.verdict.reason_code) == ("fail", "requirement_missed")
+    with pytest.raises(
+        UsageProblem, match="no metric of the cases that are run is named 'precison@3'; nearest"
+    ):
+        judged(tmp_path, **given, require=("precison@3>=0.4",))
 
 
 # The base run
@@ -330,6 +344,8 @@ def test_names_are_texts_and_headers_have_their_usual_forms(tmp_path):
     found = read_predictions(table)
     assert found.scores == {"007": {"=d,1": 0.001, "NA": 0.5}, "null": {"1.0": -2.0}}
     assert found.relevances is None
+    table.write_text("query,candidate,score,text\nq,d,1," + "x" * 200_000 + "\n")
+    assert read_predictions(table).scores == {"q": {"d": 1.0}}
     (table,) = write_table(
         tmp_path / "whole", {"qid": [1.0, 2.0], "document": [7, 8], "score": [1, 2]}, ("parquet",)
     )

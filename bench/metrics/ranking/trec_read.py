@@ -186,6 +186,8 @@ def _columns_found(fields: list[bytes], count: int, form: _Form) -> str:
         advice = (
             "a table of three columns needs a header, query-id corpus-id score: the third could be a rank"
         )
+    elif len(fields) == 1 and b"," in fields[0]:
+        advice = "a table with commas is read where its name ends in .csv"
     return f"found {len(fields)} columns, expected {count}: {wanted}; {advice}"
 
 
