@@ -5,7 +5,8 @@
 Needs pytrec_eval-terrier, which the extra ``dev`` installs. Both get the same float32 scores and graded relevances, as
 arrays, and the names of the documents. The time in which pytrec_eval-terrier's dictionaries are built counts as its own.
 Both run in every round, in alternating order, and a ratio is taken within a round. Ten million candidates are ranked in
-processes of their own, whose peak memory includes imports, input and results.
+processes of their own, whose peak memory includes imports, input and results. In one of them documents have names of very
+different lengths, which are kept as texts and not in an array as wide as the longest.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ from bench.metrics import ranking
 
 RELEVANT_SHARE = 0.02
 MEAN_LENGTH = 500  # of the lists in the large input
+LONG_NAME, LONG_EVERY = (
+    3000,
+    100_000,
+)  # letters of a long name of a document, and how many have a short one for each of them
 
 # trec_eval's name of each metric; it has no MRR with a cut-off.
 AT_K = {"recall": "recall", "hit_rate": "success", "ndcg": "ndcg_cut", "map": "map_cut", "precision": "P"}
@@ -38,11 +43,12 @@ SETS = {
     "recall and MRR": (("recall", "mrr"), (1, 5, 10, 100)),
     "six metrics": (ranking.DEFAULT_METRICS, ranking.KS),
 }
-Shape = Literal["offsets", "tied", "ids"]
+Shape = Literal["offsets", "tied", "ids", "texts"]
 LARGE: dict[str, Shape] = {
     "lists in a row": "offsets",
     "lists in a row, every score the same": "tied",
     "rows in any order, with query ids": "ids",
+    "lists in a row, names of 2 to 3,000": "texts",
 }
 
 PeerValues = dict[str, dict[str, float]]
@@ -202,9 +208,15 @@ def rank_large(shape: Shape, total: int) -> LargeResult:
         query_ids = np.repeat(np.arange(len(lengths)), np.diff(offsets))
         rng.shuffle(query_ids)
         where = {"query_ids": query_ids, "queries": np.arange(len(lengths))}
+    documents: Any = np.arange(total)
+    if shape == "texts":
+        documents = [
+            f"d{number}" if number % LONG_EVERY else f"{number}".zfill(LONG_NAME) for number in range(total)
+        ]
+        where["ties"] = "docid_desc"
     before = peak_bytes()
     begin = time.perf_counter()
-    ranked = ranking.rank(scores, relevances, documents=np.arange(total), **where)
+    ranked = ranking.rank(scores, relevances, documents=documents, **where)
     ranked_at = time.perf_counter()
     found = ranking.evaluate(ranked)
     end = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.core.evaluation import RunContext
@@ -34,7 +34,20 @@ def _evaluation(case: EvaluatedCase, context: RunContext, resources: None) -> Ev
 
 
 def _table(finish: Finish) -> Section:
-    return metric_section(KIND.name, finish.records, SHOWN)
+    section = metric_section(KIND.name, finish.records, SHOWN)
+    notes = [
+        f"{record.id}: {_remarks(record.body.queries)}" for record in finish.records if record.body.queries
+    ]
+    return Section(
+        section.kind, section.rows, [*section.notes, *(note for note in notes if not note.endswith(": "))]
+    )
+
+
+def _remarks(counts: Mapping[str, int]) -> str:
+    """Return which queries of a ranking are not like the others; empty where all were scored."""
+    words = {"without_relevant": "without a relevant document", "without_candidates": "without candidates"}
+    found = [f"{counts[name]} {what}" for name, what in words.items() if counts.get(name)]
+    return f"{counts.get('total', 0)} queries, {', '.join(found)}" if found else ""
 
 
 KIND = Kind(

@@ -17,9 +17,13 @@ class RerankingCase(Case):
 
     Attributes:
         id: ``ranker-dataset``; that of a control begins with ``control-``.
-        ranker: name of the registered ranker, or of the user's run file.
-        dataset: name of the registered query set, or of the user's qrels file.
-        run_file, qrels: TREC files of the user, which take the place of ranker and set; both or none.
+        ranker: name of the registered ranker, or of the user's run or table.
+        dataset: name of the registered query set, or of the user's qrels, or of a table that has its own.
+        run_file, predictions: a TREC run or a table of the user, which takes the place of ranker and set; at most one.
+        qrels: the user's relevances for it; a table may have its own.
+        base_run: a run over which its gain is measured.
+        asked: names in records of the metrics that ``--rank-metrics`` and ``--require`` ask for, by how they were written.
+        primary: the one that is the score; None leaves it to the query set.
         min_score: score that must be reached; None is not gated.
         cost: seconds on one core, over a hundred: less than any acceleration case.
     """
@@ -29,7 +33,11 @@ class RerankingCase(Case):
     ranker: str
     dataset: str
     run_file: Path | None = field(default=None, kw_only=True)
+    predictions: Path | None = field(default=None, kw_only=True)
     qrels: Path | None = field(default=None, kw_only=True)
+    base_run: Path | None = field(default=None, kw_only=True)
+    asked: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
+    primary: str | None = field(default=None, kw_only=True)
     min_score: float | None = field(default=None, kw_only=True)
     cost: float = field(default=0.1, kw_only=True)
 

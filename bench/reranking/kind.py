@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from bench.core.evaluation import RunContext
 from bench.core.kind import Finish, Kind, Section
 from bench.core.options import Setting
-from bench.report.metric_table import SCORE_PROPERTIES, metric_headline, metric_section
+from bench.core.record import Record
+from bench.report.metric_table import SCORE_PROPERTIES, metric_headline, metric_section, signed
 from bench.reranking.case import RerankingCase
 from bench.reranking.options import RerankingOptions, check, resolve
 from bench.reranking.record import RerankingBody
@@ -35,7 +36,54 @@ def _evaluation(
 
 
 def _table(finish: Finish) -> Section:
-    return metric_section(KIND.name, finish.records, SHOWN)
+    """Return the table: metrics, and of which queries they are."""
+    records, asked = finish.records, getattr(finish.options, "rank_metrics", ())
+    section = metric_section(KIND.name, records, _shown(asked) or SHOWN)
+    base = any(record.body.base is not None for record in records)
+    (header, *rows) = section.rows
+    added = ("queries", *(("gain over the base run",) if base else ()))
+    cells = [(_queries(record), *((_base(record),) if base else ())) for record in records]
+    rows = [(*header, *added), *((*row, *more) for row, more in zip(rows, cells, strict=True))]
+    notes = [
+        f"{record.id}: {record.body.queries.total} queries, {record.body.queries.remarks}"
+        for record in records
+        if record.body.queries is not None and record.body.queries.remarks
+    ]
+    return Section(section.kind, rows, [*section.notes, *notes])
+
+
+def _shown(asked: Sequence[str]) -> tuple[str, ...]:
+    if not asked:
+        return ()
+    from bench.reranking.asked import asked_metrics, short_names  # noqa: PLC0415
+
+    return short_names(asked_metrics(asked))
+
+
+def _queries(record: Record) -> str:
+    counts = record.body.queries
+    if counts is None:
+        return "-"
+    parts = {
+        "without relevant": counts.without_relevant,
+        "not in qrels": counts.unmatched,
+        "without candidates": counts.without_candidates,
+    }
+    return ", ".join([str(counts.total), *(f"{count} {what}" for what, count in parts.items() if count)])
+
+
+def _base(record: Record) -> str:
+    return "-" if record.body.base is None else record.body.base.text()
+
+
+def _headline(record: Record) -> str:
+    """Return score and gains in a few words, and how many queries are not like the others."""
+    parts, base, counts = [metric_headline(record)], record.body.base, record.body.queries
+    if base is not None and base.value is not None:
+        parts.append(f"{signed(base, '.3f')} over {base.over}")
+    if counts is not None and counts.remarks:
+        parts.append(f"{counts.total} queries: {counts.remarks}")
+    return ", ".join(part for part in parts if part)
 
 
 def _inputs(case: RerankingCase) -> Sequence[Path]:
@@ -53,8 +101,8 @@ KIND = Kind(
     body=RerankingBody,
     resolve=resolve,
     check=check,
-    headline=metric_headline,
-    shared=("exclusive", "tables"),
+    headline=_headline,
+    shared=("exclusive", "tables", "predictions"),
     properties=SCORE_PROPERTIES,
     inputs=_inputs,
 )

@@ -17,8 +17,9 @@ from bench.core.registry import no_such
 from bench.metrics import ranking
 from bench.metrics.ranking import at_k
 from bench.metrics.ranking.random_order import EXPECTATIONS, expected_values
-from bench.metrics.ranking.trec import Flat, flatten
+from bench.metrics.ranking.trec import Flat, NegativeRule, flatten
 from bench.report.export import Columns
+from bench.reranking.asked import values_of
 from bench.reranking.queries import DEFAULT_PRIMARY, QuerySet
 from bench.reranking.record import QueryCounts, RankingGain
 from bench.statistics.bootstrap import mean_intervals
@@ -36,6 +37,10 @@ Run = dict[str, dict[str, float]]
 Qrels = dict[str, dict[str, float]]
 Floats = NDArray[np.float64]
 
+SCORED = "scored"
+NO_CANDIDATES, NO_RELEVANT, UNMATCHED = "no candidates", "no relevant document", "not in the qrels"
+"""What a table says of a query: without candidates it counts as 0, the last two are not scored."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -45,6 +50,9 @@ class Measured:
         flat: names, scores and relevances of all candidates.
         ranked: their order.
         scores: values query by query, and what was counted.
+        values_by_query: values of all metrics, by name, each of shape (scored queries,).
+        expected: of the primary metric in a random order, shape (scored queries,).
+        unmatched: names of queries that have candidates and no judgement.
         primary: the metric that is the score.
         metrics: means over the queries, by name.
         score: the mean of the primary metric, with its standard error.
@@ -54,6 +62,9 @@ class Measured:
     flat: Flat
     ranked: ranking.Ranked
     scores: ranking.RankingScores
+    values_by_query: dict[str, Floats]
+    expected: Floats
+    unmatched: frozenset[str]
     primary: str
     metrics: dict[str, Estimate]
     score: Score
@@ -72,6 +83,7 @@ class Measured:
             total=scores.n_queries,
             scored=scores.n,
             without_relevant=scores.without_relevant,
+            unmatched=len(self.unmatched),
             without_candidates=scores.without_candidates,
             candidates=scores.n_candidates,
             tied_candidates=scores.tied_candidates,
@@ -92,6 +104,46 @@ class Measured:
             "rank": ranks[order],
             "relevance": self.flat.relevances[order],
             "tied": self.ranked.tied,
+        }
+
+    def query_table(self, *, base: Floats | None = None, **constant: str) -> Columns:
+        """Return a row for each query, scored or not, with the values of all metrics.
+
+        Args:
+            base: the primary metric of another run, shape (scored queries,).
+            constant: columns that come first.
+        """
+        ranked = self.ranked
+        names, lengths, relevant = ranked.queries.tolist(), ranked.lengths, ranked.relevant_counts
+        query_of = np.repeat(np.arange(len(names)), lengths)
+        counts = {
+            "candidates": lengths,
+            "relevant": relevant,
+            "relevant_candidates": np.bincount(query_of, ranked.gains > 0, len(names)).astype(np.int64),
+            "tied_candidates": np.bincount(query_of, ranked.tied, len(names)).astype(np.int64),
+        }
+        states = [
+            UNMATCHED if str(name) in self.unmatched
+            else NO_RELEVANT if not of_query
+            else SCORED if length
+            else NO_CANDIDATES
+            for name, of_query, length in zip(names, relevant, lengths, strict=True)
+        ]  # fmt: skip
+        values = {**self.values_by_query, f"{self.primary} in random order": self.expected}
+        if base is not None:
+            values[f"{self.primary} of the base run"] = base
+        columns: dict[str, list[float | None]] = {}
+        scored = np.flatnonzero(relevant)
+        for name, of_scored in values.items():
+            columns[name] = [None] * len(names)
+            for place, value in zip(scored.tolist(), of_scored.tolist(), strict=True):
+                columns[name][place] = value
+        return {
+            **{name: [value] * len(names) for name, value in constant.items()},
+            "query": names,
+            "state": states,
+            **counts,
+            **columns,
         }
 
 
@@ -167,6 +219,8 @@ def measure(
     primary: str = DEFAULT_PRIMARY,
     ties: ranking.TieRule = DEFAULT_TIES,
     seed: int = 0,
+    more: Sequence[str] = (),
+    negative: NegativeRule = "refuse",
 ) -> Measured:
     """Rank the candidates and return all metrics, each with an interval over the queries, and the gain.
 
@@ -176,14 +230,17 @@ def measure(
         primary: the metric that is the score, and whose gain over a random order is taken.
         ties: which of equal scores goes first; see `bench.metrics.ranking`.
         seed: of the bootstrap.
+        more: names of metrics to measure besides those of `metric_names`; with any, the primary one may be any too.
+        negative: whether a negative relevance is refused or means 0.
 
     Raises:
         TuningProblem: an unknown metric, or data of which nothing can be ranked.
         ValueError: a score that is no finite number. The message names the query.
     """
-    check_metric(primary)
+    if primary not in more:
+        check_metric(primary)
     try:
-        flat = flatten(run, qrels)  # type: ignore[arg-type]  # relevances need not be whole numbers here
+        flat = flatten(run, qrels, negative=negative)  # type: ignore[arg-type]  # relevances need not be whole numbers here
     except ValueError as error:
         raise TuningProblem("data_failed", str(error)) from error
     ranked = ranking.rank(**vars(flat), ties=ties)
@@ -191,25 +248,31 @@ def measure(
         scores = ranking.evaluate(ranked, (*METRICS, *users_metrics()))
     except ValueError as error:  # nothing can be said of any query
         raise TuningProblem("data_failed", str(error)) from error
+    own = [name for name in dict.fromkeys((*metric_names(), *more)) if name not in NAMES]
+    values = {name: scores.values[name] for name in NAMES}
+    values |= {name: scores.values[name] for name in own if name in scores.values}
+    values |= values_of(ranked, [name for name in own if name not in values])
     expected = expected_values(ranked, primary)
-    gains = scores.values[primary] - expected
+    gains = values[primary] - expected
     nothing_to_gain = bool(np.abs(gains).max() <= _ROUNDING) and not _order_matters(ranked, primary)
     if nothing_to_gain:
         gains = np.zeros_like(gains)  # what is left of them is rounding
-    # Users' metrics by themselves: the last digits of the others do not depend on how many there are.
-    own = [name for name in metric_names() if name not in NAMES]
-    *metrics, gain = _means(
-        [*NAMES, primary], np.stack([*(scores.values[name] for name in NAMES), gains], axis=1), seed
+    # The others by themselves: the last digits of those that are always measured do not depend on how many there are.
+    *metrics, gain = means_of(
+        [*NAMES, primary], np.stack([*(values[name] for name in NAMES), gains], axis=1), seed
     )
     if own:
-        metrics += _means(own, np.stack([scores.values[name] for name in own], axis=1), seed)
+        metrics += means_of(own, np.stack([values[name] for name in own], axis=1), seed)
     by_name = {metric.metric: metric for metric in metrics}
     n = scores.n
-    spread = float(scores.values[primary].std(ddof=1)) / n**0.5 if n > 1 else None
+    spread = float(values[primary].std(ddof=1)) / n**0.5 if n > 1 else None
     return Measured(
         flat,
         ranked,
         scores,
+        values,
+        expected,
+        frozenset(run.keys() - qrels.keys()),
         primary,
         by_name,
         Score(**{**msgspec.structs.asdict(by_name[primary]), "stderr": spread}),
@@ -221,7 +284,7 @@ def measure(
     )
 
 
-def _means(names: Sequence[str], columns: Floats, seed: int) -> list[Estimate]:
+def means_of(names: Sequence[str], columns: Floats, seed: int) -> list[Estimate]:
     """Return the mean of each column over the queries, with its interval; shape (queries, metrics)."""
     n = len(columns)
     means = columns.mean(axis=0).tolist()
@@ -251,4 +314,4 @@ def _ordered_by(ranked: ranking.Ranked, sign: float, metric: str) -> Floats:
         relevant_counts=ranked.relevant_counts,
         missing_gains=ranked.missing_gains,
     )
-    return ranking.evaluate(reordered, (metric.partition("@")[0],)).values[metric]
+    return values_of(reordered, [metric])[metric]

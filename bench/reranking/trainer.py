@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from bench.core.errors import TuningProblem, UsageProblem
 from bench.core.registry import no_such
 from bench.machine.torchvision_shim import ensure_torchvision
+from bench.report.export import WRITERS, write_table
 from bench.reranking.batches import RerankCollator, Row
 from bench.reranking.compute import LABEL_NAMES, RerankMetrics
 
@@ -29,6 +31,7 @@ ensure_torchvision()
 
 from transformers import Trainer  # noqa: E402
 
+METRIC_FILE = "metric.csv"
 # What the Trainer itself reports of each pass.
 _OF_EVERY_PASS = ("loss", "runtime", "samples_per_second", "steps_per_second")
 
@@ -41,11 +44,14 @@ class RerankMixin:
     Args:
         rerank_dataset: rows of `rerank_rows`; None leaves the Trainer as it is.
         rerank_metrics: a `RerankMetrics` of the same set.
-        rerank_collator: left out, a `RerankCollator` with the padding of `processing_class`.
+        rerank_collator: left out, a `RerankCollator` with the padding of `processing_class`. A `ContentCollator` of
+            `bench.reranking.contents` is for images and other contents.
+        rerank_metric_file: table with a row per query, written by world-zero after each evaluation of the set; relative to
+            ``output_dir``. None writes none.
 
     Raises:
         UsageProblem: a `metric_for_best_model` that no evaluation will report, with the nearest names, or
-            `remove_unused_columns`, which would remove the rows' own columns.
+            `remove_unused_columns`, which would remove the rows' own columns, or a metric file of no known form.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class RerankMixin:
         rerank_dataset: Sequence[Row] | None = None,
         rerank_metrics: RerankMetrics | None = None,
         rerank_collator: Any = None,
+        rerank_metric_file: str | Path | None = METRIC_FILE,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +68,12 @@ class RerankMixin:
         self.rerank_metrics = rerank_metrics or RerankMetrics()
         padding = getattr(getattr(self, "processing_class", None), "pad_token_id", None)
         self.rerank_collator = rerank_collator or RerankCollator(padding or 0)
+        if rerank_metric_file is not None and _form(rerank_metric_file) not in WRITERS:
+            raise UsageProblem(
+                f"rerank_metric_file={str(rerank_metric_file)!r}: expected a name that ends in "
+                f"{', '.join(f'.{name}' for name in WRITERS)}; rename it"
+            )
+        self.rerank_metric_file = rerank_metric_file
         self._rerank_dataloaders: dict[str, object] = {}
         if rerank_dataset is None:
             return
@@ -84,17 +97,54 @@ class RerankMixin:
         metrics = {} if alone else evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if eval_dataset is not None or self.rerank_dataset is None:
             return metrics
-        prefix = f"{metric_key_prefix}_rerank"
+        return {**metrics, **self.rerank_evaluate(ignore_keys, f"{metric_key_prefix}_rerank")}
+
+    def rerank_evaluate(
+        self, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval_rerank"
+    ) -> dict[str, float]:
+        """Evaluate the reranking set alone; return its metrics.
+
+        Raises:
+            UsageProblem: there is no reranking set.
+            TuningProblem: it gave no metrics, which the Trainer would ignore.
+        """
+        dataset = self._rerank_set()
         with self._reranking():
-            reranked = evaluate(self.rerank_dataset, ignore_keys, prefix)
-        wanted = f"{prefix}_{self.rerank_metrics.primary}"
+            reranked: dict[str, float] = super().evaluate(dataset, ignore_keys, metric_key_prefix)  # type: ignore[misc]
+        wanted = f"{metric_key_prefix}_{self.rerank_metrics.primary}"
         if wanted not in reranked:
             raise TuningProblem(
                 "inference_failed",
                 f"found no {wanted} after the reranking set was evaluated, only {', '.join(reranked)}: the Trainer skips "
                 f"metrics where a label is None; give a collator that returns {', '.join(LABEL_NAMES)}",
             )
-        return {**metrics, **reranked}
+        self._write_metric_file()
+        return reranked
+
+    def get_rerank_eval_dataloader(self) -> Any:
+        """Return the DataLoader of the reranking set, with its collator.
+
+        Raises:
+            UsageProblem: there is no reranking set.
+        """
+        dataset = self._rerank_set()
+        with self._reranking():
+            return self.get_eval_dataloader(dataset)  # type: ignore[attr-defined]
+
+    def _rerank_set(self) -> Sequence[Row]:
+        if self.rerank_dataset is None:
+            raise UsageProblem(
+                "found no rerank_dataset, expected rows of rerank_rows; give it to the Trainer"
+            )
+        return self.rerank_dataset
+
+    def _write_metric_file(self) -> None:
+        measured = getattr(self.rerank_metrics, "measured", None)  # a plain function keeps nothing
+        if self.rerank_metric_file is None or measured is None or not self.is_world_process_zero():  # type: ignore[attr-defined]
+            return
+        path = Path(self.args.output_dir) / self.rerank_metric_file  # type: ignore[attr-defined]
+        step = str(self.state.global_step)  # type: ignore[attr-defined]
+        write_table(path, measured.query_table(step=step), (_form(path),))
 
     @contextmanager
     def _reranking(self) -> Iterator[None]:
@@ -130,6 +180,10 @@ class RerankMixin:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, value)
+
+
+def _form(file: str | Path) -> str:
+    return Path(file).suffix.lower().removeprefix(".")
 
 
 def _check_best_metric(trainer: Any) -> None:

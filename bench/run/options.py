@@ -71,6 +71,11 @@ class RunOptions:
         f"formats of the tables of samples: {', '.join(WRITERS)} (default: {','.join(DEFAULT_FORMATS)})",
         DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS), neutral=True,
     )  # fmt: skip
+    predictions: Path | None = option(
+        "a table of predictions of your own (csv, parquet or xlsx), judged as it is",
+        metavar="TABLE",
+        neutral=True,
+    )
     reuse: str | None = option(
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
         metavar="latest|RUN|DIR", neutral=True,

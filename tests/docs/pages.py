@@ -29,6 +29,7 @@ OF_THE_READER = {
     "my/model": "a name on the hub",
     "mine.run": "a TREC run of the reader",
     "truth.qrels": "the same",
+    "first.run": "the same, of a first stage",
     "evaluations": "written by a Trainer of the reader",
     "penny.txt": "flips of the reader",
     **dict.fromkeys(

@@ -387,7 +387,7 @@ def test_candidates_that_cannot_be_ranked_are_refused(change, message):
     ("change", "message"),
     [
         ({"queries": ["a"]}, r"candidate of query 'b', expected one of the 1 names in queries"),
-        ({"queries": [1, 2]}, r"query ids of type <U1 and names of queries of type int64.*same kind"),
+        ({"queries": [1, 2]}, r"query ids that are texts and names of queries that are integers.*same kind"),
         ({"query_ids": ["a", "b"]}, r"found 2 query ids and 3 scores"),
         ({"scores": [1.0, np.nan, 2]}, r"score of nan in query 'b'"),
         ({"documents": ["x", "y", "x"]}, r"document 'x' twice in query 'a'"),

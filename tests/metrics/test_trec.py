@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.metrics import ranking
 from bench.metrics.ranking.trec import flatten, read_qrels, read_run, write_qrels, write_run
+from bench.metrics.ranking.trec_read import read_qrels_file, read_run_file
 
 RUN = {"q2": {"d9": 1.5, "d10": 1.5, "d1": 3.0}, "q1": {"d1": -0.1}, "unjudged": {"d1": 1.0}}
 QRELS = {"q1": {"d1": 1, "d2": 0}, "q2": {"d10": 2, "d9": 0, "absent": 1}, "unanswered": {"d1": 3}}
@@ -171,3 +174,76 @@ def test_files_that_do_not_belong_together_are_refused():
         ValueError, match=r"no query of the run \('q2', 'q1', 'unjudged'\) in the qrels \('other'\)"
     ):
         flatten(RUN, {"other": {"d1": 1}})
+
+
+# --- forms of files that people have -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("query-id\tcorpus-id\tscore\nt1\ta\t2\nt2\tc\t1\n", {"t1": {"a": 2}, "t2": {"c": 1}}),
+        ("\ufeffquery_id\tcorpus_id\tscore\r\nt 1\ta b\t1.0\r\n", {"t 1": {"a b": 1}}),
+        ("corpus-id\tscore\tquery-id\na\t2\tt1\n", {"t1": {"a": 2}}),
+        ("qid docid rel\nt1 a 1\n", {"t1": {"a": 1}}),
+        ("t1\ta b\t1\nt1\tc\t0\n", {"t1": {"a b": 1, "c": 0}}),
+        ("t1 a 1\nt1 b -1\n", {"t1": {"a": 1, "b": -1}}),
+        ("t1 0 a 1.0\nt1 0 b +2\nt1 0 c 1e1\nt1 0 d -0.0\n", {"t1": {"a": 1, "b": 2, "c": 10, "d": 0}}),
+    ],
+)
+def test_qrels_of_beir_and_grades_with_a_point_are_read(written, content, expected):
+    assert read_qrels(written(content)) == expected
+
+
+def test_a_run_with_a_header_is_read_by_its_columns(written):
+    assert read_run(written("query-id\tcorpus-id\tscore\nt 1\ta\t.5\n")) == {"t 1": {"a": 0.5}}
+
+
+def test_files_compressed_by_gzip_are_read_whatever_their_name(written):
+    text = "q1 Q0 d1 1 2.5 t\nq1 Q0 é 2 1 t\n".encode()
+    path = written(gzip.compress(text))
+    assert read_run(path) == {"q1": {"d1": 2.5, "é": 1.0}}
+    with pytest.raises(ValueError, match=r"after line 1: found a gzip file that is damaged or cut short"):
+        read_run(written(gzip.compress(text)[:-12]))
+
+
+def test_a_line_that_is_there_twice_is_counted_once_and_said(written):
+    run = read_run_file(written("q Q0 d 1 0.5 t\nq Q0 d 2 .50 u\nq Q0 e 3 0 t\nq Q0 d 1 0.5 t\n"))
+    assert (run.values, run.repeated) == ({"q": {"d": 0.5, "e": 0.0}}, 2)
+    qrels = read_qrels_file(written("q 0 d 1\nq 1 d 1.0\n"))
+    assert (qrels.values, qrels.repeated) == ({"q": {"d": 1}}, 1)
+
+
+def test_a_score_too_small_for_a_number_is_zero(written):
+    assert read_run(written("q Q0 d 1 1e-400 t\nq Q0 e 2 -1e-400 t\n")) == {"q": {"d": 0.0, "e": 0.0}}
+
+
+@pytest.mark.parametrize(
+    ("read", "content", "message"),
+    [
+        (read_run, "q Q0 d 1 1e400 t\n", r"line 1: found a score of '1e400', expected a finite"),
+        (read_run, "q Q0 d 1 1_000 t\n", r"found a score of '1_000'"),
+        (read_run, "q Q0 d 1 0,5 t\n", r"found a score of '0,5'"),
+        (read_run, "q Q0 d 1 ١ t\n", r"found a score of '١'"),
+        (read_run, "q Q0 d 1 -inf t\n", r"found a score of '-inf'"),
+        (read_run, "q Q0 d 1 0.5 my tag\n", r"found 7 columns, expected 6.*no blanks in TREC files"),
+        (read_run, "q d 3\n", r"found 3 columns, expected 6.*needs a header.*could be a rank"),
+        (read_run, "q Q0 d 1 0.5\n", r"found 5 columns, expected 6"),
+        (read_run, "query,candidate,score\n", r"found 1 columns, expected 6.*a table with commas is read where"),
+        (read_run, b"PK\x03\x04....", r"found a file compressed by zip, expected text"),
+        (read_run, "q Q0 d 1 1 t".encode("utf-16"), r"bytes that are not UTF-8"),
+        (read_qrels, "query-id\tcorpus-id\tscore\n", r"found no lines"),
+        (read_qrels, "query-id\tcorpus-id\tscore\nt1\t\t1\n", r"line 2: found an empty column, expected a value"),
+        (read_qrels, "query-id\tcorpus-id\tscore\nt1\ta\n", r"line 2: found 2 columns, expected 3: query document rel"),
+        (read_qrels, "q 0 d nan\n", r"found a relevance of 'nan', expected a whole number"),
+        (read_qrels, "q 0 d 1_0\n", r"found a relevance of '1_0'"),
+        (read_qrels, "q 0 d high\n", r"found a relevance of 'high'"),
+        (read_qrels, "q 0 d 1 2\n", r"found 5 columns, expected 4"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_form_says_what_it_is(written, read, content, message):
+    path = written(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        read(path)
+    assert str(path) in str(raised.value)
+    assert "could not convert" not in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import subprocess
 import sys
@@ -121,7 +122,8 @@ def test_each_fault_ends_its_own_case_and_serial_and_parallel_runs_give_the_same
     good = records["exact-words"]
     assert good["metrics"]["always_half@5"]["value"] == 0.5  # registered in the user's file, and nowhere else
     assert good["gain"]["expected"] == pytest.approx(good["score"]["value"] - good["gain"]["value"])
-    assert good["files"].keys() == {"run", "qrels", "csv", "xlsx"}
+    assert good["files"].keys() == {"run", "qrels", "csv", "xlsx", "metric_csv", "metric_xlsx"}
+    assert (serial.directory / "results/exact/exact-words/metric.csv").is_file()
     assert all((serial.directory / file).is_file() for file in good["files"].values())
     assert "qrels" not in records["any_form-fractions"]["files"]
     assert "not whole numbers" in records["any_form-fractions"]["warnings"][0]
@@ -154,12 +156,36 @@ def test_a_users_run_is_judged_by_its_qrels_under_the_rule_that_is_asked_for(tmp
     assert record["score"]["value"] == pytest.approx((6 * 1 + 6 * 0.5) / 13)
     assert (record["tie_rule"], record["queries"]["without_candidates"]) == ("docid_desc", 1)
     assert record["verdict"] == "pass", finished.output
+    # In the table, and in a sentence below it.
+    assert "13, 1 without candidates" in finished.output
+    assert "mine-truth: 13 queries, 1 without candidates (0 where something is relevant)" in finished.output
 
     run.write_text("q0 Q0 d0 0 nan me\n")
     case = RerankingCase("mine-truth", "mine", "truth", run_file=run, qrels=qrels)
     given = RerankingResources(RerankingOptions(), ("csv",))
     with pytest.raises(TuningProblem, match=r"mine.run, line 1: found a score of 'nan'"):
         RerankingEvaluation(case, RunContext(tmp_path, tmp_path), given).run()
+
+
+def test_a_table_of_predictions_is_judged_without_a_ranker_and_compared_with_its_first_stage(tmp_path):
+    table, base = tmp_path / "mine.csv", tmp_path / "first.run.gz"
+    rows = [(q, d, int(d == q % 3)) for q in range(20) for d in range(5)]
+    table.write_text("query,candidate,score,relevance\n" + "".join(f"{q},{d},{r},{r}\n" for q, d, r in rows))
+    base.write_bytes(gzip.compress("".join(f"{q} Q0 {d} 0 {-d} me\n" for q, d, _ in rows).encode()))
+    finished = run_kind(
+        "reranking", tmp_path, "--predictions", str(table), "--base-run", str(base), "--rank-metrics", "ndcg@3", "p@2",
+        "--require", "reranking:gain_over_base>=0.05", "mine.p@2>=0.6",
+    )  # fmt: skip
+    (record,) = finished.results["records"]
+    assert (record["id"], record["score"]["metric"], record["score"]["value"]) == ("mine", "ndcg@3", 1.0)
+    assert (record["verdict"], record["reason_code"]) == ("fail", "requirement_missed"), finished.output
+    assert "precision@2 0.5 [0.5, 0.5] of 20, at least 0.6 required" in record["reason"]
+    assert record["base"]["low"] > 0.05
+    assert "gain over the base run" in finished.output
+    refused = run_kind("reranking", tmp_path, "--predictions", str(table), "--rank-metrics", "ndgc@3")
+    assert refused.code == 4, refused.output
+    assert "no ranking metric is named 'ndgc'; nearest: ndcg" in refused.output
+    assert "Traceback" not in refused.output
 
 
 def test_a_required_score_of_nothing_that_is_run_ends_the_run_with_the_nearest_names(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 from comparing import by_id, run_kind
 from evaluated_files import regression_file
@@ -457,6 +458,14 @@ def test_two_processes_give_the_table_of_one_row_for_row(trained):
     assert metrics[0] == metrics[1]
     assert records[0]["queries"]["total"] == 25
     assert 0 < records[0]["score"]["value"] < 1
+
+
+def test_two_processes_leave_the_row_of_each_query_that_one_leaves(trained):
+    one, two = (
+        pandas.read_csv(trained / name / "metric.csv").drop(columns="step") for name in ("one", "two")
+    )
+    assert len(one) == 25
+    pandas.testing.assert_frame_equal(one, two, rtol=0, atol=1e-12)
 
 
 def test_wandb_is_given_the_reranking_metrics_without_a_network(trained):

@@ -10,8 +10,8 @@ same score reaches an MRR of 1.0. There are three rules, and the result names th
 
 - ``pessimistic``, the default: the less relevant candidate goes first. No scorer gains by a tie, the value
   does not depend on the order of the input, and no document ids are needed.
-- ``docid_desc``: the greater document id goes first, as in trec_eval; strings compare by code point. For
-  parity with trec_eval, which holds scores in single precision, give float32 scores.
+- ``docid_desc``: exactly as in trec_eval. Scores are compared in single precision, and of equal ones the
+  greater document id goes first; texts compare by code point.
 - ``stable``: input order decides. For input whose order means something.
 
 **Queries that no ranking can get right or wrong** are counted, and the result says how many; see `evaluate`.

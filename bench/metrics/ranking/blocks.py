@@ -14,7 +14,7 @@ Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 # Entries of a block of lists: the block and the few arrays made of it stay in the processor's cache.
-_BLOCK_ENTRIES = 1 << 18
+_BLOCK_ENTRIES = 1 << 16
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.metrics.ranking.blocks import Booleans, Floats, Integers, blocks
 
+# Texts of any length each take their own room: an array of fixed width gives every id that of the longest one.
+_TEXTS = np.dtypes.StringDType()
+
 
 def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return scores or gains as an array of floats, shape (candidates,)."""
@@ -19,6 +22,22 @@ def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
             "(candidates,); one row for each query goes to rank_2d"
         )
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def single_precision(scores: NDArray[Any]) -> NDArray[Any]:
+    """Return scores as trec_eval holds them: what single precision cannot tell apart is equal.
+
+    Scores beyond its range are infinite there and equal to each other. A finite number of double precision stands for
+    them, since infinity marks padding.
+    """
+    if scores.dtype == np.float32:
+        return scores
+    with np.errstate(over="ignore"):
+        single = scores.astype(np.float32)
+    beyond = np.isinf(single)
+    if not beyond.any():
+        return single
+    return np.where(beyond, np.copysign(np.finfo(np.float64).max, scores), single.astype(np.float64))
 
 
 def by_offsets(offsets: NDArray[Any], queries: ArrayLike | None, rows: int) -> tuple[NDArray[Any], Integers]:
@@ -54,21 +73,23 @@ def by_query_ids(
     run_starts = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
     heads = ids[run_starts]
     if queries is None:
-        _, first_runs = np.unique(heads, return_index=True)
+        _, first_runs = np.unique(codes_of(heads), return_index=True)
         names = heads[np.sort(first_runs)]
     else:
         names = query_names(queries)
-        if (names.dtype.kind == "U") != (heads.dtype.kind == "U"):
+        if is_text(names) != is_text(heads):
             raise ValueError(
-                f"found query ids of type {heads.dtype} and names of queries of type {names.dtype}, expected "
-                "the same kind; turn both into texts"
+                f"found query ids that are {_kind(heads)} and names of queries that are {_kind(names)}, expected the same "
+                "kind; turn both into texts"
             )
-    by_name = np.argsort(names)
-    slots = np.minimum(np.searchsorted(names, heads, sorter=by_name), len(names) - 1)
+    numbered = codes_of(np.concatenate((names, heads)))
+    of_names, of_heads = numbered[: len(names)], numbered[len(names) :]
+    by_name = np.argsort(of_names)
+    slots = np.minimum(np.searchsorted(of_names, of_heads, sorter=by_name), len(names) - 1)
     codes = by_name[slots]
-    for run in np.flatnonzero(names[codes] != heads)[:1]:
+    for run in np.flatnonzero(of_names[codes] != of_heads)[:1]:
         raise ValueError(
-            f"found a candidate of query {heads[run].item()!r}, expected one of the {len(names)} names in "
+            f"found a candidate of query {plain(heads[run])!r}, expected one of the {len(names)} names in "
             "queries; add it, or drop its candidates"
         )
     query_of_row = np.repeat(codes, np.diff(np.concatenate((run_starts, [rows]))))
@@ -83,27 +104,30 @@ def by_query_ids(
 def query_names(queries: ArrayLike) -> NDArray[Any]:
     """Return the names of queries, each of which occurs once."""
     names = labels_of(queries, "names of queries")
-    unique, counts = np.unique(names, return_counts=True)
-    for name in unique[counts > 1][:1]:
-        raise ValueError(f"found query {name.item()!r} twice in queries, expected every name once; drop one")
+    _, first, counts = np.unique(codes_of(names), return_index=True, return_counts=True)
+    for place in first[counts > 1][:1]:
+        raise ValueError(
+            f"found query {plain(names[place])!r} twice in queries, expected every name once; drop one"
+        )
     return names
 
 
 def labels_of(labels: ArrayLike, what: str) -> NDArray[Any]:
     """Return ids as an array of texts or integers, shape (labels,)."""
-    array = np.asarray(labels)
-    if array.dtype.kind in "OT":  # tables hold texts as objects
-        labels = array.tolist()
-        array = np.asarray(labels)
-    if isinstance(labels, list | tuple):
+    array = labels if isinstance(labels, np.ndarray) else np.asarray(_as_objects(labels))
+    if array.dtype.kind == "O":  # tables hold texts as objects
+        values = array.tolist() if array.ndim == 1 else []
         # NumPy turns mixed types into texts: a missing id would become "nan", and 1 would equal "1".
-        types = set(map(type, labels))
-        if not any(all(issubclass(kind, alike) for kind in types) for alike in (str, int | np.integer)):
+        types = set(map(type, values))
+        alike = [kind for kind in (str, int | np.integer) if all(issubclass(one, kind) for one in types)]
+        if values and not alike:
             raise ValueError(
                 f"found {what} of the types {', '.join(sorted(kind.__name__ for kind in types))}, expected "
                 "all texts or all integers; look for missing ones"
             )
-    if array.ndim != 1 or array.dtype.kind not in "Uiu":
+        if values:
+            array = _texts(values) if alike == [str] else np.asarray(values)
+    if array.ndim != 1 or not (array.dtype.kind in "iu" or is_text(array)):
         raise ValueError(
             f"found {what} of shape {array.shape} and type {array.dtype}, expected texts or integers in one "
             "dimension"
@@ -111,16 +135,69 @@ def labels_of(labels: ArrayLike, what: str) -> NDArray[Any]:
     return array
 
 
+def table_of(documents: ArrayLike) -> NDArray[Any]:
+    """Return ids in rows as an array, shape (queries, candidates), texts as objects."""
+    return documents if isinstance(documents, np.ndarray) else np.asarray(_as_objects(documents))
+
+
+def _as_objects(labels: Any) -> Any:
+    """Return a list so that NumPy keeps its texts as they are; anything else as it is."""
+    return np.array(labels, dtype=object) if isinstance(labels, list | tuple) else labels
+
+
+def _texts(values: list[str]) -> NDArray[Any]:
+    try:
+        return np.array(values, dtype=_TEXTS)
+    except UnicodeEncodeError:  # half a character
+        texts = np.empty(len(values), dtype=object)
+        texts[:] = values
+        return texts
+
+
+def is_text(array: NDArray[Any]) -> bool:
+    """Whether labels are texts: of fixed width, of any length, or objects that `labels_of` has looked at."""
+    return array.dtype.kind in "UTO" and (array.dtype.kind != "O" or bool(array.size))
+
+
+def _kind(array: NDArray[Any]) -> str:
+    return "texts" if is_text(array) else "integers"
+
+
+def plain(label: Any) -> Any:
+    """Return a label as a plain text or integer."""
+    return label.item() if hasattr(label, "item") else label
+
+
+def codes_of(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return integers that are equal and ordered as labels are, texts by code point; shape (labels,)."""
+    if labels.dtype.kind in "iu" and labels.dtype != np.uint64:
+        return labels
+    if labels.dtype.kind == "O":
+        numbers_of = {text: number for number, text in enumerate(sorted(set(labels.tolist())))}
+        return np.fromiter(map(numbers_of.__getitem__, labels.tolist()), np.int64, len(labels))
+    order = np.argsort(labels, kind="stable")
+    ascending = labels[order]
+    codes = np.empty(len(labels), np.int64)
+    codes[order] = np.cumsum(np.concatenate(([False], ascending[1:] != ascending[:-1])))
+    return codes
+
+
 def document_codes(documents: ArrayLike, rows: int) -> NDArray[np.signedinteger[Any]]:
     """Return signed integers that are equal and ordered as the ids of documents are, shape (candidates,)."""
     ids = labels_of(documents, "documents")
     check_length(len(ids), "documents", rows, "scores")
-    if ids.dtype.kind == "U" or ids.dtype == np.uint64:
-        ids = np.unique(ids, return_inverse=True)[1]
-    # Integers of half the size are sorted in a fifth of the time.
+    codes: NDArray[np.signedinteger[Any]] = compact(codes_of(ids))
+    return (
+        codes if codes.dtype.itemsize == np.dtype(np.int32).itemsize else codes.astype(np.int64, copy=False)
+    )
+
+
+def compact(ids: NDArray[Any]) -> NDArray[Any]:
+    """Return integers in half the size where they fit: they are sorted in a fifth of the time. Others stay as they are."""
     small = np.iinfo(np.int32)
-    fits = small.min <= int(ids.min()) and int(ids.max()) <= small.max
-    return ids.astype(np.int32 if fits else np.int64, copy=False)
+    if ids.dtype.kind not in "iu" or not ids.size or ids.min() < small.min or ids.max() > small.max:
+        return ids
+    return ids.astype(np.int32, copy=False)
 
 
 def relevant_items(
@@ -195,6 +272,10 @@ def check_duplicates(
     offsets: Integers,
 ) -> None:
     """Refuse a document that a query has twice."""
+    ascends = ids[1:] > ids[:-1]
+    ascends[offsets[1:-1][(offsets[1:-1] > 0) & (offsets[1:-1] < len(ids))] - 1] = True  # other lists
+    if ascends.all():
+        return
     for block in blocks(offsets):
         ascending = np.sort(block.gather(ids, np.iinfo(ids.dtype).max), axis=1)
         repeated = (ascending[:, 1:] == ascending[:, :-1]) & block.inside[:, 1:]
@@ -206,11 +287,11 @@ def check_duplicates(
                 place if permutation is None else permutation[place]
             ]
             raise ValueError(
-                f"found document {document.item()!r} twice in {named(names, query)}, expected every "
+                f"found document {plain(document)!r} twice in {named(names, query)}, expected every "
                 "candidate once; drop one, or see whether gathering over processes has repeated rows"
             )
 
 
 def named(names: NDArray[Any], query: int) -> str:
     """Return how messages call a query."""
-    return f"query {names[query].item()!r}"
+    return f"query {plain(names[query])!r}"

@@ -102,10 +102,20 @@ def average_precision(query: Candidates) -> float:
 @EXPECTATIONS.register("ndcg")
 def ndcg(query: Candidates) -> float:
     """Return the expected nDCG: the mean gain at every rank up to k, over that of an ideal ranking."""
+    return _normalised_gain(query, query.gains, query.ideal)
+
+
+@EXPECTATIONS.register("ndcg_exp")
+def ndcg_exponential(query: Candidates) -> float:
+    """Return the expected nDCG with a gain of 2 to the power of the relevance, minus 1."""
+    return _normalised_gain(query, np.exp2(query.gains) - 1, np.exp2(query.ideal) - 1)
+
+
+def _normalised_gain(query: Candidates, gains: Floats, ideal_gains: Floats) -> float:
     discounts = 1 / np.log2(np.arange(2, max(query.cutoff, len(query.ideal)) + 2))
-    best = query.ideal[: query.cutoff]
+    best = ideal_gains[: query.cutoff]
     ideal = float((best * discounts[: len(best)]).sum())
-    return float(query.gains.sum() / query.n * discounts[: query.k].sum()) / ideal
+    return float(gains.sum() / query.n * discounts[: query.k].sum()) / ideal
 
 
 def expected_values(ranked: Ranked, metric: str) -> Floats:

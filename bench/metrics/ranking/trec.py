@@ -2,7 +2,7 @@
 
 A run has a line for each candidate, ``query Q0 document rank score tag``; a qrels file has a line for each
 judgement, ``query 0 document relevance``. Blanks separate columns. As in trec_eval, scores decide the order;
-the second column and the rank of a run are ignored.
+the second column and the rank of a run are ignored. `bench.metrics.ranking.trec_read` says what else is read.
 
     flat = flatten(read_run("model.run"), read_qrels("test.qrels"))
     ranking.evaluate(ranking.rank(**vars(flat), ties="docid_desc")).means()
@@ -13,122 +13,41 @@ Formats: https://github.com/usnistgov/trec_eval.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.metrics.ranking.trec_read import _BLANKS, FilePath, read_qrels_file, read_run_file
 
 Run = dict[str, dict[str, float]]
 """Score of each document of each query."""
 Qrels = dict[str, dict[str, int]]
 """Relevance of each judged document of each query."""
-FilePath = str | PathLike[str]
-Value = TypeVar("Value", int, float)
-
-_RUN_COLUMNS = ("query", "Q0", "document", "rank", "score", "tag")
-_QRELS_COLUMNS = ("query", "iteration", "document", "relevance")
-# trec_eval separates columns at these and no others, such as the no-break space.
-_BLANKS = " \t\n\r\v\f"
+NegativeRule = Literal["refuse", "zero"]
+"""Whether a negative relevance is refused, or means what 0 means, as in trec_eval."""
 
 
 # --- reading ------------------------------------------------------------------------------------------------
 
 
 def read_run(path: FilePath) -> Run:
-    """Return the scores of a run, queries and documents in the order of the file; blank lines are skipped.
+    """Return the scores of a run, queries and documents in the order of the file.
 
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: no line, a line without six columns, a score that is no finite number, a document that a
-            query has twice, text that is not UTF-8. The message names file and line.
+    Errors are those of `bench.metrics.ranking.trec_read.read_run_file`.
     """
-    return _read(Path(path), _RUN_COLUMNS, "score", _score)
+    return read_run_file(path).values
 
 
 def read_qrels(path: FilePath) -> Qrels:
-    """Return the relevances of a qrels file, in the order of the file; blank lines are skipped.
+    """Return the relevances of a qrels file, in the order of the file. A relevance may be negative; `flatten` decides.
 
-    A relevance may be negative, as in some collections for what is spam or was not judged; `flatten` decides.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: as for `read_run`, with four columns and a whole number for a relevance.
+    Errors are those of `bench.metrics.ranking.trec_read.read_qrels_file`.
     """
-    return _read(Path(path), _QRELS_COLUMNS, "relevance", _relevance)
-
-
-def _read(
-    path: Path, columns: tuple[str, ...], value_column: str, convert: Callable[[str], Value]
-) -> dict[str, dict[str, Value]]:
-    column = columns.index(value_column)
-    values: dict[str, dict[str, Value]] = {}
-    for number, row in _rows(path, columns):
-        query, document = row[0], row[2]
-        try:
-            value = convert(row[column])
-        except ValueError as problem:
-            raise ValueError(f"{path}, line {number}: {problem}") from None
-        of_query = values.setdefault(query, {})
-        if document in of_query:
-            raise ValueError(
-                f"{path}, line {number}: found document {document!r} of query {query!r} again, after line "
-                f"{_first_line(path, columns, query, document)}, expected it once; drop one of the lines"
-            )
-        of_query[document] = value
-    if not values:
-        raise ValueError(f"{path}: found no lines, expected lines of {' '.join(columns)}")
-    return values
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number, from 1, and the columns of each line that is not blank, holding one at a time."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                # A byte order mark would become part of the first query's name.
-                fields = [
-                    field.decode()
-                    for field in line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").split()
-                ]
-            except UnicodeDecodeError as problem:
-                raise ValueError(
-                    f"{path}, line {number}: found bytes that are not UTF-8 ({problem.reason}), expected "
-                    "UTF-8; convert the file"
-                ) from None
-            if not fields:
-                continue
-            if len(fields) != len(columns):
-                raise ValueError(
-                    f"{path}, line {number}: found {len(fields)} columns, expected {len(columns)}: "
-                    f"{' '.join(columns)}; see whether this is the right file"
-                )
-            yield number, fields
-
-
-def _first_line(path: Path, columns: tuple[str, ...], query: str, document: str) -> int:
-    """Return the number of the line that names a document of a query first."""
-    return next(number for number, row in _rows(path, columns) if (row[0], row[2]) == (query, document))
-
-
-def _score(text: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise ValueError(f"found a score of {text!r}, expected a finite number; see what the model gave")
-    return score
-
-
-def _relevance(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"found a relevance of {text!r}, expected a whole number") from None
+    return read_qrels_file(path).values
 
 
 # --- writing ------------------------------------------------------------------------------------------------
@@ -231,8 +150,8 @@ class Flat:
     scores: NDArray[np.float64]
     relevances: NDArray[np.float64]
     offsets: NDArray[np.int64]
-    queries: NDArray[np.str_]
-    documents: NDArray[np.str_]
+    queries: NDArray[np.object_]
+    documents: NDArray[np.object_]
     relevant_counts: NDArray[np.int64]
     missing_gains: NDArray[np.float64]
 
@@ -241,7 +160,7 @@ def flatten(
     run: Mapping[str, Mapping[str, float]],
     qrels: Mapping[str, Mapping[str, int]],
     *,
-    negative: Literal["refuse", "zero"] = "refuse",
+    negative: NegativeRule = "refuse",
 ) -> Flat:
     """Return a run and its judgements in flat form.
 
@@ -290,8 +209,8 @@ def flatten(
         np.array(scores, np.float64),
         np.array(relevances, np.float64),
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
-        np.array(queries, np.str_),
-        np.array(documents, np.str_),
+        np.array(queries, object),
+        np.array(documents, object),
         np.array(counts, np.int64),
         np.array(missing, np.float64),
     )
