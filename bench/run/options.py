@@ -71,6 +71,10 @@ class RunOptions:
         f"formats of the tables of samples: {', '.join(WRITERS)} (default: {','.join(DEFAULT_FORMATS)})",
         DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS), neutral=True,
     )  # fmt: skip
+    predictions: Path | None = option(
+        "a table of predictions (csv, xlsx, parquet) that is judged in place of a model's: columns key and prediction",
+        metavar="TABLE",
+    )
     reuse: str | None = option(
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
         metavar="latest|RUN|DIR", neutral=True,
