@@ -24,8 +24,8 @@ def read_table(path: Path, problem: Callable[[str], Exception] = ValueError) -> 
     """Return the columns of a table by their headers; its suffix says what it is.
 
     CSV is UTF-8 with or without a byte order mark, separated by commas, by tabs, or by semicolons, as Excel does it
-    where the comma is in numbers. Of a workbook the first sheet is read. The apostrophe that `bench.report.export` puts in front of
-    texts that begin like a formula is taken off. Cells of CSV are texts; other files have types.
+    where the comma is in numbers. Of a workbook the first sheet is read. The apostrophe that `bench.report.export` puts
+    in front of texts that begin like a formula is taken off. Cells of CSV are texts; other files have types.
 
     Args:
         path: the file.
