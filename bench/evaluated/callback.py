@@ -7,9 +7,11 @@ Needs transformers.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +30,7 @@ from transformers import TrainerCallback  # noqa: E402
 
 # What the Trainer reports besides metrics.
 _NO_METRICS = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+_LOGGER = logging.getLogger(__name__)
 _NO_INTERVAL = "a Trainer reports values without intervals"
 
 
@@ -130,6 +133,9 @@ class RecordCallback(TrainerCallback):
     A file is replaced as a whole. With `load_best_model_at_end`, evaluate once more after training, so that the file is
     about the model that is kept.
 
+    Training goes on whatever happens here. A metric that is no plain number is left out, and the file names it. What cannot
+    be written is logged as a warning.
+
     Args:
         directory: made if needed.
         watched: the evaluations, each with a file of its own.
@@ -149,33 +155,56 @@ class RecordCallback(TrainerCallback):
             )
 
     def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
+        self, args: Any, state: Any, control: Any, metrics: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Write the evaluations that these metrics are of."""
-        if not state.is_world_process_zero:
+        try:
+            if not state.is_world_process_zero:
+                return
+            samples = _samples_of(kwargs.get("eval_dataloader"))
+        except Exception as error:  # a state of another Trainer
+            _LOGGER.warning("nothing is recorded of an evaluation: %s: %s", type(error).__name__, error)
             return
-        dataset: Any = getattr(kwargs.get("eval_dataloader"), "dataset", None)
-        samples = len(dataset) if hasattr(dataset, "__len__") else None
         for watched in self._watched:
-            values = self._values(watched.prefix, metrics or {})
-            if values:
-                self._write(watched, values, samples, state)
+            try:
+                values, left_out = self._values(watched.prefix, metrics or {})
+                if values or left_out:
+                    self._write(watched, values, left_out, samples, state)
+            except Exception as error:  # the disk, or metrics with code of their own
+                _LOGGER.warning(
+                    "%s is not recorded: %s: %s; training goes on", watched.name, type(error).__name__, error
+                )
 
-    def _values(self, prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
-        """Return the metrics of a prefix, and not those of a longer one that begins with it."""
+    def _values(self, prefix: str, metrics: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+        """Return the metrics of a prefix, and not those of a longer one that begins with it; and what is no number."""
         longer = tuple(f"{one.prefix}_" for one in self._watched if one.prefix.startswith(f"{prefix}_"))
-        return {
-            name.removeprefix(f"{prefix}_"): value
-            for name, value in metrics.items()
-            if name.startswith(f"{prefix}_")
-            and not (longer and name.startswith(longer))
-            and not name.endswith(_NO_METRICS)
-        }
+        values, left_out = dict[str, float](), dict[str, str]()
+        for name, value in metrics.items():
+            if (
+                not isinstance(name, str)
+                or not name.startswith(f"{prefix}_")
+                or (longer and name.startswith(longer))
+                or name.endswith(_NO_METRICS)
+            ):
+                continue
+            number, short = plain_number(value), name.removeprefix(f"{prefix}_")
+            if number is None:
+                left_out[short] = described(value)
+            else:
+                values[short] = number
+        return values, left_out
 
-    def _write(self, watched: Watched, values: dict[str, float], samples: int | None, state: Any) -> None:
+    def _write(
+        self,
+        watched: Watched,
+        values: dict[str, float],
+        left_out: dict[str, str],
+        samples: int | None,
+        state: Any,
+    ) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         history = self._history[watched.prefix]
-        metrics, score = _metrics(watched, values, samples)
+        metrics, score = _metrics(watched, values, left_out, samples)
         history.append(Point(step=state.global_step, value=score.value))
         stored = StoredEvaluation(
             schema=SCHEMA,
@@ -189,6 +218,7 @@ class RecordCallback(TrainerCallback):
             data=_data(watched),
             score=score,
             metrics=metrics,
+            left_out=left_out,
         )
         measured = _measured(watched)
         if measured is not None:
@@ -198,6 +228,43 @@ class RecordCallback(TrainerCallback):
             files = write_table(self._directory / watched.name, table)
             stored.files = {file.suffix[1:]: file.name for file in files}
         stored.write(self._directory / f"{watched.name}.json")
+
+
+def plain_number(value: Any) -> float | None:
+    """Return a number, also one of NumPy or torch, as a float; None for a truth value, a list, an array and anything else.
+
+    An array without dimensions is a number. One of a single value in a list is not.
+    """
+    if isinstance(value, bool):
+        return None
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return None
+
+
+def described(value: Any) -> str:
+    """Return what a value is that is no number, in a few words."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"an array of shape {tuple(int(size) for size in shape)}"
+    words = {
+        type(None): "None", bool: "a truth value", str: "a text", list: "a list", tuple: "a tuple", dict: "a dictionary",
+    }  # fmt: skip
+    word = words.get(type(value), f"a value of type {type(value).__name__}")
+    return f"{word} of {len(value)}" if isinstance(value, list | tuple | dict) else word
+
+
+def _samples_of(dataloader: Any) -> int | None:
+    """Return how many samples are evaluated; None where the dataset does not say."""
+    try:
+        return len(dataloader.dataset)
+    except Exception:  # a stream has no length, and a dataset may have code of its own
+        return None
 
 
 def _measured(watched: Watched) -> MeasuredRanking | None:
@@ -215,7 +282,7 @@ def _data(watched: Watched) -> dict[str, str | None]:
 
 
 def _metrics(
-    watched: Watched, values: Mapping[str, float], samples: int | None
+    watched: Watched, values: Mapping[str, float], left_out: Mapping[str, str], samples: int | None
 ) -> tuple[dict[str, Estimate], Score]:
     """Return all metrics, and the one that is the score."""
     measured, metrics = _measured(watched), _plain(values, samples)
@@ -224,7 +291,9 @@ def _metrics(
         return {**measured.metrics, **loss}, measured.score
     primary = watched.primary or ""
     if primary not in metrics:
-        reason = f"the evaluation reported {', '.join(values)}, and no {primary}"
+        reason = f"the evaluation reported {', '.join(values) or 'no numbers'}, and no {primary}"
+        if primary in left_out:
+            reason = f"the evaluation reported {left_out[primary]} as {primary}, which is no number"
         metrics[primary] = Estimate(metric=primary, n=samples, reason=reason)
     return metrics, Score(**msgspec.structs.asdict(metrics[primary]))
 

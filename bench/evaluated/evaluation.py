@@ -66,6 +66,9 @@ class EvaluatedEvaluation(Evaluation[EvaluatedCase]):
             if one.metric == stored.score.metric:
                 required = one.limit(metric, needs_interval=self.needs_interval).bound
                 record.score = msgspec.structs.replace(stored.score, required=required)
+        if stored.left_out:
+            named = ", ".join(f"{name} ({what})" for name, what in stored.left_out.items())
+            record.warnings.append(f"the evaluation reported what is no number, and is not recorded: {named}")
         bare = sorted({metric.metric for metric in asked if not metric.has_interval})
         if bare:
             record.warnings.append(

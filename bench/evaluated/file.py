@@ -50,6 +50,7 @@ class StoredEvaluation(msgspec.Struct, kw_only=True):
         gain: over a trivial predictor, where it is known.
         queries, tie_rule: of a ranking.
         files: tables, by format, relative to this file.
+        left_out: what the evaluation reported and no record can hold, each with what it is.
     """
 
     schema: str
@@ -67,6 +68,7 @@ class StoredEvaluation(msgspec.Struct, kw_only=True):
     queries: dict[str, int] | None = None
     tie_rule: str | None = None
     files: dict[str, str] | None = None
+    left_out: dict[str, str] = msgspec.field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the file as a whole; a reader sees the old or the new one.

@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,7 +80,7 @@ class RegressionMetric:
         self, gold: ArrayLike, prediction: ArrayLike, *, label_range: LabelRange | None = None
     ) -> float | None:
         """Return the value, or None where it does not exist; arguments and errors as for `with_interval`."""
-        value, _ = _value(self, _samples(self, gold, prediction, label_range))
+        value, _ = value_of(self, samples_of(self, gold, prediction, label_range))
         return value
 
 
@@ -271,9 +272,9 @@ def with_interval(
             f"found a confidence of {confidence:g} and {resamples} resamples, expected a fraction between 0 "
             "and 1, such as 0.95, and at least one resample"
         )
-    samples = _samples(rule, gold, prediction, label_range)
+    samples = samples_of(rule, gold, prediction, label_range)
     n = len(samples.gold)
-    value, reason = _value(rule, samples)
+    value, reason = value_of(rule, samples)
     low, high = None, None
     if value is not None and n == 1:
         reason = "one sample says nothing of the scatter"
@@ -302,7 +303,7 @@ def with_interval(
     )
 
 
-def _value(metric: RegressionMetric, samples: Samples) -> tuple[float | None, str | None]:
+def value_of(metric: RegressionMetric, samples: Samples) -> tuple[float | None, str | None]:
     """Return the value, or None and the reason."""
     for side in metric.varies:
         values: Floats = getattr(samples, side)
@@ -323,9 +324,10 @@ def _value(metric: RegressionMetric, samples: Samples) -> tuple[float | None, st
 # --- input and its faults -----------------------------------------------------------------------------------
 
 
-def _samples(
+def samples_of(
     metric: RegressionMetric, gold: ArrayLike, prediction: ArrayLike, label_range: LabelRange | None
 ) -> Samples:
+    """Return checked samples, each of which counts once; arguments and errors as for `with_interval`."""
     right, predicted = _numbers(gold, "gold"), _numbers(prediction, "prediction")
     if len(right) != len(predicted):
         raise ValueError(
@@ -360,8 +362,15 @@ def _samples(
 
 
 def _numbers(values: ArrayLike, name: str) -> Floats:
-    array = np.asarray(values)
-    if array.ndim != 1 or not array.size or array.dtype.kind not in "fiub":
+    array = _as_array(values, name)
+    if array.ndim == 1 and array.dtype.kind not in "fiub":
+        for sample, value in enumerate(array.tolist() if isinstance(values, np.ndarray) else list(values)):  # type: ignore[arg-type]
+            if not isinstance(value, Real):
+                raise ValueError(
+                    f"found {name}[{sample}] = {value!r}, expected a number; leave the row out, or give it a number"
+                )
+        array = array.astype(np.float64)
+    if array.ndim != 1 or not array.size:
         raise ValueError(
             f"found {name} of shape {array.shape} and type {array.dtype}, expected at least one number, "
             "shape (samples,); a head of one output gives (samples, 1), take its column"
@@ -372,3 +381,12 @@ def _numbers(values: ArrayLike, name: str) -> Floats:
             f"found {name}[{sample}] = {numbers[sample]:g}, expected a finite number; see what produced it"
         )
     return numbers
+
+
+def _as_array(values: ArrayLike, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"found {name} of values with different shapes, expected a number for each sample; give one"
+        ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.regression.registry import register_model
-from bench.regression.scale import ScoreRange
+from bench.regression.scale import Scale, ScoreRange, Scores
 
 if TYPE_CHECKING:
     from bench.regression.model import EncoderRegressor
@@ -50,11 +50,15 @@ class EncoderBuilder:
 
         return AutoTokenizer.from_pretrained(self.encoder)
 
-    def build(self, vocabularies: Mapping[str, Mapping[str, int]], scores: ScoreRange) -> EncoderRegressor:
+    def build(self, vocabularies: Mapping[str, Mapping[str, int]], scores: Scores) -> EncoderRegressor:
         """Return a new model; see `bench.regression.model`."""
         from bench.regression.model import build_regressor  # noqa: PLC0415
 
+        is_plain = isinstance(scores, ScoreRange)
+        scale = Scale.of(scores)
         return build_regressor(
             self.encoder, pretrained=self.pretrained, vocabularies=vocabularies, pooling=self.pooling,
-            dropout=self.dropout, score_low=scores.low, score_high=scores.high,
+            dropout=self.dropout, score_low=scores.low if isinstance(scores, ScoreRange) else 0.0,
+            score_high=scores.high if isinstance(scores, ScoreRange) else 1.0,
+            ranges=None if is_plain else scale.to_plain(), outputs=len(scale.names),
         )  # fmt: skip

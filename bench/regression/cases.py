@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.core.errors import UsageProblem
 from bench.core.options import Setting
 from bench.regression.case import RegressionCase
 from bench.regression.measures import metric_names
@@ -15,8 +16,19 @@ _CONTROL = "control-"
 
 
 def make_cases(options: RegressionOptions, setting: Setting) -> list[RegressionCase]:
-    """Return a case per task; a task that does not exist or cannot be trained is a case with a problem."""
-    return [_case(name, order, options) for order, name in enumerate(_chosen(options, setting))]
+    """Return a case per task; a task that does not exist or cannot be trained is a case with a problem.
+
+    Raises:
+        UsageProblem: a table of predictions for other than one task.
+    """
+    chosen, table = _chosen(options, setting), setting.run.predictions
+    if table is not None and len(chosen) != 1:
+        raise UsageProblem(
+            f"--predictions {table}: found {len(chosen)} tasks ({', '.join(chosen) or 'none'}), expected one, since "
+            "keys name the "
+            "rows of one; name it with --task"
+        )
+    return [_case(name, order, options) for order, name in enumerate(chosen)]
 
 
 def hints(options: RegressionOptions, setting: Setting) -> list[str]:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from bench.core import files
 from bench.core.errors import TuningProblem
 from bench.core.names import content_hash
+from bench.core.tables import number_of, read_table, require_columns, text_of
 from bench.regression.record import LeftOut
-from bench.regression.scale import ScoreRange
+from bench.regression.scale import SINGLE, Scale, Scores, UnknownGroup
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Split = Literal["train", "evaluation"]
+Split = Literal["train", "validation", "evaluation"]
 Encoded = dict[str, Any]
 MIN_ROWS = 2  # of a split
 
@@ -30,14 +31,14 @@ class ScoredText:
 
     Attributes:
         key: names the row in tables; unique within a split.
-        text: what is scored.
-        score: on the task's range; None where it was never given.
+        text: what is scored; None or a blank one where there is none.
+        score: on the task's range, or one for each of several targets by its name; None where it was never given.
         fields: categorical fields, such as the prompt that a text answers.
     """
 
     key: str
-    text: str
-    score: float | None
+    text: str | None
+    score: float | Mapping[str, float | None] | None
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,10 +48,12 @@ class ScoredTexts:
     Attributes:
         label: what a record says of the rows' origin; synthetic rows are called so.
         fields: names of the categorical fields that rows have, each an extra embedding of the model.
+        has_validation: whether `rows("validation")` gives rows by which the best epoch is chosen.
     """
 
     label: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ()
+    has_validation: ClassVar[bool] = False
 
     def rows(self, split: Split) -> Iterable[ScoredText]:
         """Return the rows of a split."""
@@ -91,12 +94,12 @@ class Excluded:
         return f"{split} rows that were left out: {reasons}"
 
 
-def read_split(dataset: ScoredTexts, split: Split, scores: ScoreRange) -> tuple[list[ScoredText], Excluded]:
+def read_split(dataset: ScoredTexts, split: Split, scores: Scores) -> tuple[list[ScoredText], Excluded]:
     """Return the rows of a split that can be used, and what was left out.
 
-    A score that was never given, is no number or lies outside the range is a fault of one row: the row is left out,
-    counted and shown. A key that is missing or repeated, a text that is empty or a field that is missing is a fault of
-    the dataset's code, which would join wrong rows: it ends the case.
+    A text that is blank and a score that was never given, is no number or lies outside the range are faults of one row:
+    the row is left out, counted and shown. A key that is missing or repeated, a field that is missing, and a group without
+    a declared range are faults of the dataset's code or the task, which would join wrong rows: they end the case.
 
     Raises:
         TuningProblem: ``data_failed``, such a fault, or fewer than two rows left.
@@ -107,13 +110,13 @@ def read_split(dataset: ScoredTexts, split: Split, scores: ScoreRange) -> tuple[
         raise
     except Exception as error:  # the user's code may raise anything
         raise _failed(split, f"rows() raised {type(error).__name__}: {error}; correct the dataset") from error
-    seen: set[str] = set()
+    scale, seen = Scale.of(scores), set[str]()
     used, counts, first = [], Counter[str](), dict[str, str]()
     for place, row in enumerate(rows):
         _check_row(row, place, split, seen, dataset.fields)
-        why = _unusable(row.score, scores)
-        if why is None:
-            used.append(replace(row, score=float(row.score)))  # type: ignore[arg-type]
+        scored, why = _usable(row, scale, split)
+        if scored is not None:
+            used.append(scored)
             continue
         counts[why] += 1
         first.setdefault(why, row.key)
@@ -140,9 +143,10 @@ def _check_row(row: Any, place: int, split: str, seen: set[str], fields: tuple[s
             split, f"{where} has the key {row.key!r} of an earlier row, expected each key once; rename one"
         )
     seen.add(row.key)
-    if not isinstance(row.text, str) or not row.text.strip():
+    if not (row.text is None or isinstance(row.text, str)):
         raise _failed(
-            split, f"{row.key}: the text is {row.text!r}, expected one that is not empty; drop the row"
+            split,
+            f"{row.key}: the text is {row.text!r}, expected a text, or None where there is none; correct rows()",
         )
     for name in fields:
         if not isinstance(row.fields.get(name), str):
@@ -152,15 +156,52 @@ def _check_row(row: Any, place: int, split: str, seen: set[str], fields: tuple[s
             )  # fmt: skip
 
 
-def _unusable(score: Any, scores: ScoreRange) -> str | None:
-    """Return why a row with this score cannot be used, None where it can."""
-    if score is None:
-        return "without a score"
-    if isinstance(score, bool) or not isinstance(score, Real) or math.isnan(score):
-        return "with a score that is no number"
-    if not scores.contains(float(score)):
-        return f"with a score outside {scores.low:g} to {scores.high:g}"
-    return None
+def _usable(row: ScoredText, scale: Scale, split: str) -> tuple[ScoredText | None, str]:
+    """Return a row with its scores as floats, or None and why it cannot be used."""
+    if row.text is None or not row.text.strip():
+        return None, "with a blank text"
+    given = row.score
+    if not scale.is_single and not (given is None or isinstance(given, Mapping)):
+        raise _failed(
+            split,
+            f"{row.key}: the score is {given!r}, expected a dictionary with {', '.join(scale.names)}, the task's targets",
+        )
+    scores: dict[str, float] = {}
+    for target in scale.names:
+        value = given if scale.is_single else (given or {}).get(target)  # type: ignore[union-attr]
+        named = "" if scale.is_single else f" of {target}"
+        if value is None:
+            return None, f"without a score{named}"
+        if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
+            return None, f"with a score{named} that is no number"
+        try:
+            within = scale.range_of(target, group_of(row, scale))
+        except UnknownGroup as error:
+            raise _failed(
+                split, f"{row.key}: found {error}; declare its range in the task's scores"
+            ) from error
+        if not within.contains(float(value)):
+            return None, f"with a score{named} outside {within.text}"
+        scores[target] = float(value)
+    return replace(row, score=scores[SINGLE] if scale.is_single else scores), ""
+
+
+def group_of(row: ScoredText, scale: Scale) -> str | None:
+    """Return the group that a row's ranges depend on; None where ranges do not differ by group."""
+    return None if scale.group_field is None else row.fields.get(scale.group_field)
+
+
+def groups_of(rows: Iterable[ScoredText], scale: Scale) -> list[str | None]:
+    """Return the group of each row."""
+    return [group_of(row, scale) for row in rows]
+
+
+def scores_of(rows: Iterable[ScoredText], scale: Scale) -> list[list[float]]:
+    """Return the scores of usable rows, (rows, targets)."""
+    return [
+        [row.score] if scale.is_single else [row.score[target] for target in scale.names]  # type: ignore[index, list-item, misc]
+        for row in rows
+    ]
 
 
 def _failed(split: str, message: str) -> TuningProblem:
@@ -179,6 +220,41 @@ def vocabularies(rows: Iterable[ScoredText], fields: Iterable[str]) -> dict[str,
         name: {value: index for index, value in enumerate(sorted({row.fields[name] for row in listed}), 1)}
         for name in fields
     }
+
+
+def read_table_rows(
+    file: Path,
+    *,
+    key: str = "key",
+    text: str = "text",
+    score: str | Iterable[str] = "score",
+    fields: Iterable[str] = (),
+) -> list[ScoredText]:
+    """Return the rows of a table: CSV, Excel, parquet or JSON lines; the suffix says which.
+
+    Args:
+        file: the table.
+        key, text: its columns.
+        score: the column of scores, or several: then each is a target of its name. An empty cell is a missing score, a
+            text that is a number is one.
+        fields: columns that become the rows' fields, as texts; an empty cell is an empty text.
+
+    Raises:
+        TuningProblem: ``data_failed``: a table that cannot be read, or lacks a column.
+    """
+    fields, several = tuple(fields), () if isinstance(score, str) else tuple(score)
+    table = read_table(file, _data_failed)
+    require_columns(file, table, (key, text, *(several or (str(score),)), *fields), _data_failed)
+    rows = []
+    for place, (name, content) in enumerate(zip(table[key], table[text], strict=True)):
+        values = {column: number_of(table[column][place]) for column in several or (str(score),)}
+        rows.append(
+            ScoredText(
+                text_of(name) or "", text_of(content), values if several else values[str(score)],
+                {column: text_of(table[column][place]) or "" for column in fields},
+            )
+        )  # fmt: skip
+    return rows
 
 
 def read_jsonl(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -15,17 +15,21 @@ from bench.core.gate import Limit, gate
 from bench.core.record import Score
 from bench.core.verdict import Outcome, Verdict
 from bench.regression.case import RegressionCase
-from bench.regression.measures import MAIN_METRIC, gain_over_mean, measure
+from bench.regression.dataset import groups_of, scores_of
+from bench.regression.figures import Figures, figures
+from bench.regression.one_target import MAIN_METRIC
 from bench.regression.options import RegressionOptions
+from bench.regression.predictions import column_of, read_predictions
 from bench.regression.preparation import Rows, read_rows, with_settings
-from bench.regression.record import RegressionGain
-from bench.regression.registry import task_of
-from bench.regression.scale import Floats
+from bench.regression.record import RegressionGain, named
+from bench.regression.registry import DATASETS, task_of
+from bench.regression.scale import Floats, Scale
 from bench.report.export import Columns, write_table
 from bench.report.metric_table import signed
 
 if TYPE_CHECKING:
     from bench.regression.fitting import Fit
+    from bench.regression.task import RegressionTask
     from bench.regression.training import Trained
 
 GAIN = Limit(
@@ -45,10 +49,12 @@ class RegressionResources:
     Attributes:
         options: of the kind, resolved.
         tables: formats of the table of samples.
+        predictions: table of predictions that is judged in place of a model's.
     """
 
     options: RegressionOptions
     tables: tuple[str, ...]
+    predictions: Path | None = None
 
 
 class RegressionEvaluation(Evaluation[RegressionCase]):
@@ -63,6 +69,7 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
     def __init__(self, case: RegressionCase, context: RunContext, given: RegressionResources) -> None:
         super().__init__(case, context)
         self._given = given
+        self._task: RegressionTask | None = None
         self._rows: Rows | None = None
         self._fit: Fit | None = None
 
@@ -71,8 +78,10 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
         self.train()
         return self.evaluate()
 
-    def train(self) -> Trained:
-        """Read the rows, build the model and train it.
+    def train(self) -> Trained | None:
+        """Read the rows, build the model and train it; with a table of predictions there is no model.
+
+        With `--checkpoint` the model is loaded and not trained.
 
         Raises:
             TuningProblem: rows, model or training that cannot be used.
@@ -89,42 +98,73 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
         with self.recording():
             return self._evaluate()
 
-    def _train(self) -> Trained:
+    def _train(self) -> Trained | None:
+        options, record, seed = self._given.options, self.record, self.context.seed
+        self._task = task = with_settings(task_of(self.case.task), options.training_args)
+        self._rows = rows = read_rows(task, seed, is_trained=self._needs_training_rows(task))
+        record.data = rows.to_record()
+        record.warnings += rows.warnings()
+        if self._given.predictions is not None:
+            record.body.predictions = self._given.predictions.name
+            return None
+        return self._fit_model(task, rows)
+
+    def _fit_model(self, task: RegressionTask, rows: Rows) -> Trained:
         from bench.regression.fitting import Fit  # noqa: PLC0415  imports torch and transformers
 
         options, record, seed = self._given.options, self.record, self.context.seed
-        task = with_settings(task_of(self.case.task), options.training_args)
-        self._rows = rows = read_rows(task, seed)
-        record.data = rows.to_record()
-        record.warnings += rows.warnings()
         self._fit = fit = Fit(
             task, rows, options, self._directory, seed=seed if task.training.seed is None else task.training.seed,
-            device=self.context.device, warnings=record.warnings,
+            device=self.context.device, warnings=record.warnings, resources=self.resources,
         )  # fmt: skip
         record.body.training = fit.to_record(None)
         trained = fit.train()
-        record.body.training = fit.to_record(trained)
+        if fit.is_trained:
+            record.body.training = fit.to_record(trained)
         self._note_files({path.name: path for path in sorted(self._directory.glob("checkpoint-*"))})
         return trained
 
-    def _evaluate(self) -> Outcome:
-        task, rows, fit = task_of(self.case.task), self._rows, self._fit
-        assert rows is not None, "evaluate() comes after train()"
-        assert fit is not None, "evaluate() comes after train()"
-        raw = fit.predict()
-        prediction = task.scores.from_unit(raw)
-        gold = np.array([row.score for row in rows.used["evaluation"]])
-        seed = self.context.seed
-        estimates = measure(gold, prediction, task.scores, task.label_step, seed)
-        gain = gain_over_mean(gold, prediction, seed)
-        main = estimates[MAIN_METRIC]
-        self.record.metrics = estimates
-        self.record.score = Score(**msgspec.structs.asdict(main))
-        self.record.gain = gain
-        self._write_table(rows, gold, raw, prediction)
-        return self.conclude({"gain": judge_gain(gain, main)}, estimates)
+    def _needs_training_rows(self, task: RegressionTask) -> bool:
+        """Whether training rows are read: to train, or to number the values of fields that a checkpoint does not know."""
+        checkpoint = self._given.options.checkpoint
+        if self._given.predictions is not None:
+            return False
+        if checkpoint is None:
+            return True
+        from bench.regression.weights import known_vocabularies  # noqa: PLC0415  imports torch
 
-    def _write_table(self, rows: Rows, gold: Floats, raw: Floats, prediction: Floats) -> None:
+        return known_vocabularies(checkpoint) is None and bool(fields_of(task.dataset))
+
+    def _evaluate(self) -> Outcome:
+        task, rows = self._task, self._rows
+        assert rows is not None, "evaluate() comes after train()"
+        assert task is not None, "evaluate() comes after train()"
+        used, scale, seed = rows.used["evaluation"], task.scale, self.context.seed
+        groups, gold = groups_of(used, scale), np.array(scores_of(used, scale))
+        if self._given.predictions is not None:
+            prediction = read_predictions(self._given.predictions, used, scale, self.record.warnings)
+            raw = scale.to_unit(prediction, groups)
+        else:
+            assert self._fit is not None, "evaluate() comes after train()"
+            raw = self._fit.predict()
+            prediction = scale.from_unit(raw, groups)
+        steps = {target: task.step_of(target) for target in scale.names}
+        found = figures(scale, steps, gold, raw, groups, seed)
+        self._record_figures(found, scale)
+        self._write_tables(rows, scale, gold, raw, prediction, found)
+        return self.conclude(_gates(found), found.metrics)
+
+    def _record_figures(self, found: Figures, scale: Scale) -> None:
+        record, weakest = self.record, found.weakest
+        record.metrics = found.metrics
+        record.score = Score(**msgspec.structs.asdict(found.metrics[named(weakest, MAIN_METRIC)]))
+        record.gain = found.gains[weakest]
+        record.body.groups = found.groups
+        record.body.targets = {} if scale.is_single else found.gains
+
+    def _write_tables(
+        self, rows: Rows, scale: Scale, gold: Floats, raw: Floats, prediction: Floats, found: Figures
+    ) -> None:
         used, formats = rows.used["evaluation"], self._given.tables
         columns: Columns = {
             "run": [self.context.directory.name] * len(used),
@@ -132,14 +172,24 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
             "data": [rows.hash] * len(used),
             "split": ["evaluation"] * len(used),
             "key": [row.key for row in used],
-            "gold": gold,
-            "raw": raw,
-            "prediction": prediction,
-            "error": prediction - gold,
-            "text": [row.text for row in used],
         }
+        if scale.group_field is not None:
+            columns = {**columns, "group": groups_of(used, scale)}
+        for place, target in enumerate(scale.names):
+            values = {
+                "gold": gold, "raw": raw, "prediction": prediction, "error": prediction - gold,
+            }  # fmt: skip
+            columns = {
+                **columns,
+                **{column_of(target, name): column[:, place] for name, column in values.items()},
+            }
+        columns = {**columns, "text": [row.text for row in used]}
         written = write_table(self._directory / "samples", columns, formats)
-        self._note_files(dict(zip(formats, written, strict=True)))
+        files = dict(zip(formats, written, strict=True))
+        if found.groups:
+            by_group = write_table(self._directory / "groups", _group_columns(found), formats)
+            files |= {f"groups_{name}": path for name, path in zip(formats, by_group, strict=True)}
+        self._note_files(files)
 
     @property
     def _directory(self) -> Path:
@@ -148,6 +198,39 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
     def _note_files(self, files: dict[str, Path]) -> None:
         named = {what: path.relative_to(self.context.directory).as_posix() for what, path in files.items()}
         self.record.files = {**(self.record.files or {}), **named}
+
+
+def _gates(found: Figures) -> dict[str, Verdict]:
+    """Return the gate of the weakest target first, then those of the others: each target has to gain."""
+    weakest = found.weakest
+    gates = {"gain": judge_gain(found.gains[weakest], found.metrics[named(weakest, MAIN_METRIC)])}
+    for target, gain in found.gains.items():
+        if target != weakest:
+            gates[f"gain of {target}"] = judge_gain(gain, found.metrics[named(target, MAIN_METRIC)])
+    return gates
+
+
+def _group_columns(found: Figures) -> Columns:
+    """Return a row for each group and target: its range, its rows, each metric with its interval, and the gain."""
+    columns: dict[str, list[Any]] = {
+        "target": [one.target for one in found.groups],
+        "group": [one.group for one in found.groups],
+        "low": [one.low for one in found.groups],
+        "high": [one.high for one in found.groups],
+        "n": [one.n for one in found.groups],
+    }
+    for name in dict.fromkeys(name for one in found.groups for name in one.metrics):
+        for end in ("value", "low", "high"):
+            columns[name if end == "value" else f"{name}_{end}"] = [
+                getattr(one.metrics[name], end) if name in one.metrics else None for one in found.groups
+            ]
+    columns["gain"] = [None if one.gain is None else one.gain.value for one in found.groups]
+    return columns
+
+
+def fields_of(dataset: str) -> tuple[str, ...]:
+    """Return the categorical fields that a dataset's rows have for the model; none for a name that nobody registered."""
+    return tuple(getattr(DATASETS[dataset], "fields", ())) if dataset in DATASETS else ()
 
 
 def judge_gain(gain: RegressionGain, rmse: Estimate) -> Verdict:
@@ -159,6 +242,7 @@ def judge_gain(gain: RegressionGain, rmse: Estimate) -> Verdict:
     return gate(
         gain,
         GAIN,
-        shown=f"rmse {rmse.value:.4g} of {rmse.n}, {gain.mean_rmse:.4g} for the mean {gain.mean:.4g}: gain {signed(gain)}",
+        shown=f"{rmse.metric} {rmse.value:.4g} of {rmse.n}, {gain.mean_rmse:.4g} for {gain.over} {gain.mean:.4g}: gain "
+        f"{signed(gain)}",
         required="above zero required",
     )

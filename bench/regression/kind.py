@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.evaluation import RunContext
-from bench.core.kind import Finish, Kind, Section
+from bench.core.kind import Finish, Kind, Rows, Section
 from bench.core.options import Setting
+from bench.core.record import Record
 from bench.regression.case import RegressionCase
 from bench.regression.options import RegressionOptions, resolve
-from bench.regression.record import RegressionBody
-from bench.report.metric_table import SCORE_PROPERTIES, metric_headline, metric_section
+from bench.regression.record import Group, RegressionBody, named
+from bench.report.metric_table import HEADER, SCORE_PROPERTIES, metric_headline, metric_section
 
 if TYPE_CHECKING:
     from bench.regression.evaluation import RegressionEvaluation, RegressionResources
@@ -41,7 +42,39 @@ def _evaluation(
 
 
 def _table(finish: Finish) -> Section:
-    return metric_section(KIND.name, finish.records, SHOWN)
+    section = metric_section(KIND.name, finish.records, _shown(finish.records))
+    return Section(section.kind, _with_groups(section.rows, finish.records), section.notes)
+
+
+def _shown(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return the metrics of the table, those of several targets after the plain ones."""
+    names = dict.fromkeys(name for record in records for name in record.metrics or ())
+    return (*SHOWN, *(name for name in names if name.endswith(tuple(f"_{metric}" for metric in SHOWN))))
+
+
+def _with_groups(rows: Rows, records: Sequence[Record]) -> Rows:
+    """Put a row for each group that has a range of its own below the row of its case."""
+    if not rows:
+        return rows
+    header, *each = rows
+    found = [header]
+    for row, record in zip(each, records, strict=True):
+        found.append(row)
+        by_group: dict[str, list[Group]] = {}
+        for one in record.body.groups:
+            by_group.setdefault(one.group, []).append(one)
+        for group, of_targets in by_group.items():
+            values = {
+                named(one.target, name): estimate.text()
+                for one in of_targets
+                for name, estimate in one.metrics.items()
+            }
+            first = of_targets[0]
+            within = f"{first.low:g} to {first.high:g}" if len(of_targets) == 1 else "each on its range"
+            gain = first.gain.text() if len(of_targets) == 1 and first.gain is not None else "-"
+            cells = (values.get(name, "-") for name in header[len(HEADER) : -1])
+            found.append((f"  {group}: {within}", "-", str(first.n), *cells, gain))
+    return found
 
 
 def _inputs(case: RegressionCase) -> Sequence[Path]:
@@ -67,7 +100,7 @@ KIND = Kind(
     body=RegressionBody,
     resolve=resolve,
     headline=metric_headline,
-    shared=("exclusive", "tables"),
+    shared=("exclusive", "tables", "predictions"),
     properties=SCORE_PROPERTIES,
     hints=_hints,
     inputs=_inputs,

@@ -33,7 +33,9 @@ class EncoderRegressorConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         vocabularies: for each categorical field, the index of each value, from 1; 0 is an unknown value.
         pooling: ``mean`` over the tokens of a text, or its ``first`` token.
         dropout: before the head, a fraction.
-        score_low, score_high: the range that predictions from 0 to 1 stand for.
+        score_low, score_high: the range that predictions from 0 to 1 stand for; of several, 0 and 1.
+        ranges: several ranges, by target or group, as plain builtins; None where there is one.
+        outputs: numbers that are predicted of a text.
     """
 
     model_type = "modelgate-encoder-regressor"
@@ -47,6 +49,8 @@ class EncoderRegressorConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         dropout: float = 0.1,
         score_low: float = 0.0,
         score_high: float = 1.0,
+        ranges: Any = None,
+        outputs: int = 1,
         **others: Any,
     ) -> None:
         if pooling not in POOLINGS or not 0 <= dropout < 1:
@@ -58,6 +62,7 @@ class EncoderRegressorConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         self.vocabularies = {name: dict(values) for name, values in (vocabularies or {}).items()}
         self.pooling, self.dropout = pooling, dropout
         self.score_low, self.score_high = score_low, score_high
+        self.ranges, self.outputs = ranges, outputs
         super().__init__(**others)
 
     def encoder_config(self) -> PreTrainedConfig:
@@ -72,7 +77,8 @@ class RegressionOutput(ModelOutput):
 
     Attributes:
         loss: mean squared error of predictions, on the scale from 0 to 1; None without labels.
-        logits: predictions from 0 to 1, shape (batch,). Named as the Trainer's losses and metrics expect.
+        logits: predictions from 0 to 1, shape (batch,), or (batch, targets) of several. Named as the Trainer's losses and
+            metrics expect.
     """
 
     loss: torch.Tensor | None = None
@@ -101,10 +107,13 @@ class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
         )
         width = self.encoder.get_input_embeddings().weight.shape[1]
         self.extra = nn.ModuleDict(
-            {name: nn.Embedding(len(values) + 1, width) for name, values in config.vocabularies.items()}
+            {
+                module_name(name): nn.Embedding(len(values) + 1, width)
+                for name, values in config.vocabularies.items()
+            }
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(encoder_config.hidden_size, 1)
+        self.head = nn.Linear(encoder_config.hidden_size, config.outputs)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
@@ -120,7 +129,7 @@ class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
         Args:
             input_ids, attention_mask: (batch, tokens).
             extra_ids: (batch, fields), indices in the order of the configuration's vocabularies.
-            labels: scores from 0 to 1, (batch,).
+            labels: scores from 0 to 1, (batch,), or (batch, targets).
             others: further inputs of the encoder, such as `token_type_ids`.
         """
         if attention_mask is None:
@@ -130,7 +139,8 @@ class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
         )
         hidden = self.encoder(**inputs, attention_mask=attention_mask, **others).last_hidden_state
         pooled = hidden[:, 0] if self.config.pooling == "first" else _mean(hidden, attention_mask)
-        predictions = torch.sigmoid(self.head(self.dropout(pooled)).squeeze(-1))
+        scores = self.head(self.dropout(pooled))
+        predictions = torch.sigmoid(scores.squeeze(-1) if self.config.outputs == 1 else scores)
         loss = None if labels is None else nn.functional.mse_loss(predictions, labels.to(predictions.dtype))
         return RegressionOutput(loss=loss, logits=predictions)
 
@@ -145,10 +155,11 @@ class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
             return state
         state = dict(state)
         for name, values in self.config.vocabularies.items():
-            theirs = state.get(f"extra.{name}.weight")
+            place = f"extra.{module_name(name)}.weight"
+            theirs = state.get(place)
             if theirs is None or name not in known:
                 continue
-            embedding: Any = self.extra[name]
+            embedding: Any = self.extra[module_name(name)]
             ours = embedding.weight.detach().clone()
             if ours.shape[1] != theirs.shape[1]:
                 continue  # refused with the other weights of another shape
@@ -156,7 +167,7 @@ class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
             for value, index in values.items():
                 if value in known[name]:
                     ours[index] = theirs[known[name][value]]
-            state[f"extra.{name}.weight"] = ours
+            state[place] = ours
         return state
 
     def _embed(self, input_ids: torch.Tensor, extra_ids: torch.Tensor | None) -> torch.Tensor:
@@ -171,6 +182,19 @@ class EncoderRegressor(PreTrainedModel):  # type: ignore[no-untyped-call]
         for place, embedding in enumerate(self.extra.children()):
             embedded = embedded + embedding(extra_ids[:, place])[:, None, :]
         return embedded
+
+
+def module_name(field: str) -> str:
+    """Return the name under which a field's embedding is kept: the field's own, where a module can have it.
+
+    Names such as ``type`` and ``keys`` are methods of a module, and ``a.b`` would be a module inside of another. They get a
+    prefix that no plain name has, and what is no letter is written by its number.
+    """
+    if field.isidentifier() and not hasattr(nn.ModuleDict(), field):
+        return field
+    return "field-" + "".join(
+        sign if sign.isalnum() or sign in "_-" else f"%{ord(sign):x}%" for sign in field
+    )
 
 
 def build_regressor(

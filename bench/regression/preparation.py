@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench.core.errors import TuningProblem
+from bench.core.registry import no_such
 from bench.regression import builder  # noqa: F401  registers the model `encoder`
+from bench.regression.argument_names import RESERVED, argument_names
 from bench.regression.dataset import (
+    MIN_ROWS,
     Encoded,
     Excluded,
     ScoredText,
     ScoredTexts,
     Split,
     data_hash,
+    groups_of,
     read_split,
+    scores_of,
     vocabularies,
 )
 from bench.regression.model_args import Arguments, checked, missing_arguments
 from bench.regression.record import Data
 from bench.regression.registry import DATASETS, MODELS, dataset_of
+from bench.regression.scale import Scale
 from bench.regression.task import ModelBuilder, RegressionTask, TrainingSettings, is_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SPLITS: tuple[Split, ...] = ("train", "evaluation")
+Vocabularies = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Rows:
 
     Attributes:
         dataset: that they are from.
-        used: by split, those with a score of the range.
+        used: by split, those with a score of the range. Where nothing is trained there may be evaluation rows alone.
         excluded: by split, what was left out.
         hash: identifies the rows by their content.
     """
@@ -48,9 +52,13 @@ class Rows:
     excluded: dict[Split, Excluded]
     hash: str
 
-    def vocabularies(self) -> dict[str, dict[str, int]]:
+    def vocabularies(self) -> Vocabularies:
         """Return the index of each value of each categorical field among training rows."""
-        return vocabularies(self.used["train"], self.dataset.fields)
+        return vocabularies(self.used.get("train", ()), self.dataset.fields)
+
+    def hashes(self) -> dict[str, str]:
+        """Return what identifies the rows of each split by their content."""
+        return {split: data_hash({split: rows}) for split, rows in self.used.items()}
 
     def to_record(self) -> Data:
         """Return what a record says of them."""
@@ -66,19 +74,25 @@ class Rows:
         found = [
             sentence for split, excluded in self.excluded.items() if (sentence := excluded.sentence(split))
         ]
-        known = {row.text for row in self.used["train"]}
+        trained = [*self.used.get("train", ()), *self.used.get("validation", ())]
+        known = {row.text for row in trained}
         shared = sum(row.text in known for row in self.used["evaluation"])
         if shared:
             found.append(f"evaluation texts that are training texts too: {shared}; the figures are too good")
-        for name, values in self.vocabularies().items():
+        for name, values in self.vocabularies().items() if trained else ():
             new = sum(row.fields[name] not in values for row in self.used["evaluation"])
             if new:
                 found.append(f"evaluation rows with a {name} that no training row has: {new}")
         return found
 
 
-def read_rows(task: RegressionTask, seed: int) -> Rows:
+def read_rows(task: RegressionTask, seed: int, *, is_trained: bool = True) -> Rows:
     """Read the rows of a task; for a control, training texts get each other's scores.
+
+    Args:
+        task: names the dataset.
+        seed: of the shuffling, and of the rows that are set apart for validation.
+        is_trained: whether there is a training; else the evaluation rows alone are read.
 
     Raises:
         TuningProblem: ``task_invalid``: an unknown dataset, with the nearest names; ``data_failed``: rows that cannot be
@@ -92,28 +106,64 @@ def read_rows(task: RegressionTask, seed: int) -> Rows:
         raise TuningProblem(
             "data_failed", f"dataset {task.dataset} raised {type(error).__name__}: {error}; correct it"
         ) from error
-    used, excluded = {}, {}
-    for split in SPLITS:
+    splits: tuple[Split, ...] = ("train", "evaluation") if is_trained else ("evaluation",)
+    if is_trained and dataset.has_validation:
+        splits = ("train", "validation", "evaluation")
+    used, excluded = dict[Split, list[ScoredText]](), dict[Split, Excluded]()
+    for split in splits:
         used[split], excluded[split] = read_split(dataset, split, task.scores)
         _check_labels(used[split], split, task)
-    if task.shuffle_training_scores:
+    if is_trained:
+        _set_apart(used, task, seed)
+    if is_trained and task.shuffle_training_scores:
         used["train"] = _shuffled(used["train"], seed)
     return Rows(dataset, used, excluded, data_hash(used))
 
 
+def _set_apart(used: dict[Split, list[ScoredText]], task: RegressionTask, seed: int) -> None:
+    """Take the validation rows out of the training rows, where a share of them is asked for."""
+    share, rows = task.training.validation, used["train"]
+    if "validation" in used:
+        if share:
+            raise TuningProblem(
+                "task_invalid",
+                f"found validation={share:g} and a dataset with validation rows of its own, expected one of both; leave out "
+                "the setting",
+            )
+        return
+    if not share:
+        if task.training.early_stopping is not None:
+            raise TuningProblem(
+                "task_invalid",
+                f"found early_stopping={task.training.early_stopping} and no validation rows, expected some that say when "
+                "to stop; set validation=0.1, or give the dataset a split `validation`",
+            )
+        return
+    count = round(share * len(rows))
+    if count < MIN_ROWS or len(rows) - count < MIN_ROWS:
+        raise TuningProblem(
+            "data_failed",
+            f"found {count} validation rows of {len(rows)} training rows, expected at least {MIN_ROWS} of each; change "
+            "validation, or give more rows",
+        )
+    chosen = set(random.Random(f"validation {seed}").sample(range(len(rows)), count))
+    used["validation"] = [row for place, row in enumerate(rows) if place in chosen]
+    used["train"] = [row for place, row in enumerate(rows) if place not in chosen]
+
+
 def _check_labels(rows: list[ScoredText], split: Split, task: RegressionTask) -> None:
     """Refuse scores that are no labels where the task says that all are."""
-    step = task.label_step
-    if step is None:
-        return
-    for row in rows:
-        assert row.score is not None
-        if not is_whole((row.score - task.scores.low) / step):
-            raise TuningProblem(
-                "data_failed",
-                f"{split} rows: {row.key} has the score {row.score:g}, expected {task.scores.low:g} plus steps of "
-                f"{step:g}, as the task's label_step says; leave label_step out where scores are no labels",
-            )
+    scale: Scale = task.scale
+    groups = groups_of(rows, scale)
+    for row, group, scores in zip(rows, groups, scores_of(rows, scale), strict=True):
+        for target, score in zip(scale.names, scores, strict=True):
+            step, low = task.step_of(target), scale.range_of(target, group).low
+            if step is not None and not is_whole((score - low) / step):
+                raise TuningProblem(
+                    "data_failed",
+                    f"{split} rows: {row.key} has the score {score:g}, expected {low:g} plus steps of {step:g}, as the "
+                    "task's label_step says; leave label_step out where scores are no labels",
+                )
 
 
 def _shuffled(rows: list[ScoredText], seed: int) -> list[ScoredText]:
@@ -123,17 +173,19 @@ def _shuffled(rows: list[ScoredText], seed: int) -> list[ScoredText]:
 
 
 def encode_rows(
-    task: RegressionTask, rows: Rows, split: Split, tokenizer: PreTrainedTokenizerBase
+    task: RegressionTask, rows: Rows, split: Split, tokenizer: PreTrainedTokenizerBase, indices: Vocabularies
 ) -> list[Encoded]:
-    """Return the model's inputs of each row: what `encode` gives, `extra_ids` and `labels`, a score from 0 to 1.
+    """Return the model's inputs of each row: what `encode` gives, `extra_ids` and `labels`.
+
+    `labels` is a score from 0 to 1, or a list of one for each of several targets.
 
     Raises:
         TuningProblem: ``data_failed``: what the dataset's `encode` raised, with the row's key.
     """
-    indices, limit = rows.vocabularies(), task.training.max_length
-    labels = task.scores.to_unit(np.array([row.score for row in rows.used[split]])).tolist()
+    used, scale, limit = rows.used[split], task.scale, task.training.max_length
+    labels = scale.to_unit(scores_of(used, scale), groups_of(used, scale)).tolist()
     encoded = []
-    for row, label in zip(rows.used[split], labels, strict=True):
+    for row, label in zip(used, labels, strict=True):
         try:
             inputs = dict(rows.dataset.encode(row, tokenizer, limit))
         except Exception as error:  # the user's code may raise anything
@@ -143,7 +195,7 @@ def encode_rows(
             ) from error
         if indices:
             inputs["extra_ids"] = [values.get(row.fields[name], 0) for name, values in indices.items()]
-        encoded.append({**inputs, "labels": label})
+        encoded.append({**inputs, "labels": label[0] if scale.is_single else label})
     return encoded
 
 
@@ -161,13 +213,33 @@ def with_settings(task: RegressionTask, overrides: Mapping[str, str]) -> Regress
     """Return a task with training settings of the command line in place of its own.
 
     Raises:
-        TuningProblem: ``task_invalid``: an unknown setting, with the nearest names, or a wrong type.
+        TuningProblem: ``task_invalid``: an unknown setting, with the nearest names, one that the suite sets itself, or a
+            wrong type.
     """
+    ours = [field.name for field in fields(TrainingSettings) if field.name != "arguments"]
+    others = {name: value for name, value in overrides.items() if name not in ours}
+    for name in (*others, *task.training.arguments):
+        if name in RESERVED:
+            raise TuningProblem(
+                "task_invalid",
+                f"found the training setting {name}, which the suite sets: {RESERVED[name]}; leave it out",
+            )
+        if name not in argument_names():
+            known = [*ours, *(known for known in argument_names() if known not in RESERVED)]
+            raise TuningProblem(
+                "task_invalid",
+                f"{no_such('training setting', name, known)}; any of TrainingArguments can be given",
+            )
     try:
-        settings = checked(TrainingSettings, overrides, "training setting")
+        settings = checked(
+            TrainingSettings,
+            {name: value for name, value in overrides.items() if name in ours},
+            "training setting",
+        )
+        arguments = {**task.training.arguments, **others}
+        return replace(task, training=replace(task.training, **settings, arguments=arguments))
     except ValueError as error:
         raise TuningProblem("task_invalid", str(error)) from error
-    return replace(task, training=replace(task.training, **settings))
 
 
 def model_arguments(task: RegressionTask, overrides: Mapping[str, str]) -> Arguments:

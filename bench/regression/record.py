@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
+from bench.core.estimate import Estimate
 from bench.core.record import Body, Gain
 
 Plain = bool | int | float | str | None
@@ -18,6 +19,32 @@ class LearningRate(msgspec.Struct, kw_only=True):
     last: float
 
 
+class Validated(msgspec.Struct, kw_only=True):
+    """The evaluation of the validation rows after an epoch; the metric is the one by which the best epoch is chosen."""
+
+    epoch: float
+    step: int
+    value: float
+
+
+class Validation(msgspec.Struct, kw_only=True):
+    """How the best epoch was chosen.
+
+    Attributes:
+        rows: how many rows chose it.
+        metric: by which; errors are in the unit of the scores where there is one range, else shares of it.
+        history: its values.
+        best: the one of the model that was kept; None where no evaluation took place.
+        stopped_early: whether training ended before all epochs.
+    """
+
+    rows: int
+    metric: str
+    history: list[Validated] = []
+    best: Validated | None = None
+    stopped_early: bool = False
+
+
 class Training(msgspec.Struct, kw_only=True):
     """What was trained, how it started, and what it came to.
 
@@ -28,7 +55,8 @@ class Training(msgspec.Struct, kw_only=True):
         seconds: duration of the training.
         loss: mean of the losses in the last epoch.
         learning_rate: None where no step was taken.
-        started_from: ``scratch``, ``pretrained NAME``, ``finetuned-from PATH`` or ``resumed PATH``.
+        started_from: ``scratch``, ``pretrained NAME``, ``finetuned-from PATH``, ``resumed PATH``, or where nothing was
+            trained ``checkpoint PATH``.
         examples: training rows.
         seed, threads: of the training.
         model: registered name.
@@ -37,6 +65,8 @@ class Training(msgspec.Struct, kw_only=True):
         settings: training settings by name.
         missing, missing_keys: weights that the checkpoint lacks: how many, and the first of them.
         unused, unused_keys: weights of the checkpoint that the model has no place for.
+        upcast: how many weights the model had in another type than float32, by type: they are trained in float32.
+        validation: None where no validation rows chose an epoch.
     """
 
     first_step: int | None = None
@@ -57,6 +87,8 @@ class Training(msgspec.Struct, kw_only=True):
     missing_keys: list[str] = []
     unused: int = 0
     unused_keys: list[str] = []
+    upcast: dict[str, int] = {}
+    validation: Validation | None = None
 
 
 class LeftOut(msgspec.Struct, kw_only=True):
@@ -94,15 +126,47 @@ class RegressionGain(Gain, frozen=True, kw_only=True):
     mean_rmse: float
 
 
+class Group(msgspec.Struct, kw_only=True):
+    """What was found of a target in a group that has a range of its own.
+
+    Attributes:
+        target: its name; empty where the task has one target.
+        group: the value of the field that names the group.
+        low, high: its range.
+        n: evaluated rows.
+        metrics: on that range, by name.
+        gain: over always predicting the mean of the group; None for a single row.
+    """
+
+    target: str
+    group: str
+    low: float
+    high: float
+    n: int
+    metrics: dict[str, Estimate]
+    gain: RegressionGain | None = None
+
+
 class RegressionBody(Body, kw_only=True):
     """The keys that only regression records have.
 
     Attributes:
         task: name of the registered task.
-        training: None until a model was built.
+        training: None until a model was built, and where predictions of a table are judged.
+        predictions: the table that was judged in place of a model's predictions; None where there is none.
+        targets: the gain of each of several targets; empty where the task has one.
+        groups: figures by group, where groups have ranges of their own.
     """
 
     gain_type: ClassVar[type[Gain]] = RegressionGain
 
     task: str
     training: Training | None = None
+    predictions: str | None = None
+    targets: dict[str, RegressionGain] = msgspec.field(default_factory=dict)
+    groups: list[Group] = msgspec.field(default_factory=list)
+
+
+def named(target: str, metric: str) -> str:
+    """Return the name of a target's metric, such as ``style_mae``; of the only target, the metric's own."""
+    return f"{target}_{metric}" if target else metric

@@ -5,48 +5,41 @@ Importing this module imports torch and transformers.
 
 from __future__ import annotations
 
-import json
 import math
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.core.errors import TuningProblem
 from bench.core.record import Json
 from bench.machine.torchvision_shim import ensure_torchvision
+from bench.regression.model_args import checked
+from bench.regression.outputs import logits_of, loss_of
+from bench.regression.record import Validated, Validation
+from bench.regression.scale import Floats
+from bench.regression.weights import steps_of, write_note
 
 ensure_torchvision()
 
 import torch  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments  # noqa: E402
+from transformers import (  # noqa: E402
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
 from transformers.utils import logging  # noqa: E402
 
-_INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
-_NAMED = 5  # weights that a message names
-_MEANINGS = ("vocabularies", "score_low", "score_high")  # of a configuration: what weights were learnt for
-
-Weights = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Started:
-    """How a training started.
-
-    Attributes:
-        started_from: ``scratch``, ``pretrained NAME``, ``finetuned-from PATH`` or ``resumed PATH``.
-        missing: weights that the checkpoint lacks; they kept their fresh values.
-        unused: weights of the checkpoint that the model has no place for.
-        resume_from: the checkpoint whose optimizer, learning rate and step count continue; None starts them fresh.
-    """
-
-    started_from: str
-    missing: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
-    resume_from: Path | None = None
+BEST_METRIC = "rmse"
+Validate = Callable[[Floats], dict[str, float]]
+"""Returns the metrics of predictions for the validation rows, from 0 to 1, shape (rows, targets)."""
 
 
 @dataclass
@@ -70,16 +63,35 @@ class Trained:
 
 
 class WatchedTrainer(Trainer):
-    """A Trainer that ends when a loss is no number, and keeps each step's loss and learning rate.
+    """A Trainer for any `nn.Module` that ends when a loss is no number, and keeps each step's loss and learning rate.
 
-    By default transformers logs the mean of the finite losses in place of one that is not, and goes on training.
+    By default transformers logs the mean of the finite losses in place of one that is not, and goes on training. It joins
+    predictions from whatever a model returns; here they are its `logits`, row by row in the order of the rows.
+
+    Args:
+        note: what each checkpoint says of what it was trained on.
+        validate: the metrics of the validation rows, which are the evaluation dataset.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, note: Json | None = None, validate: Validate | None = None, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self.losses: list[float] = []
         self.learning_rates: list[float] = []
+        self.history: list[Validated] = []
+        self._note, self._validate = note, validate
+        # The loss is a mean over its batch: of several batches of a step, the Trainer has to take the mean.
+        self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the loss of a batch, whatever the form in which `forward` gives it."""
+        output = model(**inputs)
+        loss = loss_of(output)
+        return (loss, output) if return_outputs else loss
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """Take a step.
@@ -88,7 +100,7 @@ class WatchedTrainer(Trainer):
             TuningProblem: ``training_failed``, a loss that is NaN or infinite.
         """
         loss = super().training_step(*arguments, **named)
-        value = loss.item()
+        value = loss.item() * self.args.gradient_accumulation_steps
         if not math.isfinite(value):
             raise TuningProblem(
                 "training_failed",
@@ -99,47 +111,173 @@ class WatchedTrainer(Trainer):
         self.learning_rates.append(self._get_learning_rate())
         return loss
 
+    def predict_rows(self, rows: Any) -> Floats:
+        """Return predictions for encoded rows in their order, shape (rows, targets).
+
+        Raises:
+            TuningProblem: ``inference_failed``: what `forward` returned has no predictions.
+        """
+        model, found = self.model, []
+        assert model is not None
+        training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                for batch in self.get_test_dataloader(rows):
+                    inputs = self._prepare_inputs(batch)
+                    with self.compute_loss_context_manager():
+                        logits = logits_of(model(**inputs))
+                    found.append(logits.detach().float().cpu().numpy().astype(np.float64))
+        finally:
+            model.train(training)
+        shapes = {part.shape[1:] for part in found}
+        if len(shapes) > 1 or any(len(shape) > 1 for shape in shapes):
+            raise TuningProblem(
+                "inference_failed",
+                f"found logits of shapes {', '.join(str(part.shape) for part in found[:3])}, expected (batch,) or "
+                "(batch, targets); "
+                "correct the model",
+            )
+        joined: Floats = np.concatenate(found)
+        return joined[:, None] if joined.ndim == 1 else joined
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Evaluate the validation rows.
+
+        Raises:
+            TuningProblem: ``training_failed``: predictions that are no numbers.
+        """
+        assert self._validate is not None, "no validation rows"
+        raw = self.predict_rows(self.eval_dataset)
+        if not np.isfinite(raw).all():
+            raise TuningProblem(
+                "training_failed",
+                f"predictions for validation rows became no numbers after step {self.state.global_step}; lower the "
+                "learning rate, "
+                "or look for inputs that are no numbers",
+            )
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self._validate(raw).items()}
+        asked = self.args.metric_for_best_model or BEST_METRIC
+        wanted = asked if asked.startswith("eval_") else f"eval_{asked}"
+        if wanted not in metrics:
+            raise TuningProblem(
+                "training_failed",
+                f"found no {wanted} among {', '.join(metrics)}, expected the metric by which the best epoch is "
+                "chosen; it does "
+                "not exist where predictions are constant: choose eval_rmse",
+            )
+        self.history.append(
+            Validated(
+                epoch=round(self.state.epoch or 0.0, 3), step=self.state.global_step, value=metrics[wanted]
+            )
+        )
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Save a checkpoint with a note of what it was trained on."""
+        if not isinstance(self.model, PreTrainedModel) and state_dict is None:
+            assert self.model is not None
+            # Weights that a module has under two names share their memory, which the format has no way to say.
+            state_dict = {
+                name: value.detach().clone().contiguous() for name, value in self.model.state_dict().items()
+            }
+        super()._save(output_dir, state_dict)
+        if self._note is not None:
+            write_note(Path(output_dir or str(self.args.output_dir)), self._note)
+
+    def validation(self) -> Validation | None:
+        """Return how the best epoch was chosen; None without validation rows."""
+        if self._validate is None:
+            return None
+        metric = (self.args.metric_for_best_model or BEST_METRIC).removeprefix("eval_")
+        better = max if self.args.greater_is_better else min
+        best = better(self.history, key=lambda one: one.value) if self.history else None
+        last = self.history[-1] if self.history else None
+        rows: Any = self.eval_dataset
+        return Validation(
+            rows=len(rows),
+            metric=metric,
+            history=list(self.history),
+            best=best if self.args.load_best_model_at_end else last,
+            stopped_early=self.state.global_step < self.state.max_steps,
+        )
+
 
 def training_arguments(
-    settings: Mapping[str, Any], directory: Path, *, seed: int, use_cpu: bool, save: bool
+    settings: Mapping[str, Any],
+    directory: Path,
+    *,
+    seed: int,
+    use_cpu: bool,
+    save: bool,
+    validated: bool = False,
 ) -> TrainingArguments:
-    """Return arguments that print nothing, send nothing anywhere and drop no column.
+    """Return arguments that print nothing, send nothing anywhere and drop no column, unless the settings say otherwise.
 
     Args:
-        settings: by transformers' names.
-        directory: where checkpoints go; nothing is written without `save`.
+        settings: by transformers' names; a text is turned into the argument's type.
+        directory: where checkpoints go; nothing is written without `save` or `validated`.
         seed: of order and dropout.
         use_cpu: whether a GPU is not used.
-        save: whether a checkpoint is written after each epoch; only the last one is kept.
+        save: whether a checkpoint is written after each epoch; only the last one is kept, and the best one.
+        validated: whether validation rows choose the best epoch, which is then loaded.
 
     Raises:
         TuningProblem: ``task_invalid``: settings that transformers refuses.
     """
     leased = None if use_cpu else torch.cuda.current_device()
+    defaults: dict[str, Any] = {
+        "save_strategy": "epoch" if save or validated else "no",
+        "save_total_limit": 1,
+        "eval_strategy": "epoch" if validated else "no",
+        "load_best_model_at_end": validated,
+        "metric_for_best_model": BEST_METRIC if validated else None,
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "dataloader_pin_memory": not use_cpu,
+    }
     try:
+        own = checked(TrainingArguments, settings, "training setting")
+        merged = {**defaults, **own}
+        if validated and "metric_for_best_model" in own and "greater_is_better" not in own:
+            merged["greater_is_better"] = not str(own["metric_for_best_model"]).endswith(("rmse", "mae"))
         arguments = TrainingArguments(
-            output_dir=str(directory),
-            seed=seed,
-            use_cpu=use_cpu,
-            save_strategy="epoch" if save else "no",
-            save_total_limit=1,
-            eval_strategy="no",
-            logging_strategy="no",
-            logging_nan_inf_filter=False,
-            remove_unused_columns=False,
-            label_names=["labels"],
-            report_to="none",
-            disable_tqdm=True,
-            dataloader_pin_memory=not use_cpu,
-            **settings,
-        )
+            output_dir=str(directory), use_cpu=use_cpu, remove_unused_columns=False, label_names=["labels"],
+            **{"disable_tqdm": True, "seed": seed, **merged},
+        )  # fmt: skip
     except (ValueError, TypeError) as error:
         raise TuningProblem(
             "task_invalid", f"transformers refuses the training settings: {error}; correct them"
         ) from error
+    if arguments.eval_strategy != "no" and not validated:
+        raise TuningProblem(
+            "task_invalid",
+            f"found eval_strategy={arguments.eval_strategy} and no validation rows, expected some to evaluate; set "
+            "validation=0.1",
+        )
     if leased is not None:
         stay_on_gpu(arguments, leased)
     return arguments
+
+
+def early_stopping(patience: int | None) -> list[EarlyStoppingCallback]:
+    """Return the callback that ends a training after `patience` evaluations without a better one."""
+    return [] if patience is None else [EarlyStoppingCallback(early_stopping_patience=patience)]
+
+
+@contextmanager
+def checkpoints_in(directory: Path, *, kept: bool) -> Iterator[Path]:
+    """Give a folder for checkpoints: the one that is named, or one that is gone afterwards."""
+    if kept:
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="modelgate-checkpoints-") as temporary:
+        yield Path(temporary)
 
 
 def stay_on_gpu(arguments: TrainingArguments, index: int) -> None:
@@ -156,7 +294,7 @@ def train(trainer: WatchedTrainer, resume_from: Path | None = None) -> Trained:
     Raises:
         TuningProblem: ``training_failed``: a loss that is no number, or an exception of the training.
     """
-    first_step = _steps_of(resume_from) if resume_from is not None else 0
+    first_step = steps_of(resume_from) if resume_from is not None else 0
     began = time.monotonic()
     try:
         with quiet():
@@ -171,109 +309,12 @@ def train(trainer: WatchedTrainer, resume_from: Path | None = None) -> Trained:
     steps, epochs = trainer.state.global_step, trainer.state.epoch or 0.0
     # A complete checkpoint is not trained further, and then the Trainer reports no epoch.
     epochs = epochs or first_step / max(1, trainer.state.max_steps) * trainer.state.num_train_epochs
-    each = max(1, round(steps / epochs)) if epochs else 1
+    each = max(1, round(steps / epochs)) * trainer.args.gradient_accumulation_steps if epochs else 1
     last = trainer.losses[-each:]
     return Trained(
         first_step, max(steps, first_step), float(epochs), time.monotonic() - began,
         sum(last) / len(last) if last else None, list(trainer.learning_rates),
     )  # fmt: skip
-
-
-def resume(model: PreTrainedModel, checkpoint: Path) -> Started:
-    """Return a start that continues from a checkpoint.
-
-    Raises:
-        TuningProblem: ``model_failed``: a directory that is no checkpoint of the Trainer, or one whose model was made
-            for other categories or another range of scores; its weights would mean something else.
-    """
-    _steps_of(checkpoint)
-    theirs = read_config(checkpoint)
-    for name in _MEANINGS:
-        ours = getattr(model.config, name, None)
-        if name in theirs and theirs[name] != ours:
-            raise TuningProblem(
-                "model_failed",
-                f"--resume {checkpoint}: found {name}={_short(theirs[name])} there, expected {_short(ours)}, as of this "
-                "task's rows; give a checkpoint of this task, or take its weights with --finetune-from",
-            )
-    return Started(f"resumed {checkpoint}", resume_from=checkpoint)
-
-
-def finetune_from(model: PreTrainedModel, checkpoint: Path) -> Started:
-    """Put a checkpoint's weights into a model; optimizer, learning rate and step count start fresh.
-
-    Args:
-        model: gets the weights.
-        checkpoint: a checkpoint of the Trainer, or what `save_pretrained` wrote: of the whole model, or of its
-            encoder alone. Weights that it lacks keep their fresh values.
-
-    Raises:
-        TuningProblem: ``model_failed``: no weights, none that fit, or one of another shape; keys are named.
-    """
-    state, own = read_weights(checkpoint), model.state_dict()
-    if not own.keys() & state.keys():
-        # An encoder by itself, or below the name that another architecture has for it.
-        base = model.base_model_prefix
-        bare = {f"{base}.{name}": value for name, value in state.items()}
-        renamed = {f"{base}.{name.partition('.')[2]}": value for name, value in state.items()}
-        state = max((state, bare, renamed), key=lambda weights: len(own.keys() & weights.keys()))
-    adopt = getattr(model, "adopt", None)
-    if adopt is not None:
-        state = adopt(state, checkpoint)
-    fitting = own.keys() & state.keys()
-    if not fitting:
-        raise TuningProblem(
-            "model_failed",
-            f"--finetune-from {checkpoint}: found weights {_some(state)}, expected some of {_some(own)}; give a checkpoint "
-            "of this task's model",
-        )
-    other = {name for name in fitting if state[name].shape != own[name].shape}
-    if other:
-        name = min(other)
-        raise TuningProblem(
-            "model_failed",
-            f"--finetune-from {checkpoint}: found {name} of shape {tuple(state[name].shape)}, expected "
-            f"{tuple(own[name].shape)}, and {len(other) - 1} more of other shapes; give a checkpoint of the same model",
-        )
-    model.load_state_dict({name: state[name] for name in fitting}, strict=False)
-    missing, unused = sorted(own.keys() - fitting), sorted(state.keys() - fitting)
-    return Started(f"finetuned-from {checkpoint}", tuple(missing), tuple(unused))
-
-
-def read_config(directory: Path) -> Json:
-    """Return the ``config.json`` of a saved model, or an empty dictionary."""
-    with suppress(OSError, ValueError):
-        config: Json = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        return config
-    return {}
-
-
-def read_weights(directory: Path) -> Weights:
-    """Return the weights in a directory: ``model.safetensors``, or the shards that its index names.
-
-    Raises:
-        TuningProblem: ``model_failed``: there are none, or they cannot be read. Pickled weights are not read.
-    """
-    try:
-        if (directory / _SINGLE).is_file():
-            return load_file(directory / _SINGLE)
-        if (directory / _INDEX).is_file():
-            shards = set(json.loads((directory / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-            return {
-                name: value
-                for shard in sorted(shards)
-                for name, value in load_file(directory / shard).items()
-            }
-    except Exception as error:  # safetensors has exceptions of its own
-        raise TuningProblem(
-            "model_failed",
-            f"{directory}: its weights cannot be read ({type(error).__name__}: {error}); save it again",
-        ) from error
-    found = ", ".join(sorted(file.name for file in directory.iterdir())[:8]) or "nothing"
-    raise TuningProblem(
-        "model_failed",
-        f"{directory}: found {found}, expected {_SINGLE}; give a directory that save_pretrained wrote",
-    )
 
 
 @contextmanager
@@ -288,24 +329,3 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _steps_of(checkpoint: Path) -> int:
-    """Return the steps that a checkpoint of the Trainer has behind it."""
-    with suppress(OSError, ValueError, KeyError):
-        return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
-    raise TuningProblem(
-        "model_failed",
-        f"--resume {checkpoint}: found no trainer_state.json with a step count, expected a checkpoint of the Trainer; to "
-        "start from weights alone, give --finetune-from",
-    )
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _some(weights: Mapping[str, Any]) -> str:
-    names = sorted(weights)
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

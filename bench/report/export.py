@@ -1,6 +1,7 @@
 """Tables of samples: parquet, CSV and xlsx, the same columns in each.
 
-Parquet holds values as they are. CSV and xlsx are opened in spreadsheets, where a text that begins like a formula is run
+Parquet holds values as they are. `csv-bom` is CSV with a byte order mark, without which Excel reads UTF-8 as another
+encoding. CSV and xlsx are opened in spreadsheets, where a text that begins like a formula is run
 as one, so there such a text begins with an apostrophe. Numbers stay numbers in all three.
 """
 
@@ -12,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,6 +28,7 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 # Limits of a sheet, from the specification of xlsx: the writer cuts longer texts silently.
 XLSX_ROWS = 1_048_576
 XLSX_CELL_LENGTH = 32_767
+BOM = "csv-bom"
 _CUT = " [cut]"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -48,9 +51,16 @@ def write_table(stem: Path, columns: Columns, formats: Sequence[str] = DEFAULT_F
             raise ValueError(
                 f"found the table format {name!r}, expected one of {', '.join(WRITERS)}; correct it"
             )
+    if "csv" in formats and BOM in formats:
+        raise ValueError(
+            f"found the table formats csv and {BOM}, expected one of them, since both are {stem.name}.csv"
+        )
     named = stem.suffix.lower().removeprefix(".")
     # Where a suffix contradicts a format, the writer of that format refuses the path.
-    paths = tuple(stem if named in WRITERS else stem.with_name(f"{stem.name}.{name}") for name in formats)
+    paths = tuple(
+        stem if named in WRITERS else stem.with_name(f"{stem.name}.{name.removesuffix('-bom')}")
+        for name in formats
+    )
     for path, name in zip(paths, formats, strict=True):
         WRITERS[name](path, columns)
     return paths
@@ -74,11 +84,11 @@ def write_parquet(path: Path, columns: Columns) -> None:
         parquet.write_table(pa.table(arrays), temporary)
 
 
-def write_csv(path: Path, columns: Columns) -> None:
+def write_csv(path: Path, columns: Columns, *, encoding: str = "utf-8") -> None:
     """Write a CSV file in UTF-8, floats with all their digits; arguments and errors as for `write_table`."""
     _check_suffix(path, "csv")
     table = _plain(columns)
-    with _replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with _replacing(path) as temporary, open(temporary, "w", encoding=encoding, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(map(defused, table))
         writer.writerows(map(defused, row) for row in _rows(table))
@@ -128,6 +138,7 @@ WRITERS: dict[str, Callable[[Path, Columns], None]] = {
     "parquet": write_parquet,
     "csv": write_csv,
     "xlsx": write_xlsx,
+    BOM: partial(write_csv, encoding="utf-8-sig"),
 }
 """The formats, by name and suffix."""
 

@@ -10,6 +10,7 @@ from bench.core.errors import UsageProblem
 from bench.core.kind import Kind
 from bench.core.options import Setting
 from bench.core.requirement import Requirement, check_requirements
+from bench.run.user_code import skipped_hint
 
 ReadOptions = Callable[[Kind], tuple[Any, Setting]]
 
@@ -106,7 +107,11 @@ class Plan:
             kind = self.kinds[name]
             if kind.hints is not None and self.problem is None:
                 found += kind.hints(*self._resolved(kind))
-        return found
+        folders = dict.fromkeys(
+            folder for name in self._cases for folder in self._read(self.kinds[name])[1].own_dirs
+        )
+        skipped = [skipped_hint(folder) for folder in folders]
+        return [*found, *(hint for hint in skipped if hint is not None)]
 
 
 def _idle(flag: str, kinds: Iterable[str]) -> str:

@@ -79,6 +79,26 @@ def import_entry_points() -> list[str]:
     return [point.name for point in found]
 
 
+def skipped_files(folder: Path) -> list[str]:
+    """Return the files of a folder with an ``__init__.py`` that no import statement there can name, such as `my-task.py`."""
+    if not (folder / "__init__.py").is_file():
+        return []
+    return [file.name for file in sorted(folder.glob("[!_.]*.py")) if not file.stem.isidentifier()]
+
+
+def skipped_hint(folder: Path) -> str | None:
+    """Return the sentence that files of a folder were not imported, and what to do; None where there are none."""
+    skipped = skipped_files(folder)
+    if not skipped:
+        return None
+    better = _module_name(Path(skipped[0]).stem).lstrip("_")
+    return (
+        f"--user-dir {folder}: {', '.join(skipped)} not imported: with an __init__.py, that imports what is needed, "
+        "and no import "
+        f"statement can name such a file; rename it, as {better}.py, and import it there"
+    )
+
+
 def _is_adopted(file: Path, adopters: Sequence[Adopter]) -> bool:
     if not adopters:
         return False

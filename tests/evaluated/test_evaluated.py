@@ -89,6 +89,85 @@ def test_a_record_holds_the_metrics_of_its_prefix_and_only_world_zero_writes(wat
     assert "no pearson" in other["score"]["reason"]
 
 
+def test_metrics_that_are_no_numbers_are_named_and_the_plain_ones_recorded(watch, tmp_path):
+    import numpy as np
+    import torch
+
+    class Odd:
+        shape = property(lambda self: 1 / 0)
+
+    record = watch(
+        {
+            "eval_pearson": np.float32(0.5),
+            "eval_mae": torch.tensor(0.25),
+            "eval_rmse": np.array(0.75),
+            "eval_n": 7,
+            "eval_per_class": [0.1, 0.2],
+            "eval_report": {"a": {"f1": 1}},
+            "eval_note": "good",
+            "eval_missing": None,
+            "eval_matrix": np.eye(2),
+            "eval_one": np.array([0.5]),
+            "eval_vector": torch.zeros(3),
+            "eval_done": True,
+            "eval_huge": 10**400,
+            7: 1.0,
+        }
+    )
+    assert {name: metric["value"] for name, metric in record["metrics"].items()} == {
+        "pearson": 0.5, "mae": 0.25, "rmse": 0.75, "n": 7.0,
+    }  # fmt: skip
+    assert record["left_out"] == {
+        "per_class": "a list of 2", "report": "a dictionary of 1", "note": "a text", "missing": "None",
+        "matrix": "an array of shape (2, 2)", "one": "an array of shape (1,)", "vector": "an array of shape (3,)",
+        "done": "a truth value", "huge": "a value of type int",
+    }  # fmt: skip
+    (warning, bare) = judged(tmp_path / "records/mine-notes.json", "pearson>=0.4").record.warnings
+    assert "is not recorded: per_class (a list of 2), report (a dictionary of 1), note (a text)" in warning
+    assert "no interval known of pearson" in bare
+    assert (
+        watch({"eval_pearson": Odd(), "eval_mae": 1.0}) == record
+    )  # logged, and the file of before is whole
+
+
+def test_a_score_that_is_no_number_has_no_value_and_says_what_it_was(watch):
+    record = watch({"eval_pearson": [0.5], "eval_mae": 1.0})
+    assert record["score"]["value"] is None
+    assert record["score"]["reason"] == "the evaluation reported a list of 1 as pearson, which is no number"
+    record = watch({"eval_pearson": None})
+    assert (record["score"]["value"], record["left_out"]) == (None, {"pearson": "None"})
+
+
+def test_training_goes_on_whatever_cannot_be_written(watch, tmp_path, caplog):
+    (tmp_path / "records").write_text("a file where the folder would be")
+    assert watch({"eval_pearson": 0.5}) is None
+    assert "mine-notes is not recorded" in caplog.text
+    assert "training goes on" in caplog.text
+
+
+@pytest.mark.parametrize("dataset", [object(), None, iter(())])
+def test_a_dataset_without_a_length_is_recorded_without_a_count(tmp_path, dataset):
+    from bench.evaluated.callback import RecordCallback, Watched
+
+    watched = Watched("eval", "regression", model="m", dataset="d", primary="mae")
+    state = SimpleNamespace(is_world_process_zero=True, global_step=1, epoch=None)
+    RecordCallback(tmp_path, watched).on_evaluate(
+        None, state, None, metrics={"eval_mae": 1}, eval_dataloader=SimpleNamespace(dataset=dataset)
+    )
+    stored = read(tmp_path / "m-d.json")
+    assert (stored.score.value, stored.score.n, stored.epoch) == (1.0, None, None)
+
+
+def test_a_state_of_another_trainer_raises_nothing(tmp_path, caplog):
+    from bench.evaluated.callback import RecordCallback, Watched
+
+    callback = RecordCallback(tmp_path, Watched("eval", "regression", model="m", dataset="d", primary="mae"))
+    callback.on_evaluate(None, SimpleNamespace(), None, metrics={"eval_mae": 1})
+    callback.on_evaluate(None, SimpleNamespace(is_world_process_zero=True), None, metrics=None)
+    assert "nothing is recorded of an evaluation" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_evaluations_without_a_name_of_their_own_are_refused():
     from bench.evaluated.callback import RecordCallback, Watched
 

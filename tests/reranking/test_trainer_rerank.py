@@ -236,6 +236,31 @@ def test_the_best_model_is_chosen_by_a_reranking_metric_and_loaded_at_the_end(ma
     assert float(trainer.model.slope.detach()) == pytest.approx(0.15)
 
 
+@pytest.mark.parametrize("asked", ["eval_rerank_mrr@10", "eval_loss"])
+def test_early_stopping_sees_the_evaluation_that_has_its_metric_and_no_other(make, caplog, asked):
+    from transformers import EarlyStoppingCallback
+    from transformers.utils import logging as library_logging
+
+    stopping = EarlyStoppingCallback(early_stopping_patience=2)
+    trainer = make(
+        # The reranking gets no better, and the loss of Slope(falls=True) falls with every step.
+        model=Slope(falls=True),
+        arguments={
+            "max_steps": 6, "eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1,
+            "load_best_model_at_end": True, "metric_for_best_model": asked, "learning_rate": 1e-4,
+        },
+        callbacks=[stopping],
+    )  # fmt: skip
+    library_logging.enable_propagation()
+    try:
+        trainer.train()
+    finally:
+        library_logging.disable_propagation()
+    assert "early stopping is disabled" not in caplog.text
+    assert trainer.state.global_step == (3 if asked == "eval_rerank_mrr@10" else 6)
+    assert stopping in trainer.callback_handler.callbacks
+
+
 @pytest.mark.parametrize(
     ("asked", "nearest"),
     [

@@ -67,6 +67,16 @@ def test_folder_with_an_init_imports_what_that_imports(tmp_path):
     assert list(registry.TASKS) == ["one"]
 
 
+def test_file_with_a_hyphen_next_to_an_init_is_told_of(tmp_path):
+    mine = folder(tmp_path / "my_tasks", __init__="", **{"my-task": "", "2nd": "", "plain": ""})
+    assert user_code.skipped_files(mine) == ["2nd.py", "my-task.py"]
+    assert "2nd.py, my-task.py not imported" in user_code.skipped_hint(mine)
+    (mine / "2nd.py").unlink()
+    assert "rename it, as my_task.py, and import it there" in user_code.skipped_hint(mine)
+    (mine / "__init__.py").unlink()  # then every file is imported, whatever its name
+    assert user_code.skipped_hint(mine) is None
+
+
 @pytest.mark.parametrize("name", ["json", "sklearn", "pytest"])
 def test_folder_with_the_name_of_another_module_is_refused(tmp_path, name):
     with pytest.raises(
