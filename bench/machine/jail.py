@@ -38,6 +38,7 @@ class Jail:
     Attributes:
         readable: files and folders, with all below them, that may be read and executed besides the system's and Python's.
         writable: likewise, that may also be changed.
+        covered: folders that are empty in the jail, but for what of them is writable.
         gpu: whether the devices of a GPU may be used.
         processes, descriptors: how many there may be.
         file_bytes: size of one file that is written.
@@ -46,6 +47,7 @@ class Jail:
 
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    covered: tuple[Path, ...] = ()
     gpu: bool = False
     processes: int = 1024
     descriptors: int = 4096
@@ -79,7 +81,7 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS) -> Entered:
     devices = list(_devices(jail.gpu))
     in_force: list[str] = []
     steps: dict[str, Callable[[], object]] = {
-        "namespaces": lambda: namespaces.leave(jail.shared_memory_bytes),
+        "namespaces": lambda: namespaces.leave(jail.shared_memory_bytes, jail.covered, jail.writable),
         "capabilities": namespaces.drop_capabilities,
         "privileges": seccomp.forbid_new_privileges,
         "files": lambda: landlock.restrict(

@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.machine.kernel import checked, libc
@@ -14,7 +15,7 @@ from bench.machine.kernel import checked, libc
 NAMESPACES = {"network": 0x40000000, "ipc": 0x08000000, "mounts": 0x00020000}
 """By name, the flag of ``unshare``."""
 _NEW_USER = 0x10000000
-_RECURSIVE, _PRIVATE = 0x4000, 1 << 18  # flags of mount
+_BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 1 << 18  # flags of mount
 _NO_SUID, _NO_DEVICES = 2, 4
 _SHARED_MEMORY = "/dev/shm"
 _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
@@ -24,13 +25,15 @@ _CAPABILITY_VERSION, _SYS_ADMIN = 0x20080522, 21
 _KEPT = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
-def leave(shared_memory_bytes: int) -> None:
+def leave(shared_memory_bytes: int, covered: Iterable[Path] = (), kept: Iterable[Path] = ()) -> None:
     """Leave the machine's network, System V and POSIX shared memory, and mounts; a loopback device of its own stays.
 
     Call it before there are other threads. A user who is not root gets a user namespace around them, with the own numbers.
 
     Args:
         shared_memory_bytes: size of the private ``/dev/shm``.
+        covered: folders that are empty from here on: Landlock opens and closes files, but not the sockets among them.
+        kept: folders that stay what they are wherever they lie.
 
     Raises:
         OSError: the kernel refuses. Nothing has changed then, or all of the namespaces.
@@ -48,7 +51,23 @@ def leave(shared_memory_bytes: int) -> None:
     if os.path.isdir(_SHARED_MEMORY):
         options = f"size={shared_memory_bytes},mode=1777".encode()
         _mount(b"tmpfs", _SHARED_MEMORY, b"tmpfs", _NO_SUID | _NO_DEVICES, options)
+    _cover(list(covered), list(kept))
     _raise_loopback()
+
+
+def _cover(covered: list[Path], kept: list[Path]) -> None:
+    places = [(folder, os.open(folder, os.O_PATH | os.O_CLOEXEC)) for folder in kept]
+    done: list[Path] = []
+    for folder in sorted(path.resolve() for path in covered if path.is_dir()):
+        if any(other == folder or other in folder.parents for other in done):
+            continue
+        _mount(b"tmpfs", str(folder), b"tmpfs", _NO_SUID | _NO_DEVICES, b"size=64k,mode=755")
+        done.append(folder)
+    for folder, place in places:
+        if any(other in folder.resolve().parents for other in done):
+            folder.mkdir(parents=True)
+            _mount(f"/proc/self/fd/{place}".encode(), str(folder), None, _BIND | _RECURSIVE, None)
+        os.close(place)
 
 
 def drop_capabilities() -> None:

@@ -82,9 +82,11 @@ def _jail(specification: Json) -> Json:
     jail = Jail(
         readable=tuple(map(Path, asked["readable"])),
         writable=(Path(specification["directory"]),),
+        covered=tuple(map(Path, asked["covered"])),
         gpu=asked["gpu"],
     )
     entered = enter_jail(jail, asked["layers"])
+    os.chdir(specification["directory"])  # by its path in the jail
     return {"layers": list(entered.layers), "missing": entered.missing}
 
 

@@ -21,15 +21,22 @@ class JailPlan:
 
     Attributes:
         readable: files and folders that they may read besides the system's and Python's.
+        covered: folders that are empty for them, since there are sockets in them.
         layers: names of the layers that they enter.
     """
 
     readable: tuple[Path, ...]
+    covered: tuple[Path, ...] = ()
     layers: tuple[str, ...] = LAYERS
 
     def specification(self, *, on_gpu: bool) -> Json:
         """Return what an arm is told."""
-        return {"readable": list(map(str, self.readable)), "layers": list(self.layers), "gpu": on_gpu}
+        return {
+            "readable": list(map(str, self.readable)),
+            "covered": list(map(str, self.covered)),
+            "layers": list(self.layers),
+            "gpu": on_gpu,
+        }
 
 
 @dataclass(frozen=True)
