@@ -30,7 +30,7 @@ from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.quality import Scoring
-from bench.acceleration.record import AccelerationBody, Memory
+from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
@@ -159,6 +159,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         config.target = target.without_weights()
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
+        jail = self._pair.candidate.process.jail
+        self.body.isolation = Isolation(
+            mode="jail" if jail else "process",
+            layers=jail.get("layers", []),
+            missing=jail.get("missing", {}),
+        )
         self._observed |= {"target": target, "candidate": candidate}
         missing = missing_methods(case.required_methods, candidate)
         said = {entry.field for entry in missing}

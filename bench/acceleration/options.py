@@ -77,6 +77,14 @@ class AccelerationOptions:
         "address space of one arm (default: from the machine's)", metavar="GB", above=0
     )
     output_limit: float = option("what one arm may print", 8.0, metavar="MB", least=0)
+    isolation: str = option(
+        "what keeps an arm from the rest of the machine: a jail as far as the system has one, or a process of its own alone",
+        "jail", choices=("jail", "process"),
+    )  # fmt: skip
+    allow_read: tuple[Path, ...] = option(
+        "files and folders that jailed arms may read besides the project of their file, its models and the model caches", (),
+        metavar="PATH", neutral=True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,20 @@ class Memory(msgspec.Struct, kw_only=True):
     allowed_bytes: int | None = None
 
 
+class Isolation(msgspec.Struct, kw_only=True):
+    """What kept the candidate's process from the rest of the machine.
+
+    Attributes:
+        mode: ``jail``, or ``process`` for a process of its own alone.
+        layers: layers of the jail that were in force.
+        missing: the others, each with what the system said.
+    """
+
+    mode: str
+    layers: list[str] = msgspec.field(default_factory=list)
+    missing: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class AccelerationBody(Body, kw_only=True):
     """The keys that only acceleration records have.
 
@@ -104,6 +118,7 @@ class AccelerationBody(Body, kw_only=True):
         times: everything that was timed.
         memory: peaks of both arms.
         unread_demands: parts of the task's text that read like demands and are not understood.
+        isolation: of the candidate; None until it was started.
     """
 
     config: Configurations = msgspec.field(default_factory=Configurations)
@@ -117,6 +132,7 @@ class AccelerationBody(Body, kw_only=True):
     times: Times | None = None
     memory: Memory | None = None
     unread_demands: list[str] = msgspec.field(default_factory=list)
+    isolation: Isolation | None = None
 
     def settled(self, record: Record) -> None:
         """Set the achievement rate of a hard task that was not met, unless its evaluation measured one.

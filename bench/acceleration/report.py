@@ -42,7 +42,7 @@ PROPERTIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def table(finish: Finish) -> Section:
     """Return the section of the summary: groups of tasks, and a sentence about controls."""
-    notes = [*control_note(finish.records), *unread_note(finish.records)]
+    notes = [*control_note(finish.records), *unread_note(finish.records), *isolation_note(finish.records)]
     return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], notes)
 
 
@@ -53,6 +53,18 @@ def unread_note(records: Iterable[Record]) -> list[str]:
         return []
     identity, text = unread[0]
     return [f"unread demands: {len(unread)}, such as {text!r} of {identity}; they were not judged"]
+
+
+def isolation_note(records: Iterable[Record]) -> list[str]:
+    """Return the sentence about layers of the jail that were missing, in a list; empty when there are none."""
+    missing: dict[str, str] = {}
+    for record in records:
+        if record.body.isolation is not None:
+            missing |= record.body.isolation.missing
+    if not missing:
+        return []
+    named = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+    return [f"layers of the candidates' jail that this system refused: {named}"]
 
 
 def group_rows(records: Iterable[Record]) -> list[tuple[str, ...]]:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.arm_factory import ArmFactory, JailPlan
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.host.process import ArmLimits
+from bench.acceleration.host.reading import covered_places, readable_places
 from bench.acceleration.prompts import Sample
 from bench.acceleration.protocol.wire import READY
 from bench.core.errors import ArmProblem
@@ -144,6 +145,7 @@ class ArmStarter:
         default_factory=lambda: scrubbed_environment(dict(os.environ) | SECRETS)
     )
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    jailed: bool = False
 
     def __post_init__(self) -> None:
         self.core = usable_cores()[0]
@@ -164,7 +166,17 @@ class ArmStarter:
         return ArmFactory(
             server=self.server, cores=(self.core,), gpu=None, environment=self.environment,
             limits=ArmLimits(**{"round_timeout_s": LIMIT_S} | limits), scratch=self.scratch, logs=self.logs,
+            jail=self._jail() if self.jailed else None,
         )  # fmt: skip
+
+    def _jail(self) -> JailPlan:
+        files = list(self.directory.glob("file*/pipeline.py"))
+        places = readable_places(
+            files, begun_in=self.directory, environment=self.environment, hidden=(self.scratch, self.logs)
+        )
+        return JailPlan(
+            tuple(places), tuple(covered_places(places, [self.scratch, Path(self.server).parent]))
+        )
 
     @contextmanager
     def start(

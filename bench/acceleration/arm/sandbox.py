@@ -1,8 +1,7 @@
-"""What a forked arm gives up before it runs an untrusted file: output, environment, cores, memory.
+"""What a forked arm gives up before it runs an untrusted file: output, environment, cores, memory, and the machine.
 
-This contains accidents and keeps evaluations fair. It is no jail: an arm runs as the same user. It can use the network,
-read and write that user's files, a token in the model cache among them, and signal that user's processes. Run files
-from somebody hostile in a container, together with the whole run.
+The jail is `bench.machine.jail`. Without it (``--isolation process``) an arm runs as the same user with all of that user's
+rights: it can use the network, read and write that user's files, and signal that user's processes.
 """
 
 from __future__ import annotations
@@ -17,18 +16,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.core.record import Json
+from bench.machine.jail import Jail
+from bench.machine.jail import enter as enter_jail
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
 
 
-def enter(specification: Json, channel: int, output: int) -> None:
+def enter(specification: Json, channel: int, output: int) -> Json:
     """Confine this process as the specification says; called once, right after the fork.
 
     Args:
         specification: ``directory`` (private, exists), ``environment``, ``cpus`` (list or None),
             ``threads``, ``memory_bytes`` (address space beyond what the fork server maps; None for
-            no limit, as CUDA reserves far more than it uses).
+            no limit, as CUDA reserves far more than it uses), ``jail`` (``readable``, ``layers``, ``gpu``; or None).
         channel: file descriptor of the channel to the evaluator, the only one that is kept.
         output: file descriptor that takes stdout and stderr.
+
+    Returns:
+        Layers of the jail that are in force, and those that are missing; empty without a jail.
     """
     os.setsid()
     set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -68,6 +72,22 @@ def enter(specification: Json, channel: int, output: int) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(specification["threads"])
+    return _jail(specification)
+
+
+def _jail(specification: Json) -> Json:
+    asked = specification.get("jail")
+    if asked is None:
+        return {}
+    jail = Jail(
+        readable=tuple(map(Path, asked["readable"])),
+        writable=(Path(specification["directory"]),),
+        covered=tuple(map(Path, asked["covered"])),
+        gpu=asked["gpu"],
+    )
+    entered = enter_jail(jail, asked["layers"])
+    os.chdir(specification["directory"])  # by its path in the jail
+    return {"layers": list(entered.layers), "missing": entered.missing}
 
 
 def close_others(channel: int) -> None:

@@ -30,14 +30,14 @@ def main(specification: Json, channel_descriptor: int, output_descriptor: int) -
         SystemExit: with CHANNEL_LOST, when the channel is gone while the evaluator waits.
     """
     channel = socket.socket(fileno=channel_descriptor)
-    sandbox.enter(specification, channel_descriptor, output_descriptor)
+    entered = sandbox.enter(specification, channel_descriptor, output_descriptor)
     if specification["kind"] == "scorer":
         from bench.acceleration.arm.scorer import ClipScorer
 
         servant: Any = ClipScorer()
     else:
         servant = Arm()
-    wire.send(channel, {"hello": True})
+    wire.send(channel, {"hello": True, "jail": entered})
     try:
         serve(servant, channel)
     except OSError as error:

@@ -10,7 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.acceleration.host.process import ArmLimits, ArmProcess, ArmSpace
+from bench.core.record import Json
 from bench.machine.cores import Core, logical, threads_for
+from bench.machine.jail import LAYERS
+
+
+@dataclass(frozen=True)
+class JailPlan:
+    """The jail of the arms of a case.
+
+    Attributes:
+        readable: files and folders that they may read besides the system's and Python's.
+        covered: folders that are empty for them, since there are sockets in them.
+        layers: names of the layers that they enter.
+    """
+
+    readable: tuple[Path, ...]
+    covered: tuple[Path, ...] = ()
+    layers: tuple[str, ...] = LAYERS
+
+    def specification(self, *, on_gpu: bool) -> Json:
+        """Return what an arm is told."""
+        return {
+            "readable": list(map(str, self.readable)),
+            "covered": list(map(str, self.covered)),
+            "layers": list(self.layers),
+            "gpu": on_gpu,
+        }
 
 
 @dataclass(frozen=True)
@@ -25,6 +51,7 @@ class ArmFactory:
         limits: what each arm may use.
         scratch: directory below which private working directories are made.
         logs: directory of the arms' logs.
+        jail: what arms may read, where they are jailed; None for a process of its own alone.
     """
 
     server: str
@@ -34,6 +61,7 @@ class ArmFactory:
     limits: ArmLimits
     scratch: Path
     logs: Path
+    jail: JailPlan | None = None
 
     @property
     def device(self) -> str:
@@ -59,6 +87,10 @@ class ArmFactory:
             environment=environment,
             cpus=self.cpus,
             threads=threads_for(list(self.cores)),
+            # The scorer runs no file of a task, and reads its model wherever that is.
+            jail=None
+            if self.jail is None or role == "scorer"
+            else self.jail.specification(on_gpu=self.gpu is not None),
         )
         try:
             with ArmProcess(self.server, role=role, space=space, limits=self.limits) as process:

@@ -42,6 +42,15 @@ _ADVICE = (
         ),
         "expected a model that is at hand; give its folder relative to __file__, or load it into the cache beforehand",
     ),
+    (
+        ("PermissionError: [Errno 13]", "Permission denied (os error 13)"),
+        "expected a file that reads its own project, absolute paths that stand in it and model caches, and writes into its "
+        "working directory alone; write there, or name what it has to read with --allow-read PATH",
+    ),
+    (
+        ("Network is unreachable", "Temporary failure in name resolution", "Name or service not known"),
+        "expected a file that needs no network, since an arm has none; load what it needs beforehand",
+    ),
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from bench.acceleration.host.process_tree import children, kill_tree, tree
 from bench.acceleration.protocol.wire import READY
 from bench.core.errors import ModelgateError
 from bench.core.record import Json
+from bench.machine.jail import installed
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, forbid_core_dumps, set_process_option
 from bench.run.user_code import import_user_code
 
@@ -256,6 +257,7 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
     listener.listen(128)
     with redirect_stdout(sys.stderr):  # the run waits for one word on stdout
         preload()
+        installed()  # looked up once for all arms
         try:
             import_user_code(map(Path, user_dirs))
         except ModelgateError as problem:

@@ -61,6 +61,7 @@ class ArmSpace:
         environment: everything the arm sees of the environment.
         cpus: logical processors to which it is pinned.
         threads: compute threads.
+        jail: what the jail that it enters allows; None for none.
     """
 
     directory: Path
@@ -68,6 +69,7 @@ class ArmSpace:
     environment: dict[str, str]
     cpus: tuple[int, ...]
     threads: int
+    jail: Json | None = None
 
 
 class ArmProcess:
@@ -78,6 +80,9 @@ class ArmProcess:
         role: ``target``, ``baseline``, ``candidate`` or ``scorer``, for messages.
         space: where it runs.
         limits: what it may use.
+
+    Attributes:
+        jail: ``layers`` of its jail that are in force, and those ``missing``; empty without a jail.
 
     Raises:
         ArmProblem: when the process cannot be started.
@@ -100,13 +105,16 @@ class ArmProcess:
             "cpus": list(space.cpus),
             "threads": space.threads,
             "memory_bytes": limits.memory_bytes,
+            "jail": space.jail,
         }
+        self.jail: Json = {}
         try:
             with theirs:
                 descriptors = [theirs.fileno(), self._output.write_end]
                 self.pid = self._supervision.request(server, specification, descriptors, _START_S)
             self._output.hand_over()
-            self._receive("start", _START_S, "--load-timeout")
+            hello, _ = self._receive("start", _START_S, "--load-timeout")
+            self.jail = hello.get("jail") or {}
         except OSError as error:
             self.close()
             raise self._problem(failures.not_started(error)) from error
