@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
-COUNT = 7
+LEAST = 6
 THINGS = ("lamp", "river", "stone", "garden", "bell", "boat", "ladder", "window", "basket", "bridge")
 COLOURS = ("red", "green", "blue", "white")
 
@@ -122,11 +122,14 @@ ROWS: dict[str, Callable[[int], Row]] = {
     "aps/super_glue/copa": lambda i: {"premise": say(i), "question": ("cause", "effect")[i % 2], "choice1": say(i + 1),
                                       "choice2": say(i + 2), "label": i % 2},
     "aps/super_glue/cb": entailment,
-    "aps/super_glue/multirc": lambda i: {"paragraph": say(i), "question": ask(i), "answer": f"a {thing(i)}", "label": i % 2,
-                                         "idx": {"paragraph": i, "question": i, "answer": i}},
-    "allenai/openbookqa": lambda i: {"question_stem": f"A {thing(i)} is", "choices": labelled(i), "answerKey": "ABCD"[i % 4]},
-    "allenai/sciq": lambda i: {"question": ask(i), "support": say(i), "correct_answer": thing(i), "distractor1": thing(i + 1),
-                               "distractor2": thing(i + 2), "distractor3": thing(i + 4)},
+    "aps/super_glue/multirc": lambda i: {
+        "paragraph": say(i), "question": ask(i), "answer": f"a {thing(i)}", "label": i % 2,
+        "idx": {"paragraph": i, "question": i, "answer": i}},
+    "allenai/openbookqa": lambda i: {
+        "question_stem": f"A {thing(i)} is", "choices": labelled(i), "answerKey": "ABCD"[i % 4]},
+    "allenai/sciq": lambda i: {
+        "question": ask(i), "support": say(i), "correct_answer": thing(i), "distractor1": thing(i + 1),
+        "distractor2": thing(i + 2), "distractor3": thing(i + 4)},
     "cais/mmlu": lambda i: {"question": ask(i), "choices": four(i), "answer": i % 4},
     "ceval/ceval-exam": letters,
     "haonan-li/cmmlu": lambda i: {"Question": ask(i), **dict(zip("ABCD", four(i), strict=True)), "Answer": "ABCD"[i % 4]},
@@ -143,14 +146,17 @@ ROWS: dict[str, Callable[[int], Row]] = {
     "EleutherAI/hendrycks_math": solved,
     "google/IFEval": instructed,
     "EleutherAI/lambada_openai": lambda i: {"text": f"{say(i)} Nobody had moved the {thing(i)}"},
-    "EleutherAI/wikitext_document_level": lambda i: {"page": " \n ".join(f" = {thing(k)} = \n {say(k)}" for k in range(i, i + 3))},
-    "mandarjoshi/trivia_qa": lambda i: {"question": ask(i), "answer": {"value": thing(i), "aliases": [thing(i), f"a {thing(i)}"]}},
+    "EleutherAI/wikitext_document_level": lambda i: {
+        "page": " \n ".join(f" = {thing(k)} = \n {say(k)}" for k in range(i, i + 3))},
+    "mandarjoshi/trivia_qa": lambda i: {
+        "question": ask(i), "answer": {"value": thing(i), "aliases": [thing(i), f"a {thing(i)}"]}},
     "google-research-datasets/nq_open": lambda i: {"question": ask(i).lower(), "answer": [thing(i), f"the {thing(i)}"]},
     "nyu-mll/glue": pair,
     "nyu-mll/glue/cola": lambda i: {"sentence": say(i), "label": i % 2},
     "nyu-mll/blimp": lambda i: {"sentence_good": say(i), "sentence_bad": f"Stood {thing(i)} the near days."},
     "EleutherAI/coqa": talked,
-    "EleutherAI/asdiv": lambda i: {"body": summed(i)["question"], "question": "How many?", "answer": f"{2 * i + 5} (stones)"},
+    "EleutherAI/asdiv": lambda i: {
+        "body": summed(i)["question"], "question": "How many?", "answer": f"{2 * i + 5} (stones)"},
     "EleutherAI/unscramble": lambda i: {"context": f"Unscramble {thing(i)[::-1]}. ", "completion": thing(i)},
     "jannalu/crows_pairs_multilingual": lambda i: {"sent_more": say(i), "sent_less": say(i + 1), "bias_type": "age"},
     "lighteval/siqa": lambda i: {"context": say(i), "question": ask(i), "answerA": thing(i), "answerB": thing(i + 1),
@@ -165,8 +171,9 @@ ROWS: dict[str, Callable[[int], Row]] = {
 }  # fmt: skip
 
 
-def write_rows(folder: Path, path: str, name: str | None, splits: Iterable[str], count: int = COUNT) -> None:
-    """Write rows of a dataset below a folder, each split with texts of its own."""
+def write_rows(folder: Path, path: str, name: str | None, splits: Iterable[str]) -> None:
+    """Write rows of a dataset below a folder, each split with texts of its own; subsets differ in how many they have."""
+    count = LEAST + sum(map(ord, name or "")) % 4
     make = ROWS.get(f"{path}/{name}") or ROWS[path]
     place = folder / path / name if name else folder / path
     place.mkdir(parents=True, exist_ok=True)

@@ -103,19 +103,18 @@ class LocalHarnessModel(LocalBackend):
         self._with(options).generate(prompts, length, stop, seeds, done)
 
     def chat_template(self) -> ChatTemplate | None:
-        """Return the tokenizer's template, without the system message where the template refuses one."""
-        if not self._is_chat:
-            return None
+        """Return what makes a prompt of messages; None for a base model."""
+        return self.framed if self._is_chat else None
+
+    def framed(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
+        """Return messages in the tokenizer's template, without the system message where the template refuses one."""
         import jinja2  # noqa: PLC0415
 
-        def framed(messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
-            try:
-                return self._framed_messages(messages, add_generation_prompt)
-            except jinja2.TemplateError:
-                spoken = [message for message in messages if message["role"] != "system"]
-                return self._framed_messages(spoken, add_generation_prompt)
-
-        return framed
+        try:
+            return self._framed_messages(messages, add_generation_prompt)
+        except jinja2.TemplateError:
+            spoken = [message for message in messages if message["role"] != "system"]
+            return self._framed_messages(spoken, add_generation_prompt)
 
     def _framed_messages(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool) -> str:
         text: str = self._tokenizer.apply_chat_template(

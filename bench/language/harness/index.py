@@ -12,7 +12,8 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,9 +96,13 @@ def installed_version() -> str:
     return importlib.metadata.version("lm_eval")
 
 
-def build_index(folders: Iterable[Path]) -> dict[str, Entry]:
-    """Return all names of some folders of YAML files; those of a later folder replace those of an earlier one."""
-    index: dict[str, Entry] = {}
+def build_index(folders: Iterable[Path] = ()) -> dict[str, Entry]:
+    """Return all names of the installed harness and of some folders of YAML files; those of a later folder come first.
+
+    Raises:
+        UsageProblem: no harness is installed.
+    """
+    index = dict(_installed_index(installed_tasks()))
     for folder in folders:
         index |= _index_of(folder)
     return index
@@ -136,7 +141,11 @@ class _Header:
     group: str | None = None
     is_class: bool = False
     tags: tuple[str, ...] = ()
-    keys: set[str] = field(default_factory=set)
+
+
+@cache
+def _installed_index(folder: Path) -> dict[str, Entry]:
+    return _index_of(folder)
 
 
 def _index_of(folder: Path) -> dict[str, Entry]:

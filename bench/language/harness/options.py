@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.core.errors import UsageProblem
 from bench.core.options import Setting, option
-from bench.language.harness.index import build_index, installed_tasks
+from bench.language.harness.index import build_index
 from bench.language.harness.selection import Selection, select
 
 
@@ -73,6 +73,6 @@ def resolve_harness(raw: HarnessOptions, setting: Setting) -> HarnessSettings | 
     for flag, folder in [("include", one) for one in include] + ([] if data is None else [("data", data)]):
         if not folder.is_dir():
             raise UsageProblem(f"--lm-eval-{flag} {folder}: no such folder, expected one; correct the path")
-    index = build_index([installed_tasks(), *include])
+    index = build_index(include)
     selection = select(raw.lm_eval_tasks, index, raw.lm_eval_num_fewshot)
     return HarnessSettings(selection, data, not raw.lm_eval_single_turn)
