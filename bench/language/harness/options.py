@@ -51,7 +51,7 @@ class HarnessSettings:
     @property
     def label(self) -> str:
         """What a record says of the origin of the rows."""
-        return "hub" if self.data is None else str(self.data)
+        return "where the tasks say" if self.data is None else str(self.data)
 
 
 def resolve_harness(raw: HarnessOptions, setting: Setting) -> HarnessSettings | None:
