@@ -9,14 +9,15 @@ rows that ship: neither speed nor the agreement of log-likelihoods depends on wh
 round, in alternating order, and a ratio is taken within a round. Peak memory is that of a process that loads the model
 and scores the questions.
 
-Then whole runs of the language cases are timed: on one core, without workers on all cores, and with four workers.
+Then one task of lm-evaluation-harness is run from a cold start by our cases, by the harness on our engine, and by the
+harness. At last whole runs of the language cases are timed: on one core, without workers on all cores, and with four
+workers.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import random
 import statistics
 import subprocess
@@ -26,10 +27,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from suite import ROOT, run_cases
+from language_runs import ROWS_OF_BATCH, print_suite, print_ways
+from suite import ROOT
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,9 +42,6 @@ CONTEXT = 150  # tokens before a choice
 PROMPT = 60  # tokens before a generation
 NEW_TOKENS = 40
 WIDTH, LAYERS = 256, 6
-# Questions of each dataset for each batch size: about as much work.
-ROWS_OF_BATCH = {"1": 400, "4": 600, "auto": 1500}
-TRAINING_ROWS = 200
 SHAPES = {
     "3 choices of 8 to 9 tokens": (3, 8),
     "4 choices of 8 to 9 tokens": (4, 8),
@@ -250,7 +249,12 @@ def print_row(
 
 
 def print_comparison(
-    directory: Path, names: Sequence[str], shapes: Sequence[str], questions: int, repeats: int
+    directory: Path,
+    names: Sequence[str],
+    shapes: Sequence[str],
+    questions: int,
+    repeats: int,
+    memory: bool = True,
 ) -> None:
     """Print times, ratios, agreement and memory for each shape of question, and for generation."""
     from transformers import AutoTokenizer  # noqa: PLC0415
@@ -273,11 +277,12 @@ def print_comparison(
         seconds = alternate(
             {name: partial(library.score, drawn) for name, library in libraries.items()}, repeats
         )
-        file = directory / "questions.json"
-        file.write_bytes(msgspec.json.encode(drawn))
-        print_row(
-            label, seconds, difference, equal, {name: peak_bytes(directory, name, file) for name in names}
-        )
+        peaks = {}
+        if memory:
+            file = directory / "questions.json"
+            file.write_bytes(msgspec.json.encode(drawn))
+            peaks = {name: peak_bytes(directory, name, file) for name in names}
+        print_row(label, seconds, difference, equal, peaks)
     drawn = make_questions(tokenizer, max(1, questions // 4), 2, 1, context=PROMPT)
     prompts = [question.context for question in drawn]
     same = "-"
@@ -290,68 +295,19 @@ def print_comparison(
     print_row(f"generation, {NEW_TOKENS} tokens", seconds, "", same, {})
 
 
-# Whole runs -------------------------------------------------------------------------------------------------
+# The command ------------------------------------------------------------------------------------------------
 
 
-def print_suite(
-    directory: Path, batches: Sequence[str], rows: int | None, datasets: Sequence[str], workers: int
-) -> None:
-    """Print how long runs of two models on the datasets take: on one core, serially, and with workers.
+def _questions_of(directory: Path, count: int) -> list[dict[str, Any]]:
+    from transformers import AutoTokenizer  # noqa: PLC0415
 
-    A serial run has all cores for each batch; four workers have one each. So four workers gain what threads leave unused:
-    most of three cores with one question per batch, little with batches that keep four threads busy. "At most" is the
-    gain if each worker did as much as one core does alone.
-    """
-    several = f"-n {workers}"
-    shipped = {"name": "shipped", "path": str(ROOT / "fixtures/zoo/tiny-lm"), "dtype": "float32"}
-    build_model(directory / "random", 128, 4)
-    # Random weights never end a text.
-    made = {"name": "random", "path": str(directory / "random"), "dtype": "float32", "max_out_len": 16}
-    config = directory / "eval.py"
-    config.write_text(f"models = {[shipped, made]!r}\n", encoding="utf-8")
-    print(
-        f"\n{', '.join(datasets) or 'all datasets'} with tiny-lm and a random GPT-2, seconds of a whole run"
-    )
-    print(
-        f"{'':24}{'one core':>9}{'serial':>8}{several:>8}{f'serial / {several}':>15}"
-        f"{f'one core / {several}':>17}{'at most':>9}"
-    )
-    for batch in batches:
-        count = ROWS_OF_BATCH[batch] if rows is None else rows
-        options = [
-            "--config", str(config), "--data", str(make_data(directory / f"rows{count}", count)),
-            "--batch-size", batch,
-        ]  # fmt: skip
-        if datasets:
-            options += ["--datasets", *datasets]
-        one, serial, parallel = (
-            run_cases("language", directory / "out", [*options, *more], cores, must_pass=True)
-            for more, cores in (([], {0}), ([], None), (["-n", str(workers)], None))
-        )
-        print(
-            f"{f'batch {batch}, {count:,} rows each':24}{one:9.1f}{serial:8.1f}{parallel:8.1f}"
-            f"{serial / parallel:15.2f}{one / parallel:17.2f}{workers * serial / one:9.2f}",
-            flush=True,
-        )
-
-
-def make_data(folder: Path, count: int) -> Path:
-    """Write so many rows of each dataset to a folder, unless it is there."""
-    from fixtures.datasets.language import make_rows  # noqa: PLC0415
-
-    if folder.is_dir():
-        return folder
-    folder.mkdir()
-    for source in make_rows.SOURCES:
-        for suffix, part, rows in ((".jsonl", "evaluation", count), (".train.jsonl", "train", TRAINING_ROWS)):
-            made = make_rows.rows(source, part, rows, seed=7, distinct=False)
-            text = "".join(json.dumps(row) + "\n" for row in made)
-            (folder / f"{source}{suffix}").write_text(text, encoding="utf-8")
-    return folder
+    choices, length = next(iter(SHAPES.values()))
+    drawn = make_questions(AutoTokenizer.from_pretrained(directory), count, choices, length)
+    return [msgspec.to_builtins(question) for question in drawn]
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -362,6 +318,9 @@ def main() -> None:
     )
     parser.add_argument("--layers", type=int, default=LAYERS, help=f"layers of the model (default {LAYERS})")
     parser.add_argument("--skip-peer", action="store_true", help="measure Modelgate alone")
+    parser.add_argument("--skip-shapes", action="store_true", help="leave out the comparison by shapes")
+    parser.add_argument("--skip-memory", action="store_true", help="leave out the peak memory")
+    parser.add_argument("--skip-ways", action="store_true", help="leave out the whole commands on one task")
     parser.add_argument("--skip-suite", action="store_true", help="leave out the whole runs")
     parser.add_argument(
         "--batches", nargs="+", choices=ROWS_OF_BATCH, default=list(ROWS_OF_BATCH),
@@ -390,8 +349,20 @@ def main() -> None:
         build_model(directory / "benchmark", layers=options.layers)
         names = ["ours"] if options.skip_peer else ["ours", "peer"]
         shapes = list(SHAPES)[: options.shapes]
-        print_comparison(directory / "benchmark", names, shapes, options.questions, options.repeats)
+        if not options.skip_shapes:
+            print_comparison(
+                directory / "benchmark",
+                names,
+                shapes,
+                options.questions,
+                options.repeats,
+                not options.skip_memory,
+            )
+        if not (options.skip_peer or options.skip_ways):
+            drawn = _questions_of(directory / "benchmark", options.questions)
+            print_ways(directory / "benchmark", drawn, BATCH, options.repeats)
         if not options.skip_suite:
+            build_model(directory / "random", 128, 4)
             print_suite(directory, options.batches, options.rows, options.datasets, options.workers)
 
 

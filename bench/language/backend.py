@@ -164,7 +164,7 @@ class LocalBackend:
     def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
         """Score all tokens of texts in windows: each token once, after as much text as a window holds."""
         groups, owners = [], []
-        for number, tokens in enumerate(self._encode(texts, special=False)):
+        for number, tokens in enumerate(self._rolling_tokens(texts)):
             whole = (self._beginning(), *tokens)
             end = min(len(whole), self._reads + 1)
             start = 1
@@ -231,6 +231,10 @@ class LocalBackend:
         if special and end is not None and getattr(self._tokenizer, "add_eos_token", False):
             encoded = [tokens[:-1] if tokens and tokens[-1] == end else tokens for tokens in encoded]
         return encoded
+
+    def _rolling_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of whole texts, which follow the start token that rolling begins with."""
+        return self._encode(texts, special=False)
 
     def _framed(self, prompt: str) -> str:
         """Return a prompt in the form that the model was trained on."""

@@ -25,6 +25,8 @@ class LanguageCase(Case):
             dataset is loaded.
         shard, shards: which shard this is, from 1, and how many there are.
         min_score: score that the whole dataset must reach; None is not gated.
+        protocol: what makes its score comparable, for a task of lm-evaluation-harness; else empty.
+        members: ids of the cases whose scores a group of tasks combines.
     """
 
     kind: ClassVar[str] = "language"
@@ -36,6 +38,8 @@ class LanguageCase(Case):
     shard: int = 1
     shards: int = 1
     min_score: float | None = None
+    protocol: str = ""
+    members: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -50,7 +54,11 @@ class LanguageCase(Case):
     def body(self) -> LanguageBody:
         """Return what is known before anything is asked."""
         return LanguageBody(
-            model=self.model, dataset=self.dataset, mode=self.mode, shard=Shard(self.shard, self.shards)
+            model=self.model,
+            dataset=self.dataset,
+            mode=self.mode,
+            shard=Shard(self.shard, self.shards),
+            protocol=self.protocol or None,
         )
 
     def blank(self) -> Record:

@@ -8,6 +8,7 @@ from bench.core.errors import LanguageProblem
 from bench.core.names import safe_name
 from bench.core.options import Setting
 from bench.language.case import LanguageCase
+from bench.language.harness.cases import group_cases, open_ended, refuse_same_names, task_cases
 from bench.language.library import DATASETS, load_dataset
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageSettings
@@ -24,13 +25,19 @@ _ROLLING_COST = 10
 def make_cases(settings: LanguageSettings, setting: Setting) -> list[LanguageCase]:
     """Return the cases of a run, in the order of its table; a dataset that cannot be used is a case with a problem."""
     reader = RowReader(settings.data, settings.rows)
-    names = tuple(dict.fromkeys(settings.datasets or DATASETS))
+    named = settings.datasets or (DATASETS if settings.harness is None else ())
+    names = tuple(dict.fromkeys(named))
+    refuse_same_names(names, settings.harness)
     whole = [
-        replace(_whole(model, name, settings, reader), group=number)
+        replace(case, group=number)
         for number, model in enumerate(settings.models, 1)
-        for name in names
+        for case in (
+            *(_whole(model, name, settings, reader) for name in names),
+            *task_cases(model, settings),
+        )
     ]
-    shards = split(whole, setting.workers, settings.max_task_size)
+    shards = open_ended(split(whole, setting.workers, settings.max_task_size))
+    shards += group_cases(settings, shards)
     return [replace(case, order=order) for order, case in enumerate(shards)]
 
 

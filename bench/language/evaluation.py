@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -36,6 +37,7 @@ from bench.language.results import write_results
 from bench.language.reuse import chosen, reusable
 from bench.language.rows import RowReader, Rows
 from bench.language.shards import is_last
+from bench.language.spec import Dataset
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class LanguageResources:
         settings: options of the run.
         rows: where rows come from.
         load: returns the model of a configuration, loaded if it is not in memory yet.
+        tasks: makes the objects of tasks of lm-evaluation-harness; None if there are none.
     """
 
     settings: LanguageSettings
     rows: RowReader
     load: Callable[[ModelConfig], Backend]
+    tasks: Any = None
 
 
 class LanguageEvaluation(Evaluation[LanguageCase]):
@@ -69,9 +73,13 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         super().__init__(case, context)
         self._settings, self._reader, self._load = resources.settings, resources.rows, resources.load
         self._model = self._settings.model(case.model)
-        self._dataset = load_dataset(case.dataset)
+        self._dataset = self._declared()
         self._store = PredictionStore(context.directory / "predictions", case.model, case.stem)
         self._questions: list[Question] = []
+
+    def _declared(self) -> Dataset:
+        """Return what is asked, and how."""
+        return load_dataset(self.case.dataset)
 
     @property
     def evaluates(self) -> bool:

@@ -19,6 +19,15 @@ def _evaluation(case: LanguageCase, context: RunContext, resources: Any) -> Eval
         from bench.language.earlier import EarlierEvaluation  # noqa: PLC0415  not needed otherwise
 
         return EarlierEvaluation(case, context, resources.settings.reuse)
+    harness = resources.settings.harness
+    if harness is not None and case.dataset in harness.selection:
+        if case.dataset in harness.selection.groups:
+            from bench.language.harness.groups import GroupEvaluation  # noqa: PLC0415  as below
+
+            return GroupEvaluation(case, context, resources)
+        from bench.language.harness.evaluation import HarnessEvaluation  # noqa: PLC0415  as below
+
+        return HarnessEvaluation(case, context, resources)
     from bench.language.evaluation import LanguageEvaluation  # noqa: PLC0415  imports numpy
 
     return LanguageEvaluation(case, context, resources)

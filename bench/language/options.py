@@ -13,6 +13,7 @@ from bench.core.registry import no_such
 from bench.core.runs import find_run
 from bench.language.case import LanguageCase
 from bench.language.config import RunConfig, read_config
+from bench.language.harness.options import HarnessOptions, HarnessSettings, resolve_harness
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import DTYPES, ModelConfig, from_options, parse_batch_size
 from bench.language.rows import HUB, OWN
@@ -22,7 +23,7 @@ MODES = ("all", "infer", "eval", "viz")
 
 
 @dataclass(frozen=True)
-class LanguageOptions:
+class LanguageOptions(HarnessOptions):
     """Options as they are given."""
 
     models: tuple[str, ...] = option("models by name", (), metavar="NAME")
@@ -96,6 +97,7 @@ class LanguageSettings:
         min_scores: by ``dataset`` or ``model/dataset``.
         max_task_size: cost above which a dataset is split; None is decided by the run.
         api_concurrency: parallel requests to a server.
+        harness: tasks of lm-evaluation-harness; None if there are none.
         given: names of the options that the command line gave.
     """
 
@@ -112,6 +114,7 @@ class LanguageSettings:
     min_scores: dict[str, float] = field(default_factory=dict)
     max_task_size: int | None = None
     api_concurrency: int = 8
+    harness: HarnessSettings | None = None
     given: frozenset[str] = frozenset()
 
     def required(self, model: str, dataset: str) -> float | None:
@@ -136,6 +139,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
     config = read_config(raw.config)
     models = _models(raw, setting, config)
     _refuse_idle(raw, setting, models)
+    harness = resolve_harness(raw, setting)
     data = raw.data
     if data not in (OWN, HUB):
         data = str(setting.local_path(data))
@@ -143,6 +147,13 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
             raise UsageProblem(f"--data {data}: no such folder; expected own, hub or a folder with rows")
     given = setting.given
     datasets = raw.datasets if "datasets" in given else (config.datasets or raw.datasets)
+    if harness is not None and "datasets" not in given:
+        datasets = config.datasets  # tasks alone, and not all that is registered next to them
+        if "data" in given and not datasets:
+            raise UsageProblem(
+                "--data: found only tasks of lm-evaluation-harness, expected datasets that it says the rows of; give "
+                "--lm-eval-data, or leave it out"
+            )
     return LanguageSettings(
         models=models,
         datasets=datasets,
@@ -157,6 +168,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
         min_scores=raw.min_score,
         max_task_size=raw.max_task_size,
         api_concurrency=raw.api_concurrency,
+        harness=harness,
         given=given,
     )
 

@@ -16,6 +16,9 @@ from bench.core.estimate import Estimate
 from bench.core.kind import Finish, Rows, Section
 from bench.core.record import Record
 from bench.language.config import DEFAULT_GROUPS, SummaryGroup
+from bench.language.harness.cases import GROUP_MODE
+from bench.language.harness.declared import describe
+from bench.language.harness.options import HarnessSettings
 from bench.language.library import DATASETS, load_dataset
 from bench.report.layout import aligned, table
 
@@ -61,7 +64,7 @@ def write_files(finish: Finish) -> None:
     names = dict.fromkeys(record.body.dataset for record in finish.records)
     resolved = {
         "models": [asdict(model) for model in settings.models],
-        "datasets": {name: _declared(name) for name in names},
+        "datasets": {name: _declared(name, settings.harness) for name in names},
         "files": settings.config.files,
         "earlier": {name: _text(getattr(settings, name)) for name in ("reuse", "reference")},
     }
@@ -101,7 +104,8 @@ def table_rows(records: Sequence[Record], groups: Sequence[SummaryGroup] = DEFAU
                 first |= {(model, dataset): cell for model, cell in zip(models, cells, strict=True)}
     if len(datasets) > 1:
         for group in groups:
-            chosen = group.datasets or tuple(dataset for dataset, _ in datasets)
+            # The groups of lm-evaluation-harness are means of other rows.
+            chosen = group.datasets or tuple(dataset for dataset, mode in datasets if mode != GROUP_MODE)
             texts = [
                 _group_text([first.get((model, name)) for name in chosen], group.rule) for model in models
             ]
@@ -156,8 +160,10 @@ def _group_text(cells: Sequence[Cell | None], rule: str) -> str:
     return f"{number:.1f}"
 
 
-def _declared(name: str) -> Any:
-    """Return what a dataset's file declares, or why that is not known."""
+def _declared(name: str, harness: HarnessSettings | None) -> Any:
+    """Return what a dataset's file, or a task, declares, or why that is not known."""
+    if harness is not None and name in harness.selection:
+        return describe(harness.selection, name)
     try:
         return {"file": Path(DATASETS.place(name).file).name, **asdict(load_dataset(name))}
     except (LanguageProblem, KeyError) as problem:

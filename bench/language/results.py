@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -32,18 +33,22 @@ def write_results(
         metrics: of the whole dataset.
         places: make the paths of the model and the data relative.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(
+    write_json(
+        path,
         {
             "model": places.tidy(asdict(model)),
             "dataset": record.body.dataset,
             "version": dataset.version,
             "data": places.tidy(record.data),
             "fingerprint": places.tidy(record.body.fingerprint),
-            "metrics": {name: msgspec.to_builtins(graded.score) for name, graded in metrics.items()},
+            "metrics": {name: graded.score for name, graded in metrics.items()},
             "keys": [question.key for question in questions],
             "values": {name: graded.values for name, graded in metrics.items()},
         },
-        indent=1,
     )
-    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a file of results; scores are written as records have them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(msgspec.to_builtins(value), indent=1) + "\n", encoding="utf-8")

@@ -36,13 +36,19 @@ def test_modelgate_alone_is_measured_without_the_peer_and_whole_runs_are_timed(r
 
 @NEEDS_PEER
 @pytest.mark.slow
-def test_both_are_measured_and_agree(run_script):
-    rows = rows_of(run_script("language.py", "--skip-suite", *SMALLEST))
-    _, _, _, difference, equal, *megabytes = rows["3 choices of 8 to 9 tokens"]
+def test_both_are_measured_and_agree_and_so_do_three_ways_to_run_one_task(run_script):
+    rows = rows_of(run_script("language.py", "--skip-suite", "--skip-memory", *SMALLEST))
+    *_, difference, equal = rows["3 choices of 8 to 9 tokens"]
     assert float(difference) < 1e-3
     assert equal == "True"
-    assert len(megabytes) == 2
     assert rows["generation, 40 tokens"][-1] == "1/1"
+    ways = [
+        rows[name] for name in ("cases, --lm-eval-tasks", "lm_eval --model modelgate", "lm_eval --model hf")
+    ]
+    assert [equal for *_, equal in ways] == ["True"] * 3
+    assert {tuple(scores) for _, _, *scores, _ in ways} == {tuple(ways[0][2:4])}
+    assert all(float(seconds) > 0 for seconds, *_ in ways)
+    assert float(ways[-1][1]) == 1.0
 
 
 def test_a_missing_peer_is_named_with_what_to_do(scripts, monkeypatch, capsys):
