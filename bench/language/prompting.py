@@ -237,8 +237,8 @@ class QuestionBuilder:
             advice = "correct the row, or declare the form of its labels: `labels=Labels(...)` in the dataset's file"
         raise LanguageProblem(
             "data_failed",
-            f"row {index}: found {shown(gold)} as {self._dataset.gold}, expected the index, from 0, of one of {count} "
-            f"choices; {advice}",
+            f"row {index}: found {shown(gold)} as {self._dataset.gold}, expected the index of one of {count} choices, from "
+            f"0; {advice}",
         )
 
     def _example(self, fields: Row, index: int) -> str:
