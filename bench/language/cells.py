@@ -85,8 +85,8 @@ def plain(value: Any) -> Any:
 
 
 def with_empty(row: Row, optional: Sequence[str]) -> Row:
-    """Return the row with an empty text where one of the optional fields is null."""
-    empty = {name: "" for name in optional if name in row and _is_null(row[name])}
+    """Return the row with an empty text where one of the optional fields is null or absent."""
+    empty = {name: "" for name in optional if _is_null(row.get(name))}
     return {**row, **empty} if empty else row
 
 

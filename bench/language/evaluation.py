@@ -39,6 +39,7 @@ from bench.language.reuse import chosen, reusable
 from bench.language.rows import RowReader, Rows
 from bench.language.sampling import Drawn
 from bench.language.shards import is_last
+from bench.language.unread import Unread
 
 
 @dataclass(frozen=True)
@@ -283,8 +284,15 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
                 settings.reference, case, self._dataset, self._questions, metrics, settings.margin,
                 self.context.seed, self.record.warnings.append,
             )  # fmt: skip
-        score = gate(first, score_limit(first, case.min_score), shown=describe_score(first))
-        return self.conclude({"score": score, "reference": reference}, record.metrics)
+        unread = Unread.of(first, chosen(self._store.read(), self._questions), settings.max_unparsed)
+        record.warnings += unread.warnings()
+        score = unread.verdict(gate(first, score_limit(first, case.min_score), shown=describe_score(first)))
+        if settings.reference is not None:
+            reference = unread.verdict(reference)
+        return self.conclude(
+            {"score": score, "reference": reference}, record.metrics,
+            review=lambda _, verdict: unread.verdict(verdict),
+        )  # fmt: skip
 
     def _note_file(self, what: str, path: Path) -> None:
         self.record.files = {

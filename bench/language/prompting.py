@@ -189,7 +189,13 @@ class QuestionBuilder:
     def _choices(self, fields: Row, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         declared = self._dataset.choices
         if isinstance(declared, str):
-            found = fields.get(declared)
+            if declared not in fields:
+                raise LanguageProblem(
+                    "data_failed",
+                    f"row {index}: found no field {declared!r} with the choices, the fields are {', '.join(fields)}; add it, or "
+                    "correct `choices` of the dataset",
+                )
+            found = fields[declared]
             if found is None or (isinstance(found, list | tuple) and None in found):
                 place = "" if found is None else f"[{list(found).index(None)}]"
                 raise LanguageProblem("data_failed", f"row {index}: {NullCell(declared + place)}")

@@ -149,8 +149,8 @@ class Dataset:
         separator: between the prompt and a choice from a field, and between prompt and answer of an example.
         labels: the form of the labels in the source. ``prepare`` and ``gold`` then find the index of an option, from 0, in
             the field of the label. Without it, labels of choices are indices, from 0.
-        optional: fields of the source whose null cells are read as empty texts; any other null cell is refused where it is
-            used.
+        optional: fields of the source that are read as empty texts where they are null or absent; any other null cell is
+            refused where it is used.
         group: field of the source, such as the subject, each of whose values has its share of the sample of ``--limit``.
         prepare: turns a row of the source into the fields that templates use. May raise ValueError for a bad row.
         examples: in-context examples.
