@@ -99,7 +99,8 @@ class References:
             measure: times them when nobody has.
         """
         key = self._cache.key("step_s", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
-        return self._cache.once_json(key, lambda: [measure()])[0]
+        seconds: float | None = self._cache.once_json(key, lambda: [measure()])[0]
+        return seconds
 
     def baseline_identity(self, baseline: PipelineArm) -> list[Any]:
         """Return what determines what a baseline makes besides the samples: its text, folder, model and device."""

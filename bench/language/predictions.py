@@ -63,7 +63,6 @@ class StoredPrediction(TypedDict, total=False):
         unconditional: log-likelihoods of the choices without the question.
         perplexity: mean cross-entropy of each choice.
         loglikelihood: of the whole text.
-        row, asked: hashes of the document and of what is asked about it, for a task of lm-evaluation-harness.
         requests: what such a task asks, one after the other.
         answers: to each of these requests, one for each repeat.
     """
@@ -84,8 +83,6 @@ class StoredPrediction(TypedDict, total=False):
     unconditional: list[float]
     perplexity: list[float]
     loglikelihood: float
-    row: str
-    asked: str
     requests: list[dict[str, Any]]
     answers: list[list[Any]]
 
