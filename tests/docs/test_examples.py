@@ -154,6 +154,13 @@ def test_a_dataset(tmp_path):
     assert set(record["metrics"]) == {"accuracy", "acc_norm"}
 
 
+def test_a_task_of_the_harness(tmp_path):
+    record = only(example(tmp_path, "A task of lm-evaluation-harness", "A dataset"))
+    assert (record["id"], record["verdict"], record["mode"]) == ("tiny_lm-weather_mc", "pass", "ll")
+    assert (record["protocol"], record["score"]["n"]) == ("lm-eval:weather_mc@1", 3)
+    assert set(record["metrics"]) == {"acc", "acc_norm"}
+
+
 def test_a_language_model(tmp_path):
     record = only(example(tmp_path, "A language model"))
     assert (record["id"], record["verdict"], record["model"]) == ("our_lm-piqa_ll", "pass", "our_lm")

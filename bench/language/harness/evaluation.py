@@ -49,7 +49,7 @@ class HarnessEvaluation(LanguageEvaluation):
         super().__init__(case, context, resources)
         self._loader: TaskLoader = resources.tasks or TaskLoader(harness.data)
         self._prompting = Prompting()
-        self._measured: dict[str, scoring.Measured] = {}
+        self._measured: dict[str, scoring.FilteredMetric] = {}
         self.record.body.protocol = self._task.protocol
         self._progress = Progress(context.scratch, case.model, case.id)
         self.resources.enter_context(self._progress)
@@ -269,7 +269,7 @@ class HarnessEvaluation(LanguageEvaluation):
         found: list[Any] = self._questions
         return found
 
-    def _measure(self, store: PredictionStore) -> list[scoring.Measured]:
+    def _measure(self, store: PredictionStore) -> list[scoring.FilteredMetric]:
         answers = {key: one["answers"] for key, one in store.read().items()}
         return scoring.measure(self._loader.load(self._task), self._documents, answers)
 

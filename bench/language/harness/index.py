@@ -29,11 +29,11 @@ _KEY = re.compile(
 )
 _PLAIN = re.compile(rb"[\w./:+-]+")
 
-EntryKind = Literal["task", "group", "tag"]
+NameKind = Literal["task", "group", "tag"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """One name that can be asked for.
 
     Attributes:
@@ -44,7 +44,7 @@ class Entry:
     """
 
     name: str
-    kind: EntryKind
+    kind: NameKind
     file: str = ""
     members: tuple[str, ...] = ()
 
@@ -96,7 +96,7 @@ def installed_version() -> str:
     return importlib.metadata.version("lm_eval")
 
 
-def build_index(folders: Iterable[Path] = ()) -> dict[str, Entry]:
+def build_index(folders: Iterable[Path] = ()) -> dict[str, IndexEntry]:
     """Return all names of the installed harness and of some folders of YAML files; those of a later folder come first.
 
     Raises:
@@ -144,26 +144,26 @@ class _Header:
 
 
 @cache
-def _installed_index(folder: Path) -> dict[str, Entry]:
+def _installed_index(folder: Path) -> dict[str, IndexEntry]:
     return _index_of(folder)
 
 
-def _index_of(folder: Path) -> dict[str, Entry]:
+def _index_of(folder: Path) -> dict[str, IndexEntry]:
     headers: dict[str, _Header] = {}
-    index: dict[str, Entry] = {}
+    index: dict[str, IndexEntry] = {}
     tags: dict[str, set[str]] = {}
     for path in sorted(_yaml_files(str(folder))):
         header = _header(path, headers, ())
         if header.is_class or not header.group:
             if header.task is None or header.task in index:
                 continue
-            index[header.task] = Entry(header.task, "task", path)
+            index[header.task] = IndexEntry(header.task, "task", path)
             for tag in header.tags:
                 tags.setdefault(tag, set()).add(header.task)
         elif header.group not in index:
-            index[header.group] = Entry(header.group, "group", path)
+            index[header.group] = IndexEntry(header.group, "group", path)
     for tag, members in tags.items():
-        index.setdefault(tag, Entry(tag, "tag", members=tuple(sorted(members))))
+        index.setdefault(tag, IndexEntry(tag, "tag", members=tuple(sorted(members))))
     return index
 
 

@@ -31,7 +31,7 @@ _SHARES = ("f1_score", "acc_all")
 
 
 @dataclass(frozen=True)
-class Measured:
+class FilteredMetric:
     """One metric after one filter.
 
     Attributes:
@@ -66,7 +66,7 @@ class Measured:
 
 def measure(
     made: Any, documents: Sequence[Document], answers: Mapping[str, list[list[Any]]]
-) -> list[Measured]:
+) -> list[FilteredMetric]:
     """Return all metrics of a task after all of its filters, in the order of lm-evaluation-harness.
 
     Args:
@@ -104,7 +104,7 @@ def measure(
     return found
 
 
-def estimate(measured: Measured, seed: int) -> Graded:
+def estimate(measured: FilteredMetric, seed: int) -> Graded:
     """Return the score with its standard error and interval, and the values it was computed from.
 
     The interval of a share of right answers is Wilson's, every other one a bootstrap over documents.
@@ -117,7 +117,7 @@ def estimate(measured: Measured, seed: int) -> Graded:
         return _estimated(measured, seed)
 
 
-def _estimated(measured: Measured, seed: int) -> Graded:
+def _estimated(measured: FilteredMetric, seed: int) -> Graded:
     items, n = measured.items, len(measured.items)
     value = _number(measured.combine(items), measured)
     stderr = low = high = None
@@ -138,7 +138,7 @@ def _estimated(measured: Measured, seed: int) -> Graded:
     return Graded(in_table(score, measured.is_share), [_plain(item) for item in items])
 
 
-def compare(own: Measured, other: Measured, seed: int) -> Estimate:
+def compare(own: FilteredMetric, other: FilteredMetric, seed: int) -> Estimate:
     """Return how much better a metric is than another run's on the same documents, by a paired bootstrap.
 
     Raises:
@@ -171,7 +171,7 @@ def compare(own: Measured, other: Measured, seed: int) -> Estimate:
     return shown
 
 
-def block(measured: Sequence[Measured], graded: Mapping[str, Graded], alias: str) -> dict[str, Any]:
+def block(measured: Sequence[FilteredMetric], graded: Mapping[str, Graded], alias: str) -> dict[str, Any]:
     """Return the results of a task in the keys and units of lm-evaluation-harness."""
     found: dict[str, Any] = {
         "alias": alias,
@@ -192,7 +192,7 @@ def in_table(found: Any, is_share: bool) -> Any:
     return found.scaled(100, PERCENT) if is_share else found
 
 
-def _results(made: Any, documents: Sequence[Document]) -> list[Measured]:
+def _results(made: Any, documents: Sequence[Document]) -> list[FilteredMetric]:
     collected: dict[tuple[str, str], list[Any]] = {}
     unread: dict[str, int] = {}
     for filtered in documents[0].requests[0].filtered_resps:
@@ -207,7 +207,7 @@ def _results(made: Any, documents: Sequence[Document]) -> list[Measured]:
 
     combine, better = made.aggregation(), made.higher_is_better()
     return [
-        Measured(
+        FilteredMetric(
             metric,
             filtered,
             items,
@@ -238,7 +238,7 @@ def _answer(made: Any, request: Any, given: Any) -> Any:
     return float(value), bool(is_greedy)
 
 
-def _draws(measured: Measured, items: Sequence[Any], seed: int) -> Any:
+def _draws(measured: FilteredMetric, items: Sequence[Any], seed: int) -> Any:
     """Return the score of resamples; None for a score that does not exist for all of them."""
     found: list[float] = []
     if _name(measured.combine) == "mean" and all(map(_is_number, items)):
@@ -256,11 +256,11 @@ def _draws(measured: Measured, items: Sequence[Any], seed: int) -> Any:
     return draws if np.isfinite(draws).all() else None
 
 
-def _resamples(measured: Measured) -> int:
+def _resamples(measured: FilteredMetric) -> int:
     return _FEW_RESAMPLES if any(word in _name(measured.combine) for word in _SLOW) else _SOME_RESAMPLES
 
 
-def _number(value: Any, measured: Measured) -> float:
+def _number(value: Any, measured: FilteredMetric) -> float:
     try:
         found = float(value)
     except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.core.errors import UsageProblem
 from bench.core.registry import no_such
-from bench.language.harness.index import Entry, read_config
+from bench.language.harness.index import IndexEntry, read_config
 
 # What a group says of itself; everything else in it is for its tasks.
 _OF_GROUP = {"group", "group_alias", "task", "aggregate_metric_list", "metadata"}
@@ -99,7 +99,9 @@ class Selection:
         return name in self.tasks or name in self.groups
 
 
-def select(names: Sequence[str], index: Mapping[str, Entry], num_fewshot: int | None = None) -> Selection:
+def select(
+    names: Sequence[str], index: Mapping[str, IndexEntry], num_fewshot: int | None = None
+) -> Selection:
     """Return what names ask for.
 
     Args:
@@ -119,7 +121,7 @@ def select(names: Sequence[str], index: Mapping[str, Entry], num_fewshot: int | 
     return made.selection
 
 
-def _matching(names: Iterable[str], index: Mapping[str, Entry]) -> list[str]:
+def _matching(names: Iterable[str], index: Mapping[str, IndexEntry]) -> list[str]:
     found: list[str] = []
     for name in names:
         if name in index or (name.endswith((".yaml", ".yml")) and Path(name).is_file()):
@@ -138,12 +140,12 @@ def _matching(names: Iterable[str], index: Mapping[str, Entry]) -> list[str]:
 class _Selecting:
     """Collects tasks and groups, following groups and tags down to tasks, as lm-evaluation-harness does."""
 
-    def __init__(self, index: Mapping[str, Entry], num_fewshot: int | None) -> None:
+    def __init__(self, index: Mapping[str, IndexEntry], num_fewshot: int | None) -> None:
         self._index, self._num_fewshot = index, num_fewshot
         self.selection = Selection()
         self._within: list[str] = []
 
-    def add(self, entry: Entry, overrides: Mapping[str, Any]) -> list[str]:
+    def add(self, entry: IndexEntry, overrides: Mapping[str, Any]) -> list[str]:
         """Add what an entry stands for; return the names of its tasks."""
         if entry.kind == "tag":
             return [name for one in entry.members for name in self.add(self._index[one], overrides)]
