@@ -192,7 +192,7 @@ class QuestionBuilder:
             if declared not in fields:
                 raise LanguageProblem(
                     "data_failed",
-                    f"row {index}: found no field {declared!r} with the choices, the fields are {', '.join(fields)}; add it, "
+                    f"row {index}: found no field {declared!r} of choices, the fields are {', '.join(fields)}; add it, "
                     "or correct `choices` of the dataset",
                 )
             found = fields[declared]
