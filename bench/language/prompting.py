@@ -192,8 +192,8 @@ class QuestionBuilder:
             if declared not in fields:
                 raise LanguageProblem(
                     "data_failed",
-                    f"row {index}: found no field {declared!r} with the choices, the fields are {', '.join(fields)}; add "
-                    "it, or correct `choices` of the dataset",
+                    f"row {index}: found no field {declared!r} of choices, the fields are {', '.join(fields)}; add it, "
+                    "or correct `choices` of the dataset",
                 )
             found = fields[declared]
             if found is None or (isinstance(found, list | tuple) and None in found):

@@ -92,7 +92,7 @@ INPUTS = {
         FIELDS + ', examples=Examples("fixed", 1)',
     ),
     "no_choices": (
-        "{}.jsonl", lines(*GOOD), "row 0: found no field 'options' with the choices, the fields are q, a, b, label",
+        "{}.jsonl", lines(*GOOD), "row 0: found no field 'options' of choices, the fields are q, a, b, label",
         FIELDS.replace('(" {a}", " {b}")', '"options"'),
     ),
     "nested_null": (
