@@ -245,7 +245,9 @@ def training_arguments(
     try:
         own = checked(TrainingArguments, settings, "training setting")
         merged = {**defaults, **own}
-        if validated and "greater_is_better" not in own:  # of any name but `loss`, the Trainer takes the greatest
+        if (
+            validated and "greater_is_better" not in own
+        ):  # of any name but `loss`, the Trainer takes the greatest
             merged["greater_is_better"] = not str(merged["metric_for_best_model"]).endswith(_ERRORS)
         arguments = TrainingArguments(
             output_dir=str(directory), use_cpu=use_cpu, remove_unused_columns=False, label_names=["labels"],
