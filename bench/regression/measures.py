@@ -128,7 +128,7 @@ def _array(found: Any, what: str) -> Floats:
     except ValueError as error:
         raise ValueError(f"found {what} of different lengths, expected (rows,) or (rows, targets)") from error
     if array.dtype.kind not in "fiub":
-        for place, value in np.ndenumerate(array):
+        for place, value in np.ndenumerate(np.asarray(found, dtype=object)):
             if not isinstance(value, Real):
                 raise ValueError(
                     f"found {value if value is None else str(value)!r} in row {place[0]} of the {what}, expected a number; "

@@ -38,6 +38,7 @@ from transformers import (  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
 BEST_METRIC = "rmse"
+_ERRORS = ("rmse", "mae", "loss")  # less is better
 Validate = Callable[[Floats], dict[str, float]]
 """Returns the metrics of predictions for the validation rows, from 0 to 1, shape (rows, targets)."""
 
@@ -244,8 +245,10 @@ def training_arguments(
     try:
         own = checked(TrainingArguments, settings, "training setting")
         merged = {**defaults, **own}
-        if validated and "metric_for_best_model" in own and "greater_is_better" not in own:
-            merged["greater_is_better"] = not str(own["metric_for_best_model"]).endswith(("rmse", "mae"))
+        if (
+            validated and "greater_is_better" not in own
+        ):  # of any name but `loss`, the Trainer takes the greatest
+            merged["greater_is_better"] = not str(merged["metric_for_best_model"]).endswith(_ERRORS)
         arguments = TrainingArguments(
             output_dir=str(directory), use_cpu=use_cpu, remove_unused_columns=False, label_names=["labels"],
             **{"disable_tqdm": True, "seed": seed, **merged},

@@ -196,7 +196,7 @@ def reviews(directory: Path) -> None:
     path.write_text("\n".join(lines))
 
 
-@pytest.mark.parametrize(("number", "task"), [(0, "reviews"), (1, "reviews-words")])
+@pytest.mark.parametrize(("number", "task"), [(0, "reviews"), (1, "reviews-by-place"), (2, "reviews-words")])
 def test_scored_texts(tmp_path, number, task):
     reviews(tmp_path)
     finished = example(tmp_path, "Scored texts", number=number)
@@ -206,6 +206,9 @@ def test_scored_texts(tmp_path, number, task):
     assert record["data"]["rows"] == {"train": 300, "evaluation": 100}
     assert set(record["metrics"]) == {"pearson", "spearman", "mae", "rmse", "qwk"}
     assert (finished.directory / record["files"]["csv"]).is_file()
+    by_place = [(one["group"], one["low"], one["high"]) for one in record["groups"]]
+    assert by_place == ([("bakery", 1, 5), ("inn", 1, 5)] if task == "reviews-by-place" else [])
+    assert ("  inn: 1 to 5" in finished.output) == (task == "reviews-by-place")
 
 
 def test_a_ranker_and_a_query_set(tmp_path):

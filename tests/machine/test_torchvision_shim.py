@@ -1,5 +1,6 @@
 """The torchvision shim: open_clip imports beside any torch build, and nothing is imported too early."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,21 @@ def test_an_environment_waits_for_torchvision_and_takes_no_checkout_for_granted(
         "print(before, torchvision.__name__, 'bench' in sys.modules)"
     )
     assert _run(code) == "[] torchvision False"
+
+
+def test_transformers_trainer_is_imported_in_the_environment_that_make_sets_up(tmp_path):
+    """In a folder of the user's own, and without this package before it."""
+    code = "from transformers import Trainer; import sys; print(Trainer.__name__, 'bench' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.stdout.strip() == "Trainer False", done.stderr
 
 
 def test_where_the_two_fit_nothing_is_installed_and_old_files_are_removed(tmp_path, monkeypatch):
