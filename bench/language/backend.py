@@ -74,8 +74,14 @@ class Backend(Protocol):
             LanguageProblem: choices that begin with the same token, or a model whose tokens are not known.
         """
 
-    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
-        """Score all tokens of each text, which may be longer than the model can read."""
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone, special: bool = False) -> None:
+        """Score all tokens of each text, which may be longer than the model can read.
+
+        Args:
+            texts: to score.
+            done: takes each score.
+            special: whether special tokens that the tokenizer adds are scored too.
+        """
 
     def generate(
         self,
@@ -161,10 +167,10 @@ class LocalBackend:
 
         self._score(groups, done, skipped)
 
-    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone, special: bool = False) -> None:
         """Score all tokens of texts in windows: each token once, after as much text as a window holds."""
         groups, owners = [], []
-        for number, tokens in enumerate(self._encode(texts, special=False)):
+        for number, tokens in enumerate(self._encode(texts, special=special)):
             whole = (self._beginning(), *tokens)
             end = min(len(whole), self._reads + 1)
             start = 1

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from bench.core.case import Case
 from bench.core.record import Record, Score
+from bench.language.protocol import NOT_COMPARABLE, OWN_PROTOCOL
 from bench.language.record import LanguageBody, Shard
 
 
@@ -21,6 +22,7 @@ class LanguageCase(Case):
         model: name of the model's configuration.
         dataset: name of the dataset.
         mode: kind of inference: ``gen``, ``ppl``, ``ll``, ``clp``, ``rolling``.
+        protocol: of the dataset; empty if it is not known.
         rows: the rows of this shard, ``(first, one after the last)``. The end is None if it is not known before the
             dataset is loaded.
         shard, shards: which shard this is, from 1, and how many there are.
@@ -32,6 +34,7 @@ class LanguageCase(Case):
     model: str
     dataset: str
     mode: str = ""
+    protocol: str = ""
     rows: tuple[int, int | None] = (0, None)
     shard: int = 1
     shards: int = 1
@@ -50,8 +53,9 @@ class LanguageCase(Case):
     def body(self) -> LanguageBody:
         """Return what is known before anything is asked."""
         return LanguageBody(
-            model=self.model, dataset=self.dataset, mode=self.mode, shard=Shard(self.shard, self.shards)
-        )
+            model=self.model, dataset=self.dataset, mode=self.mode, protocol=self.protocol,
+            protocol_note=NOT_COMPARABLE if self.protocol == OWN_PROTOCOL else None, shard=Shard(self.shard, self.shards),
+        )  # fmt: skip
 
     def blank(self) -> Record:
         """Return the record with the required score."""

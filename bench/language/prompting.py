@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.errors import LanguageProblem
-from bench.language.retrieve import make_retriever
+from bench.language.retrieve import Retriever, make_retriever
 from bench.language.rows import Rows
-from bench.language.spec import Dataset, Row
+from bench.language.spec import Dataset, Examples, PartialLogLikelihood, Row
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -25,6 +25,7 @@ class Question:
         instruction, examples, query: parts of the prompt.
         separator: between the parts.
         choices: texts that may follow the prompt, separator included; empty for a generation.
+        ending: text after each choice, which is scored in place of the choice; empty if there is none.
         labels: the choices without what separates them from the prompt.
         golds: the index of the right choice, or the right texts.
     """
@@ -39,6 +40,7 @@ class Question:
     choices: tuple[str, ...]
     labels: tuple[str, ...]
     golds: tuple[Any, ...]
+    ending: str = ""
 
     def prompt(self, examples: int | None = None) -> str:
         """Return the text before the answer, with all examples or only the first ones."""
@@ -81,11 +83,8 @@ class QuestionBuilder:
             self._texts = [self._example(fields, number) for number, fields in enumerate(prepared)]
             queries = [self._filled(dataset.prompt, fields, number) for number, fields in enumerate(prepared)]
         else:
-            queries = []
-        try:
-            self._retriever = make_retriever(examples, queries, seed)
-        except ValueError as error:
-            raise LanguageProblem("data_failed", f"in-context examples: {error}") from error
+            prepared, queries = [], []
+        self._pools = _pools(examples, prepared, queries, seed)
 
     def build(self, rows: Rows, first: int = 0) -> list[Question]:
         """Return the questions of rows, the first of which is row number ``first`` of the dataset."""
@@ -106,14 +105,40 @@ class QuestionBuilder:
             key=key,
             index=index,
             fields=fields,
-            instruction=dataset.examples.instruction,
-            examples=tuple(self._texts[row] for row in self._retriever.indices(index, query)),
+            instruction=self._filled(dataset.examples.instruction, fields, index),
+            examples=tuple(self._texts[row] for row in self._shown(index, query, fields)),
             query=query,
             separator=dataset.examples.separator,
             choices=choices,
             labels=labels,
             golds=self._golds(fields, labels, index),
+            ending=self._ending(fields, index),
         )
+
+    def _shown(self, index: int, query: str, fields: Row) -> list[int]:
+        """Return the training rows that are the examples of a question."""
+        within = self._dataset.examples.within
+        wanted = None if within is None else _part(fields, within, index)
+        if wanted not in self._pools:
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: found no training row with {wanted!r} as {within}, which in-context examples share with "
+                f"the question, expected {self._dataset.examples.count}; add such rows",
+            )
+        rows, retriever = self._pools[wanted]
+        return [rows[chosen] for chosen in retriever.indices(index, query)]
+
+    def _ending(self, fields: Row, index: int) -> str:
+        """Return the text after each choice, where that is what is scored."""
+        inference = self._dataset.inference
+        if not isinstance(inference, PartialLogLikelihood):
+            return ""
+        ending = self._filled(inference.ending, fields, index)
+        if not ending.strip():
+            raise LanguageProblem(
+                "data_failed", f"row {index}: found no text after the choices, expected some; correct the row"
+            )
+        return ending
 
     def _prepared(self, row: Row, index: int) -> Row:
         if self._dataset.prepare is None:
@@ -130,7 +155,7 @@ class QuestionBuilder:
     def _filled(self, template: str, fields: Row, index: int) -> str:
         try:
             return template.format(**fields)
-        except (KeyError, IndexError, AttributeError) as error:
+        except (KeyError, IndexError, AttributeError, ValueError) as error:
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: the template {template[:60]!r} asks for {error}, found the fields {', '.join(fields)}; "
@@ -185,12 +210,47 @@ class QuestionBuilder:
     def _example(self, fields: Row, index: int) -> str:
         """Return a training row with its answer."""
         dataset = self._dataset
+        if dataset.examples.template is not None:
+            return self._filled(dataset.examples.template, fields, index)
         prompt = self._filled(dataset.prompt, fields, index)
         choices, labels = self._choices(fields, index)
         golds = self._golds(fields, labels, index)
         if dataset.answer is not None:
-            return prompt + self._filled(dataset.answer, fields, index)
+            answer = self._filled(dataset.answer, fields, index)
+            return f"{prompt}{'' if answer[:1].isspace() else dataset.separator}{answer}"
         return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
+
+
+def _part(fields: Row, name: str, index: int) -> str:
+    """Return what a row shares with others of its part of the dataset."""
+    if name not in fields:
+        raise LanguageProblem(
+            "data_failed",
+            f"row {index}: found the fields {', '.join(fields)}, expected {name}, which in-context examples share with the "
+            "question; add it in prepare()",
+        )
+    return str(fields[name])
+
+
+def _pools(
+    examples: Examples, prepared: Sequence[Row], queries: Sequence[str], seed: int
+) -> dict[str | None, tuple[Sequence[int], Retriever]]:
+    """Return training rows and the retriever that chooses among them, by what they share with a question.
+
+    Raises:
+        LanguageProblem: more examples than there are training rows, or rows without the field that they share.
+    """
+    parts: dict[str | None, list[int]] = {}
+    for number, fields in enumerate(prepared):
+        key = None if examples.within is None else _part(fields, examples.within, number)
+        parts.setdefault(key, []).append(number)
+    try:
+        return {
+            key: (rows, make_retriever(examples, [queries[row] for row in rows], seed))
+            for key, rows in (parts or {None: []}).items()
+        }
+    except ValueError as error:
+        raise LanguageProblem("data_failed", f"in-context examples: {error}") from error
 
 
 def rotations(fields: Row, gold: str) -> list[Row]:

@@ -110,9 +110,12 @@ class LanguageBody(Body, kw_only=True):
     Attributes:
         model, dataset: names.
         mode: kind of inference: ``gen``, ``ppl``, ``ll``, ``clp``, ``rolling``.
+        protocol: ``lm-eval:TASK@VERSION``, ``opencompass:CONFIGURATION`` or ``own``; empty if it is not known.
+        protocol_note: what a reader of the score should know of the protocol; None for a published one.
         shard: which part of the dataset.
         reference: comparison with an earlier run.
         part: score of this shard alone; None if it is the only one.
+        groups: the first metric of each part of the dataset, such as a subject; None where it has no parts.
         fingerprint: what the predictions depend on, part by part.
         engine: what asking took.
     """
@@ -122,9 +125,12 @@ class LanguageBody(Body, kw_only=True):
     model: str
     dataset: str
     mode: str = ""
+    protocol: str = ""
+    protocol_note: str | None = None
     shard: Shard = Shard()
     reference: Reference | None = None
     part: Score | None = None
+    groups: dict[str, Score] | None = None
     fingerprint: dict[str, str] | None = None
     engine: Engine | None = None
 

@@ -26,4 +26,5 @@ DATASET = Dataset(
     prepare=prepare,
     postprocess=("first_option",),
     metrics=("accuracy",),
+    protocol="opencompass:siqa_gen",
 )

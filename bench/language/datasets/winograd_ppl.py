@@ -11,11 +11,13 @@ from bench.language.spec import Dataset, Perplexity, Source
 DATASET = Dataset(
     # The rows of winograd_wsc, whose own main branch holds a script.
     source=Source(
-        hub="lighteval/winograd_wsc", rows="winograd", subset="wsc273", split="test", train_split=None
+        hub="lighteval/winograd_wsc", rows="winograd", subset="wsc285", split="test", train_split=None
     ),
     prompt="{text} Q: In the previous text, what does '{pronoun}' refer to? A:",
     inference=Perplexity(),
     gold="label",
     choices="options",
     metrics=("accuracy",),
+    protocol="opencompass:winograd_ppl",
+    version=2,
 )

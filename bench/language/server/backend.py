@@ -83,8 +83,8 @@ class ServerBackend:
             "with inference by log-likelihood (ll) or generation (gen)",
         )
 
-    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
-        """Score all tokens of texts; the server refuses a text that it cannot read in one piece."""
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone, special: bool = False) -> None:
+        """Score all tokens of texts; the server refuses a text that it cannot read in one piece, and adds what it adds."""
         for part in _chunks(len(texts)):
             for index, tokens in zip(part, self._server.whole_text([texts[i] for i in part]), strict=True):
                 done(index, _unmasked(tokens))
