@@ -224,7 +224,11 @@ def _score_rolling(questions: Sequence[Question], backend: Backend, write: Write
             }
         )
 
-    backend.score_rolling([question.golds[0] for question in questions], keep, special)
+    texts = [question.golds[0] for question in questions]
+    if special:
+        backend.score_rolling(texts, keep, special=True)
+    else:
+        backend.score_rolling(texts, keep)
 
 
 def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[tuple[str, int]]:

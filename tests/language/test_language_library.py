@@ -163,6 +163,7 @@ def test_knowing_the_kind_imports_nothing_heavy():
 )
 def test_a_label_that_no_option_has_is_refused_and_never_counted_from_the_end(name, column, values):
     row = {"answerA": "a", "answerB": "b", "answerC": "c", "question": "q", "choices": ["a", "b", "c", "d"]}
+    row["subject"] = "farming"
     prepare = load_dataset(name).prepare
     assert prepare({**row, column: 1})["gold"] == {"siqa_gen": "A", "mmlu_circular_gen": "B"}[name]
     for value in values:
