@@ -9,7 +9,7 @@ from typing import Any
 from bench.core.errors import LanguageProblem
 from bench.language.retrieve import Retriever, make_retriever
 from bench.language.rows import Rows
-from bench.language.spec import Dataset, Examples, PartialLogLikelihood, Row
+from bench.language.spec import Cloze, Dataset, Examples, PartialLogLikelihood, Row
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -204,6 +204,12 @@ class QuestionBuilder:
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: found {gold!r} as {self._dataset.gold}, expected a text or a list of texts; correct the row",
+            )
+        if isinstance(self._dataset.inference, Cloze) and len(golds) > 1:
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: found {len(golds)} right answers, expected one, whose log-likelihood is asked for; correct "
+                "the row, or use inference by generation",
             )
         return tuple(str(text) for text in golds)
 

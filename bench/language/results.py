@@ -38,6 +38,7 @@ def write_results(
             "model": places.tidy(asdict(model)),
             "dataset": record.body.dataset,
             "version": dataset.version,
+            "protocol": dataset.protocol,
             "data": places.tidy(record.data),
             "fingerprint": places.tidy(record.body.fingerprint),
             "metrics": {name: msgspec.to_builtins(graded.score) for name, graded in metrics.items()},

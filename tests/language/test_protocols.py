@@ -20,7 +20,7 @@ from bench.language.models.config import ModelConfig
 from bench.language.models.loading import load_model
 from bench.language.prompting import QuestionBuilder
 from bench.language.protocol import check_protocol
-from bench.language.spec import Dataset, Examples, LogLikelihood, PartialLogLikelihood, Reading, Source
+from bench.language.spec import Cloze, Dataset, Examples, LogLikelihood, PartialLogLikelihood, Reading, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / "fixtures/datasets/language"
@@ -211,6 +211,19 @@ def test_the_protocol_names_the_version_and_the_fewest_shots_of_the_installed_ta
 
 
 @needs_lm_eval
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "mmlu_ll"])
+def test_rows_splits_and_stops_are_those_of_the_installed_task(name):
+    dataset = load_dataset(name)
+    task, source = declared(task_of(dataset)), dataset.source
+    assert (source.hub, source.subset) == (task["dataset_path"], task.get("dataset_name"))
+    assert source.split == (task.get("test_split") or task["validation_split"])
+    if dataset.examples.count:
+        assert source.train_split == task["fewshot_split"]
+    if dataset.inference.kind == "gen":
+        assert list(dataset.inference.stop) == task["generation_kwargs"]["until"]
+
+
+@needs_lm_eval
 def test_the_subjects_of_mmlu_are_named_as_the_harness_names_them():
     import lm_eval
     from lm_eval.tasks._yaml_loader import load_yaml
@@ -318,6 +331,13 @@ def test_a_word_that_the_model_would_write_is_right_and_perplexity_is_of_all_ans
     unknown = {key: {**one, "is_greedy": [None]} for key, one in predictions.items()}
     with pytest.raises(Exception, match="what the model would write"):
         grade(dataset, questions, unknown)
+
+
+def test_a_cloze_with_several_right_answers_is_refused():
+    declared = Dataset(source=Source("a/b", "c"), prompt="{q}", inference=Cloze(), gold="words")
+    assert QuestionBuilder(declared, [], 0).build([{"q": "?", "words": "key"}])[0].golds == ("key",)
+    with pytest.raises(Exception, match="row 0: found 2 right answers, expected one"):
+        QuestionBuilder(declared, [], 0).build([{"q": "?", "words": ["key", "lock"]}])
 
 
 @pytest.mark.parametrize(
