@@ -24,6 +24,7 @@ _HERE = Path(__file__).parent
 # models: their weights and options are parts of the fingerprint by themselves.
 _CODE = (
     "prompting.py",
+    "pools.py",
     "retrieve.py",
     "backend.py",
     "server",

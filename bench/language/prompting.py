@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.errors import LanguageProblem
-from bench.language.retrieve import Retriever, make_retriever
+from bench.language.pools import ExamplePools
 from bench.language.rows import Rows
-from bench.language.spec import Cloze, Dataset, Examples, PartialLogLikelihood, Row
+from bench.language.spec import Cloze, Dataset, PartialLogLikelihood, Row
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -84,7 +84,7 @@ class QuestionBuilder:
             queries = [self._filled(dataset.prompt, fields, number) for number, fields in enumerate(prepared)]
         else:
             prepared, queries = [], []
-        self._pools = _pools(examples, prepared, queries, seed)
+        self._pools = ExamplePools(examples, prepared, queries, seed)
 
     def build(self, rows: Rows, first: int = 0) -> list[Question]:
         """Return the questions of rows, the first of which is row number ``first`` of the dataset."""
@@ -106,7 +106,7 @@ class QuestionBuilder:
             index=index,
             fields=fields,
             instruction=self._filled(dataset.examples.instruction, fields, index),
-            examples=tuple(self._texts[row] for row in self._shown(index, query, fields)),
+            examples=tuple(self._texts[row] for row in self._pools.chosen(index, query, fields)),
             query=query,
             separator=dataset.examples.separator,
             choices=choices,
@@ -114,19 +114,6 @@ class QuestionBuilder:
             golds=self._golds(fields, labels, index),
             ending=self._ending(fields, index),
         )
-
-    def _shown(self, index: int, query: str, fields: Row) -> list[int]:
-        """Return the training rows that are the examples of a question."""
-        within = self._dataset.examples.within
-        wanted = None if within is None else _part(fields, within, index)
-        if wanted not in self._pools:
-            raise LanguageProblem(
-                "data_failed",
-                f"row {index}: found no training row with {wanted!r} as {within}, which in-context examples share with "
-                f"the question, expected {self._dataset.examples.count}; add such rows",
-            )
-        rows, retriever = self._pools[wanted]
-        return [rows[chosen] for chosen in retriever.indices(index, query)]
 
     def _ending(self, fields: Row, index: int) -> str:
         """Return the text after each choice, where that is what is scored."""
@@ -225,38 +212,6 @@ class QuestionBuilder:
             answer = self._filled(dataset.answer, fields, index)
             return f"{prompt}{'' if answer[:1].isspace() else dataset.separator}{answer}"
         return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
-
-
-def _part(fields: Row, name: str, index: int) -> str:
-    """Return what a row shares with others of its part of the dataset."""
-    if name not in fields:
-        raise LanguageProblem(
-            "data_failed",
-            f"row {index}: found the fields {', '.join(fields)}, expected {name}, which in-context examples share with the "
-            "question; add it in prepare()",
-        )
-    return str(fields[name])
-
-
-def _pools(
-    examples: Examples, prepared: Sequence[Row], queries: Sequence[str], seed: int
-) -> dict[str | None, tuple[Sequence[int], Retriever]]:
-    """Return training rows and the retriever that chooses among them, by what they share with a question.
-
-    Raises:
-        LanguageProblem: more examples than there are training rows, or rows without the field that they share.
-    """
-    parts: dict[str | None, list[int]] = {}
-    for number, fields in enumerate(prepared):
-        key = None if examples.within is None else _part(fields, examples.within, number)
-        parts.setdefault(key, []).append(number)
-    try:
-        return {
-            key: (rows, make_retriever(examples, [queries[row] for row in rows], seed))
-            for key, rows in (parts or {None: []}).items()
-        }
-    except ValueError as error:
-        raise LanguageProblem("data_failed", f"in-context examples: {error}") from error
 
 
 def rotations(fields: Row, gold: str) -> list[Row]:

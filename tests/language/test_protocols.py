@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import math
@@ -9,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.core.files import read_jsonl
 from bench.language.backend import LocalBackend
@@ -18,6 +21,7 @@ from bench.language.inference import infer
 from bench.language.library import DATASETS, RENAMED, load_dataset
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import load_model
+from bench.language.postprocess import apply_postprocessors
 from bench.language.prompting import QuestionBuilder
 from bench.language.protocol import check_protocol
 from bench.language.spec import Cloze, Dataset, Examples, LogLikelihood, PartialLogLikelihood, Reading, Source
@@ -65,6 +69,7 @@ def task_of(dataset: Dataset) -> str:
     return dataset.protocol.removeprefix("lm-eval:").partition("@")[0]
 
 
+@functools.cache
 def declared(task: str) -> dict:
     """What the file of a task of the harness declares."""
     import lm_eval
@@ -239,6 +244,56 @@ def test_the_subjects_of_mmlu_are_named_as_the_harness_names_them():
         assert instruction.format(**fields) == found["description"]
 
 
+MARKS = (
+    *"ab 5.,:;!?()[]{}\"'=@-°\n", " @-@ ", " @,@ ", "s '", " 's", " N ", "= = ", " [title]", "[step]", "/' 5/", "  ",
+)  # fmt: skip
+PIECES = st.lists(st.sampled_from(MARKS), max_size=25).map("".join)
+
+
+@needs_lm_eval
+@settings(deadline=None, max_examples=150)
+@given(PIECES)
+def test_any_text_is_cleaned_as_the_harness_cleans_it(text):
+    page = {"page": text}
+    assert load_dataset("wikitext_rolling").prepare(page)["text"] == declared("wikitext")["doc_to_target"](
+        page
+    )
+    row = {"activity_label": "Tea", "ctx_a": text, "ctx_b": text, "endings": [text], "label": "0"}
+    ours = load_dataset("hellaswag_ll").prepare(row)
+    (theirs,) = declared("hellaswag")["process_docs"](Rows([row]))
+    assert (ours["context"], ours["endings"]) == (theirs["query"], theirs["choices"])
+
+
+class Rows(list):
+    """Rows that a task of the harness maps, as a dataset is mapped."""
+
+    def map(self, function):
+        return [function(row) for row in self]
+
+
+@needs_lm_eval
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from([*"0123.,$-# \n", "#### ", "a"]), max_size=20).map("".join))
+def test_any_sum_is_read_as_the_harness_reads_it(text):
+    import numpy as np
+    from lm_eval.api.metrics import exact_match_hf_evaluate
+    from lm_eval.filters.extraction import RegexFilter
+
+    task = declared("gsm8k")
+    options = {
+        key: value for key, value in task["metric_list"][0].items() if key.startswith(("ignore", "regex"))
+    }
+    readings = load_dataset("gsm8k_gen").readings
+    for reading, ensemble in zip(readings.values(), task["filter_list"], strict=True):
+        pattern = {key: value for key, value in ensemble["filter"][0].items() if key != "function"}
+        ((found,),) = RegexFilter(**pattern).apply([[text]], [])
+        right = exact_match_hf_evaluate(
+            predictions=np.array([found]), references=np.array(["#### 12"]), regexes_to_ignore=options["regexes_to_ignore"],
+            ignore_case=options["ignore_case"],
+        )["exact_match"]  # fmt: skip
+        assert (apply_postprocessors(reading.postprocess, text, {}) == "12") == bool(right)
+
+
 # OpenCompass: the text that its templates make for a base model, by a plain reimplementation of its parser
 
 
@@ -376,7 +431,7 @@ def test_examples_share_what_they_are_within():
     )  # fmt: skip
     asked = QuestionBuilder(declared, rows, 0).build([{"q": "?", "place": "y", "label": 1}])
     assert asked[0].prompt() == "About y. y0 a; y1 a; ?"
-    with pytest.raises(Exception, match="row 0: found no training row with 'z' as place"):
+    with pytest.raises(Exception, match="in-context examples with 'z' as place: found no training split"):
         QuestionBuilder(declared, rows, 0).build([{"q": "?", "place": "z", "label": 1}])
     with pytest.raises(Exception, match="expected place, which in-context examples share"):
         QuestionBuilder(declared, [{"q": "?", "label": 1}], 0)
