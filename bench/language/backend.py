@@ -74,8 +74,14 @@ class Backend(Protocol):
             LanguageProblem: choices that begin with the same token, or a model whose tokens are not known.
         """
 
-    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
-        """Score all tokens of each text, which may be longer than the model can read."""
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone, special: bool = False) -> None:
+        """Score all tokens of each text, which may be longer than the model can read.
+
+        Args:
+            texts: to score.
+            done: takes each score.
+            special: whether special tokens that the tokenizer adds are scored too.
+        """
 
     def generate(
         self,
@@ -161,10 +167,10 @@ class LocalBackend:
 
         self._score(groups, done, skipped)
 
-    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone, special: bool = False) -> None:
         """Score all tokens of texts in windows: each token once, after as much text as a window holds."""
         groups, owners = [], []
-        for number, tokens in enumerate(self._rolling_tokens(texts)):
+        for number, tokens in enumerate(self._rolling_tokens(texts, special)):
             whole = (self._beginning(), *tokens)
             end = min(len(whole), self._reads + 1)
             start = 1
@@ -232,9 +238,9 @@ class LocalBackend:
             encoded = [tokens[:-1] if tokens and tokens[-1] == end else tokens for tokens in encoded]
         return encoded
 
-    def _rolling_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def _rolling_tokens(self, texts: Sequence[str], special: bool) -> list[list[int]]:
         """Return the tokens of whole texts, which follow the start token that rolling begins with."""
-        return self._encode(texts, special=False)
+        return self._encode(texts, special=special)
 
     def _framed(self, prompt: str) -> str:
         """Return a prompt in the form that the model was trained on."""

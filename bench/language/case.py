@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from bench.core.case import Case
 from bench.core.record import Record, Score
+from bench.language.protocol import NOT_COMPARABLE, OWN_PROTOCOL
 from bench.language.record import LanguageBody, Shard
 
 
@@ -25,7 +26,7 @@ class LanguageCase(Case):
             dataset is loaded.
         shard, shards: which shard this is, from 1, and how many there are.
         min_score: score that the whole dataset must reach; None is not gated.
-        protocol: what makes its score comparable, for a task of lm-evaluation-harness; else empty.
+        protocol: what makes its score comparable, as for a dataset; empty if it is not known.
         members: ids of the cases whose scores a group of tasks combines.
     """
 
@@ -54,12 +55,9 @@ class LanguageCase(Case):
     def body(self) -> LanguageBody:
         """Return what is known before anything is asked."""
         return LanguageBody(
-            model=self.model,
-            dataset=self.dataset,
-            mode=self.mode,
-            shard=Shard(self.shard, self.shards),
-            protocol=self.protocol or None,
-        )
+            model=self.model, dataset=self.dataset, mode=self.mode, protocol=self.protocol,
+            protocol_note=NOT_COMPARABLE if self.protocol == OWN_PROTOCOL else None, shard=Shard(self.shard, self.shards),
+        )  # fmt: skip
 
     def blank(self) -> Record:
         """Return the record with the required score."""

@@ -14,7 +14,7 @@ from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageSettings
 from bench.language.rows import RowReader
 from bench.language.shards import split
-from bench.language.spec import Dataset, Generation, Rolling
+from bench.language.spec import Cloze, Dataset, Generation, Rolling
 
 # Choices of a question if they are a field of the row: rows are not read at collection.
 _USUAL_CHOICES = 4
@@ -36,7 +36,7 @@ def make_cases(settings: LanguageSettings, setting: Setting) -> list[LanguageCas
             *task_cases(model, settings),
         )
     ]
-    shards = open_ended(split(whole, setting.workers, settings.max_task_size))
+    shards = open_ended(split(whole, setting.workers, settings.max_task_size), settings)
     shards += group_cases(settings, shards)
     return [replace(case, order=order) for order, case in enumerate(shards)]
 
@@ -54,7 +54,7 @@ def _whole(model: ModelConfig, name: str, settings: LanguageSettings, reader: Ro
     # An earlier run's record is of a whole dataset, however it was split then and would be now.
     known = count if settings.mode != "viz" else None
     return LanguageCase(
-        identity, model.name, name, mode=dataset.inference.kind, rows=(0, known),
+        identity, model.name, name, mode=dataset.inference.kind, protocol=dataset.protocol, rows=(0, known),
         min_score=settings.required(model.name, name), cost=cost(dataset, count or 1, model.max_out_len),
         metrics=dataset.metrics if settings.mode != "infer" else (),
     )  # fmt: skip
@@ -71,11 +71,13 @@ def cost(dataset: Dataset, rows: int, max_out_len: int | None = None) -> float:
         rows: how many of its rows are asked.
         max_out_len: the model's own output length, in place of the dataset's.
     """
-    examples = dataset.examples.count if dataset.examples.retriever in ("random", "bm25") else 0
+    examples = dataset.examples.count if dataset.examples.retriever in ("random", "bm25", "sequence") else 0
     if isinstance(dataset.inference, Generation):
         each = (max_out_len or dataset.inference.max_out_len) + examples * _USUAL_CHOICES
     elif isinstance(dataset.inference, Rolling):
         each = _ROLLING_COST
+    elif isinstance(dataset.inference, Cloze):
+        each = 1 + examples
     else:
         each = len(dataset.choices) if isinstance(dataset.choices, tuple) else _USUAL_CHOICES
         each *= 1 + examples

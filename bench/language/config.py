@@ -12,6 +12,7 @@ from typing import Any
 from bench.core.errors import ModelProblem, UsageProblem
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import ModelConfig
+from bench.language.opencompass import is_opencompass_entry, refusal, translated_entry, translated_file
 
 RULES = ("average", "weighted", "harmonic")
 
@@ -87,6 +88,9 @@ def _run(file: Path) -> Mapping[str, Any]:
         raise UsageProblem(
             f"--config {file}: no such file; expected Python with `models` and `datasets`; correct the path"
         )
+    translation = translated_file(file.read_text(encoding="utf-8", errors="replace"))
+    if translation is not None:
+        raise UsageProblem(refusal(f"--config {file}", translation))
     folder = str(file.parent)
     sys.path.insert(0, folder)
     try:
@@ -111,6 +115,7 @@ def _model(entry: Any, file: Path) -> ModelConfig:
         if entry not in MODELS:
             raise UsageProblem(f"--config {file}: {MODELS.unknown(entry)}")
         return MODELS[entry]
+    _refuse_opencompass(entry, file)
     if isinstance(entry, dict):
         try:
             return ModelConfig(**entry)
@@ -124,6 +129,7 @@ def _model(entry: Any, file: Path) -> ModelConfig:
 def _dataset(entry: Any, file: Path) -> tuple[str, float | None]:
     if isinstance(entry, str):
         return entry, None
+    _refuse_opencompass(entry, file)
     if (
         isinstance(entry, dict)
         and isinstance(entry.get("name"), str)
@@ -144,6 +150,11 @@ def _group(entry: Any, file: Path) -> SummaryGroup:
     raise _wrong(
         file, "summary_groups", entry, f"a dictionary with name, datasets and rule, one of {', '.join(RULES)}"
     )
+
+
+def _refuse_opencompass(entry: Any, file: Path) -> None:
+    if is_opencompass_entry(entry):
+        raise UsageProblem(refusal(f"--config {file}", translated_entry(entry)))
 
 
 def _wrong(file: Path, name: str, found: Any, expected: str) -> UsageProblem:

@@ -18,7 +18,7 @@ from bench.core.record import Score
 from bench.core.verdict import PASSED, Outcome, Verdict, verdict_of
 from bench.language.backend import Backend
 from bench.language.case import LanguageCase
-from bench.language.grading import Graded, check_names, describe_score, grade
+from bench.language.grading import Graded, check_names, describe_score, grade, grade_groups
 from bench.language.inference import infer
 from bench.language.joining import identity, join, require_all
 from bench.language.library import load_dataset
@@ -281,6 +281,9 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         first = next(iter(metrics.values())).score
         record.score = msgspec.structs.replace(first, required=case.min_score)
         record.metrics = {name: graded.score for name, graded in metrics.items()}
+        self._body.groups = grade_groups(
+            self._dataset, self._questions, self._store.read(), self.context.seed
+        )
         results = self.context.directory / "results" / case.model / f"{case.stem}.json"
         write_results(
             results, self._model, self._dataset, record, self._questions, metrics, self.context.places

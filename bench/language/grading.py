@@ -11,12 +11,21 @@ import msgspec
 from bench.core.errors import LanguageProblem
 from bench.core.estimate import PERCENT, Estimate
 from bench.core.record import Score
+from bench.language import extraction  # noqa: F401  it registers the post-processors of published protocols
 from bench.language.postprocess import POSTPROCESSORS, apply_postprocessors
 from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
 from bench.language.scores import Values, difference, evaluate
-from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, Rolling
-from bench.metrics.text import TEXT_METRICS, Answer, GroupMetric, TextMetric
+from bench.language.spec import (
+    Cloze,
+    Dataset,
+    Generation,
+    LogLikelihood,
+    PartialLogLikelihood,
+    Perplexity,
+    Rolling,
+)
+from bench.metrics.text import TEXT_METRICS, Answer, CorpusMetric, GroupMetric, TextMetric
 
 # Metrics that are the accuracy by another rule than the dataset's own.
 _RULES = {"acc_norm": "char", "acc_bytes": "byte", "acc_sum": "sum", "acc_unconditional": "unconditional"}
@@ -31,10 +40,12 @@ class Graded:
     Attributes:
         score: as a table shows it, percentages from 0 to 100.
         values: that it was computed from, one per sample or question.
+        measure: the registered metric that it is.
     """
 
     score: Score
     values: Values
+    measure: TextMetric
 
 
 def check_names(dataset: Dataset) -> None:
@@ -44,9 +55,11 @@ def check_names(dataset: Dataset) -> None:
         LanguageProblem: with the nearest names.
     """
     for name in dataset.metrics:
-        if name not in _RULES and name not in TEXT_METRICS:
-            raise LanguageProblem("task_invalid", TEXT_METRICS.unknown(name))
-    for name in dataset.postprocess:
+        measure = dataset.readings[name].metric if name in dataset.readings else name
+        if measure not in _RULES and measure not in TEXT_METRICS:
+            raise LanguageProblem("task_invalid", TEXT_METRICS.unknown(measure))
+    chains = [dataset.postprocess, *(reading.postprocess for reading in dataset.readings.values())]
+    for name in (name for chain in chains for name in chain):
         if name not in POSTPROCESSORS:
             raise LanguageProblem("task_invalid", POSTPROCESSORS.unknown(name))
 
@@ -67,6 +80,8 @@ def choose(dataset: Dataset, prediction: StoredPrediction, rule: str | None = No
         perplexities = prediction["perplexity"]
         return perplexities.index(min(perplexities))
     rule = rule or (inference.rule if isinstance(inference, LogLikelihood) else "sum")
+    if isinstance(inference, PartialLogLikelihood):
+        rule = "sum"  # one ending is scored after all choices: their lengths say nothing
     if rule == "char":
         lengths = [len(text) for text in prediction["choices"]]
         values = [value / max(length, 1) for value, length in zip(values, lengths, strict=True)]
@@ -87,14 +102,34 @@ def choose(dataset: Dataset, prediction: StoredPrediction, rule: str | None = No
 def answer(dataset: Dataset, question: Question, prediction: StoredPrediction, metric: str) -> Answer:
     """Return what was predicted; None for a text without an answer."""
     if isinstance(dataset.inference, Generation):
-        return apply_postprocessors(dataset.postprocess, prediction["text"], question.fields)
+        reading = dataset.readings.get(metric)
+        chain = dataset.postprocess if reading is None else reading.postprocess
+        return apply_postprocessors(chain, prediction["text"], question.fields)
     if isinstance(dataset.inference, Rolling):
         return prediction["loglikelihood"]
+    if isinstance(dataset.inference, Cloze):
+        return _cloze_answer(question, prediction, metric)
     return choose(dataset, prediction, _RULES.get(metric))
 
 
+def _cloze_answer(question: Question, prediction: StoredPrediction, metric: str) -> Answer:
+    """Return the log-likelihood of the right answer for a metric of sums, else the answer if the model would write it."""
+    if isinstance(_metric(metric), CorpusMetric):
+        return prediction["loglikelihoods"][0]
+    greedy = prediction["is_greedy"][0]
+    if greedy is None:
+        raise LanguageProblem(
+            "inference_failed",
+            f"question {question.key}: found no word on whether the right answer is what the model would write, which "
+            f"{metric} needs; ask a local model, or a server that returns its most likely tokens",
+        )
+    # Which other text the model would write was not asked for.
+    return str(question.golds[0]) if greedy else ""
+
+
 def grade(
-    dataset: Dataset, questions: Sequence[Question], predictions: Mapping[str, StoredPrediction], seed: int = 0
+    dataset: Dataset, questions: Sequence[Question], predictions: Mapping[str, StoredPrediction], seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> dict[str, Graded]:  # fmt: skip
     """Return each of the dataset's metrics, the first one first.
 
@@ -103,6 +138,7 @@ def grade(
         questions: that are scored together.
         predictions: by question.
         seed: of the bootstrap.
+        names: of the dataset's metrics; None takes all.
 
     Raises:
         LanguageProblem: predictions that are missing, or that a metric cannot score.
@@ -114,18 +150,51 @@ def grade(
             f"found predictions for {len(questions) - len(missing)} of {len(questions)} questions, the first one missing "
             f"is {missing[0]}; run --mode infer, or --mode all with --reuse",
         )
-    golds = [list(question.golds) for question in questions]
+    golds = _golds(dataset, questions)
     metrics = {}
-    for name in dataset.metrics:
-        metric = _metric(name)
+    for name in dataset.metrics if names is None else names:
+        metric = _metric(dataset.readings[name].metric if name in dataset.readings else name)
         answers = [answer(dataset, question, predictions[question.key], name) for question in questions]
         groups = [question.index for question in questions] if isinstance(metric, GroupMetric) else None
         try:
             values, found = evaluate(metric.name, answers, golds, groups=groups, seed=seed)
         except ValueError as error:
             raise LanguageProblem("inference_failed", f"metric {name}: {error}") from error
-        metrics[name] = Graded(_in_table(msgspec.structs.replace(found, metric=name), metric), values)
+        metrics[name] = Graded(_in_table(msgspec.structs.replace(found, metric=name), metric), values, metric)
     return metrics
+
+
+def grade_groups(
+    dataset: Dataset, questions: Sequence[Question], predictions: Mapping[str, StoredPrediction], seed: int = 0
+) -> dict[str, Score] | None:  # fmt: skip
+    """Return the first metric of each part of a dataset, by name; None for a dataset that declares no parts.
+
+    Raises:
+        LanguageProblem: a row without the field that names its part, or what `grade` raises.
+    """
+    if dataset.group is None:
+        return None
+    parts: dict[str, list[Question]] = {}
+    for question in questions:
+        if dataset.group not in question.fields:
+            raise LanguageProblem(
+                "data_failed",
+                f"row {question.index}: found the fields {', '.join(question.fields)}, expected {dataset.group}, the group "
+                "of the row; add it in prepare()",
+            )
+        parts.setdefault(str(question.fields[dataset.group]), []).append(question)
+    first = dataset.metrics[:1]
+    return {
+        name: grade(dataset, parts[name], predictions, seed, first)[first[0]].score for name in sorted(parts)
+    }
+
+
+def _golds(dataset: Dataset, questions: Sequence[Question]) -> list[list[str | int]]:
+    """Return the right answers of each question, as its metrics take them."""
+    counted = dataset.inference.counted if isinstance(dataset.inference, Rolling) else None
+    if counted is not None:
+        return [[str(question.fields[counted])] for question in questions]
+    return [list(question.golds) for question in questions]
 
 
 def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
@@ -138,7 +207,7 @@ def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
     Raises:
         LanguageProblem: metrics of different questions.
     """
-    metric = _metric(str(graded.score.metric))
+    metric = graded.measure
     if len(graded.values) < 2:
         return Estimate(
             metric="difference", n=len(graded.values), reason="one sample says nothing of the scatter"

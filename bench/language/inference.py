@@ -9,7 +9,17 @@ from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, TextScore, text_seed
 from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
-from bench.language.spec import Dataset, Generation, LogLikelihood, Perplexity, Rolling, SingleToken
+from bench.language.spec import (
+    ByChoice,
+    Cloze,
+    Dataset,
+    Generation,
+    LogLikelihood,
+    PartialLogLikelihood,
+    Perplexity,
+    Rolling,
+    SingleToken,
+)
 
 # Prompt and choice together may have a few tokens more than each of them alone.
 _SLACK = 4
@@ -17,7 +27,6 @@ _SLACK = 4
 _FRAME = 256
 
 Write = Callable[[StoredPrediction], None]
-ByChoice = Perplexity | LogLikelihood | SingleToken
 
 
 def infer(
@@ -42,7 +51,7 @@ def infer(
     """
     inference = dataset.inference
     if isinstance(inference, Rolling):
-        _score_rolling(questions, backend, write)
+        _score_rolling(questions, backend, write, inference.special)
         return
     new = (max_out_len or inference.max_out_len) if isinstance(inference, Generation) else 0
     fitted = _fitted(questions, backend, new)
@@ -63,6 +72,8 @@ def infer(
             prompts, new, inference.stop, [text_seed(seed, question.key) for question in questions],
             lambda index, text: write({**begun(index), "text": text}),
         )  # fmt: skip
+    elif isinstance(inference, Cloze):
+        _Choosing(questions, prompts, backend, begun, write).score_answers(dataset.separator)
     else:
         _Choosing(questions, prompts, backend, begun, write).run(inference)
 
@@ -91,10 +102,39 @@ class _Choosing:
             self._backend.score_first_tokens(self._prompts, self._choices, self._keep)
         elif isinstance(inference, Perplexity):
             self._score_perplexity(inference)
+        elif isinstance(inference, PartialLogLikelihood):
+            self._score_endings()
         elif inference.rule == "unconditional":
             self._score_unconditional(inference)
         else:
             self._backend.score_continuations(self._prompts, self._choices, self._keep)
+
+    def score_answers(self, separator: str) -> None:
+        """Score the right answers."""
+        answers = [str(question.golds[0]) for question in self._questions]
+        self._backend.score_continuations(
+            self._prompts, [[f"{separator}{answer}"] for answer in answers],
+            lambda index, scores: self._write({**self._prediction(index, scores), "choices": [answers[index]]}),
+        )  # fmt: skip
+
+    def _score_endings(self) -> None:
+        """Score the text after each choice: each choice is a context of its own."""
+        owners = [
+            (number, place) for number, group in enumerate(self._choices) for place in range(len(group))
+        ]
+        found: list[dict[int, TextScore]] = [{} for _ in self._questions]
+
+        def keep(index: int, scores: list[TextScore]) -> None:
+            number, place = owners[index]
+            found[number][place] = scores[0]
+            if len(found[number]) == len(self._choices[number]):
+                self._keep(number, [found[number][other] for other in range(len(self._choices[number]))])
+
+        self._backend.score_continuations(
+            [self._prompts[number] + self._choices[number][place] for number, place in owners],
+            [[self._questions[number].ending] for number, _ in owners],
+            keep,
+        )
 
     def _keep(self, index: int, scores: list[TextScore]) -> None:
         self._write(self._prediction(index, scores))
@@ -165,7 +205,7 @@ def _means(scores: list[TextScore]) -> list[float]:
     return [-score.loglikelihood / score.length for score in scores]
 
 
-def _score_rolling(questions: Sequence[Question], backend: Backend, write: Write) -> None:
+def _score_rolling(questions: Sequence[Question], backend: Backend, write: Write, special: bool) -> None:
     def keep(index: int, score: TextScore) -> None:
         question = questions[index]
         if not math.isfinite(score.loglikelihood):
@@ -184,7 +224,11 @@ def _score_rolling(questions: Sequence[Question], backend: Backend, write: Write
             }
         )
 
-    backend.score_rolling([question.golds[0] for question in questions], keep)
+    texts = [question.golds[0] for question in questions]
+    if special:
+        backend.score_rolling(texts, keep, special=True)
+    else:
+        backend.score_rolling(texts, keep)
 
 
 def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from bench.core.evaluation import Evaluation, RunContext
@@ -9,9 +10,18 @@ from bench.core.kind import Kind
 from bench.language.case import LanguageCase
 from bench.language.cases import make_cases
 from bench.language.library import adopt
+from bench.language.opencompass import refuse_file
 from bench.language.options import LanguageOptions, check, resolve
 from bench.language.record import LanguageBody
 from bench.language.report import headline, section, write_files
+
+
+def _adopt(path: Path, text: str) -> bool:
+    """Register a dataset file of a user's folder; refuse a configuration of OpenCompass, which would register nothing."""
+    if adopt(path, text):
+        return True
+    refuse_file(path, text)
+    return False
 
 
 def _evaluation(case: LanguageCase, context: RunContext, resources: Any) -> Evaluation[LanguageCase]:
@@ -45,6 +55,6 @@ KIND = Kind(
     headline=headline,
     finish=write_files,
     shared=("batch_size", "exclusive"),
-    adopt=adopt,
+    adopt=_adopt,
     resumes_itself=True,
 )

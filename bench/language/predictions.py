@@ -26,6 +26,7 @@ _CODE = (
     "cells.py",
     "labels.py",
     "prompting.py",
+    "pools.py",
     "retrieve.py",
     "backend.py",
     "server",

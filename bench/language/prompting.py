@@ -13,9 +13,9 @@ from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash
 from bench.language.cells import Cells, NullCell, fill, plain, with_empty
 from bench.language.labels import shown
-from bench.language.retrieve import make_retriever
+from bench.language.pools import ExamplePools
 from bench.language.rows import Rows
-from bench.language.spec import Dataset, Row
+from bench.language.spec import Cloze, Dataset, PartialLogLikelihood, Row
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -31,6 +31,7 @@ class Question:
         instruction, examples, query: parts of the prompt.
         separator: between the parts.
         choices: texts that may follow the prompt, separator included; empty for a generation.
+        ending: text after each choice, which is scored in place of the choice; empty if there is none.
         labels: the choices without what separates them from the prompt.
         golds: the index of the right choice, or the right texts.
         source: the row as the source has it; its content identifies the question in another run.
@@ -46,6 +47,7 @@ class Question:
     choices: tuple[str, ...]
     labels: tuple[str, ...]
     golds: tuple[Any, ...]
+    ending: str = ""
     source: Row = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -56,7 +58,9 @@ class Question:
     @cached_property
     def asked(self) -> str:
         """Hash of the words of the question: instruction, examples, query and choices."""
-        return content_hash([self.instruction, self.examples, self.separator, self.query, self.choices])
+        return content_hash(
+            [self.instruction, self.examples, self.separator, self.query, self.choices, self.ending]
+        )
 
     def prompt(self, examples: int | None = None) -> str:
         """Return the text before the answer, with all examples or only the first ones."""
@@ -99,11 +103,8 @@ class QuestionBuilder:
             self._texts = [self._example(fields, number) for number, fields in enumerate(prepared)]
             queries = [self._filled(dataset.prompt, fields, number) for number, fields in enumerate(prepared)]
         else:
-            queries = []
-        try:
-            self._retriever = make_retriever(examples, queries, seed)
-        except ValueError as error:
-            raise LanguageProblem("data_failed", f"in-context examples: {error}") from error
+            prepared, queries = [], []
+        self._pools = ExamplePools(examples, prepared, queries, seed)
 
     def build(self, rows: Rows, first: int = 0) -> list[Question]:
         """Return the questions of rows, the first of which is row number ``first`` of the dataset."""
@@ -144,14 +145,27 @@ class QuestionBuilder:
             key=key,
             index=index,
             fields=fields,
-            instruction=dataset.examples.instruction,
-            examples=tuple(self._texts[row] for row in self._retriever.indices(index, query)),
+            instruction=self._filled(dataset.examples.instruction, fields, index),
+            examples=tuple(self._texts[row] for row in self._pools.chosen(index, query, fields)),
             query=query,
             separator=dataset.examples.separator,
             choices=choices,
             labels=labels,
             golds=self._golds(fields, labels, index),
+            ending=self._ending(fields, index),
         )
+
+    def _ending(self, fields: Row, index: int) -> str:
+        """Return the text after each choice, where that is what is scored."""
+        inference = self._dataset.inference
+        if not isinstance(inference, PartialLogLikelihood):
+            return ""
+        ending = self._filled(inference.ending, fields, index)
+        if not ending.strip():
+            raise LanguageProblem(
+                "data_failed", f"row {index}: found no text after the choices, expected some; correct the row"
+            )
+        return ending
 
     def _prepared(self, row: Row, index: int) -> Row:
         dataset = self._dataset
@@ -179,7 +193,7 @@ class QuestionBuilder:
             return fill(template, fields)
         except NullCell as error:
             raise LanguageProblem("data_failed", f"row {index}: {error}") from error
-        except (KeyError, IndexError, AttributeError) as error:
+        except (KeyError, IndexError, AttributeError, ValueError) as error:
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: the template {template[:60]!r} asks for {error}, found the fields {', '.join(fields)}; "
@@ -230,6 +244,12 @@ class QuestionBuilder:
                 "data_failed",
                 f"row {index}: found {gold!r} as {self._dataset.gold}, expected a text or a list of texts; correct the row",
             )
+        if isinstance(self._dataset.inference, Cloze) and len(golds) > 1:
+            raise LanguageProblem(
+                "data_failed",
+                f"row {index}: found {len(golds)} right answers, expected one, whose log-likelihood is asked for; correct "
+                "the row, or use inference by generation",
+            )
         return tuple(str(text) for text in golds)
 
     def _index(self, gold: Any, count: int, index: int) -> int:
@@ -250,11 +270,14 @@ class QuestionBuilder:
     def _example(self, fields: Row, index: int) -> str:
         """Return a training row with its answer."""
         dataset = self._dataset
+        if dataset.examples.template is not None:
+            return self._filled(dataset.examples.template, fields, index)
         prompt = self._filled(dataset.prompt, fields, index)
         choices, labels = self._choices(fields, index)
         golds = self._golds(fields, labels, index)
         if dataset.answer is not None:
-            return prompt + self._filled(dataset.answer, fields, index)
+            answer = self._filled(dataset.answer, fields, index)
+            return f"{prompt}{'' if answer[:1].isspace() else dataset.separator}{answer}"
         return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
 
 

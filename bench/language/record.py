@@ -128,11 +128,13 @@ class LanguageBody(Body, kw_only=True):
     Attributes:
         model, dataset: names.
         mode: kind of inference: ``gen``, ``ppl``, ``ll``, ``clp``, ``rolling``.
+        protocol: ``lm-eval:TASK@VERSION``, ``opencompass:CONFIGURATION`` or ``own``; empty if it is not known.
+        protocol_note: what a reader of the score should know of the protocol; None for a published one.
         shard: which part of the dataset.
-        protocol: name and version of the published way of asking; None is the suite's own.
         reference: comparison with an earlier run.
         part: score of this shard alone; None if it is the only one.
         sample: the rows that ``--limit`` left; None where all rows are asked.
+        groups: the first metric of each part of the dataset, such as a subject; None where it has no parts.
         fingerprint: what the predictions depend on, part by part.
         engine: what asking took.
     """
@@ -142,11 +144,13 @@ class LanguageBody(Body, kw_only=True):
     model: str
     dataset: str
     mode: str = ""
+    protocol: str = ""
+    protocol_note: str | None = None
     shard: Shard = Shard()
-    protocol: str | None = None
     reference: Reference | None = None
     part: Score | None = None
     sample: Sample | None = None
+    groups: dict[str, Score] | None = None
     fingerprint: dict[str, str] | None = None
     engine: Engine | None = None
 

@@ -14,12 +14,13 @@ from typing import Any
 from bench.core.errors import LanguageProblem
 from bench.core.estimate import Estimate
 from bench.core.kind import Finish, Rows, Section
-from bench.core.record import Record
+from bench.core.record import Record, Score
 from bench.language.config import DEFAULT_GROUPS, SummaryGroup
 from bench.language.harness.cases import GROUP_MODE
 from bench.language.harness.declared import describe
 from bench.language.harness.options import HarnessSettings
 from bench.language.library import DATASETS, load_dataset
+from bench.language.protocol import NOT_COMPARABLE, OWN_PROTOCOL
 from bench.report.layout import aligned, table
 
 
@@ -54,6 +55,7 @@ def section(finish: Finish) -> Section:
     """Return the section of the summary."""
     data = sorted({record.data for record in finish.records if record.data})
     notes = [f"rows: {', '.join(data)}"] if data else []
+    notes += protocol_notes(finish.records)
     return Section("language", table_rows(finish.records, finish.options.config.groups), notes)
 
 
@@ -75,33 +77,49 @@ def write_files(finish: Finish) -> None:
 
 def write_summary(directory: Path, records: Sequence[Record], groups: Sequence[SummaryGroup]) -> None:
     """Write the table as ``summary/summary.txt``, ``.csv`` and ``.md`` below a run's directory."""
-    rows = table_rows(records, groups)
+    rows, notes = table_rows(records, groups), protocol_notes(records)
     folder = directory / "summary"
     folder.mkdir(exist_ok=True)
-    (folder / "summary.txt").write_text("\n".join(aligned(rows)) + "\n", encoding="utf-8")
-    (folder / "summary.md").write_text(table(rows[0], rows[1:]) + "\n", encoding="utf-8")
+    (folder / "summary.txt").write_text("\n".join([*aligned(rows), *notes]) + "\n", encoding="utf-8")
+    (folder / "summary.md").write_text(
+        "\n\n".join([table(rows[0], rows[1:]), *notes]) + "\n", encoding="utf-8"
+    )
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     (folder / "summary.csv").write_text(text.getvalue(), encoding="utf-8")
+
+
+def protocol_notes(records: Sequence[Record]) -> list[str]:
+    """Return what a reader of the scores should know of their protocols, in sentences."""
+    own = list(
+        dict.fromkeys(record.body.dataset for record in records if record.body.protocol == OWN_PROTOCOL)
+    )
+    return [f"protocol {OWN_PROTOCOL}: {NOT_COMPARABLE} ({', '.join(own)})"] if own else []
 
 
 def table_rows(records: Sequence[Record], groups: Sequence[SummaryGroup] = DEFAULT_GROUPS) -> Rows:
     """Return the table, its header first. A case that failed has a marked cell, never an empty one."""
     models = list(dict.fromkeys(record.body.model for record in records))
     datasets = list(dict.fromkeys((record.body.dataset, record.body.mode) for record in records))
+    protocols = {record.body.dataset: record.body.protocol for record in records if record.body.protocol}
     combinations: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         combinations.setdefault((record.body.model, record.body.dataset), []).append(record)
-    rows: Rows = [("dataset", "metric", "mode", *models)]
+    rows: Rows = [("dataset", "metric", "mode", "protocol", *models)]
     first: dict[tuple[str, str], Cell] = {}
     for dataset, mode in datasets:
         mine = [combinations.get((model, dataset), []) for model in models]
         names = list(dict.fromkeys(name for shards in mine for name in _metrics(shards))) or ["-"]
         for name in names:
             cells = [_cell(shards, name) for shards in mine]
-            rows.append((dataset, name, mode, *(cell.text for cell in cells)))
+            protocol = protocols.get(dataset, "-")
+            rows.append((dataset, name, mode, protocol, *(cell.text for cell in cells)))
             if name == names[0]:
                 first |= {(model, dataset): cell for model, cell in zip(models, cells, strict=True)}
+                parts = [_parts(shards) for shards in mine]
+                for part in dict.fromkeys(part for found in parts for part in found):
+                    texts = [found[part].text() if part in found else "-" for found in parts]
+                    rows.append((dataset, f"{name} of {part}", mode, protocol, *texts))
     if len(datasets) > 1:
         for group in groups:
             # The groups of lm-evaluation-harness are means of other rows.
@@ -109,13 +127,18 @@ def table_rows(records: Sequence[Record], groups: Sequence[SummaryGroup] = DEFAU
             texts = [
                 _group_text([first.get((model, name)) for name in chosen], group.rule) for model in models
             ]
-            rows.append((group.name, group.rule, "-", *texts))
+            rows.append((group.name, group.rule, "-", "-", *texts))
     return rows
 
 
 def _metrics(shards: Sequence[Record]) -> dict[str, Estimate]:
     """Return the metrics of the whole dataset; they are on one record of its shards."""
     return next((record.metrics for record in shards if record.metrics), {})
+
+
+def _parts(shards: Sequence[Record]) -> dict[str, Score]:
+    """Return the first metric of each part of the dataset; it is where the metrics are."""
+    return next((record.body.groups for record in shards if record.body.groups), {})
 
 
 def _cell(shards: Sequence[Record], metric: str) -> Cell:

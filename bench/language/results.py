@@ -39,6 +39,7 @@ def write_results(
             "model": places.tidy(asdict(model)),
             "dataset": record.body.dataset,
             "version": dataset.version,
+            "protocol": dataset.protocol,
             "data": places.tidy(record.data),
             "fingerprint": places.tidy(record.body.fingerprint),
             "metrics": {name: graded.score for name, graded in metrics.items()},

@@ -58,6 +58,8 @@ def make_retriever(examples: Examples, train_texts: Sequence[str], seed: int) ->
         return _Fixed(examples.ids or tuple(range(examples.count)))
     if examples.retriever == "random":
         return _Random(examples.count, len(train_texts), seed)
+    if examples.retriever == "sequence":
+        return _Sequence(examples.count, len(train_texts))
     return _Bm25(examples.count, train_texts)
 
 
@@ -82,6 +84,26 @@ class _Random:
     def indices(self, question_index: int, query: str) -> list[int]:
         # A text seed tells (1, 12) and (11, 2) apart, and Python hashes it the same way everywhere.
         return random.Random(f"{self.seed}:{question_index}").sample(range(self.rows), self.count)
+
+
+class _Sequence:
+    """Examples drawn for one question after the other from one generator: those that lm-evaluation-harness shows.
+
+    Its generator starts from a fixed seed and draws for each question of the split in turn, so the examples of a question
+    follow from its place. Source: `ContextSampler` of lm-evaluation-harness 0.4, with the seed that it uses by default.
+    """
+
+    _SEED = 1234
+
+    def __init__(self, count: int, rows: int) -> None:
+        self._count, self._rows = count, rows
+        self._generator = random.Random(self._SEED)
+        self._drawn: list[list[int]] = []
+
+    def indices(self, question_index: int, query: str) -> list[int]:
+        while len(self._drawn) <= question_index:
+            self._drawn.append(self._generator.sample(range(self._rows), self._count))
+        return list(self._drawn[question_index])
 
 
 class _Bm25:

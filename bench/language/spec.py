@@ -6,11 +6,12 @@ nothing heavy, so that collecting stays fast. ``bench/language/datasets/siqa_gen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.language.labels import Labels as Labels  # noqa: PLC0414  dataset files import it from here
+from bench.language.protocol import OWN_PROTOCOL, check_protocol
 
 Row = dict[str, Any]
 """A row of a source, or what `prepare` makes of it: values by column. Its content is untrusted."""
@@ -57,18 +58,24 @@ class Examples:
     """In-context examples before the question.
 
     Attributes:
-        retriever: ``zero``, ``fixed``, ``random`` (seeded, different examples for each question), ``bm25``.
+        retriever: ``zero``, ``fixed``, ``random`` (seeded, different examples for each question), ``bm25``, ``sequence``
+            (as lm-evaluation-harness draws them: one question after the other, from one generator with its own seed).
         count: how many.
         ids: rows of the training split, for ``fixed``; the first ``count`` rows if it is empty.
         separator: between examples, and between the last one and the question.
-        instruction: text before the first example; it stays when examples are dropped.
+        instruction: template of the text before the first example, filled from the question's row; it stays when
+            examples are dropped.
+        within: field whose value examples share with the question, such as its subject; None takes all rows.
+        template: template of an example with its answer, where it is not prompt, separator and answer.
     """
 
-    retriever: Literal["zero", "fixed", "random", "bm25"] = "zero"
+    retriever: Literal["zero", "fixed", "random", "bm25", "sequence"] = "zero"
     count: int = 0
     ids: tuple[int, ...] = ()
     separator: str = "\n\n"
     instruction: str = ""
+    within: str | None = None
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,31 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialLogLikelihood:
+    """The choice after which the rest of the text is most likely: each choice follows the prompt, and all have one ending.
+
+    Source: Trinh and Le 2018, partial scoring.
+
+    Attributes:
+        ending: template of the rest of the text, with the space before it.
+    """
+
+    ending: str
+    kind: str = field(default="ll", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cloze:
+    """The log-likelihood of the right answer after the prompt, and whether the model would write just that.
+
+    The answer is a text; there are no choices. Metrics: ``accuracy`` (each token was the most likely one) and
+    ``perplexity`` (the exponential of the mean negative log-likelihood per answer).
+    """
+
+    kind: str = field(default="ll", init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SingleToken:
     """The choice whose first token is the most likely one; all choices must begin with different tokens."""
 
@@ -124,12 +156,34 @@ class SingleToken:
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """The log-likelihood of the whole text, window by window: perplexity per word, per byte, bits per byte."""
+    """The log-likelihood of the whole text, window by window: perplexity per word, per byte, bits per byte.
 
+    Attributes:
+        counted: field with the text whose words and bytes are counted, where it is not the one that is scored.
+        special: whether special tokens that the tokenizer adds to a text are scored too, after a start token of their
+            own, as lm-evaluation-harness scores them.
+    """
+
+    counted: str | None = None
+    special: bool = False
     kind: str = field(default="rolling", init=False)
 
 
-Inference = Generation | Perplexity | LogLikelihood | SingleToken | Rolling
+ByChoice = Perplexity | LogLikelihood | PartialLogLikelihood | SingleToken
+Inference = Generation | ByChoice | Cloze | Rolling
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A metric that reads a generated text in its own way.
+
+    Attributes:
+        metric: name of a registered metric.
+        postprocess: names of post-processors, in place of the dataset's own.
+    """
+
+    metric: str
+    postprocess: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +205,17 @@ class Dataset:
             the field of the label. Without it, labels of choices are indices, from 0.
         optional: fields of the source that are read as empty texts where they are null or absent; any other null cell is
             refused where it is used.
-        group: field of the source, such as the subject, each of whose values has its share of the sample of ``--limit``.
         prepare: turns a row of the source into the fields that templates use. May raise ValueError for a bad row.
         examples: in-context examples.
         answer: template of the answer of an in-context example of a generation. None is the first gold text.
         postprocess: names of post-processors of a generation, applied in this order.
         metrics: names of metrics; the first one is the dataset's score.
+        readings: names in `metrics` that are no registered metric, and what they stand for: several ways to read one
+            generated text.
+        group: field with the part of the dataset that a row belongs to, such as its subject: in the source, where each part
+            has its share of the sample of ``--limit``, and in the prepared row. The record then has the score of each part.
+        protocol: what decides whether a score compares with published ones: ``lm-eval:TASK@VERSION``,
+            ``opencompass:CONFIGURATION``, or ``own``.
         circular: ask each question once for each rotation of the list in the field ``options``; ``gold`` moves along.
             A question counts as right only if all of its rotations are.
         version: raise it whenever a change above changes what is measured.
@@ -170,12 +229,14 @@ class Dataset:
     separator: str = " "
     labels: Labels | None = None
     optional: tuple[str, ...] = ()
-    group: str | None = None
     prepare: Callable[[Row], Row] | None = None
     examples: Examples = Examples()
     answer: str | None = None
     postprocess: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    group: str | None = None
+    protocol: str = OWN_PROTOCOL
     circular: bool = False
     version: int = 1
 
@@ -183,12 +244,27 @@ class Dataset:
         """Refuse a declaration that cannot be evaluated.
 
         Raises:
-            ValueError: inference by choices without choices, or no metric.
+            ValueError: inference by choices without choices, no metric, readings of what is not generated, or a protocol
+                of no known form.
         """
-        by_choice = isinstance(self.inference, Perplexity | LogLikelihood | SingleToken)
-        if by_choice and not self.choices:
+        check_protocol(self.protocol)
+        if isinstance(self.inference, ByChoice) and not self.choices:
             raise ValueError(
                 f"found no choices, expected some for inference {self.inference.kind!r}; declare `choices`"
             )
         if not self.metrics:
             raise ValueError("found no metrics, expected at least one; declare `metrics`")
+        if self.readings and not isinstance(self.inference, Generation):
+            raise ValueError(
+                f"found readings {', '.join(self.readings)} for inference {self.inference.kind!r}, expected them for a "
+                "generated text only; leave them out"
+            )
+        unused = [name for name in self.readings if name not in self.metrics]
+        if unused:
+            raise ValueError(
+                f"found readings {', '.join(unused)} that are no metric of the dataset; name them in `metrics` too"
+            )
+        if isinstance(self.inference, PartialLogLikelihood) and self.examples.retriever != "zero":
+            raise ValueError(
+                f"found retriever {self.examples.retriever!r} for partial scoring, expected 'zero'; leave examples out"
+            )

@@ -476,26 +476,28 @@ def test_no_shard_is_a_large_part_of_the_run_and_cases_are_the_same_for_up_to_fo
     def cases(**fields):
         return made(place, max_task_size=None, datasets=("toy", "gsm8k_gen"), **fields)
 
-    serial = cases()  # gsm8k_gen: 4,000 rows x 256 tokens; toy: 4,000 rows x 2 choices
+    serial = cases()  # gsm8k_gen: 4,000 rows x 256 tokens and five examples; toy: 4,000 rows x 2 choices
     total = sum(case.cost for case in serial)
-    assert total == pytest.approx(4_000 * (256 + 2))
+    assert total == pytest.approx(4_000 * (256 + 5 * 4 + 2))
     assert max(case.cost for case in serial) <= 20_000
     assert cases(workers=4) == serial
     assert max(case.cost for case in cases(workers=32)) <= total / (4 * 32)
     short = (ModelConfig("toy", "toy", max_out_len=10),)
-    # 40,000 and 8,000: a sixteenth is less than what is worth a shard of its own.
-    assert [case.shards for case in cases(models=short)] == [2] * 2 + [8] * 8
-    assert [case.shards for case in cases(models=short, workers=1000)] == [2] * 2 + [8] * 8
+    # 120,000 and 8,000: a sixteenth is 8,000.
+    assert [case.shards for case in cases(models=short)] == [1] + [15] * 15
+    # With as many workers, a part would be less than what is worth a shard of its own.
+    assert [case.shards for case in cases(models=short, workers=1000)] == [2] * 2 + [24] * 24
 
 
 def test_cost_counts_the_examples_that_questions_do_not_share_and_the_models_own_output_length():
     rows = 100
     each = {name: cost(load_dataset(name), rows) / rows for name in DATASETS}
-    assert each["piqa_ll"] == 2
+    assert each["boolq_ll"] == 2
     assert each["hellaswag_ll"] == 4  # choices are in the rows, which are not read: the usual number
-    assert each["mmlu_ppl"] == 4 * (1 + 2)
-    assert each["gsm8k_gen"] == 256
-    assert each["triviaqa_gen"] == 16 + 2 * 4
+    assert each["mmlu_ll"] == 4  # examples that questions of a subject share are read once
+    assert each["lambada_ll"] == 1
+    assert each["gsm8k_gen"] == 256 + 5 * 4
+    assert each["triviaqa_gen"] == 256
     assert each["mmlu_circular_gen"] == 4 * 10
     assert cost(load_dataset("mmlu_circular_gen"), rows, 16) == rows * 4 * 16
 

@@ -18,7 +18,7 @@ from bench.language.library import DATASETS, load_dataset
 from bench.language.loaded_model import ModelHolder
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageSettings
-from bench.language.report import headline, table_rows, write_summary
+from bench.language.report import headline, protocol_notes, table_rows, write_summary
 from bench.report.tables import figures
 
 
@@ -26,8 +26,8 @@ def blank(model: str, dataset: str, **fields):
     return LanguageCase(f"{model}-{dataset}", model, dataset, **{"mode": "ll", **fields}).blank()
 
 
-def scored(model: str, dataset: str, value: float, n: int = 100, **fields):
-    record = blank(model, dataset)
+def scored(model: str, dataset: str, value: float, n: int = 100, record=None, **fields):
+    record = blank(model, dataset, **record or {})
     score = Score(
         **{
             "metric": "accuracy", "value": value, "low": value - 5, "high": value + 5, "stderr": 2.5, "n": n,
@@ -46,7 +46,7 @@ def failed(model: str, dataset: str, code: str = "model_failed"):
 
 
 def cells(rows, name, rule=None):
-    return next(row[3:] for row in rows if row[0] == name and rule in (None, row[1]))
+    return next(row[4:] for row in rows if row[0] == name and rule in (None, row[1]))
 
 
 def sent(record):
@@ -57,8 +57,8 @@ def sent(record):
 def test_a_row_per_dataset_and_metric_and_a_column_per_model():
     rows = table_rows([scored("a", "x", 60.0), scored("b", "x", 70.0)])
     assert rows == [
-        ("dataset", "metric", "mode", "a", "b"),
-        ("x", "accuracy", "ll", "60.0 [55.0, 65.0]", "70.0 [65.0, 75.0]"),
+        ("dataset", "metric", "mode", "protocol", "a", "b"),
+        ("x", "accuracy", "ll", "-", "60.0 [55.0, 65.0]", "70.0 [65.0, 75.0]"),
     ]
 
 
@@ -113,6 +113,38 @@ def test_a_missed_requirement_is_marked_with_the_score():
     assert cells(table_rows([record]), "x") == ("60.0 [55.0, 65.0] FAIL",)
 
 
+def test_the_protocol_stands_in_the_table_and_own_ones_have_one_footnote_and_a_word_in_their_records(
+    tmp_path,
+):
+    published = scored("a", "x", 60.0, record={"protocol": "lm-eval:x@1"})
+    own = [scored("a", name, 60.0, record={"protocol": "own"}) for name in ("y", "z")]
+    records = [published, *own]
+    assert [row[3] for row in table_rows(records)[1:4]] == ["lm-eval:x@1", "own", "own"]
+    note = "protocol own: not comparable with published numbers (y, z)"
+    assert protocol_notes(records) == [note]
+    assert protocol_notes([published]) == []
+    write_summary(tmp_path, records, [])
+    for name in ("summary.txt", "summary.md"):
+        assert (tmp_path / "summary" / name).read_text().count(note) == 1
+    assert "lm-eval:x@1" in (tmp_path / "summary/summary.csv").read_text()
+    assert own[0].to_json()["protocol_note"] == "not comparable with published numbers"
+    assert published.to_json()["protocol_note"] is None
+    assert sent(own[0]) == own[0]
+
+
+def test_each_part_of_a_dataset_has_a_row_of_its_own_and_none_of_them_is_in_a_group():
+    record = scored("a", "x", 60.0)
+    record.body.groups = {"art": scored("a", "x", 50.0).score, "law": scored("a", "x", 70.0).score}
+    rows = table_rows([record, scored("b", "x", 40.0), scored("a", "y", 20.0), scored("b", "y", 20.0)])
+    assert [row[:2] + row[4:] for row in rows[1:4]] == [
+        ("x", "accuracy", "60.0 [55.0, 65.0]", "40.0 [35.0, 45.0]"),
+        ("x", "accuracy of art", "50.0 [45.0, 55.0]", "-"),
+        ("x", "accuracy of law", "70.0 [65.0, 75.0]", "-"),
+    ]
+    assert cells(rows, "all", "average") == ("40.0", "30.0")
+    assert sent(record) == record
+
+
 def test_a_shard_that_died_marks_the_dataset():
     whole = [failed("a", "x", "worker_died"), blank("a", "x", shard=2, shards=2)]
     whole[1].apply(Verdict("pass", "passed", "shard 2 of 2"))
@@ -126,6 +158,7 @@ def test_table_is_written_as_text_csv_and_markdown(tmp_path):
             "x",
             "accuracy",
             "ll",
+            "-",
             "60.0 [55.0, 65.0]",
             "ERROR: model_failed",
         ]
@@ -144,7 +177,7 @@ def test_the_end_of_a_run_has_the_groups_of_the_configuration_and_what_was_asked
     records[0].data = "rows of mine"
     finish = Finish(tmp_path, records, settings, setting(tmp_path))
     section = KIND.table(finish)
-    assert section.rows[-1] == ("both", "average", "-", "60.0")
+    assert section.rows[-1] == ("both", "average", "-", "-", "60.0")
     assert section.notes == ["rows: rows of mine"]
     KIND.finish(finish)
     assert "both" in (tmp_path / "summary/summary.txt").read_text()
@@ -175,7 +208,8 @@ def test_a_model_is_loaded_once_and_dropped_before_the_next(monkeypatch):
     [
         "id", "kind", "order", "verdict", "reason_code", "reason", "control", "difficulty", "level",
         "achievement_rate", "warnings", "duration_s", "prompt_id", "score", "metrics", "data",
-        "model", "dataset", "mode", "shard", "reference", "part", "fingerprint", "engine",
+        "model", "dataset", "mode", "protocol", "protocol_note", "shard", "reference", "part", "groups",
+        "fingerprint", "engine",
     ],
 )  # fmt: skip
 def test_a_blank_record_has_every_key(key):

@@ -85,7 +85,7 @@ def test_serial_and_parallel_runs_give_the_same_records_and_a_later_run_reuses_o
     assert "synthetic rows" in shown
     with open(serial.directory / "summary/summary.csv") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["dataset", "metric", "mode", "small_one"]
+    assert rows[0] == ["dataset", "metric", "mode", "protocol", "small_one"]
     assert {row[0] for row in rows[1:]} == {*DATASETS, "all"}
     properties = {
         entry.get("name"): entry.get("value")

@@ -167,6 +167,7 @@ def test_every_metric_says_what_is_better_and_how_it_is_shown():
         "rouge1": (SampleMetric, True, True),
         "rougeL": (SampleMetric, True, True),
         "bleu": (type(TEXT_METRICS["bleu"]), True, False),
+        "perplexity": (type(TEXT_METRICS["perplexity"]), False, False),
         **{name: (type(TEXT_METRICS["bits_per_byte"]), False, False) for name in ROLLING},
     }
     assert isinstance(TEXT_METRICS["bleu"], CorpusMetric)

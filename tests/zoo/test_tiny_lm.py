@@ -3,6 +3,8 @@
 import hashlib
 import importlib
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -77,12 +79,53 @@ def test_every_dataset_file_can_ask_its_rows(name):
     dataset = importlib.import_module(f"bench.language.datasets.{name}").DATASET
     asked = [train_tiny_lm.Asked(dataset, row) for row in read(f"{dataset.source.rows}.jsonl")]
     for one in asked:
-        assert not one.prompt.endswith(" ")
-        assert all(choice[0].isspace() for choice in one.choices)
+        # Prompt and answer meet at one blank.
+        assert one.prompt.endswith(" ") != one.answer[0].isspace() or not one.prompt
+        text = train_tiny_lm.join(dataset, [one, one])
+        assert [text.text[begin:end].strip() for begin, end in text.answers] == [one.answer.strip()] * 2
     if dataset.choices:
         golds = [one.gold for one in asked]
         kinds = len(asked[0].choices)
         assert all(golds.count(index) >= len(golds) / kinds / 2 for index in range(kinds))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_third_of_the_evaluated_rows_is_of_each_level_and_unseen_things_are_in_no_training_row(source):
+    from fixtures.datasets.language import make_rows
+
+    draw = make_rows.SOURCES[source]
+    rng = random.Random(3)
+    unseen = {held for _ in range(300) for held, _ in [draw(rng, make_rows.UNSEEN)]}
+    of_words = {
+        "winograd", "winogrande", "piqa", "hellaswag", "arc_easy", "arc_challenge", "mmlu", "triviaqa",
+    }  # fmt: skip
+    assert unseen == ({True} if source in of_words else {True, False})
+    drawn = []
+    counted = dict(make_rows.SOURCES)
+    counted[source] = lambda generator, level: drawn.append(level) or draw(generator, level)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(make_rows, "SOURCES", counted)
+        count = len(make_rows.rows(source, "evaluation", 30))
+    assert count == 30
+    assert set(drawn) == set(make_rows.LEVELS)
+
+
+def test_sums_of_every_level_are_right():
+    for row in read("gsm8k.jsonl") + read("gsm8k.train.jsonl"):
+        *steps, last = row["answer"].split("\n")
+        results = [step.split(" = ") for step in steps]
+        assert all(eval(sum_) == int(result) >= 0 for sum_, result in results)
+        assert last == f"#### {results[-1][1]}"
+        assert set(re.findall(r"\d+", row["question"])) <= set(re.findall(r"\d+", row["answer"]))
+
+
+def test_the_answer_about_a_thing_with_several_owners_is_that_of_its_owner():
+    for row in read("boolq.jsonl"):
+        thing, state = re.fullmatch(r"is the (.+) (\w+)", row["question"]).groups()
+        name, _, owner = thing.partition(" of ")
+        whose = f" of {owner}" if owner else r"(?: of \w+)?"
+        said = re.search(rf"{name}{whose} is (\w+)", row["passage"], re.IGNORECASE)
+        assert row["label"] == int(said[1] == state), row
 
 
 # Training

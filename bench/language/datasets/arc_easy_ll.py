@@ -1,4 +1,4 @@
-"""ARC, easy part: science questions of primary school, with the most similar training question as an example.
+"""ARC, easy part: science questions of primary school.
 
 Asked and answered like this:
 
@@ -6,7 +6,7 @@ Asked and answered like this:
     Answer: a horse
 """
 
-from bench.language.spec import Dataset, Examples, Labels, LogLikelihood, Row, Source
+from bench.language.spec import Dataset, Labels, LogLikelihood, Row, Source
 
 
 def prepare(row: Row) -> Row:
@@ -22,6 +22,8 @@ DATASET = Dataset(
     choices="texts",
     labels=LABELS,
     prepare=prepare,
-    examples=Examples(retriever="bm25", count=1),
-    metrics=("accuracy", "acc_norm"),
+    # The score per character is what is usually published.
+    metrics=("acc_norm", "accuracy"),
+    protocol="lm-eval:arc_easy@1",
+    version=2,
 )

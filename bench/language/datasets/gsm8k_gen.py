@@ -1,4 +1,4 @@
-"""GSM8K: word problems of primary school; the last number of the text is the answer. Three fixed examples.
+"""GSM8K: word problems of primary school, after five drawn examples. The number is read strictly and leniently.
 
 Asked and answered like this:
 
@@ -7,7 +7,8 @@ Asked and answered like this:
     #### 7
 """
 
-from bench.language.spec import Dataset, Examples, Generation, Row, Source
+from bench.language.extraction import plain_sum
+from bench.language.spec import Dataset, Examples, Generation, Reading, Row, Source
 
 
 def prepare(row: Row) -> Row:
@@ -16,22 +17,25 @@ def prepare(row: Row) -> Row:
     Raises:
         ValueError: an answer without such a number.
     """
-    _, mark, number = row["answer"].rpartition("#### ")
-    if not mark:
+    if "#### " not in row["answer"]:
         raise ValueError(
             f"found no '#### ' in the answer {row['answer']!r}, expected it before the final number"
         )
-    return {**row, "gold": number.strip().replace(",", "")}
+    return {**row, "gold": plain_sum(row["answer"], row)}
 
 
 DATASET = Dataset(
     source=Source(hub="openai/gsm8k", rows="gsm8k", subset="main", split="test"),
     prompt="Question: {question}\nAnswer:",
-    # Solutions run over several lines; an example ends with an empty one.
-    inference=Generation(max_out_len=256, stop=("\n\n", "Question:")),
+    inference=Generation(max_out_len=256, stop=("Question:", "</s>", "<|im_end|>")),
     prepare=prepare,
-    examples=Examples(retriever="fixed", count=3),
+    examples=Examples(retriever="sequence", count=5),
     answer="{answer}",
-    postprocess=("last_number",),
-    metrics=("accuracy",),
+    metrics=("strict_match", "flexible_extract"),
+    readings={
+        "strict_match": Reading("accuracy", ("number_after_hashes", "plain_sum")),
+        "flexible_extract": Reading("accuracy", ("last_sum", "plain_sum")),
+    },
+    protocol="lm-eval:gsm8k@3",
+    version=2,
 )

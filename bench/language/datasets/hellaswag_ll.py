@@ -5,18 +5,21 @@ Asked and answered like this:
     Making tea: Anna boils water in a kettle. She | pours it over the tea leaves.
 """
 
+import re
+
 from bench.language.spec import Dataset, Labels, LogLikelihood, Row, Source
 
 
 def _clean(text: str) -> str:
-    """Return the text without the marks of the scraped part of the data."""
-    return " ".join(text.replace(" [title]", ".").split())
+    """Return the text without the bracketed marks of the scraped part of the data."""
+    text = re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". "))
+    return text.replace("  ", " ")
 
 
 def prepare(row: Row) -> Row:
     """Return the context after its activity, cleaned endings, and the label."""
     return {
-        "context": _clean(f"{row['activity_label']}: {row['ctx']}"),
+        "context": _clean(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}"),
         "endings": [_clean(ending) for ending in row["endings"]],
         "gold": row["label"],
     }
@@ -30,5 +33,7 @@ DATASET = Dataset(
     labels=Labels("zero_based", options="endings"),
     prepare=prepare,
     # Endings differ much in length, so the score per character comes first.
-    metrics=("acc_norm", "accuracy", "acc_bytes"),
+    metrics=("acc_norm", "accuracy"),
+    protocol="lm-eval:hellaswag@1",
+    version=2,
 )

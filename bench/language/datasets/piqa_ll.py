@@ -6,15 +6,22 @@ Asked and answered like this:
     Answer: use a knife.
 """
 
-from bench.language.spec import Dataset, Labels, LogLikelihood, Source
+from bench.language.spec import Dataset, Labels, LogLikelihood, Row, Source
+
+
+def prepare(row: Row) -> Row:
+    """Return the row with a list of its solutions, blanks around them included."""
+    return {**row, "solutions": [row["sol1"], row["sol2"]]}
+
 
 DATASET = Dataset(
-    # The parquet branch has one subset, so none is named.
-    source=Source(hub="ybisk/piqa", rows="piqa", revision="refs/convert/parquet"),
+    source=Source(hub="baber/piqa", rows="piqa"),
     prompt="Question: {goal}\nAnswer:",
     inference=LogLikelihood(),
     gold="label",
     labels=Labels("zero_based", options=2),
-    choices=(" {sol1}", " {sol2}"),
+    choices="solutions",
+    prepare=prepare,
     metrics=("accuracy", "acc_norm"),
+    protocol="lm-eval:piqa@1",
 )

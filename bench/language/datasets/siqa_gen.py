@@ -1,5 +1,7 @@
 """Social IQa: what a person feels or does, of three options; the model writes the letter.
 
+The letter is read by `first_option`: OpenCompass's own extractor does not see it in answers such as ``(B)`` or ``**B**``.
+
 Asked and answered like this:
 
     Anna broke the lamp of Ben.
@@ -27,4 +29,5 @@ DATASET = Dataset(
     prepare=prepare,
     postprocess=("first_option",),
     metrics=("accuracy",),
+    protocol="opencompass:siqa_gen",
 )

@@ -4,7 +4,8 @@ Asked and answered like this:
 
     Anna broke the lamp of Ben.
     Question: How does Anna feel?
-    Answer: sorry
+    Answer:
+    sorry
 """
 
 from bench.language.spec import Dataset, Labels, Perplexity, Source
@@ -13,8 +14,10 @@ DATASET = Dataset(
     source=Source(hub="allenai/social_i_qa", rows="siqa", revision="refs/convert/parquet"),
     prompt="{context}\nQuestion: {question}\nAnswer:",
     inference=Perplexity(),
-    choices=(" {answerA}", " {answerB}", " {answerC}"),
+    choices=("\n{answerA}", "\n{answerB}", "\n{answerC}"),
     gold="label",
     labels=Labels("one_based", options=3),
     metrics=("accuracy",),
+    protocol="opencompass:siqa_ppl",
+    version=2,
 )

@@ -11,7 +11,7 @@ from bench.language.spec import Dataset, Labels, Perplexity, Source
 DATASET = Dataset(
     # The rows of winograd_wsc, whose own main branch holds a script.
     source=Source(
-        hub="lighteval/winograd_wsc", rows="winograd", subset="wsc273", split="test", train_split=None
+        hub="lighteval/winograd_wsc", rows="winograd", subset="wsc285", split="test", train_split=None
     ),
     prompt="{text} Q: In the previous text, what does '{pronoun}' refer to? A:",
     inference=Perplexity(),
@@ -19,4 +19,6 @@ DATASET = Dataset(
     labels=Labels("zero_based", options="options"),
     choices="options",
     metrics=("accuracy",),
+    protocol="opencompass:winograd_ppl",
+    version=2,
 )

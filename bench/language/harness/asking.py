@@ -81,7 +81,7 @@ class LocalHarnessModel(LocalBackend):
         }
         return [next(parts[is_begun]) for is_begun in begun]
 
-    def _rolling_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def _rolling_tokens(self, texts: Sequence[str], special: bool) -> list[list[int]]:
         """Return the tokens of whole texts; lm-evaluation-harness scores the tokenizer's own start token as well."""
         return self._encode(texts)
 

@@ -95,9 +95,12 @@ def _cost(declared: Dataset, rows: int, max_out_len: int | None) -> float:
     return float(rows * each)
 
 
-def open_ended(cases: Sequence[LanguageCase]) -> list[LanguageCase]:
+def open_ended(cases: Sequence[LanguageCase], settings: LanguageSettings) -> list[LanguageCase]:
     """Return cases whose last shard ends where the task does: it may have more documents than its file has rows."""
+    tasks = () if settings.harness is None else settings.harness.selection
     return [
-        replace(case, rows=(case.rows[0], None)) if case.protocol and case.shard == case.shards else case
+        replace(case, rows=(case.rows[0], None))
+        if case.dataset in tasks and case.shard == case.shards
+        else case
         for case in cases
     ]

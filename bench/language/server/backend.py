@@ -80,8 +80,8 @@ class ServerBackend:
             "with inference by log-likelihood (ll) or generation (gen)",
         )
 
-    def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
-        """Score all tokens of texts; the server refuses a text that it cannot read in one piece."""
+    def score_rolling(self, texts: Sequence[str], done: ScoreDone, special: bool = False) -> None:
+        """Score all tokens of texts; the server refuses a text that it cannot read in one piece, and adds what it adds."""
         self._server.each(lambda text: _unmasked(self._server.logprobs(text)), texts, done)
 
     def generate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,17 +77,15 @@ class RollingMetric(CorpusMetric):
             ValueError: no finite log-likelihood at or under 0, not one text, or a text of blanks only.
         """
         check_golds(golds)
-        if isinstance(answer, str) or answer is None or not -math.inf < answer <= 0:
-            raise ValueError(
-                f"found a log-likelihood of {answer!r}, expected a finite number of nats that is not above 0; see "
-                "what the model gave for this text"
-            )
-        if len(golds) != 1 or not (words := len(str(golds[0]).split())):
+        nats = _nats(answer)
+        if len(golds) != 1 or not str(golds[0]).strip():
             raise ValueError(
                 f"found {len(golds)} texts, the first {str(golds[0])[:40]!r}, expected one with a word in it; drop "
                 "empty rows in the dataset's `prepare`"
             )
-        return [float(answer), float(words), float(len(str(golds[0]).encode()))]
+        # As lm-evaluation-harness counts them: blanks at an end leave an empty word there.
+        words = len(re.split(r"\s+", str(golds[0])))
+        return [nats, float(words), float(len(str(golds[0]).encode()))]
 
     def combine(self, totals: Sequence[float]) -> float:
         """Return the score of texts with these sums.
@@ -103,7 +102,60 @@ class RollingMetric(CorpusMetric):
             ) from None
 
 
+class AnswerPerplexity(CorpusMetric):
+    """Perplexity of right answers: the exponential of the mean negative log-likelihood of an answer, in nats.
+
+    Statistics: log-likelihood, and 1 for the answer. Source: as lm-evaluation-harness scores LAMBADA.
+
+    Example:
+        >>> perplexity = AnswerPerplexity()
+        >>> round(perplexity(-2.0, ["key"]), 3)
+        7.389
+    """
+
+    name = "perplexity"
+    higher_is_better = False
+
+    def statistics(self, answer: Answer, golds: Golds) -> list[float]:
+        """Return the log-likelihood of the right answer, and that it is one.
+
+        Raises:
+            ValueError: no finite log-likelihood at or under 0.
+        """
+        check_golds(golds)
+        return [_nats(answer), 1.0]
+
+    def combine(self, totals: Sequence[float]) -> float:
+        """Return the perplexity of answers with these sums.
+
+        Raises:
+            ValueError: a perplexity too large for a float.
+        """
+        try:
+            return math.exp(-totals[0] / totals[1])
+        except OverflowError:
+            raise ValueError(
+                f"found {totals[0]:g} nats for {totals[1]:g} answers, expected a perplexity that a float can hold; check "
+                "the model's weights"
+            ) from None
+
+
+def _nats(answer: Answer) -> float:
+    """Return a log-likelihood that can be one.
+
+    Raises:
+        ValueError: a text, none, or a number that is not finite or above 0.
+    """
+    if isinstance(answer, str) or answer is None or not -math.inf < answer <= 0:
+        raise ValueError(
+            f"found a log-likelihood of {answer!r}, expected a finite number of nats that is not above 0; see "
+            "what the model gave for this text"
+        )
+    return float(answer)
+
+
 TEXT_METRICS.add("bleu", Bleu())
+TEXT_METRICS.add("perplexity", AnswerPerplexity())
 for _name, _formula in (
     ("word_perplexity", lambda nats, words, _bytes: math.exp(-nats / words)),
     ("byte_perplexity", lambda nats, _words, bytes_: math.exp(-nats / bytes_)),

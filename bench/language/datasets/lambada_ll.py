@@ -5,12 +5,12 @@ Asked and answered like this:
     Anna lost her key. She looked under the bed and behind the door until at last she found the | key
 """
 
-from bench.language.spec import Dataset, Generation, Row, Source
+from bench.language.spec import Cloze, Dataset, Row, Source
 
 
 def prepare(row: Row) -> Row:
     """Return the passage without its last word, and that word."""
-    context, _, word = row["text"].rstrip().rpartition(" ")
+    context, _, word = row["text"].rpartition(" ")
     return {"context": context, "gold": word}
 
 
@@ -19,8 +19,8 @@ DATASET = Dataset(
         hub="EleutherAI/lambada_openai", rows="lambada", subset="default", split="test", train_split=None
     ),
     prompt="{context}",
-    inference=Generation(max_out_len=5),
+    inference=Cloze(),
     prepare=prepare,
-    postprocess=("first_word",),
-    metrics=("exact_match",),
+    metrics=("accuracy", "perplexity"),
+    protocol="lm-eval:lambada_openai@1",
 )

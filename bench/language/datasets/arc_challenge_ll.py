@@ -1,4 +1,4 @@
-"""ARC, the part that retrieval and co-occurrence fail on: the choice that makes the text most likely.
+"""ARC, the part that retrieval and co-occurrence fail on.
 
 Asked and answered like this:
 
@@ -7,14 +7,15 @@ Asked and answered like this:
 """
 
 from bench.language.datasets.arc_easy_ll import LABELS, prepare
-from bench.language.spec import Dataset, Perplexity, Source
+from bench.language.spec import Dataset, LogLikelihood, Source
 
 DATASET = Dataset(
     source=Source(hub="allenai/ai2_arc", rows="arc_challenge", subset="ARC-Challenge", split="test"),
     prompt="Question: {question}\nAnswer:",
-    inference=Perplexity(),
+    inference=LogLikelihood(),
     choices="texts",
     labels=LABELS,
     prepare=prepare,
-    metrics=("accuracy",),
+    metrics=("acc_norm", "accuracy"),
+    protocol="lm-eval:arc_challenge@1",
 )
