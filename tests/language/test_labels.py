@@ -26,12 +26,12 @@ def gold(name, row, number=0):
 @pytest.mark.parametrize(
     ("answer", "right"),
     [
-        (True, 0), (False, 1), ("yes", 0), ("no", 1), ("true", 0), ("false", 1), ("False", 1), ("No", 1), (1, 0), (0, 1),
-        ("1", 0), ("0", 1),
+        (True, 1), (False, 0), ("yes", 1), ("no", 0), ("true", 1), ("false", 0), ("False", 0), ("No", 0), (1, 1), (0, 0),
+        ("1", 1), ("0", 0),
     ],
 )  # fmt: skip
 def test_a_truth_value_is_read_by_its_meaning_and_not_by_its_truthiness(answer, right):
-    assert gold("boolq_clp", {**BOOLQ, "answer": answer}) == right
+    assert gold("boolq_ll", {**BOOLQ, "label": answer}) == right
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def test_a_truth_value_is_read_by_its_meaning_and_not_by_its_truthiness(answer, 
 )
 def test_what_is_no_truth_value_is_refused_with_row_and_value(answer, shown):
     with pytest.raises(LanguageProblem) as caught:
-        gold("boolq_clp", {**BOOLQ, "answer": answer}, 7)
+        gold("boolq_ll", {**BOOLQ, "label": answer}, 7)
     assert str(caught.value).startswith("row 7: found ")
     assert shown in str(caught.value)
-    assert "'answer'" in str(caught.value)
+    assert "'label'" in str(caught.value)
 
 
 def test_labels_that_count_from_another_number_are_refused_and_not_shifted():

@@ -165,9 +165,10 @@ def test_knowing_the_kind_imports_nothing_heavy():
 def test_a_label_that_no_option_has_is_refused_and_never_counted_from_the_end(name, column, values):
     row = {
         "answerA": "a", "answerB": "b", "answerC": "c", "context": "x", "question": "q",
-        "choices": ["a", "b", "c", "d"],
+        "choices": ["a", "b", "c", "d"], "subject": "farming",
     }  # fmt: skip
-    builder = QuestionBuilder(load_dataset(name), [], 0)
+    dataset = load_dataset(name)
+    builder = QuestionBuilder(dataset, [{**row, column: 1}] * dataset.examples.count, 0)
     (question, *_) = builder.build([{**row, column: 1}])
     assert question.golds == ({"siqa_gen": "A", "mmlu_circular_gen": "B"}[name],)
     for value in values:
