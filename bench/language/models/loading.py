@@ -168,11 +168,12 @@ def _adapted(config: ModelConfig, model: Any, adapter: ModelSource) -> Any:
             f"model {config.name}: found an adapter {config.peft_path} but no peft ({error}); "
             "expected it to be installed; run `pip install peft`"
         ) from error
+    options: dict[str, Any] = dict(adapter.revision)
     return attempt(
         config,
         f"load the adapter {config.peft_path}",
         "expected one that was trained on this model; correct --peft-path or the model",
-        lambda: peft.PeftModel.from_pretrained(model, adapter.location, **adapter.revision),
+        lambda: peft.PeftModel.from_pretrained(model, adapter.location, **options),
     )
 
 
