@@ -16,7 +16,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 ZOO = REPOSITORY / "fixtures" / "zoo"
 TRANSFORMERS = ("tiny-flux", "tiny-pixart", "tiny-dit")
-MODELS = ("tiny-clip", "tiny-sd", "tiny-sd-small", *TRANSFORMERS, "tiny-motion")
+MODELS = ("tiny-clip", "tiny-sd", "tiny-sd-small", "tiny-lcm", *TRANSFORMERS, "tiny-motion")
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +213,7 @@ def test_small_pipeline_is_another_model_that_works(scorer):
         ("tiny-pixart", 16, 20, 3),
         ("tiny-dit", 16, 30, 2),
         ("tiny-motion", 5, 12, 2),
+        ("tiny-lcm", 16, 1, None),
     ],
 )
 def test_transformers_and_films_show_what_was_asked(name, count, steps, too_few, scorer):
@@ -246,7 +247,7 @@ def test_figures_say_that_the_image_models_reach_their_targets():
     assert train_all.missed_targets(figures) == []
     for row in figures["variants"]:
         row["of_real"] = 0.89
-    assert len(train_all.missed_targets(figures)) == 6  # tiny-clip's two and the small model's hold
+    assert len(train_all.missed_targets(figures)) == 8  # tiny-clip's two and the small model's hold
 
 
 def test_films_move_and_keep_what_they_show(one_thread):
@@ -272,8 +273,8 @@ def test_films_move_and_keep_what_they_show(one_thread):
 def test_shared_weights_are_links_to_those_of_tiny_sd():
     links = {file.relative_to(ZOO).as_posix() for file in ZOO.rglob("*.safetensors") if file.is_symlink()}
     assert links == {
-        *(f"{name}/vae/diffusion_pytorch_model.safetensors" for name in TRANSFORMERS),
-        "tiny-flux/text_encoder/model.safetensors",
+        *(f"{name}/vae/diffusion_pytorch_model.safetensors" for name in (*TRANSFORMERS, "tiny-sd-small")),
+        *(f"{name}/text_encoder/model.safetensors" for name in ("tiny-flux", "tiny-sd-small")),
     }
     for link in links:
         assert (ZOO / link).resolve().is_relative_to(ZOO / "tiny-sd")
@@ -332,6 +333,21 @@ def test_motion_training_writes_what_animates_tiny_sd(one_thread, tmp_path):
     pipeline = AnimateDiffPipeline.from_pretrained(ZOO / "tiny-sd", motion_adapter=adapter)
     (film,) = pipeline("a large blue ring", num_frames=3, height=32, width=32, num_inference_steps=2).frames
     assert [frame.size for frame in film] == [(32, 32)] * 3
+
+
+def test_distillation_writes_a_lora_of_tiny_sd(one_thread, tmp_path):
+    from diffusers import StableDiffusionPipeline
+
+    from fixtures.zoo import train_tiny_lcm
+
+    train_tiny_lcm.train(tmp_path, steps=2, threads=1, paths=2)
+    pipeline = StableDiffusionPipeline.from_pretrained(ZOO / "tiny-sd")
+    before = pipeline.unet.num_parameters()
+    pipeline.load_lora_weights(tmp_path)
+    assert pipeline.unet.num_parameters() > before
+    (image,) = pipeline("a large blue ring", num_inference_steps=2).images
+    assert image.size == (32, 32)
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["paths"] == 2
 
 
 def test_training_can_be_asked_for_its_options(monkeypatch, capsys, one_thread):
