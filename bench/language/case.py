@@ -58,7 +58,7 @@ class LanguageCase(Case):
             dataset=self.dataset,
             mode=self.mode,
             shard=Shard(self.shard, self.shards),
-            protocol=self.protocol or None,
+            protocol=self.protocol,
         )
 
     def blank(self) -> Record:

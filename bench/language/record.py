@@ -111,7 +111,7 @@ class LanguageBody(Body, kw_only=True):
         model, dataset: names.
         mode: kind of inference: ``gen``, ``ppl``, ``ll``, ``clp``, ``rolling``.
         shard: which part of the dataset.
-        protocol: name and version of the published way of asking; None is the suite's own.
+        protocol: ``lm-eval:TASK@VERSION``, what makes a score comparable; empty if it is not known.
         reference: comparison with an earlier run.
         part: score of this shard alone; None if it is the only one.
         fingerprint: what the predictions depend on, part by part.
@@ -124,7 +124,7 @@ class LanguageBody(Body, kw_only=True):
     dataset: str
     mode: str = ""
     shard: Shard = Shard()
-    protocol: str | None = None
+    protocol: str = ""
     reference: Reference | None = None
     part: Score | None = None
     fingerprint: dict[str, str] | None = None
