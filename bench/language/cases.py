@@ -36,7 +36,7 @@ def make_cases(settings: LanguageSettings, setting: Setting) -> list[LanguageCas
             *task_cases(model, settings),
         )
     ]
-    shards = open_ended(split(whole, setting.workers, settings.max_task_size), settings)
+    shards = open_ended(split(whole, setting.workers, settings.max_task_size), settings.harness)
     shards += group_cases(settings, shards)
     return [replace(case, order=order) for order, case in enumerate(shards)]
 

@@ -318,3 +318,12 @@ def test_a_whole_run_on_two_workers_ends_with_the_group_and_its_gate_decides(fol
     assert "own_group" in (done.directory / "summary/summary.txt").read_text()
     settings = json.loads((done.directory / "configs/language.json").read_text())
     assert settings["datasets"]["own_choice"]["doc_to_choice"] == "options"
+
+
+def test_a_prompt_that_is_too_long_loses_its_beginning_and_is_counted(bench, folder):
+    rows = [{**row(0), "question": "the river " * 400 + "What is number 0?"}, row(1)]
+    write(folder / "rows.jsonl", rows)
+    (record,) = bench.run("cut", **asked(folder, "own_text")).values()
+    assert record.verdict == "pass", record.reason
+    assert record.body.engine.cut_prompts == 3  # one for each repeat
+    assert any("lost their beginning" in one for one in record.warnings)

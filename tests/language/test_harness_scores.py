@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from harness_runs import LENGTH, HarnessBench, long_model, measured_by_harness, write_task_rows
+from harness_runs import LENGTH, TINY, HarnessBench, long_model, measured_by_harness, write_task_rows
 from language_toys import ModelConfig
 
 from bench.language.backend import LocalBackend
@@ -229,6 +229,7 @@ def test_examples_in_one_message_are_one_turn(place, bench):
         place, lm_eval_tasks=("arc_easy",), hf_type="chat", lm_eval_num_fewshot=SHOTS, lm_eval_single_turn=True,
         limit=2,
     )  # fmt: skip
+    del fields["max_out_len"]  # nothing is written
     bench.run("single", **fields)
     prompt = bench.predictions("single", "arc_easy")[0]["requests"][0]["prompt"]
     assert prompt.count("<user>") == prompt.count("<assistant>") == 1
@@ -265,3 +266,20 @@ def test_our_engine_is_a_model_of_the_harness(place, manager, theirs, their_talk
             assert ours["arguments"] == peers["arguments"]
             if "gsm8k" in name or "triviaqa" in name:
                 assert ours["resps"] == peers["resps"]
+
+
+def test_prompts_that_are_too_long_are_cut_as_the_harness_cuts_them(place, bench, manager):
+    from lm_eval.models.huggingface import HFLM
+
+    names, limit = ("gsm8k", "mmlu_pro_biology"), 2
+    fields = asked(place, lm_eval_tasks=names, limit=limit, lm_eval_num_fewshot=5, max_out_len=440)
+    tiny = HarnessBench(place, lambda config: LocalBackend(load_model(config), 16))
+    found = tiny.run("tiny", **{**fields, "hf_path": str(TINY)})
+    assert found["tiny_lm-gsm8k"].body.engine.cut_prompts == limit
+    peer = HFLM(pretrained=str(TINY), dtype="float32", device="cpu", batch_size=16)
+    theirs = measured_by_harness(
+        peer, manager, names, place / "rows", gen_kwargs={"max_gen_toks": 440}, limit=limit, num_fewshot=5
+    )
+    for name in names:
+        assert same_answers(tiny.predictions("tiny", name, "tiny_lm"), theirs["samples"][name])
+        same_numbers(tiny.results("tiny", name, "tiny_lm")["lm_eval"]["results"], theirs["results"][name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -50,7 +49,7 @@ class HarnessModel(Protocol):
 
 
 class LocalHarnessModel(LocalBackend):
-    """A model of transformers in this process, whose prompts are tokenized as lm-evaluation-harness does.
+    """A model of transformers in this process, whose prompts are tokenized and cut as lm-evaluation-harness does.
 
     Args:
         backend: the model.
@@ -61,16 +60,14 @@ class LocalHarnessModel(LocalBackend):
         self._is_chat, self._chat = self._chat, False
         begin = self._tokenizer.decode([self._beginning()])
         self._begins_with: str = begin or "\0"
-        self._own_batch_size = backend._generator.batches.size
-        self._variants: dict[str, LocalHarnessModel] = {}
+        self._generators: dict[str, Generator] = {}
+        self._most: int | None = None
 
     def _encode(self, texts: Sequence[str], special: bool | None = None) -> list[list[int]]:
         """Return token ids; a text that begins with the start token gets no second one."""
         if special is not None:
-            return super()._encode(texts, special)
+            return self._cut_to_most(super()._encode(texts, special))
         begun = [text.startswith(self._begins_with) for text in texts]
-        if not any(begun):
-            return super()._encode(texts, True)
         parts = {
             is_begun: iter(
                 super(LocalHarnessModel, self)._encode(
@@ -79,7 +76,14 @@ class LocalHarnessModel(LocalBackend):
             )
             for is_begun in (True, False)
         }
-        return [next(parts[is_begun]) for is_begun in begun]
+        return self._cut_to_most([next(parts[is_begun]) for is_begun in begun])
+
+    def _cut_to_most(self, encoded: list[list[int]]) -> list[list[int]]:
+        """Return tokens without the beginning of what is longer than a prompt may be now."""
+        if self._most is None:
+            return encoded
+        self._cut += sum(len(tokens) > self._most for tokens in encoded)
+        return [tokens[-self._most :] for tokens in encoded]
 
     def _rolling_tokens(self, texts: Sequence[str], special: bool) -> list[list[int]]:
         """Return the tokens of whole texts; lm-evaluation-harness scores the tokenizer's own start token as well."""
@@ -94,29 +98,34 @@ class LocalHarnessModel(LocalBackend):
         Raises:
             LanguageProblem: an answer that may be as long as everything that the model can read.
         """
-        if self.max_len is not None and length >= self.max_len:
+        if length >= self._reads:
             raise LanguageProblem(
                 "inference_failed",
-                f"found up to {length} new tokens asked of a model that reads {self.max_len}, expected room for the prompt; "
+                f"found up to {length} new tokens asked of a model that reads {self._reads}, expected room for the prompt; "
                 "give --max-out-len, or use a model that reads more",
             )
-        self._with(options).generate(prompts, length, stop, seeds, done)
+        own = self._generator
+        self._generator, self._most = self._with(options), self._reads - length
+        try:
+            self.generate(prompts, length, stop, seeds, done)
+        finally:
+            self._generator, self._most = own, None
 
     def chat_template(self) -> ChatTemplate | None:
         """Return what makes a prompt of messages; None for a base model."""
-        return self.framed if self._is_chat else None
+        return self.templated if self._is_chat else None
 
-    def framed(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
+    def templated(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
         """Return messages in the tokenizer's template, without the system message where the template refuses one."""
         import jinja2  # noqa: PLC0415
 
         try:
-            return self._framed_messages(messages, add_generation_prompt)
+            return self._templated(messages, add_generation_prompt)
         except jinja2.TemplateError:
             spoken = [message for message in messages if message["role"] != "system"]
-            return self._framed_messages(spoken, add_generation_prompt)
+            return self._templated(spoken, add_generation_prompt)
 
-    def _framed_messages(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool) -> str:
+    def _templated(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool) -> str:
         text: str = self._tokenizer.apply_chat_template(
             [dict(message) for message in messages],
             tokenize=False,
@@ -125,19 +134,15 @@ class LocalHarnessModel(LocalBackend):
         )
         return text
 
-    def _with(self, options: Mapping[str, Any]) -> LocalHarnessModel:
-        """Return the same model with other options of generation."""
+    def _with(self, options: Mapping[str, Any]) -> Generator:
+        """Return what writes with these options; what ran out of memory once is not tried again."""
         key = repr(sorted(options.items()))
-        if key not in self._variants:
-            variant = copy.copy(self)
-            pad = self._generator._pad
-            variant._generator = Generator(
-                self._loaded.model, self._tokenizer, pad, self._own_batch_size, dict(options)
+        if key not in self._generators:
+            self._generators[key] = Generator(
+                self._loaded.model, self._tokenizer, self._generator._pad, "auto", dict(options)
             )
-            self._variants[key] = variant
-        variant = self._variants[key]
-        variant._generator.batches = self._generator.batches  # what ran out of memory once is not tried again
-        return variant
+            self._generators[key].batches = self._generator.batches
+        return self._generators[key]
 
 
 class ServerHarnessModel:

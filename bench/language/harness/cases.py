@@ -95,12 +95,11 @@ def _cost(declared: Dataset, rows: int, max_out_len: int | None) -> float:
     return float(rows * each)
 
 
-def open_ended(cases: Sequence[LanguageCase], settings: LanguageSettings) -> list[LanguageCase]:
-    """Return cases whose last shard ends where the task does: it may have more documents than its file has rows."""
-    tasks = () if settings.harness is None else settings.harness.selection
+def open_ended(cases: Sequence[LanguageCase], harness: HarnessSettings | None) -> list[LanguageCase]:
+    """Return cases; the last shard of a task ends where the task does, which may have more documents than its file rows."""
     return [
         replace(case, rows=(case.rows[0], None))
-        if case.dataset in tasks and case.shard == case.shards
+        if harness is not None and case.dataset in harness.selection and case.shard == case.shards
         else case
         for case in cases
     ]

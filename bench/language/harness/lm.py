@@ -133,7 +133,7 @@ class ModelgateLM(LM):  # type: ignore[misc]  # the harness has no types
         self, chat_history: Sequence[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
         """Return messages in the tokenizer's template."""
-        return self._engine.framed(chat_history, add_generation_prompt)
+        return self._engine.templated(chat_history, add_generation_prompt)
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         """Return the tokenizer's template."""

@@ -16,7 +16,7 @@ import numpy as np
 from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash
 from bench.language.harness.data import local_rows
-from bench.language.harness.index import EXTRA, FunctionName
+from bench.language.harness.index import FunctionName
 from bench.language.harness.selection import HarnessTask
 
 # The seeds that lm-evaluation-harness sets before it loads a task: some tasks shuffle options while they load.
@@ -155,9 +155,10 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
     from lm_eval.tasks import TaskManager  # noqa: PLC0415
 
     datasets.disable_progress_bars()
+    with _quiet():
+        config = _imported(task)
     try:
         with _quiet(), _seeded(), local_rows(task, folder):
-            config = functions_resolved(task.config)
             metadata = {**metadata, **(config.get("metadata") or {})}
             # By itself a task is found by its configuration: the folder of all tasks need not be read again.
             manager = TaskManager(include_defaults=False, metadata=metadata)
@@ -165,14 +166,9 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
     except LanguageProblem:
         raise
     except ImportError as error:
-        name = error.name or str(error)
-        raise LanguageProblem(
-            "task_invalid",
-            f"{task.name}: found no package {name}, expected it: the task's own code needs it; install it, or the extra "
-            f"({EXTRA}), or leave the task out",
-        ) from error
+        raise _of_package(task, error) from error
     except Exception as error:
-        raise _of_rows(task.name, error) from error
+        raise _of_rows(task.name, error, is_hub=folder is None) from error
     if made.get_config("num_fewshot") is None:
         made.set_config(key="num_fewshot", value=0)
     if getattr(made, "UNSAFE_CODE", False) or getattr(made, "MULTIMODAL", False):
@@ -184,8 +180,44 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
     return made
 
 
-def _of_rows(name: str, error: Exception) -> LanguageProblem:
-    said = " ".join(str(error).split())[:300]
+def _imported(task: HarnessTask) -> Any:
+    """Return a task's configuration with its functions.
+
+    Raises:
+        LanguageProblem: code that cannot be imported.
+    """
+    try:
+        return functions_resolved(task.config)
+    except ImportError as error:
+        raise _of_package(task, error) from error
+    except Exception as error:
+        raise LanguageProblem(
+            "task_invalid",
+            f"{task.name}: found code of the task that cannot be imported ({_said(error)}), expected the packages of the "
+            "versions that it needs; install them, or leave the task out",
+        ) from error
+
+
+def _of_package(task: HarnessTask, error: ImportError) -> LanguageProblem:
+    return LanguageProblem(
+        "task_invalid",
+        f"{task.name}: found no package {error.name or error}, expected it: the task's own code needs it; install it (the "
+        "harness has extras such as lm-eval[ifeval] and lm-eval[math]), or leave the task out",
+    )
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _of_rows(name: str, error: Exception, *, is_hub: bool = False) -> LanguageProblem:
+    said = _said(error)
+    if is_hub:
+        return LanguageProblem(
+            "data_failed",
+            f"{name}: found no rows that can be read where the task says they are ({said or type(error).__name__}), "
+            "expected the hub, or files of its form; see the connection, or give local rows with --lm-eval-data DIR",
+        )
     found = (
         f"no column or split {said}" if isinstance(error, KeyError) else f"{type(error).__name__} ({said})"
     )
