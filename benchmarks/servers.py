@@ -2,10 +2,10 @@
 
     python benchmarks/servers.py [--requests 48] [--concurrency 32] [--seconds 0.25] [--repeats 5]
 
-A server in a process of its own answers each request after a fixed time, as many at a time as come. The least is that time by
-the number of rounds: 48 requests of 0.25 s, 32 at a time, need 0.5 s. Asked are greedy answers, drawn answers (each with a seed
-of its own) and the log-probabilities of prompts. Both numbers are of the same run; their ratio says what parallel requests,
-kept connections and the writing of predictions cost. Asked for: at most 1.4 for all of them.
+A server in a process of its own answers each request after a fixed time, as many at a time as come. The least is that time
+by the number of rounds: 48 requests of 0.25 s, 32 at a time, need 0.5 s. Asked are greedy answers, drawn answers (each with
+a seed of its own) and the log-probabilities of prompts. Both numbers are of the same run; their ratio says what parallel
+requests, kept connections and the writing of predictions cost. Asked for: at most 1.4 for all of them.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def main() -> None:
             assert server.stdout is not None
             port = int(server.stdout.readline())
             print(
-                f"{options.requests} requests of {options.seconds:g} s, {options.concurrency} at a time: at least {least:g} s"
+                f"{options.requests} requests of {options.seconds:g} s, {options.concurrency} at a time: "
+                f"at least {least:g} s"
             )
             print(f"{'':20}{'seconds':>9}{'ratio':>8}")
             with tempfile.TemporaryDirectory(prefix="modelgate-servers-") as name:

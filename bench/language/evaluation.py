@@ -15,6 +15,7 @@ from bench.core.evaluation import Evaluation, RunContext
 from bench.core.gate import Limit, gate
 from bench.core.names import content_hash
 from bench.core.record import Score
+from bench.core.runs import become_latest
 from bench.core.verdict import PASSED, Outcome, Verdict, verdict_of
 from bench.language.backend import Backend
 from bench.language.case import LanguageCase
@@ -211,9 +212,15 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         identities = {question.key: identity(question) for question in left}
         before, began = backend.usage(), time.monotonic()
 
+        began_writing = False
+
         def write(prediction: StoredPrediction) -> None:
+            nonlocal began_writing
             # One by one, although batches would be cheaper: no answer of a killed run is asked for again.
             self._store.append([{**identities[prediction["key"]], **prediction}])
+            if not began_writing:  # a run that is killed before its first record can be gone on with, too
+                began_writing = True
+                become_latest(self.context.directory)
 
         infer(
             self._dataset, left, backend, write, seed=self.context.seed, max_out_len=self._model.max_out_len

@@ -41,7 +41,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
+class DrawnRows(msgspec.Struct, frozen=True, kw_only=True):
     """The rows that ``--limit`` left.
 
     Attributes:
@@ -149,7 +149,7 @@ class LanguageBody(Body, kw_only=True):
     shard: Shard = Shard()
     reference: Reference | None = None
     part: Score | None = None
-    sample: Sample | None = None
+    sample: DrawnRows | None = None
     groups: dict[str, Score] | None = None
     fingerprint: dict[str, str] | None = None
     engine: Engine | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.names import content_hash
-from bench.language.record import Sample
+from bench.language.record import DrawnRows
 
 _RESOLUTION = 2**64
 
@@ -24,7 +24,7 @@ class Drawn:
     """
 
     numbers: Sequence[int]
-    record: Sample | None = None
+    record: DrawnRows | None = None
     note: str = ""
 
 
@@ -46,7 +46,7 @@ def draw(rows: Sequence[Mapping[str, Any]], limit: int | None, seed: int, group:
     groups = _groups(rows, group)
     chosen = sorted(drawing_order(rows, groups, seed)[:limit])
     stratified = groups is not None
-    record = Sample(
+    record = DrawnRows(
         rows=limit, of=len(rows), seed=seed, by=group if stratified else None,
         groups=len(set(groups)) if groups is not None else None,
     )  # fmt: skip
