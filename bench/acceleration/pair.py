@@ -138,12 +138,19 @@ class Pair:
         self.candidate.process.pause()
 
     def time_baseline_steps(self) -> None:
+        """Take the time of the baseline's steps from the first case of the run that measured it."""
+        if self.baseline.first_observed.scheduler_steps > 1:
+            self.step_s["baseline"] = self._references.baseline_step_s(
+                self.baseline, self._batch_size, self._baseline_step_s
+            )
+
+    def _baseline_step_s(self) -> float | None:
         """Make the baseline's first batch again, unless it was watched when it completed its images."""
-        samples = self._samples.take(self._first)
-        if self.step_s["baseline"] is None and self.baseline.first_observed.scheduler_steps > 1:
+        if self.step_s["baseline"] is None:
             with as_reference_failure("baseline"):
-                self.step_s["baseline"] = self.baseline.audit(samples).observed.step_s
+                self.step_s["baseline"] = self.baseline.audit(self._samples.take(self._first)).observed.step_s
             self.baseline.process.pause()
+        return self.step_s["baseline"]
 
     def complete(self, calls: int) -> None:
         """Make what is missing, of samples that the timed rounds did not: the baseline's once per run.

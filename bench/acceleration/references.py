@@ -86,6 +86,19 @@ class References:
         )
         return [stored[str(index)] for index in range(len(samples))]
 
+    def baseline_step_s(
+        self, baseline: PipelineArm, batch_size: int, measure: Callable[[], float | None]
+    ) -> float | None:
+        """Return the seconds between two steps of a baseline, from whichever case measured them first.
+
+        Args:
+            baseline: the loaded baseline, whose content is the key.
+            batch_size: samples of one call.
+            measure: times them when nobody has.
+        """
+        key = self._cache.key("step_s", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
+        return self._cache.once_json(key, lambda: [measure()])[0]
+
     def baseline_identity(self, baseline: PipelineArm) -> list[Any]:
         """Return what determines what a baseline makes besides the samples: its text, folder, model and device."""
         assert baseline.configuration is not None

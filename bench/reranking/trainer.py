@@ -24,10 +24,11 @@ from bench.core.registry import no_such
 from bench.machine.torchvision_shim import ensure_torchvision
 from bench.reranking.batches import RerankCollator, Row
 from bench.reranking.compute import LABEL_NAMES, RerankMetrics
+from bench.reranking.early_stopping import stop_early_by_its_metric
 
 ensure_torchvision()
 
-from transformers import EarlyStoppingCallback, Trainer  # noqa: E402
+from transformers import Trainer  # noqa: E402
 
 # What the Trainer itself reports of each pass.
 _OF_EVERY_PASS = ("loss", "runtime", "samples_per_second", "steps_per_second")
@@ -57,6 +58,7 @@ class RerankMixin:
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        stop_early_by_its_metric(self)
         self.rerank_dataset = rerank_dataset
         self.rerank_metrics = rerank_metrics or RerankMetrics()
         padding = getattr(getattr(self, "processing_class", None), "pad_token_id", None)
@@ -81,12 +83,11 @@ class RerankMixin:
         """
         evaluate = super().evaluate  # type: ignore[misc]
         alone = eval_dataset is None and self.eval_dataset is None and self.rerank_dataset is not None  # type: ignore[attr-defined]
-        prefix = f"{metric_key_prefix}_rerank"
-        with self._early_stopping_of(metric_key_prefix, but=prefix):
-            metrics = {} if alone else evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        metrics = {} if alone else evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if eval_dataset is not None or self.rerank_dataset is None:
             return metrics
-        with self._reranking(), self._early_stopping_of(prefix):
+        prefix = f"{metric_key_prefix}_rerank"
+        with self._reranking():
             reranked = evaluate(self.rerank_dataset, ignore_keys, prefix)
         wanted = f"{prefix}_{self.rerank_metrics.primary}"
         if wanted not in reranked:
@@ -96,26 +97,6 @@ class RerankMixin:
                 f"metrics where a label is None; give a collator that returns {', '.join(LABEL_NAMES)}",
             )
         return {**metrics, **reranked}
-
-    @contextmanager
-    def _early_stopping_of(self, prefix: str, but: str | None = None) -> Iterator[None]:
-        """Keep early stopping from an evaluation that does not report its metric: it would say that it is disabled.
-
-        Args:
-            prefix: of the evaluation.
-            but: a longer prefix, of another evaluation.
-        """
-        handler = self.callback_handler  # type: ignore[attr-defined]
-        asked = self.args.metric_for_best_model or ""  # type: ignore[attr-defined]
-        wanted = asked if asked.startswith("eval_") else f"eval_{asked}"
-        is_reported = wanted.startswith(f"{prefix}_") and not (but and wanted.startswith(f"{but}_"))
-        before = handler.callbacks
-        if asked and not is_reported:
-            handler.callbacks = [one for one in before if not isinstance(one, EarlyStoppingCallback)]
-        try:
-            yield
-        finally:
-            handler.callbacks = before
 
     @contextmanager
     def _reranking(self) -> Iterator[None]:

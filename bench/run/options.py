@@ -72,8 +72,9 @@ class RunOptions:
         DEFAULT_FORMATS, metavar="FORMAT", choices=tuple(WRITERS), neutral=True,
     )  # fmt: skip
     predictions: Path | None = option(
-        "a table of predictions (csv, xlsx, parquet) that is judged in place of a model's: columns key and prediction",
+        "a table of predictions of your own (csv, parquet or xlsx), judged as it is",
         metavar="TABLE",
+        neutral=True,
     )
     reuse: str | None = option(
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",

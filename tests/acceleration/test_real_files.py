@@ -11,7 +11,7 @@ from suites import ROOT, Finished, Suite
 pytestmark = pytest.mark.slow
 
 FILES = Path(__file__).parent / "real_files"
-MODEL = str(ROOT / "fixtures/zoo/tiny-sd")
+MODEL = str(ROOT / "fixtures/zoo/tiny-sd-small")
 TARGETS = {
     "guidance_six": "guidance_six",
     "negative_list": "negative_prompt",
@@ -136,7 +136,7 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "stochastic_solver": (
         "fail", "config_mismatch", ["scheduler.algorithm_type: target 'dpmsolver++', candidate 'sde-dpmsolver++'"],
     ),
-    "another_unet": ("fail", "config_mismatch", ["unet.layers_per_block: target 2, candidate 1", "unet.weights"]),
+    "another_unet": ("fail", "config_mismatch", ["unet.layers_per_block: target 1, candidate 2", "unet.weights"]),
     "cached_every_third": (
         "fail", "config_mismatch", ["methods.deepcache: target {'cache_interval': 2", "candidate {'cache_interval': 3"],
     ),

@@ -48,14 +48,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def serial(mixed: Suite) -> Finished:
-    return mixed.run("--benchmark-json", str(mixed.directory / "serial.json"), "-v", "--ungated-rounds", "6")
+    return mixed.run("--benchmark-json", str(mixed.directory / "serial.json"), "-v")
 
 
 @pytest.fixture(scope="module")
 def parallel(mixed: Suite) -> Finished:
     return mixed.run(
         "-n", "2", "-v", "--junitxml", str(mixed.directory / "junit.xml"),
-        "--benchmark-json", str(mixed.directory / "parallel.json"), "--ungated-rounds", "6",
+        "--benchmark-json", str(mixed.directory / "parallel.json"),
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def test_verbose_lines_show_speedup_and_loss(parallel: Finished, serial: Finishe
         line = next(
             line
             for line in finished.output.splitlines()
-            if "easy-tiny_sd-ddim-1]" in line and "PASSED" in line
+            if "easy-tiny_sd_small-ddim-1]" in line and "PASSED" in line
         )
         assert "x [" in line
         assert "loss" in line
@@ -183,7 +183,7 @@ def test_junit_has_the_reason_as_message_and_scalars_as_properties(mixed: Suite,
         case.get("name"): case
         for case in ElementTree.parse(mixed.directory / "junit.xml").getroot().iter("testcase")
     }
-    name = "test_candidate[hard-tiny_sd-ddim-2]"
+    name = "test_candidate[hard-tiny_sd_small-ddim-2]"
     failure = cases[name].find("failure")
     assert failure is not None
     assert failure.get("message") == parallel.record(2)["reason"]
@@ -199,24 +199,28 @@ def test_benchmark_json_has_both_arms_with_and_without_workers(
 ) -> None:
     benchmarks = json.loads((mixed.directory / which).read_text())["benchmarks"]
     names = {entry["name"] for entry in benchmarks}
-    assert {"easy-tiny_sd-ddim-1:baseline", "easy-tiny_sd-ddim-1:candidate"} <= names
+    assert {"easy-tiny_sd_small-ddim-1:baseline", "easy-tiny_sd_small-ddim-1:candidate"} <= names
     finished = {"serial.json": serial, "parallel.json": parallel}[which]
     ours = [entry["candidate_s"] / BATCH for entry in finished.record(1)["times"]["rounds"]]
-    theirs = next(entry for entry in benchmarks if entry["name"] == "easy-tiny_sd-ddim-1:candidate")
+    theirs = next(entry for entry in benchmarks if entry["name"] == "easy-tiny_sd_small-ddim-1:candidate")
     assert theirs["stats"]["data"] == pytest.approx(ours)
     assert "benchmark: " in finished.output
 
 
 def test_predictions_and_logs_lie_next_to_the_results(parallel: Finished) -> None:
-    rows = (parallel.directory / "predictions/tiny_sd/easy-tiny_sd-ddim-1.jsonl").read_text().splitlines()
+    rows = (
+        (parallel.directory / "predictions/tiny_sd_small/easy-tiny_sd_small-ddim-1.jsonl")
+        .read_text()
+        .splitlines()
+    )
     assert len(rows) == SAMPLES
     assert {"prompt", "seed", "baseline_clip_score", "candidate_clip_score", "ssim"} <= json.loads(
         rows[0]
     ).keys()
     files = parallel.record(1)["files"]
     assert files == {
-        "predictions": "predictions/tiny_sd/easy-tiny_sd-ddim-1.jsonl",
-        "results": "results/tiny_sd/easy-tiny_sd-ddim-1.json",
+        "predictions": "predictions/tiny_sd_small/easy-tiny_sd_small-ddim-1.jsonl",
+        "results": "results/tiny_sd_small/easy-tiny_sd_small-ddim-1.json",
     }
     for record in parallel.results["records"]:
         for file in record["files"].values():
@@ -318,7 +322,7 @@ def test_collecting_imports_neither_torch_nor_diffusers(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).resolve().parents[2]}"}
     output = suite.run("--collect-only", "-q", "-s", "-p", "watch_imports", environment=environment).output
     assert "LOADED []" in output
-    assert "easy-tiny_sd-ddim-1" in output
+    assert "easy-tiny_sd_small-ddim-1" in output
 
 
 MINE = """

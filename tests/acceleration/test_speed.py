@@ -132,7 +132,7 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
     """Return a pair whose arms give these batches."""
     monkeypatch.setattr(pair_module, "PipelineArm", FakeArm)
 
-    def make(baseline: list[Batch], candidate: list[Batch]) -> Pair:
+    def make(baseline: list[Batch], candidate: list[Batch], of_other_case: float | None = None) -> Pair:
         batches = {"baseline": list(baseline), "candidate": list(candidate)}
 
         @contextmanager
@@ -143,6 +143,7 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
         references = SimpleNamespace(
             baseline_outputs=lambda arm, samples, generate: generate(),
             call_for=lambda file, role, name, target: SeenCall(),
+            baseline_step_s=lambda arm, size, measure: measure() if of_other_case is None else of_other_case,
         )
         pair = Pair("case", arms, SAMPLES, references, batch_size=2, processes=ExitStack())
         for role in ("candidate", "baseline"):
@@ -223,6 +224,14 @@ def test_steps_are_timed_in_calls_that_are_not_timed_themselves(make_pair) -> No
     pair.audit()
     pair.time_baseline_steps()
     assert pair.step_s == {"baseline": 0.2, "candidate": 0.1}
+
+
+def test_a_baseline_whose_steps_another_case_timed_makes_no_call_for_them(make_pair) -> None:
+    pair = make_pair([batch([0, 1])], [batch([0, 1]), batch([2, 3], step_s=0.1)], of_other_case=0.3)
+    pair.keep("candidate", [2, 3], SAME)
+    pair.audit()
+    pair.time_baseline_steps()
+    assert pair.step_s == {"baseline": 0.3, "candidate": 0.1}
 
 
 def test_a_baseline_that_completes_its_images_makes_no_call_more_for_its_steps(make_pair) -> None:

@@ -1,27 +1,45 @@
 """benchmarks/null_ratio.py: one pipeline against itself."""
 
-import re
-
-import arms
 import pytest
 
-from bench.acceleration.host import kept_server
 
+def test_it_prints_how_far_each_protocol_is_from_the_truth(judged, scripts, tmp_path, monkeypatch, capsys):
+    """Runs of both protocols are in the tests of verdict_cost.py; here it is what is asked of them and printed."""
+    import null_ratio
+    import suite
 
-@pytest.mark.slow
-def test_it_prints_how_far_each_protocol_is_from_the_truth(run_script):
-    printed = run_script(
-        "null_ratio.py", "--pairs", "1", "--rounds", "6", "--samples", "2", "--batch-size", "1",
-        "--workers", "0", "--real",
-        **{kept_server.VARIABLE: arms.kept_server()},
-    )  # fmt: skip
-    lines = printed.splitlines()
-    assert lines[0].startswith("true ratio 1.000")
-    spread = r" +\d+\.\d{3} +\d+\.\d{3} +\d+\.\d % +\d+\.\d %"
-    assert re.fullmatch(rf"modelgate -n 0{spread} +[01]/1", lines[1])
-    assert lines[2].strip() == "rounds: [6]"
-    assert re.fullmatch(rf"plain, alone, all cores{spread}", lines[3])
-    assert re.fullmatch(rf"plain, 1 at a time, 1 thread each{spread}", lines[4])
+    started = []
+    monkeypatch.setattr(null_ratio, "start_plain", lambda *words: started.append(words) or words)
+    monkeypatch.setattr(
+        null_ratio,
+        "finish_plain",
+        lambda words: [suite.PlainResult("null0", ratio, None) for ratio in (0.9, 1.2)],
+    )
+    sizes = null_ratio.Sizes(pairs=3, rounds=6, samples=2, batch_size=1, workers=2)
+    null_ratio.print_null_ratios(tmp_path, sizes)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        "true",
+        "ratio",
+        "1.000",
+        "least",
+        "most",
+        "median",
+        "off",
+        "worst",
+        "off",
+        "cover",
+        "1",
+    ]
+    assert lines[1].split() == ["modelgate", "-n", "2", "2.000", "2.000", "100.0", "%", "100.0", "%", "0/3"]
+    assert lines[2].split() == ["rounds:", "[6,", "6,", "6]"]
+    assert lines[3].split()[-6:] == ["0.900", "1.200", "15.0", "%", "20.0", "%"]
+    assert lines[4].split()[-6:] == ["0.900", "1.200", "10.0", "%", "20.0", "%"]  # as many as there are pairs
+    assert [words[words.index("--repeat") + 1] for words in started] == ["3", "2", "2"]
+    assert ["--threads" in words for words in started] == [False, True, True]
+    (asked,) = judged
+    assert asked[0] == ["null0", "null1", "null2"]
+    assert "--ungated-precision" in asked[1]
 
 
 @pytest.fixture
@@ -36,7 +54,7 @@ def judged(scripts, monkeypatch):
         asked.append(([task["prompt_id"] for task in tasks], arguments, cores))
         return [
             suite.Judged(
-                task["prompt_id"], "pass", "", suite.Speedup(value=2.0, low=1.9, high=2.1), suite.Quality(),
+                task["prompt_id"], "pass", "", suite.Speedup(value=2.0, low=1.9, high=2.1, rounds=6), suite.Quality(),
                 task["prompt_id"],
             )
             for task in tasks

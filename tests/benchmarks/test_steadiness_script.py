@@ -1,27 +1,46 @@
 """benchmarks/steadiness.py: what each of several runs decides."""
 
+import json
 import os
 import re
+import sys
 import time
 
-import arms
 import psutil
-import pytest
-
-from bench.acceleration.host import kept_server
 
 
-@pytest.mark.slow
-def test_it_prints_a_line_for_a_run(run_script):
-    printed = run_script(
-        "steadiness.py", "--runs", "1", "--loaded-runs", "0", "--", "-n", "0", "-k", "tiny_sd-plain-1",
-        "--num-samples", "2", "--batch-size", "1", "--ungated-rounds", "6",
-        **{kept_server.VARIABLE: arms.kept_server()},
-    )  # fmt: skip
-    lines = printed.splitlines()
-    assert lines[0].startswith("1 cores; pytest cases/test_acceleration.py -n 4 -n 0 -k tiny_sd-plain-1")
+def test_it_prints_a_line_for_each_run(scripts, monkeypatch, capsys):
+    """A run of the suite is in the tests of verdict_cost.py; here a small process writes the results of one."""
+    import steadiness
+
+    record = {"id": "easy-a-b-1", "verdict": "inconclusive", "reason": "noise"}
+    record |= {"speedup": {"value": 1.4, "required": 1.5}, "quality": {}}
+    results = {
+        "summary": {"total": 2, "passed": 1, "controls": {"total": 3, "rejected": 3}},
+        "records": [record],
+    }
+    asked = []
+
+    def command(kind, directory, arguments, cores):
+        asked.append((kind, arguments, cores))
+        (directory / "latest").mkdir(parents=True)
+        (directory / "latest/evaluation_results.json").write_text(json.dumps(results))
+        return [sys.executable, "-c", "raise SystemExit(1)"]
+
+    monkeypatch.setattr(steadiness, "cases_command", command)
+    monkeypatch.setattr(
+        "sys.argv",
+        ["steadiness.py", "--cores", "0", "--runs", "1", "--loaded-runs", "1", "--", "-k", "plain"],
+    )
+    steadiness.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 cores; pytest cases/test_acceleration.py -n 4 -k plain"
     assert lines[1].split()[:4] == ["run", "exit", "passed", "controls"]
-    assert re.match(r"quiet +[01] +[01]/1 +0/0 +\d+ +\d+\.\d  \S", lines[2])
+    row = r" +1 +1/2 +3/3 +\d+ +\d+\.\d  easy-a-b-1: noise"
+    assert re.fullmatch("quiet" + row, lines[2])
+    assert re.fullmatch("loaded" + row, lines[4])
+    assert lines[3].strip() == lines[5].strip() == "easy-a-b-1: 1.40x is near the required 1.5x"
+    assert asked == [("acceleration", ["-n", "4", "-k", "plain"], {0})] * 2
 
 
 def test_load_keeps_a_core_busy_and_ends_with_its_block(scripts):

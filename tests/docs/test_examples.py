@@ -19,6 +19,8 @@ from suites import QUICK, ROOT, Finished, own_cores, own_environment
 
 pytestmark = pytest.mark.slow
 
+# Where no gate asks for a speedup, timing ends at the first look.
+UNGATED = (*QUICK, "--ungated-rounds", "6")
 ADDING, README, CONTRIBUTING = "docs/adding.md", "README.md", "CONTRIBUTING.md"
 PAIR, KIND = "Judge a pair of your own", "Add a kind of case"
 
@@ -79,7 +81,7 @@ def test_a_command_of_readme_collects_cases(tmp_path, words):
 @pytest.fixture(scope="module")
 def task_and_control(tmp_path_factory) -> Finished:
     """The run of the section on controls, which has the task of the section before it too."""
-    return example(tmp_path_factory.mktemp("tasks"), "A control", "A task", more=QUICK)
+    return example(tmp_path_factory.mktemp("tasks"), "A control", "A task", more=UNGATED)
 
 
 def test_a_task(task_and_control):
@@ -118,7 +120,7 @@ def methods(tmp_path_factory) -> Finished:
     task["candidate_file"] = task["baseline_file"]
     (directory / "mine/without.json").write_text(json.dumps([task]))
     without = ("--tasks", "mine/without.json", "--candidates", "mine/without.json")
-    return pages.run(directory, pages.command(ADDING, section), *without, *QUICK)
+    return pages.run(directory, pages.command(ADDING, section), *without, *UNGATED)
 
 
 def test_an_acceleration_method(methods):
@@ -137,7 +139,7 @@ def test_an_acceleration_method_that_is_not_in_place_is_missed(methods):
 
 
 def test_an_image_metric(tmp_path):
-    record = only(example(tmp_path, "An image metric", more=QUICK))
+    record = only(example(tmp_path, "An image metric", more=UNGATED))
     metric = record["metrics"]["mean_absolute_error"]
     assert not metric["higher_is_better"]
     assert 0 < metric["value"] <= 40

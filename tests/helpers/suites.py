@@ -15,7 +15,7 @@ import arms
 from bench.acceleration.host import kept_server
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = ROOT / "fixtures/zoo/tiny-sd"
+MODEL = ROOT / "fixtures/zoo/tiny-sd-small"
 STEPS = 4
 SAMPLES, BATCH = 4, 2
 WITHOUT = "-p no:anyio -p no:hypothesispytest"
@@ -134,8 +134,18 @@ class Suite:
             "taskset", "--cpu-list", own_cores(arguments),
             sys.executable, "-m", "pytest", str(ROOT / "cases/test_acceleration.py"), "-p", "no:cacheprovider",
             "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"), *self.options(), *QUICK,
-            "--work-dir", str(self.directory / "out"), *arguments,
+            "--work-dir", str(self.directory / "out"), *self._first_look(), *arguments,
         ]  # fmt: skip
+
+    def _first_look(self) -> list[str]:
+        """Return the option that ends ungated timing at its first look, where the suite has a task that it concerns."""
+        ungated = any(
+            isinstance(entry, dict)
+            and not {"required_speedup", "max_latency_s"} & entry.keys()
+            and not entry.get("prompt_context")
+            for entry in self.annotations
+        )
+        return ["--ungated-rounds", "6"] if ungated else []
 
     def run(
         self,

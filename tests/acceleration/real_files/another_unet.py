@@ -1,10 +1,10 @@
-"""A smaller U-Net in the place of the model's own."""
+"""A deeper U-Net in the place of the model's own."""
 
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
 MODEL = "path/of/tiny-sd"
 settings = UNet2DConditionModel.load_config(MODEL, subfolder="unet")
-unet = UNet2DConditionModel.from_config(settings, layers_per_block=1)
+unet = UNet2DConditionModel.from_config(settings, layers_per_block=2)
 pipe = StableDiffusionPipeline.from_pretrained(MODEL, unet=unet)
 pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
 
