@@ -13,6 +13,7 @@ RESERVED = {
     "no_cuda": "--device says where is trained",
     "remove_unused_columns": "a dataset's collator gets all that encode() gives",
     "label_names": "predictions are joined to rows by their order",
+    "label_smoothing_factor": "the loss is the model's own",
     "do_train": "the suite calls the Trainer",
     "do_eval": "the suite calls the Trainer",
     "do_predict": "the suite calls the Trainer",

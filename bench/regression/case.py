@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from bench.core.case import Case
@@ -17,12 +18,14 @@ class RegressionCase(Case):
     Attributes:
         id: the task's name; that of a control begins with ``control-``.
         task: name of the registered task.
+        predictions: table of predictions that is judged in place of a model's; None where a model is.
         cost: seconds on one core, over a hundred: less than any acceleration case.
     """
 
     kind: ClassVar[str] = "regression"
 
     task: str
+    predictions: Path | None = field(default=None, kw_only=True)
     cost: float = field(default=0.1, kw_only=True)
 
     @property

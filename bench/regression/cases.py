@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.core.errors import UsageProblem
 from bench.core.options import Setting
@@ -28,7 +29,7 @@ def make_cases(options: RegressionOptions, setting: Setting) -> list[RegressionC
             "keys name the "
             "rows of one; name it with --task"
         )
-    return [_case(name, order, options) for order, name in enumerate(chosen)]
+    return [replace(_case(name, order, options), predictions=table) for order, name in enumerate(chosen)]
 
 
 def hints(options: RegressionOptions, setting: Setting) -> list[str]:

@@ -49,12 +49,10 @@ class RegressionResources:
     Attributes:
         options: of the kind, resolved.
         tables: formats of the table of samples.
-        predictions: table of predictions that is judged in place of a model's.
     """
 
     options: RegressionOptions
     tables: tuple[str, ...]
-    predictions: Path | None = None
 
 
 class RegressionEvaluation(Evaluation[RegressionCase]):
@@ -104,8 +102,8 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
         self._rows = rows = read_rows(task, seed, is_trained=self._needs_training_rows(task))
         record.data = rows.to_record()
         record.warnings += rows.warnings()
-        if self._given.predictions is not None:
-            record.body.predictions = self._given.predictions.name
+        if self.case.predictions is not None:
+            record.body.predictions = self.case.predictions.name
             return None
         return self._fit_model(task, rows)
 
@@ -127,7 +125,7 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
     def _needs_training_rows(self, task: RegressionTask) -> bool:
         """Whether training rows are read: to train, or to number the values of fields that a checkpoint does not know."""
         checkpoint = self._given.options.checkpoint
-        if self._given.predictions is not None:
+        if self.case.predictions is not None:
             return False
         if checkpoint is None:
             return True
@@ -141,8 +139,8 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
         assert task is not None, "evaluate() comes after train()"
         used, scale, seed = rows.used["evaluation"], task.scale, self.context.seed
         groups, gold = groups_of(used, scale), np.array(scores_of(used, scale))
-        if self._given.predictions is not None:
-            prediction = read_predictions(self._given.predictions, used, scale, self.record.warnings)
+        if self.case.predictions is not None:
+            prediction = read_predictions(self.case.predictions, used, scale, self.record.warnings)
             raw = scale.to_unit(prediction, groups)
         else:
             assert self._fit is not None, "evaluate() comes after train()"

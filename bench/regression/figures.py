@@ -21,7 +21,7 @@ from bench.regression.one_target import (
     labels_of,
     measure,
 )
-from bench.regression.record import Group, RegressionGain, named
+from bench.regression.record import RegressionGain, ScoreGroup, named
 from bench.regression.scale import SINGLE, Floats, GroupRanges, Scale, ScoreRange
 from bench.statistics.bootstrap import RESAMPLES, interval_ends, resampled_weights
 
@@ -41,7 +41,7 @@ class Figures:
 
     metrics: dict[str, Estimate]
     gains: dict[str, RegressionGain]
-    groups: list[Group] = field(default_factory=list)
+    groups: list[ScoreGroup] = field(default_factory=list)
 
     @property
     def weakest(self) -> str:
@@ -71,7 +71,7 @@ def figures(
     predicted = scale.from_unit(raw, groups)
     metrics: dict[str, Estimate] = {}
     gains: dict[str, RegressionGain] = {}
-    by_group: list[Group] = []
+    by_group: list[ScoreGroup] = []
     for place, target in enumerate(scale.names):
         column, prediction, ranges = gold[:, place], predicted[:, place], scale.targets[target]
         step = steps.get(target)
@@ -197,13 +197,13 @@ def _gain_over_group_means(
 def _table(
     scale: Scale, target: str, step: float | None, gold: Floats, prediction: Floats, groups: Sequence[str | None],
     seed: int,
-) -> list[Group]:  # fmt: skip
+) -> list[ScoreGroup]:  # fmt: skip
     table = []
     for group, rows in _rows_by_group(groups).items():
         ranges = scale.range_of(target, group)
         right, given = gold[rows], prediction[rows]
         table.append(
-            Group(
+            ScoreGroup(
                 target="" if target == SINGLE else target,
                 group=group,
                 low=ranges.low,

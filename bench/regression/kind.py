@@ -12,7 +12,7 @@ from bench.core.options import Setting
 from bench.core.record import Record
 from bench.regression.case import RegressionCase
 from bench.regression.options import RegressionOptions, resolve
-from bench.regression.record import Group, RegressionBody, named
+from bench.regression.record import RegressionBody, ScoreGroup, named
 from bench.report.metric_table import HEADER, SCORE_PROPERTIES, metric_headline, metric_section
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _with_groups(rows: Rows, records: Sequence[Record]) -> Rows:
     found = [header]
     for row, record in zip(each, records, strict=True):
         found.append(row)
-        by_group: dict[str, list[Group]] = {}
+        by_group: dict[str, list[ScoreGroup]] = {}
         for one in record.body.groups:
             by_group.setdefault(one.group, []).append(one)
         for group, of_targets in by_group.items():

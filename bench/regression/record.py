@@ -126,7 +126,7 @@ class RegressionGain(Gain, frozen=True, kw_only=True):
     mean_rmse: float
 
 
-class Group(msgspec.Struct, kw_only=True):
+class ScoreGroup(msgspec.Struct, kw_only=True):
     """What was found of a target in a group that has a range of its own.
 
     Attributes:
@@ -164,7 +164,7 @@ class RegressionBody(Body, kw_only=True):
     training: Training | None = None
     predictions: str | None = None
     targets: dict[str, RegressionGain] = msgspec.field(default_factory=dict)
-    groups: list[Group] = msgspec.field(default_factory=list)
+    groups: list[ScoreGroup] = msgspec.field(default_factory=list)
 
 
 def named(target: str, metric: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from bench.regression.weights import steps_of, write_note
 ensure_torchvision()
 
 import torch  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
 from transformers import (  # noqa: E402
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -124,7 +125,10 @@ class WatchedTrainer(Trainer):
         model.eval()
         try:
             with torch.no_grad():
-                for batch in self.get_test_dataloader(rows):
+                # Not the Trainer's own DataLoader: some of its arguments sort rows by length, or drop the last ones.
+                for batch in DataLoader(
+                    rows, self.args.eval_batch_size, collate_fn=cast(Any, self.data_collator)
+                ):
                     inputs = self._prepare_inputs(batch)
                     with self.compute_loss_context_manager():
                         logits = logits_of(model(**inputs))

@@ -107,7 +107,21 @@ class RerankMetrics:
 
 def _arrays(prediction: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return scores, relevances, the mask as booleans, and row ids."""
-    labels = prediction.label_ids
+    labels, scores = prediction.label_ids, prediction.predictions
+    if isinstance(labels, list) or isinstance(scores, list):
+        batches = len(scores if isinstance(scores, list) else labels)
+        raise TuningProblem(
+            "inference_failed",
+            f"found scores and labels as lists of {batches} batches, expected arrays; set eval_do_concat_batches=True in "
+            "TrainingArguments",
+        )
+    if isinstance(scores, tuple | dict):
+        raise TuningProblem(
+            "inference_failed",
+            f"found scores that are nested ({len(scores)} outputs), expected one array; return `loss` and `logits` "
+            "alone from "
+            "the model, or choose one with preprocess_logits_for_metrics",
+        )
     if not isinstance(labels, tuple) or len(labels) != len(LABEL_NAMES):
         found = len(labels) if isinstance(labels, tuple) else "none" if labels is None else 1
         raise TuningProblem(
@@ -115,7 +129,7 @@ def _arrays(prediction: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
             f"found {found} of the labels {', '.join(LABEL_NAMES)}, expected all of them; set label_names=LABEL_NAMES of "
             "bench.reranking.compute in TrainingArguments, and batch with RerankCollator",
         )
-    scores, (relevances, mask, row_ids) = prediction.predictions, labels
+    relevances, mask, row_ids = labels
     shapes = [getattr(array, "shape", None) for array in (scores, relevances, mask)]
     if shapes[0] is None or len(shapes[0]) != 2 or len(set(shapes)) > 1:
         raise TuningProblem(

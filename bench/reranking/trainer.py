@@ -26,10 +26,11 @@ from bench.machine.torchvision_shim import ensure_torchvision
 from bench.report.export import WRITERS, write_table
 from bench.reranking.batches import RerankCollator, Row
 from bench.reranking.compute import LABEL_NAMES, RerankMetrics
+from bench.reranking.early_stopping import stop_early_by_its_metric
 
 ensure_torchvision()
 
-from transformers import EarlyStoppingCallback, Trainer  # noqa: E402
+from transformers import Trainer  # noqa: E402
 
 METRIC_FILE = "metric.csv"
 # What the Trainer itself reports of each pass.
@@ -64,6 +65,7 @@ class RerankMixin:
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        stop_early_by_its_metric(self)
         self.rerank_dataset = rerank_dataset
         self.rerank_metrics = rerank_metrics or RerankMetrics()
         padding = getattr(getattr(self, "processing_class", None), "pad_token_id", None)
@@ -94,12 +96,10 @@ class RerankMixin:
         """
         evaluate = super().evaluate  # type: ignore[misc]
         alone = eval_dataset is None and self.eval_dataset is None and self.rerank_dataset is not None  # type: ignore[attr-defined]
-        prefix = f"{metric_key_prefix}_rerank"
-        with self._early_stopping_of(metric_key_prefix, but=prefix):
-            metrics = {} if alone else evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        metrics = {} if alone else evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if eval_dataset is not None or self.rerank_dataset is None:
             return metrics
-        return {**metrics, **self.rerank_evaluate(ignore_keys, prefix)}
+        return {**metrics, **self.rerank_evaluate(ignore_keys, f"{metric_key_prefix}_rerank")}
 
     def rerank_evaluate(
         self, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval_rerank"
@@ -111,7 +111,7 @@ class RerankMixin:
             TuningProblem: it gave no metrics, which the Trainer would ignore.
         """
         dataset = self._rerank_set()
-        with self._reranking(), self._early_stopping_of(metric_key_prefix):
+        with self._reranking():
             reranked: dict[str, float] = super().evaluate(dataset, ignore_keys, metric_key_prefix)  # type: ignore[misc]
         wanted = f"{metric_key_prefix}_{self.rerank_metrics.primary}"
         if wanted not in reranked:
@@ -147,26 +147,6 @@ class RerankMixin:
         path = Path(self.args.output_dir) / self.rerank_metric_file  # type: ignore[attr-defined]
         step = str(self.state.global_step)  # type: ignore[attr-defined]
         write_table(path, measured.query_table(step=step), (_form(path),))
-
-    @contextmanager
-    def _early_stopping_of(self, prefix: str, but: str | None = None) -> Iterator[None]:
-        """Keep early stopping from an evaluation that does not report its metric: it would say that it is disabled.
-
-        Args:
-            prefix: of the evaluation.
-            but: a longer prefix, of another evaluation.
-        """
-        handler = self.callback_handler  # type: ignore[attr-defined]
-        asked = self.args.metric_for_best_model or ""  # type: ignore[attr-defined]
-        wanted = asked if asked.startswith("eval_") else f"eval_{asked}"
-        is_reported = wanted.startswith(f"{prefix}_") and not (but and wanted.startswith(f"{but}_"))
-        before = handler.callbacks
-        if asked and not is_reported:
-            handler.callbacks = [one for one in before if not isinstance(one, EarlyStoppingCallback)]
-        try:
-            yield
-        finally:
-            handler.callbacks = before
 
     @contextmanager
     def _reranking(self) -> Iterator[None]:

@@ -75,6 +75,7 @@ class RunOptions:
         "a table of predictions (csv, xlsx, parquet) that is judged in place of a model's: columns key and prediction, or "
         "query, candidate and score",
         metavar="TABLE",
+        neutral=True,
     )
     reuse: str | None = option(
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",

@@ -145,8 +145,8 @@ def evaluation(
     directory: Path, task: str = "bag", predictions: Path | None = None, **options
 ) -> RegressionEvaluation:
     context = RunContext(directory, directory)
-    resources = RegressionResources(RegressionOptions(**options), ("csv",), predictions)
-    return RegressionEvaluation(RegressionCase(task, task), context, resources)
+    resources = RegressionResources(RegressionOptions(**options), ("csv",))
+    return RegressionEvaluation(RegressionCase(task, task, predictions=predictions), context, resources)
 
 
 def done(directory: Path, **given) -> RegressionEvaluation:
@@ -343,6 +343,19 @@ def test_predictions_of_a_table_get_the_figures_of_the_model_that_made_them(firs
     assert f"predictions of {table.name} for no evaluated row: 1 (first: train-1)" in judged.record.warnings
 
 
+def test_a_result_is_not_reused_for_another_table(tmp_path):
+    from bench.regression.kind import KIND
+    from bench.run.resume import case_fingerprint
+
+    found = []
+    for number in (3, 4):
+        file = tmp_path / f"{number}" / "mine.csv"
+        file.parent.mkdir()
+        file.write_text(f"key,prediction\na,{number}\n")
+        found.append(case_fingerprint(KIND, RegressionCase("bag", "bag", predictions=file)))
+    assert found[0] != found[1]
+
+
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
@@ -523,6 +536,12 @@ def test_any_training_argument_is_taken(first, tmp_path):
         assert accumulated.record.metrics[name].value == pytest.approx(metric.value, abs=1e-3)
     settings = accumulated.record.body.training.settings
     assert (settings["gradient_accumulation_steps"], settings["num_train_epochs"]) == ("2", 2.0)
+    # Rows are judged by their order, whatever sorts or drops batches in training.
+    sampled = {"train_sampling_strategy": "group_by_length", "dataloader_drop_last": "true"}
+    sorted_rows = done(
+        tmp_path / "sorted", training_args={**sampled, "num_train_epochs": "20", "max_length": "32"}
+    )
+    assert sorted_rows.record.metrics["pearson"].value > 0.8
     stopped = done(tmp_path / "stopped", training_args={"max_steps": "3", "eval_do_concat_batches": "false"})
     assert stopped.record.body.training.steps == 3
 

@@ -291,6 +291,18 @@ def test_removing_columns_is_refused(make):
         make(arguments={"remove_unused_columns": True})
 
 
+def test_predictions_in_batches_or_nested_say_which_setting_to_change(parts):
+    one = np.ones((2, 3))
+    labels = (one, one, np.arange(2))
+    for predictions, of_rows, message in (
+        ([one, one], [labels, labels], r"lists of 2 batches.*eval_do_concat_batches=True"),
+        ((one, one), labels, r"nested \(2 outputs\).*preprocess_logits_for_metrics"),
+        ({"logits": one}, labels, r"nested \(1 outputs\)"),
+    ):
+        with pytest.raises(TuningProblem, match=message):
+            parts.RerankMetrics()(SimpleNamespace(predictions=predictions, label_ids=of_rows))
+
+
 def test_labels_that_are_none_are_an_error_and_not_silence(make, parts):
     class Forgetful(parts.RerankCollator):
         def __call__(self, rows):
