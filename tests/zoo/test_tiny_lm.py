@@ -175,18 +175,25 @@ def test_the_shipped_model_is_small_and_measured_on_every_dataset():
     assert json.loads((directory / "figures.json").read_text(encoding="utf-8")).keys() == set(DATASETS)
 
 
-def test_the_shipped_model_is_clearly_better_than_guessing_on_every_dataset():
+def test_the_shipped_model_is_better_than_guessing_on_every_dataset_and_perfect_on_none():
     from fixtures.zoo import train_tiny_lm
 
-    assert not train_tiny_lm.unlearnt(
-        json.loads((ZOO / "tiny-lm" / "figures.json").read_text(encoding="utf-8"))
-    )
+    figures = json.loads((ZOO / "tiny-lm" / "figures.json").read_text(encoding="utf-8"))
+    assert not train_tiny_lm.unlearnt(figures)
+    shares = [figure["right"] for figure in figures.values() if "right" in figure]
+    # Rows that a model answers without fail, or never, tell no two models apart.
+    assert sum(0.4 <= share <= 0.95 for share in shares) >= 0.75 * len(shares)
+    assert min(shares) > 0
+    assert max(shares) < 1
 
 
 def test_a_model_that_guesses_is_named_as_one_that_has_not_learnt():
     from fixtures.zoo import train_tiny_lm
 
-    figures = {"siqa_gen": {"right": 0.4, "chance": 1 / 3}, "piqa_ll": {"right": 0.9, "chance": 0.5}}
+    figures = {
+        "siqa_gen": {"right": 0.4, "chance": 1 / 3, "rows": 100},
+        "piqa_ll": {"right": 0.6, "chance": 0.5, "rows": 1000},
+    }
     assert train_tiny_lm.unlearnt(figures | {"lambada_rolling": {"bits_per_byte": 0.3}}) == ["siqa_gen"]
 
 
