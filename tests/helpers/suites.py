@@ -134,18 +134,18 @@ class Suite:
             "taskset", "--cpu-list", own_cores(arguments),
             sys.executable, "-m", "pytest", str(ROOT / "cases/test_acceleration.py"), "-p", "no:cacheprovider",
             "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"), *self.options(), *QUICK,
-            "--work-dir", str(self.directory / "out"), *self._first_look(), *arguments,
+            "--work-dir", str(self.directory / "out"), *self._first_look(arguments), *arguments,
         ]  # fmt: skip
 
-    def _first_look(self) -> list[str]:
-        """Return the option that ends ungated timing at its first look, where the suite has a task that it concerns."""
+    def _first_look(self, arguments: tuple[str, ...]) -> list[str]:
+        """Return the option that ends ungated timing at its first look, where the run has a task that it concerns."""
         ungated = any(
             isinstance(entry, dict)
             and not {"required_speedup", "max_latency_s"} & entry.keys()
             and not entry.get("prompt_context")
             for entry in self.annotations
         )
-        return ["--ungated-rounds", "6"] if ungated else []
+        return ["--ungated-rounds", "6"] if ungated and "-k" not in arguments else []
 
     def run(
         self,
