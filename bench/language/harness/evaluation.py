@@ -22,7 +22,7 @@ from bench.language.harness import asking, scoring
 from bench.language.harness.declared import stand_in
 from bench.language.harness.index import installed_version
 from bench.language.harness.progress import Progress
-from bench.language.harness.tasks import Document, Prompting, TaskLoader, documents
+from bench.language.harness.tasks import Document, Prompting, TaskLoader, document_count, documents
 from bench.language.predictions import Fingerprint, PredictionStore, StoredPrediction, code_version
 from bench.language.record import Engine, Reference
 from bench.language.reference import reference_model
@@ -84,7 +84,7 @@ class HarnessEvaluation(LanguageEvaluation):
             self._prompting = Prompting(template, self._harness.as_turns)
         first, end = span
         made = self._loader.load(self._task)
-        limit, total = self._settings.limit, len(made.eval_docs)
+        limit, total = self._settings.limit, document_count(made)
         if limit is not None and limit < total:
             end = limit if end is None else min(end, limit)
             self._warn(
