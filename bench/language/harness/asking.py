@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from bench.core.errors import LanguageProblem
-from bench.language.backend import LocalBackend, ScoreDone, ScoresDone, TextDone, text_seed
+from bench.language.backend import Backend, LocalBackend, ScoreDone, ScoresDone, TextDone, text_seed
 from bench.language.engine.generating import Generator
 from bench.language.harness.tasks import ChatTemplate, Document
 from bench.language.models.config import ModelConfig
@@ -216,6 +217,27 @@ class ServerHarnessModel:
 
     def _with(self, options: Mapping[str, Any]) -> ServerBackend:
         return ServerBackend(replace(self._config, generation_kwargs=dict(options)), self._concurrency)
+
+
+# One for each backend, for as long as that is in memory.
+_MODELS: WeakKeyDictionary[Backend, HarnessModel] = WeakKeyDictionary()
+
+
+def harness_model(backend: Backend, config: ModelConfig, concurrency: int) -> HarnessModel:
+    """Return a backend in the form that tasks ask.
+
+    Args:
+        backend: the model.
+        config: what it was loaded from.
+        concurrency: parallel requests to a server.
+    """
+    if backend not in _MODELS:
+        _MODELS[backend] = (
+            LocalHarnessModel(backend)
+            if isinstance(backend, LocalBackend)
+            else ServerHarnessModel(config, concurrency)
+        )
+    return _MODELS[backend]
 
 
 def ask(

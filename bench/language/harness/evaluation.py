@@ -14,7 +14,7 @@ from bench.core.evaluation import RunContext
 from bench.core.gate import Limit, gate
 from bench.core.names import content_hash
 from bench.core.verdict import PASSED, Outcome, Verdict
-from bench.language.backend import Backend, LocalBackend
+from bench.language.backend import Backend
 from bench.language.case import LanguageCase
 from bench.language.evaluation import LanguageEvaluation, LanguageResources, score_limit
 from bench.language.grading import Graded, describe_score
@@ -22,7 +22,7 @@ from bench.language.harness import asking, scoring
 from bench.language.harness.declared import stand_in
 from bench.language.harness.index import installed_version
 from bench.language.harness.progress import Progress
-from bench.language.harness.tasks import Document, Prompting, TaskLoader, documents
+from bench.language.harness.tasks import Document, Prompting, TaskLoader, document_count, documents
 from bench.language.predictions import Fingerprint, PredictionStore, StoredPrediction, code_version
 from bench.language.record import Engine, Reference
 from bench.language.reference import reference_model
@@ -84,7 +84,7 @@ class HarnessEvaluation(LanguageEvaluation):
             self._prompting = Prompting(template, self._harness.as_turns)
         first, end = span
         made = self._loader.load(self._task)
-        limit, total = self._settings.limit, len(made.eval_docs)
+        limit, total = self._settings.limit, document_count(made)
         if limit is not None and limit < total:
             end = limit if end is None else min(end, limit)
             self._warn(
@@ -274,15 +274,7 @@ class HarnessEvaluation(LanguageEvaluation):
         return scoring.measure(self._loader.load(self._task), self._documents, answers)
 
     def _asked(self, backend: Backend) -> asking.HarnessModel:
-        """Return the model in the form that tasks ask, one object for each backend."""
-        made: asking.HarnessModel | None = vars(backend).get("harness")
-        if made is None:
-            if isinstance(backend, LocalBackend):
-                made = asking.LocalHarnessModel(backend)
-            else:
-                made = asking.ServerHarnessModel(self._model, self._settings.api_concurrency)
-            vars(backend)["harness"] = made
-        return made
+        return asking.harness_model(backend, self._model, self._settings.api_concurrency)
 
     def _is_drawn(self) -> bool:
         options = {**(self._task.config.get("generation_kwargs") or {}), **self._model.generation_kwargs}

@@ -85,6 +85,12 @@ class TaskLoader:
         return self._last[1]
 
 
+def document_count(made: Any) -> int:
+    """Return how many documents a task evaluates."""
+    found = getattr(made, "task_docs", None)
+    return len(made.eval_docs if found is None else found)
+
+
 def documents(made: Any, first: int, end: int | None, prompting: Prompting) -> list[Document]:
     """Return the documents of a span, with their requests.
 
@@ -102,7 +108,7 @@ def documents(made: Any, first: int, end: int | None, prompting: Prompting) -> l
     if end is not None and end <= first:
         return []
     try:
-        with _quiet():
+        with _quiet(), _seeded():
             made.build_all_requests(
                 limit=end,
                 system_instruction=prompting.system,
