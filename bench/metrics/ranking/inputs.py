@@ -83,7 +83,10 @@ def by_query_ids(
                 f"found query ids that are {_kind(heads)} and names of queries that are {_kind(names)}, expected the same "
                 "kind; turn both into texts"
             )
-    numbered = codes_of(np.concatenate((names, heads)))
+    both: tuple[NDArray[Any], NDArray[Any]] = names, heads
+    if np.result_type(names, heads).kind == "f":  # signed and unsigned: NumPy would make floats of both
+        both = names.astype(object), heads.astype(object)
+    numbered = codes_of(np.concatenate(both))
     of_names, of_heads = numbered[: len(names)], numbered[len(names) :]
     by_name = np.argsort(of_names)
     slots = np.minimum(np.searchsorted(of_names, of_heads, sorter=by_name), len(names) - 1)
