@@ -24,7 +24,7 @@ from bench.language.spec import Dataset
 from bench.regression.measures import METRICS as REGRESSION
 from bench.reranking.measures import metric_names as ranking_metrics
 from bench.run.options import RunOptions, flags_of
-from bench.statistics import bootstrap, paired_times, sequential
+from bench.statistics import bootstrap, launches, paired_times, sequential
 
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in pages.NAMES}
 BLOCKS = [block for name in pages.NAMES for block in pages.blocks(name)]
@@ -273,6 +273,10 @@ def test_statistics_page_has_the_constants():
     assert f"cut-off {paired_times.BIWEIGHT_CUTOFF}" in page
     assert pytest.approx((1.3 / 0.7) ** 0.5) == sequential.CORRELATION_ALLOWANCE
     assert "`sqrt(1.3 / 0.7)`" in page
+    *first, last = map(str, launches.LAUNCH_LOOKS)
+    assert f"after {', '.join(first)} and {last} launches" in page
+    assert f"scatter of {100 * launches.ASSUMED_LAUNCH_SD:g} %" in page
+    assert f"which counts as {launches.ASSUMED_LAUNCHES:g} launches" in page
     assert f"{bootstrap.PAIRED_RESAMPLES:,} times" in page
     assert f"{bootstrap.RESAMPLES:,} times" in page
 

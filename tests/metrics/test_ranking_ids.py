@@ -77,3 +77,10 @@ def test_query_ids_of_any_length_are_joined_by_name():
         rank([1.0], [1], query_ids=["é"], queries=["é", "q", "é"])
     with pytest.raises(ValueError, match="a candidate of query 'other', expected one of the 1 names"):
         rank([1.0], [1], query_ids=["other"], queries=["q"])
+
+
+def test_large_integers_of_both_signs_are_not_mixed_up():
+    """As floats the two names would be one."""
+    names = np.array([2**62, 2**62 + 1], np.uint64)
+    ranked = rank([1.0, 2.0], [1, 0], query_ids=np.array([2**62 + 1, 2**62], np.int64), queries=names)
+    assert ranked.order.tolist() == [1, 0]

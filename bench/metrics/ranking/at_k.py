@@ -283,7 +283,7 @@ def evaluate(
         without_candidates=int(empty.sum()),
         without_relevant=int(barren.sum()),
         n_candidates=len(ranked.order),
-        tied_candidates=int(ranked.tied.sum()),
+        tied_candidates=int(np.count_nonzero(ranked.tied)),
         ties=ranked.ties,
     )
 

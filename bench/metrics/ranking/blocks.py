@@ -41,12 +41,17 @@ class Block:
             return values[self.positions].reshape(self.shape)
         return np.where(self.inside, values[self.positions], padding)
 
-    def scatter(self, entries: NDArray[Any], values: NDArray[Any]) -> None:
-        """Write entries, shape (rows, width), to their positions in the flat form."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether no entry is padding."""
+        return isinstance(self.positions, slice)
+
+    def scatter(self, entries: NDArray[Any], values: NDArray[Any], added: Any = 0) -> None:
+        """Write entries, shape (rows, width), to their positions in the flat form, each plus what is `added` to its row."""
         if isinstance(self.positions, slice):
-            values[self.positions] = entries.ravel()
+            np.add(entries, added, out=values[self.positions].reshape(self.shape), casting="unsafe")
         else:
-            values[self.positions[self.inside]] = entries[self.inside]
+            values[self.positions[self.inside]] = (entries + added)[self.inside]
 
 
 def blocks(offsets: Integers) -> Iterator[Block]:

@@ -13,15 +13,16 @@ from bench.metrics.ranking.blocks import Booleans, Floats, Integers, blocks
 _TEXTS = np.dtypes.StringDType()
 
 
-def numbers(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return scores or gains as an array of floats, shape (candidates,)."""
+def numbers(values: ArrayLike, name: str, *, as_they_are: bool = False) -> NDArray[Any]:
+    """Return scores or gains as an array of floats, shape (candidates,); of any numbers where they stay as they are."""
     array = np.asarray(values)
     if array.ndim != 1 or (array.dtype.kind not in "fiub" and array.size):
         raise ValueError(
             f"found {name} of shape {array.shape} and type {array.dtype}, expected numbers of shape "
             "(candidates,); one row for each query goes to rank_2d"
         )
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    kept = array.size and as_they_are
+    return array if kept or array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
 def single_precision(scores: NDArray[Any]) -> NDArray[Any]:
@@ -82,7 +83,10 @@ def by_query_ids(
                 f"found query ids that are {_kind(heads)} and names of queries that are {_kind(names)}, expected the same "
                 "kind; turn both into texts"
             )
-    numbered = codes_of(np.concatenate((names, heads)))
+    both: tuple[NDArray[Any], NDArray[Any]] = names, heads
+    if np.result_type(names, heads).kind == "f":  # signed and unsigned: NumPy would make floats of both
+        both = names.astype(object), heads.astype(object)
+    numbered = codes_of(np.concatenate(both))
     of_names, of_heads = numbered[: len(names)], numbered[len(names) :]
     by_name = np.argsort(of_names)
     slots = np.minimum(np.searchsorted(of_names, of_heads, sorter=by_name), len(names) - 1)
@@ -248,6 +252,17 @@ def check_length(found: int, what: str, expected: int, of_what: str) -> None:
             f"found {found} {what} and {expected} {of_what}, expected equal numbers; give both for the same "
             "candidates and queries"
         )
+
+
+def check_numbers(scores: NDArray[Any], gains: NDArray[Any], names: NDArray[Any], offsets: Integers) -> None:
+    """Refuse scores that are not finite, and gains that are not finite or under 0."""
+    # The least and the greatest say whether all are good, and need no room: NaN is both, where there is any.
+    if not (np.isfinite(scores.min()) and np.isfinite(scores.max())):
+        good = np.isfinite(scores)
+        check_rows(scores, good, "a score", "a finite one; see what the model gave", names, offsets)
+    if not (gains.min() >= 0 and np.isfinite(gains.max())):
+        good = np.isfinite(gains) & (gains >= 0)
+        check_rows(gains, good, "a relevance", "a finite one of 0 or more", names, offsets)
 
 
 def check_rows(

@@ -14,7 +14,7 @@ from bench.metrics.ranking.inputs import (
     by_query_ids,
     check_duplicates,
     check_length,
-    check_rows,
+    check_numbers,
     compact,
     document_codes,
     numbers,
@@ -27,6 +27,7 @@ TieRule = Literal["pessimistic", "docid_desc", "stable"]
 
 # A key and a column share an integer of 64 bits, so a list has fewer columns than this.
 _COLUMNS = 1 << 32
+_PIECE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,8 @@ def rank(
     """
     if ties not in get_args(TieRule):
         raise ValueError(f"found the tie rule {ties!r}, expected one of {', '.join(get_args(TieRule))}")
-    values, gains = (
-        numbers(scores, "scores"),
-        numbers(relevances, "relevances").astype(np.float64, copy=False),
-    )
+    values = numbers(scores, "scores")
+    gains = numbers(relevances, "relevances", as_they_are=True)
     if not len(values):
         raise ValueError("found no candidates, expected at least one; see where scores are collected")
     check_length(len(gains), "relevances", len(values), "scores")
@@ -131,9 +130,7 @@ def rank(
         values, gains = values[permutation], gains[permutation]
         ids = None if ids is None else ids[permutation]
 
-    check_rows(values, np.isfinite(values), "a score", "a finite one; see what the model gave", names, bounds)
-    good = np.isfinite(gains) & (gains >= 0)
-    check_rows(gains, good, "a relevance", "a finite one of 0 or more", names, bounds)
+    check_numbers(values, gains, names, bounds)
     if ids is not None:
         check_duplicates(ids, documents, permutation, names, bounds)
     elif ties == "docid_desc":
@@ -151,7 +148,7 @@ def rank(
         tie_breaker = ids
     order, tied = _sorted(values, bounds, tie_breaker, descending=ties == "docid_desc")
     input_rows = order if permutation is None else permutation[order]
-    return Ranked(names, bounds, input_rows, gains[order], tied, counts, missing, ties)
+    return Ranked(names, bounds, input_rows, _taken(gains, order), tied, counts, missing, ties)
 
 
 def rank_2d(
@@ -232,7 +229,8 @@ def _sorted(
         # Zero minus the score: a negative zero becomes a zero, so that equal scores have equal bits.
         keys = np.subtract(scores.dtype.type(0), block.gather(scores, -np.inf))
         columns, equal = by_score(keys)
-        equal &= block.inside[:, 1:]
+        if not block.is_whole:
+            equal &= block.inside[:, 1:]
         # These sorts take one key. Lists with ties, usually few, are sorted again.
         again = np.flatnonzero(equal.any(axis=1))
         if len(again):
@@ -245,9 +243,16 @@ def _sorted(
             shares[again, 1:] = equal[again]
             shares[again, :-1] |= equal[again]
             block.scatter(shares, tied)
-        columns += offsets[block.rows, None]
-        block.scatter(columns, order)
+        block.scatter(columns, order, offsets[block.rows, None])
     return order, tied
+
+
+def _taken(gains: NDArray[Any], order: Integers) -> Floats:
+    """Return gains in another order as floats, piece by piece: what is in between stays in the processor's cache."""
+    taken = np.empty(len(order), np.float64)
+    for start in range(0, len(order), _PIECE):
+        taken[start : start + _PIECE] = gains[order[start : start + _PIECE]]
+    return taken
 
 
 def _columns_by_score(keys: NDArray[Any]) -> tuple[Integers, Booleans]:
