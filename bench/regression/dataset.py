@@ -143,7 +143,7 @@ def _check_row(row: Any, place: int, split: str, seen: set[str], fields: tuple[s
             split, f"{where} has the key {row.key!r} of an earlier row, expected each key once; rename one"
         )
     seen.add(row.key)
-    if not (row.text is None or isinstance(row.text, str)):
+    if not (_is_missing(row.text) or isinstance(row.text, str)):
         raise _failed(
             split,
             f"{row.key}: the text is {row.text!r}, expected a text, or None where there is none; correct rows()",
@@ -158,7 +158,7 @@ def _check_row(row: Any, place: int, split: str, seen: set[str], fields: tuple[s
 
 def _usable(row: ScoredText, scale: Scale, split: str) -> tuple[ScoredText | None, str]:
     """Return a row with its scores as floats, or None and why it cannot be used."""
-    if row.text is None or not row.text.strip():
+    if row.text is None or _is_missing(row.text) or not row.text.strip():
         return None, "with a blank text"
     given = row.score
     if not scale.is_single and not (given is None or isinstance(given, Mapping)):
@@ -184,6 +184,11 @@ def _usable(row: ScoredText, scale: Scale, split: str) -> tuple[ScoredText | Non
             return None, f"with a score{named} outside {within.text}"
         scores[target] = float(value)
     return replace(row, score=scores[SINGLE] if scale.is_single else scores), ""
+
+
+def _is_missing(text: Any) -> bool:
+    """Whether there is no text: None, or the NaN that tables of pandas have in its place."""
+    return text is None or (isinstance(text, float) and math.isnan(text))
 
 
 def group_of(row: ScoredText, scale: Scale) -> str | None:

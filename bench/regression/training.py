@@ -39,6 +39,9 @@ from transformers import (  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
 BEST_METRIC = "rmse"
+_OF_VALIDATION = (
+    "metric_for_best_model", "greater_is_better", "load_best_model_at_end", "eval_steps", "eval_delay", "eval_on_start",
+)  # fmt: skip
 _ERRORS = ("rmse", "mae", "loss")  # less is better
 Validate = Callable[[Floats], dict[str, float]]
 """Returns the metrics of predictions for the validation rows, from 0 to 1, shape (rows, targets)."""
@@ -199,15 +202,14 @@ class WatchedTrainer(Trainer):
         if self._validate is None:
             return None
         metric = (self.args.metric_for_best_model or BEST_METRIC).removeprefix("eval_")
-        better = max if self.args.greater_is_better else min
-        best = better(self.history, key=lambda one: one.value) if self.history else None
         last = self.history[-1] if self.history else None
+        kept = [one for one in self.history if one.step == self.state.best_global_step]
         rows: Any = self.eval_dataset
         return Validation(
             rows=len(rows),
             metric=metric,
             history=list(self.history),
-            best=best if self.args.load_best_model_at_end else last,
+            best=kept[-1] if kept and self.args.load_best_model_at_end else last,
             stopped_early=self.state.global_step < self.state.max_steps,
         )
 
@@ -228,12 +230,20 @@ def training_arguments(
         directory: where checkpoints go; nothing is written without `save` or `validated`.
         seed: of order and dropout.
         use_cpu: whether a GPU is not used.
-        save: whether a checkpoint is written after each epoch; only the last one is kept, and the best one.
+        save: whether a checkpoint is written after each epoch; one is kept, the last, or with validation rows the best.
         validated: whether validation rows choose the best epoch, which is then loaded.
 
     Raises:
         TuningProblem: ``task_invalid``: settings that transformers refuses.
     """
+    idle = [name for name in _OF_VALIDATION if name in settings and not validated]
+    if idle:
+        raise TuningProblem(
+            "task_invalid",
+            f"found {idle[0]} and no validation rows, expected some that it is about; set validation=0.1, or give "
+            "the dataset "
+            "a split `validation`",
+        )
     leased = None if use_cpu else torch.cuda.current_device()
     defaults: dict[str, Any] = {
         "save_strategy": "epoch" if save or validated else "no",

@@ -506,6 +506,7 @@ def test_the_best_epoch_of_the_validation_rows_is_kept(tmp_path):
     assert (chosen.rows, chosen.metric, len(chosen.history)) == (16, "rmse", 6)
     assert chosen.best == min(chosen.history, key=lambda one: one.value)
     assert found.record.data.rows == {"train": 48, "evaluation": 40, "validation": 16}
+    assert chosen.best != chosen.history[-1]
     validation = found._fit._trainer.evaluate()
     assert validation["eval_rmse"] == pytest.approx(chosen.best.value)
     assert list((tmp_path / "results/bag").glob("checkpoint-*")) == []
@@ -559,6 +560,8 @@ def test_any_training_argument_is_taken(first, tmp_path):
         ),
         ({"early_stopping": "2"}, "found early_stopping=2 and no validation rows"),
         ({"eval_strategy": "epoch"}, r"found eval_strategy=.* and no validation rows.*set validation=0\.1"),
+        ({"metric_for_best_model": "pearson"}, "found metric_for_best_model and no validation rows"),
+        ({"load_best_model_at_end": "true"}, "found load_best_model_at_end and no validation rows"),
         ({"validation": "0.01"}, "found 1 validation rows of 64 training rows, expected at least 2"),
         ({"num_train_epochs": "0"}, "found num_train_epochs=0, expected more than 0; .*give --checkpoint"),
         ({"max_grad_norm": "much"}, "max_grad_norm=much: found 'much', expected a number"),

@@ -135,12 +135,13 @@ def test_blank_texts_and_missing_scores_are_left_out_by_one_rule():
         row("c", None),
         row("d", 3, text=" \n"),
         row("e", 3, text=None),
+        row("g", 3, text=float("nan")),
         row("f", "4"),
     ]
     used, excluded = read_split(Given(*rows), "train", ScoreRange(1, 6))
     assert [one.key for one in used] == ["a", "b"]
     assert excluded.counts == {
-        "without a score": 1, "with a blank text": 2, "with a score that is no number": 1,
+        "without a score": 1, "with a blank text": 3, "with a score that is no number": 1,
     }  # fmt: skip
     assert excluded.first == {
         "without a score": "c", "with a blank text": "d", "with a score that is no number": "f",
