@@ -40,12 +40,12 @@ class Graded:
     Attributes:
         score: as a table shows it, percentages from 0 to 100.
         values: that it was computed from, one per sample or question.
-        measure: the registered metric that it is.
+        measure: the registered metric that it is; None for one that lm-evaluation-harness computes.
     """
 
     score: Score
     values: Values
-    measure: TextMetric
+    measure: TextMetric | None = None
 
 
 def check_names(dataset: Dataset) -> None:
@@ -208,6 +208,7 @@ def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
         LanguageProblem: metrics of different questions.
     """
     metric = graded.measure
+    assert metric is not None, "tasks of lm-evaluation-harness compare in a way of their own"
     if len(graded.values) < 2:
         return Estimate(
             metric="difference", n=len(graded.values), reason="one sample says nothing of the scatter"
