@@ -41,8 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
 # whole pipelines.
 SLOW_FILES = frozenset(
     {
-        "test_bad_input", "test_clip_score", "test_compile_recipes", "test_counting", "test_detected_caches",
-        "test_detected_hooks", "test_detected_packages", "test_effect_run", "test_every_script", "test_examples",
+        "test_any_module", "test_bad_input", "test_clip_score", "test_compile_recipes", "test_counting",
+        "test_detected_caches", "test_detected_hooks",
+        "test_detected_packages", "test_effect_run", "test_every_script", "test_examples",
         "test_failures", "test_families", "test_fork_server", "test_inputs_in_arms", "test_isolation", "test_memory",
         "test_method_effects", "test_observation", "test_regression_encoder", "test_regression_run",
         "test_regression_training", "test_rerank_run", "test_rerank_shipped", "test_run", "test_service",
