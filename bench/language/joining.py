@@ -180,8 +180,8 @@ def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 
 
 def _rows(questions: Iterable[Question]) -> str:
-    """Return rows for a message: how many, and the first few by their numbers."""
-    numbers = list(dict.fromkeys(question.index for question in questions))
+    """Return rows for a message: how many, and the first few by their numbers, with the rotation or draw if there is one."""
+    numbers = list(dict.fromkeys(question.key for question in questions))
     shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
     return f"{len(numbers)} rows ({shown})" if len(numbers) > 1 else f"row {shown}"
 

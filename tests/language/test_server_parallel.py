@@ -120,9 +120,10 @@ def test_what_has_arrived_and_what_is_on_its_way_is_kept_when_a_request_fails():
 
 
 def test_a_failure_ends_the_waits_of_other_requests():
-    stopped, tries = Event(), []
+    stopped, begun, tries = Event(), threading.Barrier(3), []
 
     def action(item):
+        begun.wait(LONG_S)
         if item == 0:
             raise ModelProblem("it failed")
         assert stopped.wait(LONG_S)
