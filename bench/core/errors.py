@@ -50,6 +50,7 @@ REASON_CODES: dict[str, str] = {
     "memory_undecided": "the candidate's peak of memory could not be read",
     "foreign_load": "other processes used more of the leased cores than --max-foreign-load allows while the pair was timed",
     "score_undecided": "the interval of the score contains the required one",
+    "answers_unparsed": "more answers could not be read than --max-unparsed allows, so the score says little of the model",
     "gain_undecided": "the interval of the gain over the trivial predictor contains zero",
     "requirement_undecided": "the interval contains what --require asks for",
     "reference_undecided": "the interval of the difference to the reference run contains the margin",

@@ -17,6 +17,7 @@ _MARKS = {
     b"\xfd7zXZ": ("an xz file", "unpack it"),
     b"(\xb5/\xfd": ("a zstandard file", "unpack it"),
     b"PAR1": ("a parquet file", "name it .parquet"),
+    b"version https://git-lfs": ("a Git LFS pointer in place of the file", "git lfs pull gets it"),
     b"\xff\xfe": ("UTF-16 text", "save it as UTF-8"),
     b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
 }
@@ -53,9 +54,8 @@ def read_text(
         Exception: what `problem` makes, when the file cannot be read or is no UTF-8 text.
     """
     data = read_file(path, problem, what=what)
-    for mark, (found, todo) in _MARKS.items():
-        if data.startswith(mark):
-            raise problem(f"{path}: found {found}, expected {what} in UTF-8; {todo}")
+    if (mark := mark_of(data)) is not None:
+        raise problem(f"{path}: found {mark[0]}, expected {what} in UTF-8; {mark[1]}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -63,6 +63,11 @@ def read_text(
         raise problem(
             f"{path}, line {number}: this is not UTF-8; expected {what}; save it as UTF-8"
         ) from error
+
+
+def mark_of(data: bytes) -> tuple[str, str] | None:
+    """Return what a file is that is no UTF-8 text, and what to do with it; None for one that may be text."""
+    return next((found for mark, found in _MARKS.items() if data.startswith(mark)), None)
 
 
 def numbered_lines(path: Path, problem: Callable[[str], Exception] = ValueError) -> Iterator[tuple[int, str]]:
@@ -99,13 +104,44 @@ def read_jsonl(
     yield from parse_jsonl(path, read_text(path, problem), problem)
 
 
+class NotStrict(ValueError):
+    """JSON that programs read in different ways; the message says what was found in it, and what is expected."""
+
+
+def loads_strictly(text: str) -> Any:
+    """Return a JSON value of which every program reads the same.
+
+    Raises:
+        NotStrict: an object that has a name twice, or NaN or Infinity for a number.
+        ValueError: a text that is no JSON.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise NotStrict(f"found {twice!r} twice in an object, expected each name once; leave one out")
+        return found
+
+    def refuse(word: str) -> Any:
+        raise NotStrict(f"found {word}, which is no JSON, expected a number or null; correct it")
+
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+
+
 def parse_jsonl(
-    path: Path, text: str, problem: Callable[[str], Exception] = ValueError
+    path: Path,
+    text: str,
+    problem: Callable[[str], Exception] = ValueError,
+    loads: Callable[[str], Any] = json.loads,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield what `read_jsonl` does, from a text that was read already; the path is for messages."""
     for number, line in text_lines(text):
         try:
-            value = json.loads(line)
+            value = loads(line)
+        except NotStrict as error:
+            raise problem(f"{path}, line {number}: {error}") from error
         except (ValueError, RecursionError) as error:
             where = f" ({error.msg}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
             raise problem(

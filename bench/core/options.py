@@ -38,6 +38,7 @@ class Option:
         example: a value, for messages.
         neutral: whether no result depends on it, as on where results go or on which cases there are: what a case depends on
             is in the case.
+        once: whether a second value on the command line is refused. Otherwise it takes the place of the first one.
         files: returns the files that a value leads to besides those that it names itself; a result depends on them too.
     """
 
@@ -51,6 +52,7 @@ class Option:
     example: str = ""
     neutral: bool = False
     files: Callable[[Any], Iterable[Path]] | None = None
+    once: bool = False
 
 
 def option(
@@ -66,6 +68,7 @@ def option(
     example: str = "",
     neutral: bool = False,
     files: Callable[[Any], Iterable[Path]] | None = None,
+    once: bool = False,
 ) -> Any:
     """Return a dataclass field that is an option; arguments as for `Option`.
 
@@ -73,7 +76,7 @@ def option(
     ``modelgate_max_rounds``. The field's type is one of ``str``, ``int``, ``float``, ``bool``, ``Path``, `Place`, tuples of
     ``str`` or ``Path``, ``dict[str, str]`` and ``dict[str, float]``, or one of these or None.
     """
-    declared = Option(help, metavar, choices, least, above, flags, ini, example, neutral, files)
+    declared = Option(help, metavar, choices, least, above, flags, ini, example, neutral, files, once)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={"option": declared})
     return dataclasses.field(default=default, metadata={"option": declared})

@@ -6,9 +6,11 @@ other files or none, keeps a copy in its cache, and says of a bad file what its 
 
 from __future__ import annotations
 
+import csv
 import glob
 import io
 import json
+import math
 import os
 import re
 import tempfile
@@ -17,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import parse_jsonl, read_file, read_text
+from bench.core.files import NotStrict, loads_strictly, mark_of, parse_jsonl, read_file, read_text
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 Problem = Callable[[str], Exception]
@@ -44,6 +46,8 @@ class RowFile:
     Args:
         path: the file; its suffix says what it is.
         problem: makes the exception to raise from a message.
+        literal: whether texts stay as they are written, so that a cell "NA" or "007" of a csv file is a text, and names
+            that stand twice are refused.
 
     Raises:
         Exception: what `problem` makes: a file of another kind, one that cannot be read, or that holds no rows.
@@ -52,7 +56,7 @@ class RowFile:
         column_names: names of the columns.
     """
 
-    def __init__(self, path: Path, problem: Problem) -> None:
+    def __init__(self, path: Path, problem: Problem, *, literal: bool = False) -> None:
         suffix = path.suffix.lower()
         self._rows: list[dict[str, Any]] | None = None
         self._table: Any = None
@@ -62,7 +66,7 @@ class RowFile:
             return
         require_suffix(path, SUFFIXES, problem)
         text = read_rows_text(path, problem, expected=_EXPECTED[suffix])
-        reader = {".csv": _csv, ".json": _json, ".jsonl": _jsonl}[suffix]
+        reader = {".csv": _literal_csv if literal else _csv, ".json": _json, ".jsonl": _jsonl}[suffix]
         self._rows = reader(path, text, problem)
         if not self._rows:
             raise problem(f"{path}: found no rows; expected {_EXPECTED[suffix]}; add rows")
@@ -179,6 +183,8 @@ def _parquet(path: Path, problem: Problem) -> Any:
     from pyarrow import parquet  # noqa: PLC0415
 
     data = read_file(path, problem, what="a parquet file")
+    if (mark := mark_of(data)) is not None and not data.startswith(b"PAR1"):
+        raise problem(f"{path}: found {mark[0]}, expected a parquet file; {mark[1]}")
     if not data:
         raise problem(f"{path}: found no rows, the file is empty; expected a parquet file; write it again")
     try:
@@ -209,11 +215,65 @@ def _csv(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
+def _literal_csv(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
+    """Return the rows of a csv file; a column has numbers or truth values only if it would be written the same again."""
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+    except csv.Error as error:
+        raise problem(
+            f"{path}: found text that is no table, expected {_EXPECTED['.csv']}; "
+            "see whether each quotation mark has its second one, and no cell is longer than 131,072 characters"
+        ) from error
+    header = [name.strip() for name in lines[0]]
+    if len(header) == 1 and (found := next((mark for mark in ";\t|" if mark in header[0]), None)):
+        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[found]
+        raise problem(
+            f"{path}: found the header {header[0][:80]!r} with {name}, expected {_EXPECTED['.csv']}; save it with commas"
+        )
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None or "" in header:
+        raise problem(
+            f"{path}: found the column {twice or ''!r} {'twice' if twice else 'without a name'} in the header, expected "
+            "names that differ; rename it"
+        )
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) != len(header):
+            raise problem(
+                f"{path}, row {number - 2}: found {len(line)} fields, expected {len(header)} as in the header; "
+                "put quotation marks around a text with commas"
+            )
+    columns = [_typed([line[place] or None for line in lines[1:]]) for place in range(len(header))]
+    return [dict(zip(header, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _typed(cells: list[str | None]) -> list[Any]:
+    """Return whole numbers, numbers or truth values, where each cell is as Python writes its value."""
+    words = {"True": True, "False": False}
+    texts = [cell for cell in cells if cell is not None]
+    if texts and all(cell in words for cell in texts):
+        return [None if cell is None else words[cell] for cell in cells]
+    for kind in (int, float):
+        if texts and all(_is_written_as(kind, cell) for cell in texts):
+            return [None if cell is None else kind(cell) for cell in cells]
+    return list(cells)
+
+
+def _is_written_as(kind: type[int] | type[float], text: str) -> bool:
+    try:
+        value = kind(text)
+    except ValueError:
+        return False
+    return str(value) == text and math.isfinite(value)
+
+
 def _json(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
     if not text.lstrip().startswith("["):
+        _refuse_one_object(path, text, problem)
         return _jsonl(path, text, problem)
     try:
-        found: list[dict[str, Any]] = json.loads(text)
+        found: list[dict[str, Any]] = loads_strictly(text)
+    except NotStrict as error:
+        raise problem(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise problem(f"{path}{where}: this is not JSON; expected a list of objects; correct it") from error
@@ -224,7 +284,27 @@ def _json(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
 
 
 def _jsonl(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
-    return [row for _, row in parse_jsonl(path, text, problem)]
+    return [row for _, row in parse_jsonl(path, text, problem, loads_strictly)]
+
+
+def _refuse_one_object(path: Path, text: str, problem: Problem) -> None:
+    """Refuse a file that is one object around its rows, or one row over several lines."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(found, dict):
+        return
+    lists = [
+        name
+        for name, value in found.items()
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+    ]
+    if lists:
+        raise problem(
+            f"{path}: found one object with the rows in {lists[0]!r}, expected {_EXPECTED['.json']}; save the list in "
+            f"{lists[0]!r} by itself"
+        )
 
 
 def _why(error: BaseException) -> str:

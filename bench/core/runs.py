@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from bench.core.errors import UsageProblem
 from bench.core.options import Setting
 
 LATEST = "latest"
+
+
+def become_latest(directory: Path) -> None:
+    """Point the link ``latest`` next to a run's directory to it, atomically."""
+    link = directory.with_name(LATEST)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    with suppress(OSError):  # a file system without links has no `latest`
+        temporary.symlink_to(directory.name)
+        temporary.replace(link)
 
 
 def find_run(name: str, option: str, setting: Setting) -> Path:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from bench.core.errors import CaseProblem
+from bench.core.errors import CaseProblem, LanguageProblem
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.gate import Limit, gate
 from bench.core.names import content_hash
 from bench.core.record import Score
+from bench.core.runs import become_latest
 from bench.core.verdict import PASSED, Outcome, Verdict, verdict_of
 from bench.language.backend import Backend
 from bench.language.case import LanguageCase
 from bench.language.grading import Graded, check_names, describe_score, grade
 from bench.language.inference import infer
+from bench.language.joining import identity, join, require_all
 from bench.language.library import load_dataset
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageSettings
@@ -27,6 +29,7 @@ from bench.language.predictions import (
     PredictionStore,
     StoredPrediction,
     decisive_settings,
+    draws,
     fingerprint_of,
 )
 from bench.language.prompting import Question, QuestionBuilder
@@ -35,7 +38,9 @@ from bench.language.reference import compare_with_run
 from bench.language.results import write_results
 from bench.language.reuse import chosen, reusable
 from bench.language.rows import RowReader, Rows
+from bench.language.sampling import Drawn
 from bench.language.shards import is_last
+from bench.language.unread import Unread
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,13 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         """
         with self.recording():
             check_names(self._dataset)
+            self._settle_labels()
             self._questions = self._build(self.case.rows)
             self.record.data = self._reader.label
             self._note_file("predictions", self._store.path)
+            drawn = self._drawn()
+            self._body.sample = drawn.record
+            self.record.warnings += [drawn.note] if drawn.note else []
             return self._take_stored() if self._settings.mode == "eval" else self._ask()
 
     def evaluate(self) -> Outcome:
@@ -135,23 +144,53 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
 
     def _build(self, span: tuple[int, int | None]) -> list[Question]:
         """Return the questions of a span of rows."""
-        rows, training = self._rows()
+        rows, numbers = self._reader.evaluated(self._dataset.source), self._drawn().numbers
         first, end = span
-        return QuestionBuilder(self._dataset, training, self.context.seed).build(rows[first:end], first)
+        builder = QuestionBuilder(self._dataset, self._training(), self.context.seed)
+        return builder.build_numbered([(number, rows[number]) for number in numbers[first:end]])
 
-    def _rows(self) -> tuple[Rows, Rows]:
-        """Return the rows to evaluate, and those for in-context examples, if there are any."""
-        source = self._dataset.source
-        rows = self._reader.evaluated(source)[: self._settings.limit]
+    def _drawn(self) -> Drawn:
+        """Return which rows are asked."""
+        return self._reader.drawn(
+            self._dataset.source, self._settings.limit, self.context.seed, self._dataset.group
+        )
+
+    def _training(self) -> Rows:
+        """Return the rows for in-context examples, if there are any."""
         has_examples = self._dataset.examples.retriever != "zero"
-        return rows, self._reader.training(source) if has_examples else []
+        return self._reader.training(self._dataset.source) if has_examples else []
+
+    def _settle_labels(self) -> None:
+        """Find the form of labels that only the whole column shows."""
+        labels = self._dataset.labels
+        if labels is not None:
+            source = self._dataset.source
+            try:
+                settled = labels.settled([*self._reader.evaluated(source), *self._training()])
+            except ValueError as error:
+                raise LanguageProblem("data_failed", str(error)) from error
+            self._dataset = replace(self._dataset, labels=settled)
 
     def _take_stored(self) -> int:
-        """Copy the predictions of an earlier run."""
-        stored = self._earlier()
+        """Copy the predictions of an earlier run, each to the question of its row.
+
+        Raises:
+            LanguageProblem: predictions that are missing, or of other rows or words.
+        """
+        stored, reuse = self._earlier(), self._settings.reuse
         assert stored is not None
+        assert reuse is not None
+        joined = join(stored.read(), self._questions)
+        found = require_all(
+            joined, self._dataset, f"--reuse {reuse.name}, {self.case.model} on {self.case.dataset}",
+            f"ask what is missing with --mode all --reuse {reuse.name}, or give the rows of that run",
+        )  # fmt: skip
+        if joined.moved:
+            self.record.warnings.append(
+                f"{len(joined.moved)} rows stand at other places than in {reuse.name}; joined by their content"
+            )
         self._store.open(stored.fingerprint() or {})
-        self._store.append(chosen(stored.read(), self._questions))
+        self._store.append(found.values())
         return 0
 
     def _ask(self) -> int:
@@ -162,11 +201,18 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         self._store.append(reused)
         done = {prediction["key"] for prediction in reused}
         left = [question for question in self._questions if question.key not in done]
+        identities = {question.key: identity(question) for question in left}
         before, began = backend.usage(), time.monotonic()
 
+        began_writing = False
+
         def write(prediction: StoredPrediction) -> None:
+            nonlocal began_writing
             # One by one, although batches would be cheaper: no answer of a killed run is asked for again.
-            self._store.append([prediction])
+            self._store.append([{**identities[prediction["key"]], **prediction}])
+            if not began_writing:  # a run that is killed before its first record can be gone on with, too
+                began_writing = True
+                become_latest(self.context.directory)
 
         infer(
             self._dataset, left, backend, write, seed=self.context.seed, max_out_len=self._model.max_out_len
@@ -182,9 +228,12 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
 
     def _fingerprint(self, backend: Backend) -> Fingerprint:
         """Return what the predictions of this run depend on."""
+        rows, training = self._reader.evaluated(self._dataset.source), self._training()
         return fingerprint_of(
-            self._dataset, model=backend.fingerprint, dtype=backend.dtype, data=content_hash(self._rows()),
+            self._dataset, model=backend.fingerprint, dtype=backend.dtype,
+            data=content_hash([rows[number] for number in self._drawn().numbers]),
             settings=decisive_settings(self._dataset, self._model, self.context.seed),
+            examples=content_hash(training) if training else "",
         )  # fmt: skip
 
     def _earlier(self) -> PredictionStore | None:
@@ -198,12 +247,11 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         stored = self._earlier()
         if stored is None:
             return []
-        predictions, parts = reusable(stored, wanted, self._questions)
-        if parts:
-            self.record.warnings.append(
-                f"predictions of {self._settings.reuse} are not reused: {', '.join(parts)} differ"
-            )
-        return predictions
+        found = reusable(stored, wanted, self._questions, drawn=draws(self._model.generation_kwargs))
+        for why in found.why_not:
+            some = "some predictions" if found.predictions else "predictions"
+            self.record.warnings.append(f"{some} of {self._settings.reuse} are not reused: {why}")
+        return found.predictions
 
     # -- scoring -----------------------------------------------------------------------------------
 
@@ -241,10 +289,17 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         if settings.reference is not None:
             self._body.reference, reference = compare_with_run(
                 settings.reference, case, self._dataset, self._questions, metrics, settings.margin,
-                self.context.seed,
+                self.context.seed, self.record.warnings.append,
             )  # fmt: skip
-        score = gate(first, score_limit(first, case.min_score), shown=describe_score(first))
-        return self.conclude({"score": score, "reference": reference}, record.metrics)
+        unread = Unread.of(first, chosen(self._store.read(), self._questions), settings.max_unparsed)
+        record.warnings += unread.warnings()
+        score = unread.verdict(gate(first, score_limit(first, case.min_score), shown=describe_score(first)))
+        if settings.reference is not None:
+            reference = unread.verdict(reference)
+        return self.conclude(
+            {"score": score, "reference": reference}, record.metrics,
+            review=lambda _, verdict: unread.verdict(verdict),
+        )  # fmt: skip
 
     def _note_file(self, what: str, path: Path) -> None:
         self.record.files = {

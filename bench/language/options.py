@@ -17,6 +17,7 @@ from bench.language.models.catalog import MODELS
 from bench.language.models.config import DTYPES, ModelConfig, from_options, parse_batch_size
 from bench.language.rows import HUB, OWN
 from bench.language.spec import Generation
+from bench.language.unread import parse_percent
 
 MODES = ("all", "infer", "eval", "viz")
 
@@ -32,18 +33,27 @@ class LanguageOptions:
     config: tuple[Path, ...] = option(
         "Python files with lists `models` and `datasets`", (), metavar="FILE", ini=None
     )
-    data: str = option("where rows come from; `own` is those that ship", OWN, metavar="own|hub|DIR")
+    data: str = option(
+        "where rows come from; `own` is those that ship", OWN, metavar="own|hub|DIR", once=True
+    )
     rows: Path | None = option("folder of the rows that ship", flags=())
-    limit: int | None = option("rows of each dataset at most", metavar="N", least=1)
-    hf_path: Place | None = option("a model's directory or hub name", metavar="PATH|NAME", ini=None)
+    limit: int | None = option(
+        "rows of each dataset at most, drawn by --seed", metavar="N", least=1, once=True
+    )
+    hf_path: Place | None = option(
+        "a model's directory or hub name", metavar="PATH|NAME", ini=None, once=True
+    )
     hf_type: str = option(
         "whether prompts of --hf-path or --api-base go through the chat template", "base",
-        choices=("base", "chat"), ini=None,
+        choices=("base", "chat"), ini=None, once=True,
     )  # fmt: skip
     tokenizer_path: Place | None = option(
-        "tokenizer of --hf-path, if it is not next to the model", metavar="PATH|NAME", ini=None
+        "tokenizer of --hf-path, if it is not next to the model",
+        metavar="PATH|NAME",
+        ini=None,
+        once=True,
     )
-    peft_path: Place | None = option("adapter on --hf-path", metavar="PATH|NAME", ini=None)
+    peft_path: Place | None = option("adapter on --hf-path", metavar="PATH|NAME", ini=None, once=True)
     model_kwargs: dict[str, str] = option("further arguments of the model", {}, metavar="KEY=VALUE", ini=None)
     tokenizer_kwargs: dict[str, str] = option(
         "further arguments of the tokenizer", {}, metavar="KEY=VALUE", ini=None
@@ -52,25 +62,46 @@ class LanguageOptions:
         "further arguments of the generation", {}, metavar="KEY=VALUE", ini=None, example="top_p=0.9"
     )
     max_seq_len: int | None = option(
-        "tokens of prompt and answer together, at most (default: the model's limit)", metavar="N", least=1
+        "tokens of prompt and answer together, at most (default: the model's limit)",
+        metavar="N",
+        least=1,
+        once=True,
     )
     max_out_len: int | None = option(
-        "new tokens at most (default: the dataset's limit)", metavar="N", least=1
+        "new tokens at most (default: the dataset's limit)",
+        metavar="N",
+        least=1,
+        once=True,
     )
-    dtype: str | None = option("type of the weights (default: that of the file)", choices=DTYPES)
+    dtype: str | None = option("type of the weights (default: that of the file)", choices=DTYPES, once=True)
     api_base: str | None = option(
-        "an OpenAI-compatible server in place of a local model", metavar="URL", ini=None
+        "an OpenAI-compatible server in place of a local model",
+        metavar="URL",
+        ini=None,
+        once=True,
     )
-    api_model: str | None = option("the name by which the server knows the model", metavar="NAME", ini=None)
-    api_concurrency: int = option("parallel requests to a server", 8, metavar="N", least=1)
-    mode: str = option("infer only, evaluate or show stored predictions, or all", "all", choices=MODES)
+    api_model: str | None = option(
+        "the name by which the server knows the model", metavar="NAME", ini=None, once=True
+    )
+    api_concurrency: int = option("parallel requests to a server", 8, metavar="N", least=1, once=True)
+    mode: str = option(
+        "infer only, evaluate or show stored predictions, or all", "all", choices=MODES, once=True
+    )
     min_score: dict[str, float] = option(
         "required score, as the table shows it", {}, metavar="[MODEL/]DATASET=NUMBER", example="siqa_gen=60"
     )
     reference: str | None = option(
-        "an earlier run that no score may be worse than by more than --margin", metavar="latest|RUN|DIR"
+        "an earlier run that no score may be worse than by more than --margin",
+        metavar="latest|RUN|DIR",
+        once=True,
     )
-    margin: float = option("in the unit of the table: percentage points", 1.0, metavar="N", least=0)
+    margin: float = option(
+        "in the unit of the table: percentage points", 1.0, metavar="N", least=0, once=True
+    )
+    max_unparsed: str = option(
+        "percentage of answers that cannot be read above which a score decides nothing", "20", metavar="PERCENT",
+        example="20%", once=True,
+    )  # fmt: skip
     max_task_size: int | None = option(
         "cost (rows x choices, rows x output length) above which a dataset is split into shards "
         "(default: at most 20000, and less if four workers, or as many as there are, would wait for one at the end)",
@@ -94,6 +125,7 @@ class LanguageSettings:
         reference: run that no score may be worse than by more than `margin`.
         margin: in the unit of the table.
         min_scores: by ``dataset`` or ``model/dataset``.
+        max_unparsed: percentage of unread answers above which a score decides nothing.
         max_task_size: cost above which a dataset is split; None is decided by the run.
         api_concurrency: parallel requests to a server.
         given: names of the options that the command line gave.
@@ -111,6 +143,7 @@ class LanguageSettings:
     margin: float = 1.0
     min_scores: dict[str, float] = field(default_factory=dict)
     max_task_size: int | None = None
+    max_unparsed: float = 20.0
     api_concurrency: int = 8
     given: frozenset[str] = frozenset()
 
@@ -156,6 +189,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
         margin=raw.margin,
         min_scores=raw.min_score,
         max_task_size=raw.max_task_size,
+        max_unparsed=parse_percent(raw.max_unparsed, "--max-unparsed"),
         api_concurrency=raw.api_concurrency,
         given=given,
     )
@@ -185,7 +219,7 @@ def check(settings: LanguageSettings, cases: Sequence[Case]) -> None:
                 )
     modes = {case.mode for case in asked if case.problem is None}
     if modes and Generation().kind not in modes:
-        for idle in ("max_out_len", "generation_kwargs"):
+        for idle in ("max_out_len", "generation_kwargs", "max_unparsed"):
             if idle in settings.given:
                 raise UsageProblem(
                     f"{_flag(idle)}: applies to datasets with inference by generation (gen), and none of them is "
@@ -198,9 +232,9 @@ _ONE_MODEL = (
 )  # fmt: skip
 # Which options do nothing in which mode, and why.
 _IDLE_IN_MODE = {
-    "infer": (("min_score", "reference", "margin"), "asks questions and evaluates nothing"),
+    "infer": (("min_score", "reference", "margin", "max_unparsed"), "asks questions and evaluates nothing"),
     "viz": (
-        ("min_score", "reference", "margin", "limit", "data", "max_task_size"),
+        ("min_score", "reference", "margin", "limit", "data", "max_task_size", "max_unparsed"),
         "shows an earlier run's records as they are",
     ),
 }

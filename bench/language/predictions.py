@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Required, TypedDict
@@ -23,6 +23,8 @@ _HERE = Path(__file__).parent
 # The code of this package that decides what a model is asked and how its answers are computed. The catalogue only names
 # models: their weights and options are parts of the fingerprint by themselves.
 _CODE = (
+    "cells.py",
+    "labels.py",
     "prompting.py",
     "retrieve.py",
     "backend.py",
@@ -32,6 +34,14 @@ _CODE = (
     "inference.py",
 )
 _NO_CODE = ("models/catalog.py",)
+# Fields that no prediction depends on by themselves. Any other one is decisive, also one that is added later.
+_NOT_ASKED = {"source", "inference", "group", "prepare", "postprocess", "metrics"}
+_NOT_DECISIVE = {
+    "name", "path", "backend", "api_base", "tokenizer_path", "peft_path", "revision", "batch_size", "dtype",
+    "max_out_len", "generation_kwargs",
+}  # fmt: skip
+# Parts of a fingerprint that need not be the same: rows are compared one by one.
+_NOT_COMPARED = {"data"}
 
 
 class StoredPrediction(TypedDict, total=False):
@@ -40,6 +50,9 @@ class StoredPrediction(TypedDict, total=False):
     Keys:
         key: of the question, unique in its dataset.
         index: number of the row.
+        row: hash of the row as the source has it.
+        parts: short hash of each of its fields.
+        asked: hash of the words of the question: instruction, examples, query and choices.
         prompt: text before the answer, or the whole text that was scored.
         examples, dropped_examples: in-context examples in the prompt, and those that it was too long for.
         text: that the model wrote.
@@ -54,6 +67,9 @@ class StoredPrediction(TypedDict, total=False):
 
     key: Required[str]
     index: int
+    row: str
+    parts: dict[str, str]
+    asked: str
     prompt: str
     examples: int
     dropped_examples: int
@@ -123,20 +139,26 @@ class PredictionStore:
 def decisive_settings(dataset: Dataset, model: ModelConfig, seed: int) -> dict[str, object]:
     """Return the settings of a run on which predictions depend besides model, data and prompt."""
     generates = isinstance(dataset.inference, Generation)
-    seeded = dataset.examples.retriever == "random" or "do_sample" in model.generation_kwargs
+    drawn = generates and draws(model.generation_kwargs)
+    decisive = {
+        each.name: getattr(model, each.name) for each in fields(model) if each.name not in _NOT_DECISIVE
+    }
     return {
-        "type": model.type,
-        "max_seq_len": model.max_seq_len,
+        **{name: dict(value) if isinstance(value, Mapping) else value for name, value in decisive.items()},
         "max_out_len": model.max_out_len if generates else None,
         "generation": dict(model.generation_kwargs) if generates else None,
-        "model_kwargs": dict(model.model_kwargs),
-        "tokenizer_kwargs": dict(model.tokenizer_kwargs),
-        "seed": seed if seeded else None,
+        "seed": seed if drawn or dataset.examples.retriever == "random" else None,
     }
 
 
+def draws(generation_kwargs: Mapping[str, Any]) -> bool:
+    """Whether answers may be drawn at random: only those are certain to be greedy that ask for no sampling at all."""
+    temperature = generation_kwargs.get("temperature")
+    return bool(generation_kwargs.get("do_sample")) or temperature not in (None, 0, 0.0)
+
+
 def fingerprint_of(
-    dataset: Dataset, *, model: str, dtype: str, data: str, settings: Mapping[str, object]
+    dataset: Dataset, *, model: str, dtype: str, data: str, settings: Mapping[str, object], examples: str = ""
 ) -> Fingerprint:
     """Return what predictions depend on, part by part.
 
@@ -145,19 +167,18 @@ def fingerprint_of(
     Args:
         dataset: what is asked.
         model, dtype: the backend's.
-        data: hash of the rows, including those for in-context examples.
+        data: hash of the rows that are asked. Each prediction names its own row besides, so that other rows do not matter.
         settings: of the run, see `decisive_settings`.
+        examples: hash of the rows for in-context examples.
     """
-    asked = {
-        "prompt": dataset.prompt, "choices": dataset.choices, "separator": dataset.separator,
-        "answer": dataset.answer, "gold": dataset.gold, "circular": dataset.circular,
-        "examples": asdict(dataset.examples), "prepare": _source(dataset.prepare), "version": dataset.version,
-    }  # fmt: skip
+    asked = {name: value for name, value in asdict(dataset).items() if name not in _NOT_ASKED}
+    asked["prepare"] = _source(dataset.prepare)
     return {
         "model": model,
         "dtype": dtype,
         "prompt": content_hash(asked),
         "data": data,
+        "examples": examples,
         "rule": content_hash(asdict(dataset.inference)),
         "settings": content_hash(dict(settings)),
         "code": code_version(),
@@ -166,7 +187,7 @@ def fingerprint_of(
 
 def differing(stored: Fingerprint, wanted: Fingerprint) -> list[str]:
     """Return the parts in which two fingerprints differ."""
-    return [part for part in wanted if stored.get(part) != wanted[part]]
+    return [part for part in wanted if part not in _NOT_COMPARED and stored.get(part, "") != wanted[part]]
 
 
 @cache

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from bench.core.errors import LanguageProblem
+from bench.core.names import content_hash
+from bench.language.cells import Cells, NullCell, fill, plain, with_empty
+from bench.language.labels import shown
 from bench.language.retrieve import make_retriever
 from bench.language.rows import Rows
 from bench.language.spec import Dataset, Row
@@ -27,6 +33,7 @@ class Question:
         choices: texts that may follow the prompt, separator included; empty for a generation.
         labels: the choices without what separates them from the prompt.
         golds: the index of the right choice, or the right texts.
+        source: the row as the source has it; its content identifies the question in another run.
     """
 
     key: str
@@ -39,6 +46,17 @@ class Question:
     choices: tuple[str, ...]
     labels: tuple[str, ...]
     golds: tuple[Any, ...]
+    source: Row = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def row(self) -> str:
+        """Hash of the row; empty without one."""
+        return content_hash(self.source) if self.source else ""
+
+    @cached_property
+    def asked(self) -> str:
+        """Hash of the words of the question: instruction, examples, query and choices."""
+        return content_hash([self.instruction, self.examples, self.separator, self.query, self.choices])
 
     def prompt(self, examples: int | None = None) -> str:
         """Return the text before the answer, with all examples or only the first ones."""
@@ -73,7 +91,7 @@ class QuestionBuilder:
     """
 
     def __init__(self, dataset: Dataset, training: Rows, seed: int) -> None:
-        self._dataset = dataset
+        self._dataset = self._settled(dataset, training) if training else dataset
         examples = dataset.examples
         self._texts: list[str] = []
         if examples.retriever != "zero":
@@ -89,14 +107,34 @@ class QuestionBuilder:
 
     def build(self, rows: Rows, first: int = 0) -> list[Question]:
         """Return the questions of rows, the first of which is row number ``first`` of the dataset."""
-        questions = []
-        for index, row in enumerate(rows, first):
+        return self.build_numbered(enumerate(rows, first))
+
+    def build_numbered(self, rows: Iterable[tuple[int, Row]]) -> list[Question]:
+        """Return the questions of rows, each with its number in the dataset."""
+        rows, questions = list(rows), []
+        self._dataset = self._settled(self._dataset, (row for _, row in rows))
+        for index, row in rows:
             fields = self._prepared(row, index)
-            turned = rotations(fields, self._dataset.gold) if self._dataset.circular else [fields]
+            turned = self._turned(fields, index) if self._dataset.circular else [fields]
             for number, rotated in enumerate(turned):
                 key = f"{index}r{number}" if len(turned) > 1 else str(index)
-                questions.append(self._question(key, index, rotated))
+                questions.append(replace(self._question(key, index, rotated), source=row))
         return questions
+
+    def _settled(self, dataset: Dataset, rows: Iterable[Row]) -> Dataset:
+        """Return the dataset with labels of a known form; only the whole column shows the form `by_column`."""
+        if dataset.labels is None:
+            return dataset
+        try:
+            return replace(dataset, labels=dataset.labels.settled(rows))
+        except ValueError as error:
+            raise LanguageProblem("data_failed", str(error)) from error
+
+    def _turned(self, fields: Row, index: int) -> list[Row]:
+        try:
+            return rotations(fields, self._dataset.gold)
+        except LanguageProblem as problem:
+            raise LanguageProblem("data_failed", f"row {index}: {problem}") from problem
 
     def _question(self, key: str, index: int, fields: Row) -> Question:
         dataset = self._dataset
@@ -116,11 +154,20 @@ class QuestionBuilder:
         )
 
     def _prepared(self, row: Row, index: int) -> Row:
-        if self._dataset.prepare is None:
-            return row
+        dataset = self._dataset
+        row = with_empty(row, dataset.optional)
         try:
-            return dict(self._dataset.prepare(dict(row)))
+            if dataset.labels is not None:
+                row = {**row, dataset.labels.field: dataset.labels.read(row)}
+            if dataset.prepare is None:
+                return row
+            fields: Row = plain(dict(dataset.prepare(Cells(row))))
+            return fields
+        except NullCell as error:
+            raise LanguageProblem("data_failed", f"row {index}: {error}") from error
         except Exception as error:
+            if isinstance(error, ValueError) and str(error).startswith("found "):
+                raise LanguageProblem("data_failed", f"row {index}: {error}") from error
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: prepare() raised {type(error).__name__}: {error}; found the columns "
@@ -129,7 +176,9 @@ class QuestionBuilder:
 
     def _filled(self, template: str, fields: Row, index: int) -> str:
         try:
-            return template.format(**fields)
+            return fill(template, fields)
+        except NullCell as error:
+            raise LanguageProblem("data_failed", f"row {index}: {error}") from error
         except (KeyError, IndexError, AttributeError) as error:
             raise LanguageProblem(
                 "data_failed",
@@ -140,7 +189,16 @@ class QuestionBuilder:
     def _choices(self, fields: Row, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         declared = self._dataset.choices
         if isinstance(declared, str):
-            found = fields.get(declared)
+            if declared not in fields:
+                raise LanguageProblem(
+                    "data_failed",
+                    f"row {index}: found no field {declared!r} of choices, the fields are {', '.join(fields)}; add it, "
+                    "or correct `choices` of the dataset",
+                )
+            found = fields[declared]
+            if found is None or (isinstance(found, list | tuple) and None in found):
+                place = "" if found is None else f"[{list(found).index(None)}]"
+                raise LanguageProblem("data_failed", f"row {index}: {NullCell(declared + place)}")
             if (
                 not isinstance(found, Sequence)
                 or isinstance(found, str)
@@ -165,22 +223,29 @@ class QuestionBuilder:
     def _golds(self, fields: Row, labels: tuple[str, ...], index: int) -> tuple[Any, ...]:
         gold = fields.get(self._dataset.gold)
         if labels:
-            if isinstance(gold, str) and gold.strip().isdigit():
-                gold = int(gold)
-            if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(labels):
-                raise LanguageProblem(
-                    "data_failed",
-                    f"row {index}: found {gold!r} as {self._dataset.gold}, expected the index of one of "
-                    f"{len(labels)} choices; a split without labels cannot be evaluated",
-                )
-            return (gold,)
+            return (self._index(gold, len(labels), index),)
         golds = tuple(gold) if isinstance(gold, list | tuple) else (gold,)
-        if not golds or not all(isinstance(text, str | int | float) and str(text).strip() for text in golds):
+        if not golds or not all(map(_is_text, golds)):
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: found {gold!r} as {self._dataset.gold}, expected a text or a list of texts; correct the row",
             )
         return tuple(str(text) for text in golds)
+
+    def _index(self, gold: Any, count: int, index: int) -> int:
+        """Return the index of the right choice; a number in a text is read, anything else is refused."""
+        if isinstance(gold, str) and re.fullmatch(r"[0-9]{1,9}", gold.strip(), re.ASCII):
+            gold = int(gold)
+        if isinstance(gold, int) and not isinstance(gold, bool) and 0 <= gold < count:
+            return gold
+        advice = "a split without labels cannot be evaluated"
+        if gold is not None and gold not in (-1, "-1", ""):
+            advice = "correct the row, or declare the form of its labels: `labels=Labels(...)` in the dataset's file"
+        raise LanguageProblem(
+            "data_failed",
+            f"row {index}: found {shown(gold)} as {self._dataset.gold}, expected the index of one of {count} choices, from "
+            f"0; {advice}",
+        )
 
     def _example(self, fields: Row, index: int) -> str:
         """Return a training row with its answer."""
@@ -191,6 +256,13 @@ class QuestionBuilder:
         if dataset.answer is not None:
             return prompt + self._filled(dataset.answer, fields, index)
         return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a right text; a truth value is none: in Python's words, no model would say it."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return False
+    return isinstance(value, str | int | float) and bool(str(value).strip())
 
 
 def rotations(fields: Row, gold: str) -> list[Row]:
@@ -206,12 +278,13 @@ def rotations(fields: Row, gold: str) -> list[Row]:
             f"found {options!r} as options, expected a list of at least two to rotate; correct the rows",
         )
     letter = isinstance(answer, str) and len(answer) == 1 and answer in _LETTERS
-    if not letter and not isinstance(answer, int):
+    place = _LETTERS.index(str(answer)) if letter else answer
+    if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < len(options):
         raise LanguageProblem(
             "data_failed",
-            f"found the answer {answer!r}, expected an index or an option letter; correct the rows",
+            f"found the answer {shown(answer)}, expected the index, from 0, or the letter of one of {len(options)} options; "
+            "correct the rows",
         )
-    place = _LETTERS.index(answer) if isinstance(answer, str) else int(answer or 0)
     turned = []
     for shift in range(len(options)):
         moved = (place + shift) % len(options)

@@ -41,6 +41,24 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
+class DrawnRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that ``--limit`` left.
+
+    Attributes:
+        rows: how many were drawn, without replacement.
+        of: how many there are.
+        seed: of the drawing.
+        by: field whose values each have their share; None for a simple random sample.
+        groups: how many values the field has.
+    """
+
+    rows: int
+    of: int
+    seed: int
+    by: str | None = None
+    groups: int | None = None
+
+
 class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What a model has done since it was loaded. A server's work is not known: all None.
 
@@ -113,6 +131,7 @@ class LanguageBody(Body, kw_only=True):
         shard: which part of the dataset.
         reference: comparison with an earlier run.
         part: score of this shard alone; None if it is the only one.
+        sample: the rows that ``--limit`` left; None where all rows are asked.
         fingerprint: what the predictions depend on, part by part.
         engine: what asking took.
     """
@@ -125,6 +144,7 @@ class LanguageBody(Body, kw_only=True):
     shard: Shard = Shard()
     reference: Reference | None = None
     part: Score | None = None
+    sample: DrawnRows | None = None
     fingerprint: dict[str, str] | None = None
     engine: Engine | None = None
 

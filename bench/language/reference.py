@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.core.errors import LanguageProblem
@@ -10,6 +10,7 @@ from bench.core.gate import Limit, gate
 from bench.core.verdict import Verdict
 from bench.language.case import LanguageCase
 from bench.language.grading import Graded, compare, grade
+from bench.language.joining import join, require_all
 from bench.language.predictions import PredictionStore
 from bench.language.prompting import Question
 from bench.language.record import Reference
@@ -18,7 +19,7 @@ from bench.language.spec import Dataset
 
 def compare_with_run(
     run: Path, case: LanguageCase, dataset: Dataset, questions: Sequence[Question], metrics: Mapping[str, Graded],
-    margin: float, seed: int,
+    margin: float, seed: int, warn: Callable[[str], None] = lambda _: None,
 ) -> tuple[Reference | None, Verdict]:  # fmt: skip
     """Return the comparison of a case's first metric with an earlier run's on the same questions, and its verdict.
 
@@ -32,12 +33,21 @@ def compare_with_run(
         metrics: of this run.
         margin: how much worse is still good enough, in the unit of the table.
         seed: of the bootstrap.
+        warn: takes a sentence for a reader of the comparison.
 
     Raises:
-        LanguageProblem: a run without predictions of these questions.
+        LanguageProblem: a run without predictions of these rows.
     """
     model = reference_model(run, case.model)
-    stored = PredictionStore(run / "predictions", model, case.dataset).read()
+    joined = join(PredictionStore(run / "predictions", model, case.dataset).read(), questions)
+    stored = require_all(
+        joined, dataset, f"--reference {run.name}, {model} on {case.dataset}",
+        "evaluate the reference on the rows of this run, or name another run", wording=False,
+    )  # fmt: skip
+    if joined.reworded:
+        warn(
+            f"{len(joined.reworded)} questions were asked in other words, or with other examples, in {run.name}"
+        )
     name, graded = next(iter(metrics.items()))
     other = grade(dataset, questions, stored, seed)[name]
     difference = compare(graded, other, seed)

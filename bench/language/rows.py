@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bench.core.errors import LanguageProblem
+from bench.core.files import mark_of
 from bench.core.row_files import SUFFIXES, RowFile, load
+from bench.language.sampling import Drawn, draw
 from bench.language.spec import Row, Source
 
 OWN, HUB = "own", "hub"
@@ -27,6 +30,7 @@ class RowReader:
         self._data, self._own = data, own
         # Both splits of the last dataset: its shards ask for them one after the other.
         self._last: dict[str, Rows] = {}
+        self._samples: dict[tuple[str, int | None, int, str | None], Drawn] = {}
 
     @property
     def label(self) -> str:
@@ -35,11 +39,14 @@ class RowReader:
 
     def count(self, source: Source) -> int | None:
         """Return how many rows are evaluated; None if that is known only after loading them."""
-        file = self._file(source.rows)
-        if file is None or file.suffix != ".jsonl":
+        try:
+            file = self._file(source.rows)
+            if file is None or file.suffix != ".jsonl":
+                return None
+            with open(file, "rb") as lines:
+                return sum(bool(line.strip()) for line in lines)
+        except (LanguageProblem, OSError):  # the case itself says what is wrong with its rows
             return None
-        with open(file, "rb") as lines:
-            return sum(bool(line.strip()) for line in lines)
 
     def evaluated(self, source: Source) -> Rows:
         """Return the rows that are evaluated.
@@ -59,13 +66,35 @@ class RowReader:
             return []
         return self._kept(source, f"{source.rows}.train", source.train_split)
 
+    def drawn(self, source: Source, limit: int | None, seed: int, group: str | None) -> Drawn:
+        """Return which of the evaluated rows a limit leaves; arguments as for `bench.language.sampling.draw`.
+
+        Raises:
+            LanguageProblem: the rows cannot be loaded, or there are none.
+        """
+        asked = (str(source), limit, seed, group)
+        if asked not in self._samples:
+            self._samples = {asked: draw(self.evaluated(source), limit, seed, group)}
+        return self._samples[asked]
+
     def _file(self, stem: str) -> Path | None:
+        """Return the file of a stem; None if there is none.
+
+        Raises:
+            LanguageProblem: several files of that stem.
+        """
         if self._data == HUB:
             return None
         folder = self._own if self._data == OWN else Path(self._data)
         if folder is None:
             return None
-        return next((file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()), None)
+        found = [file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()]
+        if len(found) > 1:
+            raise _data_failed(
+                f"{folder}: found {' and '.join(file.name for file in found)}, expected one file of these rows; remove the "
+                "others"
+            )
+        return found[0] if found else None
 
     def _kept(self, source: Source, stem: str, split: str) -> Rows:
         """Return a split, read once for all shards of the dataset."""
@@ -79,13 +108,19 @@ class RowReader:
 
     def _read(self, source: Source, stem: str, split: str) -> Rows:
         file = self._file(stem)
-        rows = self._load(source, split) if file is None else RowFile(file, _data_failed).rows()
+        if file is None and split == source.train_split and self._file(source.rows) is not None:
+            raise self._without_examples(source, stem)
+        rows = self._load(source, split) if file is None else RowFile(file, _data_failed, literal=True).rows()
         if not rows:
             raise _data_failed(f"{file or source.hub}: found no rows; expected at least one; add rows")
         return rows
 
     def _load(self, source: Source, split: str) -> Rows:
         what, options = self._place(source, split)
+        if self._data != HUB and len(what) == 1:
+            files = files_of_split(Path(what[0]), split)
+            if files:
+                return [row for file in files for row in RowFile(file, _data_failed, literal=True).rows()]
         try:
             return list(load(what[0], _data_failed, *what[1:], **options))
         except LanguageProblem as problem:
@@ -108,8 +143,84 @@ class RowReader:
                 f"--data {self._data}: found neither {source.rows}.jsonl (.parquet, .csv) nor a folder {local.name} in "
                 f"{folder}; expected the rows of {source.hub}; add them, or give --data hub"
             )
-        inner = source.subset is not None and (local / source.subset).is_dir()
-        return (str(local), str(source.subset)) if inner else (str(local),), {"split": split}
+        _refuse_pointers(local)
+        return _place_of_clone(local, source), {"split": split}
+
+    def _without_examples(self, source: Source, stem: str) -> LanguageProblem:
+        """Return the problem of a folder with the rows to ask, and without those for in-context examples."""
+        asked = self._file(source.rows)
+        assert asked is not None
+        return _data_failed(
+            f"{asked.parent}: found {asked.name} and no {stem}.jsonl (.json, .parquet, .csv), expected that file too: this "
+            "dataset has in-context examples, which come from the training split; add it"
+        )
+
+
+def _place_of_clone(local: Path, source: Source) -> tuple[str, ...]:
+    """Return what ``datasets.load_dataset`` loads of a local copy of a hub dataset.
+
+    A copy with a card knows its subsets by name. Without one, a subset is the folder of its name, in the form of the main
+    branch (``<subset>/<split>-*.parquet``) and of the parquet branch (``<subset>/<split>/*.parquet``).
+
+    Raises:
+        LanguageProblem: several folders of rows, and no card that says which of them is the subset.
+    """
+    subset = source.subset
+    card = local / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    if subset is not None and f"config_name: {subset}\n" in text:
+        return str(local), subset
+    if subset is not None and (local / subset).is_dir():
+        return (str(local / subset),)
+    if "config_name:" in text:
+        return (str(local),) if subset is None else (str(local), subset)
+    folders = sorted(
+        folder.name for folder in local.iterdir()
+        if folder.is_dir() and not folder.name.startswith(".") and _has_rows(folder)
+    )  # fmt: skip
+    splits = {"data", source.split, source.train_split, "train", "test", "validation", "dev"}
+    if len(set(folders) - splits) > 1:
+        wanted = f"one named {subset}" if subset else "one of them"
+        raise _data_failed(
+            f"{local}: found the folders {', '.join(folders)} and no card (README.md) that names them, expected {wanted}; "
+            "leave the folder with the rows of the dataset only"
+        )
+    return (str(local),)
+
+
+def files_of_split(folder: Path, split: str) -> list[Path]:
+    """Return the files of a split in a copy of a hub dataset without a card, in their order; none if no name tells.
+
+    ``datasets`` itself takes ``dev`` and ``validation`` for one split, and reads both.
+
+    Args:
+        folder: of the dataset, or of its subset.
+        split: as the dataset's file names it.
+    """
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+    begins, holds = rf"{re.escape(split)}([-._]|$)", rf"(^|[-._]){re.escape(split)}([-._]|$)"
+    for rule in (begins, holds):
+        named = [
+            file for file in files
+            if re.match(rule, file.stem) or (rule is holds and re.search(rule, file.stem))
+            or split in file.relative_to(folder).parts[:-1]
+        ]  # fmt: skip
+        if named:
+            return named
+    return []
+
+
+def _has_rows(folder: Path) -> bool:
+    return any(file.suffix.lower() in SUFFIXES for file in folder.rglob("*"))
+
+
+def _refuse_pointers(folder: Path) -> None:
+    """Refuse a clone without its large files: it has small texts in their place."""
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in SUFFIXES and file.is_file() and file.stat().st_size < 1000:
+            mark = mark_of(file.read_bytes())
+            if mark is not None and mark[1].startswith("git"):
+                raise _data_failed(f"{file}: found {mark[0]}, expected rows; {mark[1]}")
 
 
 def _data_failed(message: str) -> LanguageProblem:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.language.labels import Labels as Labels  # noqa: PLC0414  dataset files import it from here
+
 Row = dict[str, Any]
 """A row of a source, or what `prepare` makes of it: values by column. Its content is untrusted."""
 
@@ -145,6 +147,11 @@ class Dataset:
         choices: templates of the choices, each with the space or newline that separates it from the prompt; or the
             name of a field with the list of choices, each of which ``separator`` then precedes.
         separator: between the prompt and a choice from a field, and between prompt and answer of an example.
+        labels: the form of the labels in the source. ``prepare`` and ``gold`` then find the index of an option, from 0, in
+            the field of the label. Without it, labels of choices are indices, from 0.
+        optional: fields of the source that are read as empty texts where they are null or absent; any other null cell is
+            refused where it is used.
+        group: field of the source, such as the subject, each of whose values has its share of the sample of ``--limit``.
         prepare: turns a row of the source into the fields that templates use. May raise ValueError for a bad row.
         examples: in-context examples.
         answer: template of the answer of an in-context example of a generation. None is the first gold text.
@@ -161,6 +168,9 @@ class Dataset:
     gold: str = "gold"
     choices: tuple[str, ...] | str = ()
     separator: str = " "
+    labels: Labels | None = None
+    optional: tuple[str, ...] = ()
+    group: str | None = None
     prepare: Callable[[Row], Row] | None = None
     examples: Examples = Examples()
     answer: str | None = None

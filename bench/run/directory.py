@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -11,10 +10,10 @@ from pathlib import Path
 
 from bench.core.kind import Kind
 from bench.core.record import Json
+from bench.core.runs import become_latest
 from bench.run.completion import complete
 from bench.run.occupied import Occupied, take_over
 
-LATEST = "latest"
 FOLDERS = ("configs", "logs", "predictions", "results")
 # Room that is kept until the disk is full: for the records of cases that are under way then, and for JUnit's file.
 _RECORDS_BYTES = 2**19
@@ -56,11 +55,7 @@ class RunDirectory:
 
     def become_latest(self) -> None:
         """Point the link ``latest`` here, atomically."""
-        link = self._work_dir / LATEST
-        temporary = link.with_name(f".{link.name}.{os.getpid()}")
-        with suppress(OSError):  # a file system without links has no `latest`
-            temporary.symlink_to(self.path.name)
-            temporary.replace(link)
+        become_latest(self.path)
 
     def complete_dead(self) -> list[Path]:
         """Complete the results of runs in the same work directory that died; return their directories."""

@@ -182,6 +182,8 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         raw, source, base = None, "", config.invocation_params.dir
         if flags:
             raw, source = getattr(config.option, _dest(config, field), None), flags[0]
+            if declared.once:
+                _refuse_second(config.invocation_params.args, flags)
             if _is_empty(raw):
                 raise UsageProblem(
                     f"{source}: found an empty value, expected {declared.metavar or 'a value'}; give one, or leave the "
@@ -276,6 +278,21 @@ class _Reading:
                 else _Reading(f"{self.source} {name}=", self.declared, self.base).one(value, kind)
             )
         return pairs
+
+
+def _refuse_second(arguments: Sequence[Any], flags: tuple[str, ...]) -> None:
+    """Refuse an option that a command line gives two values: the first one would be left out without a word."""
+    words = [str(argument) for argument in arguments]
+    values = [
+        word.partition("=")[2] if "=" in word else next(iter(words[place + 1 : place + 2]), "")
+        for place, word in enumerate(words)
+        if word in flags or word.startswith(tuple(f"{flag}=" for flag in flags))
+    ]
+    if len(set(values)) > 1:
+        raise UsageProblem(
+            f"{flags[0]}: found it {len(values)} times, with {' and '.join(values)}; expected one value; give each in a run "
+            "of its own, or several models in a --config"
+        )
 
 
 def _is_empty(raw: Any) -> bool:

@@ -15,6 +15,7 @@ from bench.language.kind import KIND
 from bench.language.library import DATASETS, SHIPPED, DatasetFile, adopt, declares_dataset, load_dataset
 from bench.language.models.catalog import MODELS
 from bench.language.postprocess import POSTPROCESSORS, apply_postprocessors
+from bench.language.prompting import QuestionBuilder
 from bench.run.user_code import import_user_dir
 
 
@@ -162,9 +163,15 @@ def test_knowing_the_kind_imports_nothing_heavy():
     [("siqa_gen", "label", ["0", "4", "-1"]), ("mmlu_circular_gen", "answer", [-1, 4])],
 )
 def test_a_label_that_no_option_has_is_refused_and_never_counted_from_the_end(name, column, values):
-    row = {"answerA": "a", "answerB": "b", "answerC": "c", "question": "q", "choices": ["a", "b", "c", "d"]}
-    prepare = load_dataset(name).prepare
-    assert prepare({**row, column: 1})["gold"] == {"siqa_gen": "A", "mmlu_circular_gen": "B"}[name]
+    row = {
+        "answerA": "a", "answerB": "b", "answerC": "c", "context": "x", "question": "q",
+        "choices": ["a", "b", "c", "d"],
+    }  # fmt: skip
+    builder = QuestionBuilder(load_dataset(name), [], 0)
+    (question, *_) = builder.build([{**row, column: 1}])
+    assert question.golds == ({"siqa_gen": "A", "mmlu_circular_gen": "B"}[name],)
     for value in values:
-        with pytest.raises(ValueError, match=r"found option -?\d as the answer, expected one from 1 to [34]"):
-            prepare({**row, column: value})
+        with pytest.raises(
+            LanguageProblem, match=f"row 7: found the label {value!r} in the field {column!r}, expected"
+        ):
+            builder.build([{**row, column: value}], 7)

@@ -7,8 +7,7 @@ import torch
 from completion_server import SENTENCES, START, Behaviour, TinyServer, tiny_model, tiny_tokenizer
 
 from bench.core.errors import ModelProblem
-from bench.language.server import answers
-from bench.language.server import client as client_module
+from bench.language.server import answers, transport
 from bench.language.server.client import CompletionServer, ContinuationScore
 
 PAIRS = [
@@ -232,7 +231,7 @@ def test_failure_that_may_pass_is_tried_again(tiny, status):
 
 def test_waits_double_and_are_at_least_what_the_server_asks(tiny, monkeypatch):
     waits = []
-    monkeypatch.setattr(client_module.time, "sleep", waits.append)
+    monkeypatch.setattr(transport, "pause", lambda stopped, seconds: waits.append(seconds))
     tiny.behaviour = Behaviour(fail_times=4)
     client(tiny, backoff_s=1.0).generate(["the"], 1)
     assert len(waits) == 4

@@ -6,7 +6,7 @@ Asked and answered like this:
     Answer: a horse
 """
 
-from bench.language.datasets.arc_easy_ll import prepare
+from bench.language.datasets.arc_easy_ll import LABELS, prepare
 from bench.language.spec import Dataset, Perplexity, Source
 
 DATASET = Dataset(
@@ -14,6 +14,7 @@ DATASET = Dataset(
     prompt="Question: {question}\nAnswer:",
     inference=Perplexity(),
     choices="texts",
+    labels=LABELS,
     prepare=prepare,
     metrics=("accuracy",),
 )

@@ -7,19 +7,14 @@ Asked and answered like this:
     Answer: yes
 """
 
-from bench.language.spec import Dataset, Row, SingleToken, Source
-
-
-def prepare(row: Row) -> Row:
-    """Return the row with its truth value as an index: yes is choice 0, no is choice 1."""
-    return {**row, "gold": 0 if row["answer"] else 1}
-
+from bench.language.spec import Dataset, Labels, SingleToken, Source
 
 DATASET = Dataset(
     source=Source(hub="google/boolq", rows="boolq"),
     prompt="{passage}\nQuestion: {question}?\nAnswer:",
     inference=SingleToken(),
     choices=(" yes", " no"),
-    prepare=prepare,
+    gold="answer",
+    labels=Labels("boolean", "answer", true=0),
     metrics=("accuracy",),
 )

@@ -5,7 +5,7 @@ Asked and answered like this:
     Making tea: Anna boils water in a kettle. She | pours it over the tea leaves.
 """
 
-from bench.language.spec import Dataset, LogLikelihood, Row, Source
+from bench.language.spec import Dataset, Labels, LogLikelihood, Row, Source
 
 
 def _clean(text: str) -> str:
@@ -14,11 +14,11 @@ def _clean(text: str) -> str:
 
 
 def prepare(row: Row) -> Row:
-    """Return the context after its activity, cleaned endings, and the label, which is text on the hub, as an index."""
+    """Return the context after its activity, cleaned endings, and the label."""
     return {
         "context": _clean(f"{row['activity_label']}: {row['ctx']}"),
         "endings": [_clean(ending) for ending in row["endings"]],
-        "gold": int(row["label"]),
+        "gold": row["label"],
     }
 
 
@@ -27,6 +27,7 @@ DATASET = Dataset(
     prompt="{context}",
     inference=LogLikelihood(),
     choices="endings",
+    labels=Labels("zero_based", options="endings"),
     prepare=prepare,
     # Endings differ much in length, so the score per character comes first.
     metrics=("acc_norm", "accuracy", "acc_bytes"),

@@ -10,7 +10,7 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Generation, Row, Source, letter_of
+from bench.language.spec import Dataset, Generation, Labels, Row, Source, letter_of
 
 
 def prepare(row: Row) -> Row:
@@ -22,6 +22,8 @@ DATASET = Dataset(
     source=Source(hub="cais/mmlu", rows="mmlu", subset="all", split="test", train_split="dev"),
     prompt="Question: {question}\nA. {options[0]}\nB. {options[1]}\nC. {options[2]}\nD. {options[3]}\nAnswer:",
     inference=Generation(max_out_len=10),
+    labels=Labels("zero_based", "answer", options="choices"),
+    group="subject",
     prepare=prepare,
     postprocess=("first_option",),
     metrics=("circular_accuracy",),

@@ -10,7 +10,7 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Examples, Perplexity, Row, Source
+from bench.language.spec import Dataset, Examples, Labels, Perplexity, Row, Source
 
 
 def prepare(row: Row) -> Row:
@@ -23,6 +23,8 @@ DATASET = Dataset(
     prompt="Question: {question}\nA. {options[0]}\nB. {options[1]}\nC. {options[2]}\nD. {options[3]}\nAnswer:",
     inference=Perplexity(),
     choices=(" A", " B", " C", " D"),
+    labels=Labels("zero_based", "answer", options="choices"),
+    group="subject",
     prepare=prepare,
     # Similar questions: the first ones of the development split are all of one subject.
     examples=Examples(retriever="bm25", count=2),

@@ -6,7 +6,7 @@ Asked and answered like this:
     Answer: use a knife.
 """
 
-from bench.language.spec import Dataset, LogLikelihood, Source
+from bench.language.spec import Dataset, Labels, LogLikelihood, Source
 
 DATASET = Dataset(
     # The parquet branch has one subset, so none is named.
@@ -14,6 +14,7 @@ DATASET = Dataset(
     prompt="Question: {goal}\nAnswer:",
     inference=LogLikelihood(),
     gold="label",
+    labels=Labels("zero_based", options=2),
     choices=(" {sol1}", " {sol2}"),
     metrics=("accuracy", "acc_norm"),
 )

@@ -10,19 +10,20 @@ Asked and answered like this:
     Answer: B
 """
 
-from bench.language.spec import Dataset, Generation, Row, Source, letter_of
+from bench.language.spec import Dataset, Generation, Labels, Row, Source, letter_of
 
 
 def prepare(row: Row) -> Row:
-    """Return the row with its label "1" to "3" as a letter, and its options, so that D is not taken for an answer."""
+    """Return the row with its label as a letter, and its options, so that D is not taken for an answer."""
     options = [row["answerA"], row["answerB"], row["answerC"]]
-    return {**row, "options": options, "gold": letter_of(int(row["label"]) - 1, len(options))}
+    return {**row, "options": options, "gold": letter_of(row["label"], len(options))}
 
 
 DATASET = Dataset(
     source=Source(hub="allenai/social_i_qa", rows="siqa", revision="refs/convert/parquet"),
     prompt="{context}\nQuestion: {question}\nA. {answerA}\nB. {answerB}\nC. {answerC}\nAnswer:",
     inference=Generation(),
+    labels=Labels("one_based", options=3),
     prepare=prepare,
     postprocess=("first_option",),
     metrics=("accuracy",),

@@ -7,19 +7,14 @@ Asked and answered like this:
     Answer: sorry
 """
 
-from bench.language.spec import Dataset, Perplexity, Row, Source
-
-
-def prepare(row: Row) -> Row:
-    """Return the row with its label "1" to "3" as an index."""
-    return {**row, "gold": int(row["label"]) - 1}
-
+from bench.language.spec import Dataset, Labels, Perplexity, Source
 
 DATASET = Dataset(
     source=Source(hub="allenai/social_i_qa", rows="siqa", revision="refs/convert/parquet"),
     prompt="{context}\nQuestion: {question}\nAnswer:",
     inference=Perplexity(),
     choices=(" {answerA}", " {answerB}", " {answerC}"),
-    prepare=prepare,
+    gold="label",
+    labels=Labels("one_based", options=3),
     metrics=("accuracy",),
 )

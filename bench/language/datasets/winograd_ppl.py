@@ -6,7 +6,7 @@ Asked and answered like this:
     A: The cup
 """
 
-from bench.language.spec import Dataset, Perplexity, Source
+from bench.language.spec import Dataset, Labels, Perplexity, Source
 
 DATASET = Dataset(
     # The rows of winograd_wsc, whose own main branch holds a script.
@@ -16,6 +16,7 @@ DATASET = Dataset(
     prompt="{text} Q: In the previous text, what does '{pronoun}' refer to? A:",
     inference=Perplexity(),
     gold="label",
+    labels=Labels("zero_based", options="options"),
     choices="options",
     metrics=("accuracy",),
 )

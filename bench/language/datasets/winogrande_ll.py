@@ -6,7 +6,7 @@ Asked and answered like this:
     Anna helped Ben with the letter because | Ben was kind.
 """
 
-from bench.language.spec import Dataset, LogLikelihood, Row, Source
+from bench.language.spec import Dataset, Labels, LogLikelihood, Row, Source
 
 
 def prepare(row: Row) -> Row:
@@ -22,7 +22,7 @@ def prepare(row: Row) -> Row:
     return {
         "before": before.rstrip(),
         "continuations": [row["option1"] + after, row["option2"] + after],
-        "gold": int(row["answer"]) - 1,
+        "gold": row["answer"],
     }
 
 
@@ -31,6 +31,7 @@ DATASET = Dataset(
     prompt="{before}",
     inference=LogLikelihood(),
     choices="continuations",
+    labels=Labels("one_based", "answer", options=2),
     prepare=prepare,
     metrics=("accuracy",),
 )

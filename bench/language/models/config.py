@@ -21,6 +21,16 @@ Kwargs = dict[str, Any]
 _NAME = re.compile(r"[a-z0-9_.]+")
 # Keywords of transformers that have a field here. Given in both places, one of the two would be ignored.
 _OWN_FIELDS = {"dtype": "--dtype", "torch_dtype": "--dtype", "revision": "the revision of the model"}
+# Of a generation, likewise. One question has one answer; what would give several would be answered by the first of them.
+_OWN_GENERATION = {
+    **dict.fromkeys(("max_new_tokens", "max_tokens", "max_completion_tokens", "max_length"), "--max-out-len"),
+    **dict.fromkeys(("stop", "stop_strings"), "`stop` of the dataset's inference"),
+    **dict.fromkeys(("seed",), "--seed"),
+    **dict.fromkeys(("num_return_sequences", "n", "best_of"), "--repeats"),
+    **dict.fromkeys(
+        ("stream", "echo", "logprobs", "prompt", "messages", "model"), "nothing: the suite sets it"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +117,10 @@ class ModelConfig:
                     f"model {self.name}: found {name} {values!r}; expected plain numbers, strings, lists and "
                     f"dictionaries ({error}); write the value as one of these"
                 ) from error
-            for key in _OWN_FIELDS.keys() & values.keys():
+            own = _OWN_GENERATION if name == "generation_kwargs" else _OWN_FIELDS
+            for key in own.keys() & values.keys():
                 raise ModelProblem(
-                    f"model {self.name}: found {key!r} in {name}; expected it in a field of its own; "
-                    f"give it as {_OWN_FIELDS[key]}"
+                    f"model {self.name}: found {key!r} in {name}; expected it in a field of its own; give it as {own[key]}"
                 )
 
 

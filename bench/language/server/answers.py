@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import re
 import time
 from typing import Any
 
@@ -11,9 +12,29 @@ import requests
 
 from bench.core.errors import ModelProblem
 
+# Besides 5xx: a timeout of the server, a request that came too early, too many requests.
+TRANSIENT_STATUSES = (408, 425, 429)
+_UNKNOWN = re.compile(
+    r"unsupported|not supported|does not support|unrecognized|unknown|not permitted|unexpected|extra",
+    re.IGNORECASE,
+)
+
 
 class Refused(ModelProblem):
-    """A request that the server calls wrong. Asked in another way, it may answer."""
+    """A request that the server calls wrong. Asked in another way, it may answer.
+
+    Args:
+        message: for a reader.
+        words: what the server says.
+    """
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self._words = words
+
+    def is_of_field(self, name: str) -> bool:
+        """Whether the server says that it does not know a field of the request, or not its value."""
+        return name in self._words and _UNKNOWN.search(self._words) is not None
 
 
 def read_answer(url: str, response: requests.Response, model: str) -> Any:
@@ -47,11 +68,29 @@ def read_answer(url: str, response: requests.Response, model: str) -> Any:
             f"{url}: the server has no such address, or no model {model!r} (404, {words}); "
             "expected both; correct --api-base or --api-model"
         )
-    problem = Refused if status in (400, 422) else ModelProblem
-    raise problem(
+    message = (
         f"{url}: the server refuses the request ({status}, {words}); expected it to accept the request; "
         "change what it names, often the length of the prompt or a field of --generation-kwargs"
     )
+    if status == 429:
+        raise ModelProblem(
+            f"{url}: the account has no credit left ({status}, {words}); expected one with credit; add some, then go on "
+            "with --reuse latest"
+        )
+    if status not in (400, 422):
+        raise ModelProblem(message)
+    refusal = Refused(message, words)
+    if refusal.is_of_field("temperature"):
+        raise ModelProblem(
+            f"{url}: the server takes no such temperature ({status}, {words}); expected one that draws or not, as asked; "
+            "where it only draws, say so with --generation-kwargs temperature=1"
+        )
+    raise refusal
+
+
+def without_credit(response: requests.Response) -> bool:
+    """Whether a server refuses for lack of credit, which no wait changes, although the status says too many requests."""
+    return response.status_code == 429 and "insufficient_quota" in response.text
 
 
 def said(response: requests.Response) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import ScoreDone, ScoresDone, TextDone, TextScore
@@ -12,8 +12,7 @@ from bench.language.models.sources import fingerprint
 from bench.language.record import Usage
 from bench.language.server.client import CompletionServer, ContinuationScore
 
-# Answers between two writes of predictions: a killed run has to ask at most so many again.
-_CHUNK = 16
+Pair = tuple[str, str]
 
 
 class ServerBackend:
@@ -43,31 +42,29 @@ class ServerBackend:
         self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
     ) -> None:
         """Score the choices of each context."""
-        for part in _chunks(len(contexts)):
-            pairs = [(contexts[index], choice) for index in part for choice in choices[index]]
-            found = iter(self._server.loglikelihoods(pairs))
-            for index in part:
-                scores = [next(found) for _ in choices[index]]
-                done(
-                    index,
-                    [
-                        TextScore(s.sum, s.token_count, s.token_count + s.context_tokens, s.is_greedy)
-                        for s in scores
-                    ],
-                )
+
+        def score(pair: tuple[str, str]) -> TextScore:
+            s = self._server.score(pair)
+            return TextScore(s.sum, s.token_count, s.token_count + s.context_tokens, s.is_greedy)
+
+        pairs = [
+            [(context, choice) for choice in own] for context, own in zip(contexts, choices, strict=True)
+        ]
+        self._by_question(score, pairs, done)
 
     def score_texts(self, texts: Sequence[Sequence[str]], masked: Sequence[str], done: ScoresDone) -> None:
         """Score whole texts, except for a masked beginning."""
-        for part in _chunks(len(texts)):
-            pairs = [
-                (masked[index], text.removeprefix(masked[index])) for index in part for text in texts[index]
-            ]
-            # Texts without a mask are scored from their second token on: nothing predicts the first one.
-            scored = iter(self._server.loglikelihoods([pair for pair in pairs if pair[0]]))
-            whole = iter(self._server.whole_text([text for mask, text in pairs if not mask]))
-            found = iter([_masked(next(scored)) if mask else _unmasked(next(whole)) for mask, _ in pairs])
-            for index in part:
-                done(index, [next(found) for _ in texts[index]])
+
+        def score(pair: tuple[str, str]) -> TextScore:
+            mask, text = pair
+            # A text without a mask is scored from its second token on: nothing predicts the first one.
+            return _masked(self._server.score(pair)) if mask else _unmasked(self._server.logprobs(text))
+
+        pairs = [
+            [(mask, text.removeprefix(mask)) for text in group]
+            for mask, group in zip(masked, texts, strict=True)
+        ]
+        self._by_question(score, pairs, done)
 
     def score_first_tokens(
         self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
@@ -85,9 +82,7 @@ class ServerBackend:
 
     def score_rolling(self, texts: Sequence[str], done: ScoreDone) -> None:
         """Score all tokens of texts; the server refuses a text that it cannot read in one piece."""
-        for part in _chunks(len(texts)):
-            for index, tokens in zip(part, self._server.whole_text([texts[i] for i in part]), strict=True):
-                done(index, _unmasked(tokens))
+        self._server.each(lambda text: _unmasked(self._server.logprobs(text)), texts, done)
 
     def generate(
         self,
@@ -98,26 +93,32 @@ class ServerBackend:
         done: TextDone,
     ) -> None:
         """Write text after prompts; a seed is sent only for sampling."""
-        # Sampled prompts are sent one by one, since each has its own seed.
-        drawn = self._temperature > 0
-        for part in _chunks(len(prompts), 1 if drawn else _CHUNK):
-            chosen = [prompts[index] for index in part]
-            seed = seeds[part[0]] % 2**31 if drawn else None
-            if self._chat:
-                messages = [[{"role": "user", "content": prompt}] for prompt in chosen]
-                texts = self._server.chat(messages, max_out_len, stop, self._temperature, seed)
-            else:
-                texts = self._server.generate(chosen, max_out_len, stop, self._temperature, seed)
-            for index, text in zip(part, texts, strict=True):
-                done(index, text)
+        seed = [own % 2**31 for own in seeds] if self._temperature > 0 else None
+        if self._chat:
+            messages = [[{"role": "user", "content": prompt}] for prompt in prompts]
+            self._server.chat(messages, max_out_len, stop, self._temperature, seed, done)
+        else:
+            self._server.generate(prompts, max_out_len, stop, self._temperature, seed, done)
+
+    def _by_question(
+        self, score: Callable[[Pair], TextScore], pairs: Sequence[Sequence[Pair]], done: ScoresDone
+    ) -> None:
+        """Score the texts of all questions in parallel; a question is done when the last of its texts is."""
+        places = [(index, place) for index, own in enumerate(pairs) for place in range(len(own))]
+        scores: list[list[TextScore | None]] = [[None] * len(own) for own in pairs]
+
+        def keep(number: int, found: TextScore) -> None:
+            index, place = places[number]
+            scores[index][place] = found
+            own = [one for one in scores[index] if one is not None]
+            if len(own) == len(scores[index]):
+                done(index, own)
+
+        self._server.each(score, [pairs[index][place] for index, place in places], keep)
 
     def usage(self) -> Usage:
         """Return nothing known: the server does the work."""
         return Usage()
-
-
-def _chunks(count: int, size: int = _CHUNK) -> list[range]:
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _masked(score: ContinuationScore) -> TextScore:

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import random
-import time
-import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-import requests
-import requests.adapters
-import requests.auth
 
 from bench.core.errors import ModelProblem
 from bench.core.record import Json
 from bench.language.engine.generating import cut_at
-from bench.language.server.answers import Refused, read_answer, retry_after_s, said
+from bench.language.server.answers import Refused
 from bench.language.server.echo import Echo
+from bench.language.server.parallel import in_parallel
+from bench.language.server.transport import Transport, base_url
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_LONGEST_WAIT_S = 60.0
 _MAX_STOPS = 4  # OpenAI refuses more; the client cuts the text at all of them anyway
-_TRANSIENT = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +44,11 @@ class ContinuationScore:
 class CompletionServer:
     """A client of ``/v1/completions`` and ``/v1/chat/completions`` that sends several requests in parallel.
 
-    A status of 429 or 5xx, a timeout and a lost connection are tried again, after a wait that doubles or that the server
-    names. Any other refusal is final.
+    A status of 408, 425, 429 or 5xx, a timeout and a lost connection are tried again, after a wait that doubles or that the
+    server names. Any other refusal is final. Connections are kept and used again.
 
     Args:
-        base_url: for example ``http://localhost:8000/v1``; ``/v1`` is added to an address without a path.
+        address: for example ``http://localhost:8000/v1``; ``/v1`` is added to an address without a path.
         model: the name by which the server knows the model.
         api_key: sent as bearer token. None is the environment's ``OPENAI_API_KEY``, if that is set.
         timeout_s: seconds until an answer begins, per try.
@@ -76,7 +63,7 @@ class CompletionServer:
 
     def __init__(
         self,
-        base_url: str,
+        address: str,
         model: str,
         api_key: str | None = None,
         *,
@@ -86,18 +73,17 @@ class CompletionServer:
         backoff_s: float = 0.5,
         request_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self.base_url, self.model = _base_url(base_url), model
-        self._timeout_s, self._max_retries, self._concurrency = timeout_s, max_retries, concurrency
-        self._backoff_s = backoff_s
+        self.base_url, self.model = base_url(address), model
+        self._concurrency = concurrency
         self._request_kwargs = dict(request_kwargs or {})
-        self._session = requests.Session()
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=concurrency)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
-        key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        # As a plain header, an entry in ~/.netrc would replace it.
-        self._session.auth = _Bearer(key) if key else None
-        self._jitter = random.Random()  # the global generator may be seeded for a measurement
+        self._transport = Transport(
+            api_key,
+            timeout_s=timeout_s,
+            max_retries=max_retries,
+            connections=concurrency,
+            backoff_s=backoff_s,
+        )
+        self._limit_field = "max_tokens"  # some servers want another name
         self._least_tokens = 0  # the smallest max_tokens that this server accepts
 
     def generate(
@@ -106,7 +92,8 @@ class CompletionServer:
         max_out_len: int,
         stop: Sequence[str] = (),
         temperature: float = 0.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
+        done: Callable[[int, str], None] | None = None,
     ) -> list[str]:
         """Let the model continue each prompt.
 
@@ -115,7 +102,8 @@ class CompletionServer:
             max_out_len: new tokens at most.
             stop: strings at which a text ends; they are not part of it.
             temperature: of sampling; 0 is greedy.
-            seed: of sampling.
+            seed: of sampling, one for all prompts or one for each.
+            done: takes the index and the text of each prompt as it arrives.
 
         Returns:
             The new text of each prompt, in order.
@@ -123,13 +111,14 @@ class CompletionServer:
         Raises:
             ModelProblem: the server cannot be reached, refuses, or answers in another form.
         """
-        fields = self._generation(max_out_len, stop, temperature, seed)
+        fields = self._generation(max_out_len, stop, temperature)
 
-        def one(prompt: str) -> str:
-            choice = self._choice("completions", {"prompt": prompt, **fields})
+        def one(asked: tuple[str, int | None]) -> str:
+            prompt, own_seed = asked
+            choice = self._written("completions", {"prompt": prompt, **_seeded(own_seed), **fields})
             return cut_at(_text(choice.get("text"), self._url("completions")), stop)
 
-        return self._each(one, prompts)
+        return self.each(one, _with_seeds(prompts, seed), done)
 
     def chat(
         self,
@@ -137,7 +126,8 @@ class CompletionServer:
         max_out_len: int,
         stop: Sequence[str] = (),
         temperature: float = 0.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
+        done: Callable[[int, str], None] | None = None,
     ) -> list[str]:
         """Let the model answer each conversation; the server applies its chat template.
 
@@ -146,7 +136,8 @@ class CompletionServer:
             max_out_len: new tokens at most.
             stop: strings at which a text ends; they are not part of it.
             temperature: of sampling; 0 is greedy.
-            seed: of sampling.
+            seed: of sampling, one for all conversations or one for each.
+            done: takes the index and the answer of each conversation as it arrives.
 
         Returns:
             The answer of each conversation, in order; empty if the model gave none in words.
@@ -154,12 +145,13 @@ class CompletionServer:
         Raises:
             ModelProblem: as for :meth:`generate`.
         """
-        fields = self._generation(max_out_len, stop, temperature, seed)
+        fields = self._generation(max_out_len, stop, temperature)
         url = self._url("chat/completions")
 
-        def one(messages: Sequence[Mapping[str, str]]) -> str:
-            body = {"messages": [dict(message) for message in messages], **fields}
-            message = self._choice("chat/completions", body).get("message")
+        def one(asked: tuple[Sequence[Mapping[str, str]], int | None]) -> str:
+            messages, own_seed = asked
+            body = {"messages": [dict(message) for message in messages], **_seeded(own_seed), **fields}
+            message = self._written("chat/completions", body).get("message")
             if not isinstance(message, dict) or "content" not in message:
                 raise ModelProblem(
                     f"{url}: found a choice with the message {message!r:.200}; expected one with content; "
@@ -168,7 +160,7 @@ class CompletionServer:
             # Null is an answer: a model that was cut off while thinking has no words yet.
             return cut_at(_text(message["content"] or "", url), stop)
 
-        return self._each(one, messages_list)
+        return self.each(one, _with_seeds(messages_list, seed), done)
 
     def loglikelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[ContinuationScore]:
         """Score each continuation given its context, both as one text that the server tokenizes.
@@ -185,7 +177,7 @@ class CompletionServer:
             ModelProblem: as for :meth:`generate`; also a server that gives no log-probabilities of the prompt, or none of
                 a continuation's first token because nothing is before it.
         """
-        return self._each(self._score, pairs)
+        return self.each(self.score, pairs)
 
     def whole_text(self, prompts: Sequence[str]) -> list[list[float | None]]:
         """Return the log-probability of each token of each prompt; None for a first token with nothing before it.
@@ -193,9 +185,14 @@ class CompletionServer:
         Raises:
             ModelProblem: as for :meth:`loglikelihoods`.
         """
-        return self._each(lambda prompt: self._echo(prompt).logprobs, prompts)
+        return self.each(self.logprobs, prompts)
 
-    def _score(self, pair: tuple[str, str]) -> ContinuationScore:
+    def logprobs(self, prompt: str) -> list[float | None]:
+        """Return what `whole_text` does for one prompt."""
+        return self._echo(prompt).logprobs
+
+    def score(self, pair: tuple[str, str]) -> ContinuationScore:
+        """Return what `loglikelihoods` does for one context and continuation."""
         context, continuation = pair
         echo = self._echo(context + continuation)
         border = echo.border(len(context))
@@ -228,38 +225,66 @@ class CompletionServer:
         except Refused:
             if least > 0:
                 raise
-            choice, usage = self._choice_and_usage("completions", {**body, "max_tokens": 1})
+            try:
+                choice, usage = self._choice_and_usage("completions", {**body, "max_tokens": 1})
+            except Refused as refusal:
+                raise ModelProblem(
+                    f"{refusal}. It was asked for the log-probabilities of a prompt (echo, logprobs); where it gives "
+                    "none, use one that does, such as vLLM, or a dataset with inference by generation (gen)"
+                ) from refusal
             self._least_tokens = least = 1
         return Echo.of(choice, usage, text, least, url)
 
-    def _generation(
-        self, max_out_len: int, stop: Sequence[str], temperature: float, seed: int | None
-    ) -> Json:
+    def _generation(self, max_out_len: int, stop: Sequence[str], temperature: float) -> Json:
         fields: Json = {"max_tokens": max_out_len, "temperature": temperature}
         if stop:
             fields["stop"] = list(stop[:_MAX_STOPS])
-        if seed is not None:
-            fields["seed"] = seed
         return {**fields, **self._request_kwargs}
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/{path}"
 
-    def _each(self, action: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="completion")
-        try:
-            return list(pool.map(action, items))
-        finally:
-            # After a problem, requests that have not begun are dropped.
-            pool.shutdown(wait=True, cancel_futures=True)
+    def each(
+        self,
+        action: Callable[[Item], Result],
+        items: Sequence[Item],
+        done: Callable[[int, Result], None] | None = None,
+    ) -> list[Result]:
+        """Return the result of an action for each item, in order; as many run at a time as requests may.
 
-    def _choice(self, path: str, fields: Mapping[str, Any]) -> Json:
-        return self._choice_and_usage(path, fields)[0]
+        Args:
+            action: makes one or more requests of this client.
+            items: what to ask.
+            done: takes the index and the result of each item as it arrives, in the calling thread.
+        """
+        found: dict[int, Result] = {}
+
+        def keep(index: int, result: Result) -> None:
+            found[index] = result
+            if done is not None:
+                done(index, result)
+
+        in_parallel(action, items, self._concurrency, keep, self._transport.stopped)
+        return [found[index] for index in range(len(items))]
+
+    def _written(self, path: str, fields: Mapping[str, Any]) -> Json:
+        """Return the choice of a generation. OpenAI's newer models want another name for its limit."""
+        limit = fields["max_tokens"]
+        others = {name: value for name, value in fields.items() if name != "max_tokens"}
+        name = self._limit_field
+        try:
+            return self._choice_and_usage(path, {**others, name: limit})[0]
+        except Refused as refusal:
+            if name != "max_tokens" or not refusal.is_of_field("max_tokens"):
+                raise
+            choice = self._choice_and_usage(path, {**others, "max_completion_tokens": limit})[0]
+            self._limit_field = "max_completion_tokens"
+            return choice
 
     def _choice_and_usage(self, path: str, fields: Mapping[str, Any]) -> tuple[Json, Json]:
         """Return the only choice of an answer, and its counts of tokens if there are any."""
         url = self._url(path)
-        answer = self._post(url, {"model": self.model, **fields})
+        answer = self._transport.post(url, {"model": self.model, **fields})
         choices = answer.get("choices") if isinstance(answer, dict) else None
         if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
             found = f"{len(choices)} choices" if isinstance(choices, list) else f"{answer!r:.200}"
@@ -269,40 +294,14 @@ class CompletionServer:
         usage = answer.get("usage")
         return choices[0], usage if isinstance(usage, dict) else {}
 
-    def _post(self, url: str, body: Mapping[str, Any]) -> Any:
-        """Return the JSON of the answer to a request, which is posted until it is answered."""
-        for tried in range(self._max_retries + 1):
-            wait_s = self._backoff_s * 2**tried * self._jitter.uniform(1.0, 1.25)
-            try:
-                # A redirect would turn the POST into a GET.
-                response = self._session.post(url, json=body, timeout=self._timeout_s, allow_redirects=False)
-            except _TRANSIENT as error:
-                trouble = f"{type(error).__name__}: {error}"
-            except requests.exceptions.RequestException as error:
-                raise ModelProblem(
-                    f"{url}: no request could be made ({type(error).__name__}: {error}); "
-                    "expected an address such as http://localhost:8000/v1; correct --api-base"
-                ) from error
-            else:
-                if response.status_code != 429 and response.status_code < 500:
-                    return read_answer(url, response, self.model)
-                trouble = f"status {response.status_code}, {said(response)}"
-                wait_s = max(wait_s, retry_after_s(response.headers.get("Retry-After")))
-            if tried < self._max_retries:
-                time.sleep(min(wait_s, _LONGEST_WAIT_S))
-        raise ModelProblem(
-            f"{url}: no answer in {self._max_retries + 1} tries (the last: {trouble}); "
-            "expected a server that answers; start it, lower --api-concurrency, or correct --api-base"
-        )
+
+def _seeded(seed: int | None) -> Json:
+    return {} if seed is None else {"seed": seed}
 
 
-class _Bearer(requests.auth.AuthBase):
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
+def _with_seeds(items: Sequence[Item], seed: int | Sequence[int] | None) -> list[tuple[Item, int | None]]:
+    seeds = [seed] * len(items) if seed is None or isinstance(seed, int) else seed
+    return list(zip(items, seeds, strict=True))
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -317,14 +316,3 @@ def _text(value: Any, url: str) -> str:
             f"{url}: found {value!r:.200} as the text of a choice; expected a string; use a server with OpenAI's completions"
         )
     return value
-
-
-def _base_url(address: str) -> str:
-    parts = urllib.parse.urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ModelProblem(
-            f"--api-base {address}: found no http or https address; expected one such as "
-            "http://localhost:8000/v1; correct it"
-        )
-    base = address.rstrip("/").removesuffix("/completions").removesuffix("/chat")
-    return base if urllib.parse.urlsplit(base).path else f"{base}/v1"
