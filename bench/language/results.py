@@ -41,7 +41,7 @@ def write_results(
             "data": places.tidy(record.data),
             "fingerprint": places.tidy(record.body.fingerprint),
             "metrics": {name: msgspec.to_builtins(graded.score) for name, graded in metrics.items()},
-            "keys": [question.key for question in questions],
+            "keys": [question.key for question in questions if not question.sample],
             "values": {name: graded.values for name, graded in metrics.items()},
         },
         indent=1,
