@@ -24,11 +24,13 @@ class Score(Estimate, frozen=True, kw_only=True):
 
     Attributes:
         unparsed: how many answers could not be read.
+        cut: how many answers were ended by the limit of their length; None for what is not written by a model.
         required: the limit that was set for it.
     """
 
     metric: str | None = None  # type: ignore[assignment]  # None until something is measured
     unparsed: int | None = None
+    cut: int | None = None
     required: float | None = None
 
 

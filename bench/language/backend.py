@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.core.errors import LanguageProblem
+from bench.language.chat import ChatStyle, Marks, Prompt, WrittenText, conversation_of
 from bench.language.engine.generating import Generator, Request
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, TokenScores
@@ -38,7 +39,7 @@ class TextScore:
 ScoresDone = Callable[[int, list[TextScore]], None]
 """Takes the index of a context or a group, and the scores of its texts."""
 ScoreDone = Callable[[int, TextScore], None]
-TextDone = Callable[[int, str], None]
+TextDone = Callable[[int, WrittenText], None]
 
 
 class Backend(Protocol):
@@ -48,17 +49,26 @@ class Backend(Protocol):
         fingerprint: identifies the model's weights.
         dtype: of its weights.
         max_len: tokens that it can read; None if only a server knows.
+        chat: how it is asked; None for a base model.
     """
 
     fingerprint: str
     dtype: str
     max_len: int | None
+    chat: ChatStyle | None
 
-    def lengths(self, texts: Sequence[str]) -> list[int]:
+    def framed(self, prompts: Sequence[Prompt]) -> list[str]:
+        """Return prompts as the texts that the model reads: those of a chat in its template, up to where it answers.
+
+        Raises:
+            LanguageProblem: a template that is not known, or that refuses the turns.
+        """
+
+    def lengths(self, texts: Sequence[Prompt]) -> list[int]:
         """Return the length of each prompt in tokens."""
 
     def score_continuations(
-        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+        self, contexts: Sequence[Prompt], choices: Sequence[Sequence[str]], done: ScoresDone
     ) -> None:
         """Score the choices of each context."""
 
@@ -66,7 +76,7 @@ class Backend(Protocol):
         """Score the whole texts of each group, except for the tokens of a masked beginning."""
 
     def score_first_tokens(
-        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+        self, contexts: Sequence[Prompt], choices: Sequence[Sequence[str]], done: ScoresDone
     ) -> None:
         """Score the first token of each choice of each context.
 
@@ -85,13 +95,17 @@ class Backend(Protocol):
 
     def generate(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         max_out_len: int,
         stop: Sequence[str],
         seeds: Sequence[int],
         done: TextDone,
     ) -> None:
-        """Write text after each prompt."""
+        """Write text after each prompt. No stop string acts inside a thought.
+
+        Raises:
+            LanguageProblem: a prompt that leaves no room for an answer.
+        """
 
     def usage(self) -> Usage:
         """Return what the model has done since it was loaded."""
@@ -110,28 +124,35 @@ class LocalBackend:
         self.fingerprint, self.dtype = loaded.fingerprint, loaded.dtype
         self._reads = loaded.max_seq_len or DEFAULT_MAX_LEN
         self.max_len: int | None = self._reads
-        self._chat = loaded.config.type == "chat"
+        config = loaded.config
+        self._chat = config.type == "chat"
+        self.chat = ChatStyle(config.system_prompt, config.few_shot == "turns") if self._chat else None
+        self._marks = Marks(*config.think_marks) if config.think_marks else None
         vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
         # A padding token that only the tokenizer knows has no embedding. Padding is masked, so any token will do.
         pad = self._tokenizer.pad_token_id
         pad = pad if pad is not None and pad < vocabulary else 0
         self._scorer = Scorer(loaded.model, pad, batch_size)
         options = dict(loaded.config.generation_kwargs)
-        self._generator = Generator(loaded.model, self._tokenizer, pad, batch_size, options)
-        self._cut = 0
+        self._generator = Generator(loaded.model, self._tokenizer, pad, batch_size, options, self._reads)
+        self._cut = self._short = 0
 
-    def lengths(self, texts: Sequence[str]) -> list[int]:
+    def framed(self, prompts: Sequence[Prompt]) -> list[str]:
+        """Return prompts as the texts that the model reads."""
+        return [self._framed(prompt) for prompt in prompts]
+
+    def lengths(self, texts: Sequence[Prompt]) -> list[int]:
         """Return the length of each text in tokens, as a prompt."""
-        return [len(tokens) for tokens in self._encode([self._framed(text) for text in texts])]
+        return [len(tokens) for tokens in self._encode(self.framed(texts))]
 
     def score_continuations(
-        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+        self, contexts: Sequence[Prompt], choices: Sequence[Sequence[str]], done: ScoresDone
     ) -> None:
         """Score the choices of each context, split on tokens as lm-evaluation-harness does."""
         self._score(self._continued(contexts, choices), done)
 
     def score_first_tokens(
-        self, contexts: Sequence[str], choices: Sequence[Sequence[str]], done: ScoresDone
+        self, contexts: Sequence[Prompt], choices: Sequence[Sequence[str]], done: ScoresDone
     ) -> None:
         """Score the first token of each choice of each context.
 
@@ -197,21 +218,30 @@ class LocalBackend:
 
     def generate(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         max_out_len: int,
         stop: Sequence[str],
         seeds: Sequence[int],
         done: TextDone,
     ) -> None:
-        """Write text after prompts; a prompt that leaves no room for an answer loses its beginning."""
-        room = max(1, self._reads - max_out_len)
-        requests = []
-        for tokens, seed in zip(
-            self._encode([self._framed(prompt) for prompt in prompts]), seeds, strict=True
-        ):
-            self._cut += len(tokens) > room
-            kept = self._with_beginning(tokens, least=1)[-room:]
-            requests.append(Request(kept, max_out_len, tuple(stop), seed))
+        """Write text after prompts. Prompts are kept whole: a long one leaves less room for its answer.
+
+        Raises:
+            LanguageProblem: a prompt that leaves no room for an answer.
+        """
+        framed, requests = self.framed(prompts), []
+        for text, tokens, seed in zip(framed, self._encode(framed), seeds, strict=True):
+            whole = self._with_beginning(tokens, least=1)
+            room = self._reads - len(whole)
+            if room < 1:
+                raise LanguageProblem(
+                    "inference_failed",
+                    f"found a prompt of {len(whole)} tokens for a model that reads {self._reads}, expected room for an "
+                    f"answer (it begins {text[:60]!r}); use a model that reads more, or fewer in-context examples",
+                )
+            self._short += room < max_out_len
+            begun = self._marks is not None and text.rstrip().endswith(self._marks.opening)
+            requests.append(Request(whole, min(max_out_len, room), tuple(stop), seed, self._marks, begun))
         self._generator.generate(requests, done)
 
     def usage(self) -> Usage:
@@ -223,15 +253,27 @@ class LocalBackend:
             fed_tokens=self._scorer.fed_tokens,
             shared_prefixes=self._scorer.shares,
             cut_prompts=self._cut,
+            short_answers=self._short,
         )
 
     # -- tokens ------------------------------------------------------------------------------------
 
     def _encode(self, texts: Sequence[str], special: bool | None = None) -> list[list[int]]:
-        """Return token ids, with the tokenizer's own special tokens unless a chat template provides them."""
+        """Return token ids with the tokenizer's own special tokens, but one start token where a text has its own."""
         if not texts:
             return []
-        special = not self._chat if special is None else special
+        if special is None:
+            start = self._tokenizer.bos_token
+            begun = [bool(start) and text.lstrip().startswith(start) for text in texts]
+            if any(begun):
+                each = {
+                    own: iter(
+                        self._encode([t for t, b in zip(texts, begun, strict=True) if b is own], not own)
+                    )
+                    for own in (True, False)
+                }
+                return [next(each[own]) for own in begun]
+            special = True
         encoded: list[list[int]] = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
         end = self._tokenizer.eos_token_id
         if special and end is not None and getattr(self._tokenizer, "add_eos_token", False):
@@ -242,9 +284,14 @@ class LocalBackend:
         """Return the tokens of whole texts, which follow the start token that rolling begins with."""
         return self._encode(texts, special=special)
 
-    def _framed(self, prompt: str) -> str:
+    def _framed(self, prompt: Prompt) -> str:
         """Return a prompt in the form that the model was trained on."""
-        return apply_chat(self._tokenizer, [{"role": "user", "content": prompt}]) if self._chat else prompt
+        if not self._chat:
+            assert isinstance(prompt, str)
+            return prompt
+        config = self._loaded.config
+        messages = conversation_of(prompt, config.system_prompt).messages()
+        return apply_chat(self._tokenizer, messages, config.chat_template_kwargs)
 
     def _beginning(self) -> int:
         """Return the token that starts a text without a start token."""
@@ -256,13 +303,12 @@ class LocalBackend:
     def _with_beginning(self, tokens: Sequence[int], least: int = 2) -> tuple[int, ...]:
         return tuple(tokens) if len(tokens) >= least else (self._beginning(), *tokens)
 
-    def _continued(self, contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[Group]:
+    def _continued(self, contexts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[Group]:
         framed, wholes = [], []
         for context, texts in zip(contexts, choices, strict=True):
             # A blank belongs to the word after it: "x " and "y" are the tokens "x" and " y".
             text = self._framed(context)
-            bare = text.rstrip() if not self._chat else text
-            framed.append(bare)
+            framed.append(text.rstrip())
             wholes += [f"{text}{choice.lstrip() if self._chat else choice}" for choice in texts]
         begun = self._encode(framed)
         encoded = iter(self._encode(wholes))

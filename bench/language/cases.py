@@ -55,12 +55,21 @@ def _whole(model: ModelConfig, name: str, settings: LanguageSettings, reader: Ro
     known = count if settings.mode != "viz" else None
     return LanguageCase(
         identity, model.name, name, mode=dataset.inference.kind, protocol=dataset.protocol, rows=(0, known),
-        min_score=settings.required(model.name, name), cost=cost(dataset, count or 1, model.max_out_len),
-        metrics=dataset.metrics if settings.mode != "infer" else (),
+        min_score=settings.required(model.name, name),
+        cost=cost(dataset, count or 1, model.max_out_len, settings.repeats),
+        metrics=_metrics(dataset, settings.repeats) if settings.mode != "infer" else (),
     )  # fmt: skip
 
 
-def cost(dataset: Dataset, rows: int, max_out_len: int | None = None) -> float:
+def _metrics(dataset: Dataset, repeats: int) -> tuple[str, ...]:
+    if repeats == 1:
+        return dataset.metrics
+    from bench.language.grading import metric_names  # noqa: PLC0415  imports numpy
+
+    return metric_names(dataset, repeats)
+
+
+def cost(dataset: Dataset, rows: int, max_out_len: int | None = None, repeats: int = 1) -> float:
     """Return what asking a dataset costs: rows x choices, or rows x output length for generation.
 
     In-context examples that differ between questions cost as much as one more question each. Examples that all questions
@@ -70,10 +79,11 @@ def cost(dataset: Dataset, rows: int, max_out_len: int | None = None) -> float:
         dataset: the dataset.
         rows: how many of its rows are asked.
         max_out_len: the model's own output length, in place of the dataset's.
+        repeats: answers that are drawn to each question of a generation.
     """
     examples = dataset.examples.count if dataset.examples.retriever in ("random", "bm25", "sequence") else 0
     if isinstance(dataset.inference, Generation):
-        each = (max_out_len or dataset.inference.max_out_len) + examples * _USUAL_CHOICES
+        each = ((max_out_len or dataset.inference.max_out_len) + examples * _USUAL_CHOICES) * repeats
     elif isinstance(dataset.inference, Rolling):
         each = _ROLLING_COST
     elif isinstance(dataset.inference, Cloze):

@@ -33,7 +33,7 @@ from bench.language.predictions import (
     draws,
     fingerprint_of,
 )
-from bench.language.prompting import Question, QuestionBuilder
+from bench.language.prompting import Question, QuestionBuilder, repeated
 from bench.language.record import Engine, LanguageBody
 from bench.language.reference import compare_with_run
 from bench.language.results import write_results
@@ -41,7 +41,7 @@ from bench.language.reuse import chosen, reusable
 from bench.language.rows import RowReader, Rows
 from bench.language.sampling import Drawn
 from bench.language.shards import is_last
-from bench.language.spec import Dataset
+from bench.language.spec import Dataset, Generation
 from bench.language.unread import Unread
 
 
@@ -155,7 +155,9 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         rows, numbers = self._reader.evaluated(self._dataset.source), self._drawn().numbers
         first, end = span
         builder = QuestionBuilder(self._dataset, self._training(), self.context.seed)
-        return builder.build_numbered([(number, rows[number]) for number in numbers[first:end]])
+        questions = builder.build_numbered([(number, rows[number]) for number in numbers[first:end]])
+        drawn = self._settings.repeats if isinstance(self._dataset.inference, Generation) else 1
+        return repeated(questions, drawn)
 
     def _drawn(self) -> Drawn:
         """Return which rows are asked."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,9 +12,10 @@ from bench.core.errors import LanguageProblem
 from bench.core.estimate import PERCENT, Estimate
 from bench.core.record import Score
 from bench.language import extraction  # noqa: F401  it registers the post-processors of published protocols
-from bench.language.postprocess import POSTPROCESSORS, apply_postprocessors
+from bench.language.postprocess import POSTPROCESSORS, apply_postprocessors, normal_gold
 from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
+from bench.language.repeats import evaluate_repeated, repeated_names
 from bench.language.scores import Values, difference, evaluate
 from bench.language.spec import (
     Cloze,
@@ -25,7 +26,7 @@ from bench.language.spec import (
     Perplexity,
     Rolling,
 )
-from bench.metrics.text import TEXT_METRICS, Answer, CorpusMetric, GroupMetric, TextMetric
+from bench.metrics.text import TEXT_METRICS, Answer, CorpusMetric, GroupMetric, SampleMetric, TextMetric
 
 # Metrics that are the accuracy by another rule than the dataset's own.
 _RULES = {"acc_norm": "char", "acc_bytes": "byte", "acc_sum": "sum", "acc_unconditional": "unconditional"}
@@ -100,11 +101,15 @@ def choose(dataset: Dataset, prediction: StoredPrediction, rule: str | None = No
 
 
 def answer(dataset: Dataset, question: Question, prediction: StoredPrediction, metric: str) -> Answer:
-    """Return what was predicted; None for a text without an answer."""
+    """Return what was predicted; None for a text without an answer.
+
+    A thought that did not end has no answer. Of a text that was cut at its limit, only an answer counts that was finished.
+    """
     if isinstance(dataset.inference, Generation):
-        reading = dataset.readings.get(metric)
-        chain = dataset.postprocess if reading is None else reading.postprocess
-        return apply_postprocessors(chain, prediction["text"], question.fields)
+        if prediction.get("unclosed"):
+            return None
+        cut = bool(prediction.get("cut"))
+        return apply_postprocessors(_chain(dataset, metric), prediction["text"], question.fields, cut)
     if isinstance(dataset.inference, Rolling):
         return prediction["loglikelihood"]
     if isinstance(dataset.inference, Cloze):
@@ -150,17 +155,30 @@ def grade(
             f"found predictions for {len(questions) - len(missing)} of {len(questions)} questions, the first one missing "
             f"is {missing[0]}; run --mode infer, or --mode all with --reuse",
         )
-    golds = _golds(dataset, questions)
+    repeats = 1 + max(question.sample for question in questions) if questions else 1
+    cut = None
+    if isinstance(dataset.inference, Generation):
+        cut = sum(bool(predictions[question.key].get("cut")) for question in questions)
     metrics = {}
     for name in dataset.metrics if names is None else names:
         metric = _metric(dataset.readings[name].metric if name in dataset.readings else name)
         answers = [answer(dataset, question, predictions[question.key], name) for question in questions]
+        golds = [_golds(dataset, question, name) for question in questions]
         groups = [question.index for question in questions] if isinstance(metric, GroupMetric) else None
         try:
-            values, found = evaluate(metric.name, answers, golds, groups=groups, seed=seed)
+            if repeats > 1:
+                named = evaluate_repeated(
+                    metric, [answers[i : i + repeats] for i in range(0, len(answers), repeats)], golds[::repeats],
+                    groups[::repeats] if groups else None, with_draws=name == dataset.metrics[0], seed=seed,
+                )  # fmt: skip
+                named = {name if key == metric.name else key: scored for key, scored in named.items()}
+            else:
+                named = {name: evaluate(metric.name, answers, golds, groups=groups, seed=seed)}
         except ValueError as error:
             raise LanguageProblem("inference_failed", f"metric {name}: {error}") from error
-        metrics[name] = Graded(_in_table(msgspec.structs.replace(found, metric=name), metric), values, metric)
+        for key, (values, found) in named.items():
+            score = _in_table(msgspec.structs.replace(found, metric=key, cut=cut), metric)
+            metrics[key] = Graded(score, values, metric)
     return metrics
 
 
@@ -189,12 +207,28 @@ def grade_groups(
     }
 
 
-def _golds(dataset: Dataset, questions: Sequence[Question]) -> list[list[str | int]]:
-    """Return the right answers of each question, as its metrics take them."""
+def metric_names(dataset: Dataset, repeats: int = 1) -> tuple[str, ...]:
+    """Return the names of the metrics of a dataset: of a generation with repeats, pass@k and maj@k too."""
+    if not isinstance(dataset.inference, Generation):
+        return dataset.metrics
+    first, *others = dataset.metrics
+    return (first, *repeated_names(first, repeats), *others)
+
+
+def _golds(dataset: Dataset, question: Question, metric: str) -> list[Any]:
+    """Return the right answers of a question, in the form in which a metric reads answers."""
     counted = dataset.inference.counted if isinstance(dataset.inference, Rolling) else None
     if counted is not None:
-        return [[str(question.fields[counted])] for question in questions]
-    return [list(question.golds) for question in questions]
+        return [str(question.fields[counted])]
+    if not isinstance(dataset.inference, Generation):
+        return list(question.golds)
+    return [normal_gold(_chain(dataset, metric), str(gold)) for gold in question.golds]
+
+
+def _chain(dataset: Dataset, metric: str) -> tuple[str, ...]:
+    """Return the post-processors by which a metric reads a generated text."""
+    reading = dataset.readings.get(metric)
+    return dataset.postprocess if reading is None else reading.postprocess
 
 
 def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
@@ -207,8 +241,7 @@ def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
     Raises:
         LanguageProblem: metrics of different questions.
     """
-    metric = graded.measure
-    assert metric is not None, "tasks of lm-evaluation-harness compare in a way of their own"
+    metric = _metric_of(graded)
     if len(graded.values) < 2:
         return Estimate(
             metric="difference", n=len(graded.values), reason="one sample says nothing of the scatter"
@@ -223,8 +256,17 @@ def compare(graded: Graded, reference: Graded, seed: int = 0) -> Estimate:
 def describe_score(score: Score) -> str:
     """Return metric, value, interval and number of samples, and how many answers could not be read."""
     interval = f" [{score.low:.4g}, {score.high:.4g}]" if score.has_interval else ""
-    unparsed = f", {score.unparsed} unparsed" if score.unparsed else ""
-    return f"{score.metric} {score.value:.4g}{interval} of {score.n}{unparsed}"
+    counted = "".join(f", {n} {what}" for n, what in ((score.unparsed, "unparsed"), (score.cut, "cut")) if n)
+    return f"{score.metric} {score.value:.4g}{interval} of {score.n}{counted}"
+
+
+def _metric_of(graded: Graded) -> TextMetric:
+    """Return the metric of values that may be means over repeats, or chances, and not only 0 and 1."""
+    metric = graded.measure
+    assert metric is not None, "tasks of lm-evaluation-harness compare in a way of their own"
+    if isinstance(metric, SampleMetric) and not set(map(str, graded.values)) <= {"0", "1", "0.0", "1.0"}:
+        return replace(metric, proportion=False)
+    return metric
 
 
 def _metric(name: str) -> TextMetric:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, TextScore, text_seed
+from bench.language.chat import ChatStyle, Prompt, WrittenText
 from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
 from bench.language.spec import (
@@ -35,7 +36,8 @@ def infer(
 ) -> None:  # fmt: skip
     """Ask all questions; each prediction is written as soon as its batch is complete.
 
-    A prompt that the model cannot read in one piece loses examples from the end; the prediction says how many.
+    A prompt that the model cannot read in one piece loses examples from the end; the prediction says how many. A chat model
+    gets examples as turns, if it says so.
 
     Args:
         dataset: what is asked, and how.
@@ -58,24 +60,40 @@ def infer(
     prompts = [prompt for prompt, _ in fitted]
 
     def begun(index: int) -> StoredPrediction:
-        question = questions[index]
-        return {
+        question, prompt = questions[index], prompts[index]
+        kept = len(question.examples) - fitted[index][1]
+        known: StoredPrediction = {
             "key": question.key,
             "index": question.index,
-            "prompt": prompts[index],
-            "examples": len(question.examples) - fitted[index][1],
+            "prompt": prompt if isinstance(prompt, str) else question.prompt(kept),
+            "examples": kept,
             "dropped_examples": fitted[index][1],
         }
+        return known if isinstance(prompt, str) else {**known, "messages": prompt.messages()}
 
     if isinstance(inference, Generation):
+        stops = inference.stops(chat=_chat(backend) is not None)
         backend.generate(
-            prompts, new, inference.stop, [text_seed(seed, question.key) for question in questions],
-            lambda index, text: write({**begun(index), "text": text}),
+            prompts, new, stops, [text_seed(seed, question.key) for question in questions],
+            lambda index, text: write({**begun(index), **_answered(text)}),
         )  # fmt: skip
     elif isinstance(inference, Cloze):
         _Choosing(questions, prompts, backend, begun, write).score_answers(dataset.separator)
     else:
         _Choosing(questions, prompts, backend, begun, write).run(inference)
+
+
+def _answered(text: str) -> StoredPrediction:
+    """Return the answer, and what is known of how it came about."""
+    said: StoredPrediction = {"key": "", "text": str(text)}
+    if isinstance(text, WrittenText):
+        said["cut"] = text.cut
+        if text.thought is not None:
+            said["thought"] = text.thought
+        if text.unclosed:
+            said["unclosed"] = True
+    del said["key"]  # type: ignore[misc]  # what this is added to has it
+    return said
 
 
 class _Choosing:
@@ -90,7 +108,7 @@ class _Choosing:
     """
 
     def __init__(
-        self, questions: Sequence[Question], prompts: list[str], backend: Backend,
+        self, questions: Sequence[Question], prompts: list[Prompt], backend: Backend,
         begun: Callable[[int], StoredPrediction], write: Write,
     ) -> None:  # fmt: skip
         self._questions, self._prompts, self._backend = questions, prompts, backend
@@ -171,10 +189,7 @@ class _Choosing:
 
     def _score_perplexity(self, inference: Perplexity) -> None:
         """Score by OpenCompass's rule: mean cross-entropy over all tokens of the text, including the first one."""
-        texts = [
-            [prompt + choice for choice in choices]
-            for choices, prompt in zip(self._choices, self._prompts, strict=True)
-        ]
+        prompts, texts = self._followed(self._prompts)
         if inference.normalizer is None:
             self._backend.score_texts(
                 texts, [""] * len(texts),
@@ -185,11 +200,9 @@ class _Choosing:
             return
         normalizers = [inference.normalizer.format(**question.fields) for question in self._questions]
         normal: dict[int, list[float]] = {}
+        normalizers, normal_texts = self._followed(normalizers)
         self._backend.score_texts(
-            [
-                [text + choice for choice in choices]
-                for choices, text in zip(self._choices, normalizers, strict=True)
-            ],
+            normal_texts,
             normalizers,
             lambda index, scores: normal.__setitem__(index, _means(scores)),
         )
@@ -198,7 +211,15 @@ class _Choosing:
             values = [a - b for a, b in zip(_means(scores), normal[index], strict=True)]
             self._write({**self._prediction(index, scores), "perplexity": values})
 
-        self._backend.score_texts(texts, self._prompts, keep_difference)
+        self._backend.score_texts(texts, prompts, keep_difference)
+
+    def _followed(self, prompts: Sequence[Prompt]) -> tuple[list[str], list[list[str]]]:
+        """Return prompts as the model reads them, and each with its choices; a chat model answers without a blank before."""
+        if _chat(self._backend) is None:
+            framed = [prompt for prompt in prompts if isinstance(prompt, str)]
+            return framed, [[p + c for c in cs] for p, cs in zip(framed, self._choices, strict=True)]
+        framed = self._backend.framed(prompts)
+        return framed, [[p + c.lstrip() for c in cs] for p, cs in zip(framed, self._choices, strict=True)]
 
 
 def _means(scores: list[TextScore]) -> list[float]:
@@ -231,18 +252,31 @@ def _score_rolling(questions: Sequence[Question], backend: Backend, write: Write
         backend.score_rolling(texts, keep)
 
 
-def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[tuple[str, int]]:
-    """Return each question's prompt as the model can read it, and how many examples it had to drop."""
-    prompts = [question.prompt() for question in questions]
-    fitted = [(prompt, 0) for prompt in prompts]
+def _chat(backend: Backend) -> ChatStyle | None:
+    """Return how a chat model is asked; None for a base model."""
+    return getattr(backend, "chat", None)
+
+
+def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[tuple[Prompt, int]]:
+    """Return each question's prompt as the model can read it, and how many examples it had to drop.
+
+    Examples make room for the answer up to half of what the model can read. A longer answer gets less room.
+    """
+    chat = _chat(backend)
+    prompts = [question.asked_in(chat) for question in questions]
+    fitted: list[tuple[Prompt, int]] = [(prompt, 0) for prompt in prompts]
     most = backend.max_len
     if most is None:
         return fitted
+    new = min(new, most // 2)
 
     def may_be_long(index: int) -> bool:
+        prompt = prompts[index]
+        if not isinstance(prompt, str):
+            return True
         # Current tokenizers make at most one token of a byte: a short text need not be tokenized.
         longest = max((len(choice.encode()) for choice in questions[index].choices), default=0)
-        return len(prompts[index].encode()) + longest + new + _FRAME > most
+        return len(prompt.encode()) + longest + new + _FRAME > most
 
     doubtful = [index for index, question in enumerate(questions) if question.examples and may_be_long(index)]
     lengths = backend.lengths([prompts[index] for index in doubtful])
@@ -251,5 +285,5 @@ def _fitted(questions: Sequence[Question], backend: Backend, new: int) -> list[t
         question = questions[index]
         limit = most - new - max((next(ends) for _ in question.choices), default=0) - _SLACK
         if length > limit:
-            fitted[index] = question.fitting(limit, lambda text: backend.lengths([text])[0])
+            fitted[index] = question.fitting(limit, lambda text: backend.lengths([text])[0], chat)
     return fitted

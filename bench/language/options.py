@@ -15,7 +15,7 @@ from bench.language.case import LanguageCase
 from bench.language.config import RunConfig, read_config
 from bench.language.harness.options import HarnessOptions, HarnessSettings, resolve_harness
 from bench.language.models.catalog import MODELS
-from bench.language.models.config import DTYPES, ModelConfig, from_options, parse_batch_size
+from bench.language.models.config import DTYPES, THINK_MARKS, ModelConfig, from_options, parse_batch_size
 from bench.language.rows import HUB, OWN
 from bench.language.spec import Generation
 from bench.language.unread import parse_percent
@@ -62,6 +62,19 @@ class LanguageOptions(HarnessOptions):
     generation_kwargs: dict[str, str] = option(
         "further arguments of the generation", {}, metavar="KEY=VALUE", ini=None, example="top_p=0.9"
     )
+    system_prompt: str | None = option("system prompt of a chat model", metavar="TEXT", ini=None)
+    chat_template_kwargs: dict[str, str] = option(
+        "variables of the chat template", {}, metavar="KEY=VALUE", ini=None, example="enable_thinking=false"
+    )
+    few_shot: str = option(
+        "in-context examples of a chat model: as turns, or as text of one turn", "turns", choices=("turns", "text"),
+        ini=None,
+    )  # fmt: skip
+    think_marks: tuple[str, ...] = option(
+        "what a thought begins and ends with; it is no part of the answer. `none` takes texts as they are "
+        "(default: <think> </think>)", THINK_MARKS, metavar="MARK", ini=None,
+    )  # fmt: skip
+    repeats: int = option("answers that are drawn to each question of a generation", 1, metavar="N", least=1)
     max_seq_len: int | None = option(
         "tokens of prompt and answer together, at most (default: the model's limit)",
         metavar="N",
@@ -130,6 +143,7 @@ class LanguageSettings:
         max_task_size: cost above which a dataset is split; None is decided by the run.
         api_concurrency: parallel requests to a server.
         harness: tasks of lm-evaluation-harness; None if there are none.
+        repeats: answers that are drawn to each question of a generation.
         given: names of the options that the command line gave.
     """
 
@@ -148,6 +162,7 @@ class LanguageSettings:
     max_unparsed: float = 20.0
     api_concurrency: int = 8
     harness: HarnessSettings | None = None
+    repeats: int = 1
     given: frozenset[str] = frozenset()
 
     def required(self, model: str, dataset: str) -> float | None:
@@ -203,6 +218,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
         max_unparsed=parse_percent(raw.max_unparsed, "--max-unparsed"),
         api_concurrency=raw.api_concurrency,
         harness=harness,
+        repeats=raw.repeats,
         given=given,
     )
 
@@ -231,7 +247,7 @@ def check(settings: LanguageSettings, cases: Sequence[Case]) -> None:
                 )
     modes = {case.mode for case in asked if case.problem is None}
     if modes and Generation().kind not in modes:
-        for idle in ("max_out_len", "generation_kwargs", "max_unparsed"):
+        for idle in ("max_out_len", "generation_kwargs", "max_unparsed", "repeats", "think_marks"):
             if idle in settings.given:
                 raise UsageProblem(
                     f"{_flag(idle)}: applies to datasets with inference by generation (gen), and none of them is "
@@ -241,6 +257,7 @@ def check(settings: LanguageSettings, cases: Sequence[Case]) -> None:
 
 _ONE_MODEL = (
     "hf_type", "tokenizer_path", "peft_path", "model_kwargs", "tokenizer_kwargs", "generation_kwargs", "api_model",
+    "system_prompt", "chat_template_kwargs", "few_shot", "think_marks",
 )  # fmt: skip
 # Which options do nothing in which mode, and why.
 _IDLE_IN_MODE = {
@@ -266,6 +283,16 @@ def _refuse_idle(raw: LanguageOptions, setting: Setting, models: Sequence[ModelC
     if "margin" in given and raw.reference is None:
         raise UsageProblem(
             "--margin: found no run to compare with; name one with --reference, or leave it out"
+        )
+    greedy = [model.name for model in models if not model.samples]
+    if raw.repeats > 1 and greedy:
+        raise UsageProblem(
+            f"--repeats {raw.repeats}: {', '.join(greedy)} would give the same answer each time; add sampling, for example "
+            "--generation-kwargs do_sample=True temperature=0.7 (temperature=0.7 alone for a server), or leave --repeats out"
+        )
+    if "few_shot" in given and all(model.type == "base" for model in models):
+        raise UsageProblem(
+            "--few-shot: found base models only, which have no turns; give --hf-type chat, or leave it out"
         )
     served = [model.backend == "server" for model in models]
     if "api_concurrency" in given and not any(served):
@@ -328,6 +355,10 @@ def _one_model(raw: LanguageOptions, setting: Setting) -> list[ModelConfig]:
             generation_kwargs=_pairs(raw.generation_kwargs),
             api_base=raw.api_base,
             api_model=raw.api_model,
+            system_prompt=raw.system_prompt,
+            chat_template_kwargs=_pairs(raw.chat_template_kwargs),
+            few_shot=raw.few_shot,
+            think_marks=raw.think_marks,
         )
     ]
 

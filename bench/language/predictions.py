@@ -24,6 +24,7 @@ _HERE = Path(__file__).parent
 # models: their weights and options are parts of the fingerprint by themselves.
 _CODE = (
     "cells.py",
+    "chat.py",
     "labels.py",
     "prompting.py",
     "pools.py",
@@ -56,7 +57,11 @@ class StoredPrediction(TypedDict, total=False):
         asked: hash of the words of the question: instruction, examples, query and choices.
         prompt: text before the answer, or the whole text that was scored.
         examples, dropped_examples: in-context examples in the prompt, and those that it was too long for.
-        text: that the model wrote.
+        messages: of a chat, in place of the prompt.
+        text: the answer that the model wrote.
+        thought: what it thought before, which is no part of the answer.
+        unclosed: whether the thought did not end.
+        cut: whether the limit of its length ended the text.
         choices: without what separates them from the prompt.
         loglikelihoods: of the choices, in nats.
         tokens: scored tokens, of each choice or of the whole text.
@@ -76,7 +81,11 @@ class StoredPrediction(TypedDict, total=False):
     prompt: str
     examples: int
     dropped_examples: int
+    messages: list[dict[str, str]]
     text: str
+    thought: str
+    unclosed: bool
+    cut: bool
     choices: list[str]
     loglikelihoods: list[float]
     tokens: int | list[int]

@@ -12,6 +12,7 @@ from typing import Any
 from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash
 from bench.language.cells import Cells, NullCell, fill, plain, with_empty
+from bench.language.chat import ChatStyle, Conversation, Prompt
 from bench.language.labels import shown
 from bench.language.pools import ExamplePools
 from bench.language.rows import Rows
@@ -35,6 +36,8 @@ class Question:
         labels: the choices without what separates them from the prompt.
         golds: the index of the right choice, or the right texts.
         source: the row as the source has it; its content identifies the question in another run.
+        turns: the examples as turns of a chat: what is asked, and the answer.
+        sample: which of several drawn answers this asks for, from 0.
     """
 
     key: str
@@ -49,6 +52,8 @@ class Question:
     golds: tuple[Any, ...]
     ending: str = ""
     source: Row = field(default_factory=dict, repr=False)
+    turns: tuple[tuple[str, str], ...] = ()
+    sample: int = 0
 
     @cached_property
     def row(self) -> str:
@@ -68,18 +73,31 @@ class Question:
         body = self.separator.join([*kept, self.query])
         return f"{self.instruction}{body}"
 
-    def fitting(self, limit: int, length: Callable[[str], int]) -> tuple[str, int]:
+    def asked_in(self, chat: ChatStyle | None, examples: int | None = None) -> Prompt:
+        """Return what a model is asked, with all examples or only the first ones; of a chat, examples may be turns."""
+        if chat is None or not chat.turns:
+            return self.prompt(examples)
+        kept = self.turns if examples is None else self.turns[:examples]
+        asked = [text for pair in kept for text in pair] + [self.query]
+        asked[0] = f"{self.instruction}{asked[0]}"
+        turns = [(("user", "assistant")[place % 2], text) for place, text in enumerate(asked)]
+        return Conversation((*((("system", chat.system),) if chat.system is not None else ()), *turns))
+
+    def fitting(
+        self, limit: int, length: Callable[[Any], int], chat: ChatStyle | None = None
+    ) -> tuple[Prompt, int]:
         """Return the longest prompt within a limit, and how many examples were dropped from the end.
 
         Args:
             limit: length at most.
-            length: of a text, in the unit of the limit.
+            length: of a prompt, in the unit of the limit.
+            chat: how a chat model is asked; None is a base model.
         """
         for kept in range(len(self.examples), 0, -1):
-            prompt = self.prompt(kept)
+            prompt = self.asked_in(chat, kept)
             if length(prompt) <= limit:
                 return prompt, len(self.examples) - kept
-        return self.prompt(0), len(self.examples)
+        return self.asked_in(chat, 0), len(self.examples)
 
 
 class QuestionBuilder:
@@ -98,10 +116,15 @@ class QuestionBuilder:
         self._dataset = self._settled(dataset, training) if training else dataset
         examples = dataset.examples
         self._texts: list[str] = []
+        self._turns: list[tuple[str, str]] = []
         if examples.retriever != "zero":
             prepared = [self._prepared(row, number) for number, row in enumerate(training)]
             self._texts = [self._example(fields, number) for number, fields in enumerate(prepared)]
             queries = [self._filled(dataset.prompt, fields, number) for number, fields in enumerate(prepared)]
+            self._turns = [
+                (query, text.removeprefix(query).strip())
+                for query, text in zip(queries, self._texts, strict=True)
+            ]
         else:
             prepared, queries = [], []
         self._pools = ExamplePools(examples, prepared, queries, seed)
@@ -141,12 +164,14 @@ class QuestionBuilder:
         dataset = self._dataset
         query = self._filled(dataset.prompt, fields, index)
         choices, labels = self._choices(fields, index)
+        chosen = self._pools.chosen(index, query, fields)
         return Question(
             key=key,
             index=index,
             fields=fields,
             instruction=self._filled(dataset.examples.instruction, fields, index),
-            examples=tuple(self._texts[row] for row in self._pools.chosen(index, query, fields)),
+            examples=tuple(self._texts[row] for row in chosen),
+            turns=tuple(self._turns[row] for row in chosen),
             query=query,
             separator=dataset.examples.separator,
             choices=choices,
@@ -286,6 +311,15 @@ def _is_text(value: Any) -> bool:
     if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         return False
     return isinstance(value, str | int | float) and bool(str(value).strip())
+
+
+def repeated(questions: Sequence[Question], times: int) -> list[Question]:
+    """Return each question as often as an answer to it is drawn; the first one keeps its key, so that more can follow."""
+    return [
+        replace(question, key=f"{question.key}s{sample}" if sample else question.key, sample=sample)
+        for question in questions
+        for sample in range(times)
+    ]
 
 
 def rotations(fields: Row, gold: str) -> list[Row]:

@@ -68,6 +68,7 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
         fed_tokens: tokens that were scored or read, padding not counted.
         shared_prefixes: whether tokens that choices share are computed once.
         cut_prompts: texts that the model could not read in one piece.
+        short_answers: prompts that left less room for an answer than it was allowed.
     """
 
     batch_size: int | None = None
@@ -75,6 +76,7 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
     fed_tokens: int | None = None
     shared_prefixes: bool | None = None
     cut_prompts: int | None = None
+    short_answers: int | None = None
 
 
 class Engine(Usage, kw_only=True):
@@ -99,6 +101,7 @@ class Engine(Usage, kw_only=True):
             fed_tokens=_increase(before.fed_tokens, after.fed_tokens),
             shared_prefixes=after.shared_prefixes,
             cut_prompts=_increase(before.cut_prompts, after.cut_prompts),
+            short_answers=_increase(before.short_answers, after.short_answers),
             seconds=seconds,
             asked=asked,
             reused=reused,
@@ -110,6 +113,11 @@ class Engine(Usage, kw_only=True):
         if self.cut_prompts:
             found.append(
                 f"{self.cut_prompts} texts lost their beginning: the model cannot read them in one piece"
+            )
+        if self.short_answers:
+            found.append(
+                f"{self.short_answers} prompts left less room for an answer than it was allowed; see max_out_len and "
+                "--max-seq-len"
             )
         if self.halvings:
             found.append(f"memory ran out {self.halvings} times; the batch size is down to {self.batch_size}")

@@ -47,8 +47,13 @@ def headline(record: Record) -> str:
     score = record.score if whole else record.body.part
     if score is None:
         return ""
-    unparsed = [f"{score.unparsed} unparsed"] if score.unparsed else []
-    return ", ".join([f"{score.metric} {score.text()} of {score.n}", *unparsed])
+    return ", ".join([f"{score.metric} {score.text()} of {score.n}", *counts(score)])
+
+
+def counts(score: Any) -> list[str]:
+    """Return how many answers could not be read and how many were cut, where there are any."""
+    numbers = ((getattr(score, name, None), name) for name in ("unparsed", "cut"))
+    return [f"{number} {name}" for number, name in numbers if number]
 
 
 def section(finish: Finish) -> Section:
@@ -155,9 +160,8 @@ def _cell(shards: Sequence[Record], metric: str) -> Cell:
     if score is None:
         return Cell("not asked")
     text = score.text()
-    unparsed = getattr(score, "unparsed", None)
-    if unparsed:
-        text += f" ({unparsed} unparsed)"
+    if counted := counts(score):
+        text += f" ({', '.join(counted)})"
     if missed is not None:
         text += f" {missed.verdict.upper()}"
     return Cell(text, score.value, score.n or 0, score.percent)

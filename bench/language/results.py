@@ -43,7 +43,7 @@ def write_results(
             "data": places.tidy(record.data),
             "fingerprint": places.tidy(record.body.fingerprint),
             "metrics": {name: graded.score for name, graded in metrics.items()},
-            "keys": [question.key for question in questions],
+            "keys": [question.key for question in questions if not question.sample],
             "values": {name: graded.values for name, graded in metrics.items()},
         },
     )

@@ -84,12 +84,18 @@ class Generation:
 
     Attributes:
         max_out_len: new tokens at most.
-        stop: strings at which the text ends; they are not part of it.
+        stop: strings at which the text of a base model ends; they are not part of it. None acts inside a thought.
+        chat_stop: the same for a chat model. Its answers end by themselves and have several paragraphs, so usually none.
     """
 
     max_out_len: int = 50
     stop: tuple[str, ...] = ()
+    chat_stop: tuple[str, ...] = ()
     kind: str = field(default="gen", init=False)
+
+    def stops(self, chat: bool) -> tuple[str, ...]:
+        """Return the stop strings of a type of model."""
+        return self.chat_stop if chat else self.stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _PROPERTIES = (
     ("required_score", ("score", "required")),
     ("samples", ("score", "n")),
     ("unparsed", ("score", "unparsed")),
+    ("cut", ("score", "cut")),
 )
 
 

@@ -75,6 +75,8 @@ class Behaviour:
         without_usage: does not count tokens.
         choices: how many it gives.
         body: what it answers instead.
+        replies: choices that it gives in this order, one for each request, in place of its own.
+        longest: names of the field with the longest length that it refuses, and of the one that it takes.
     """
 
     fail_times: int = 0
@@ -93,6 +95,8 @@ class Behaviour:
     without_usage: bool = False
     choices: int = 1
     body: bytes | None = None
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    longest: tuple[str, str] | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -182,6 +186,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._fail(404, f"The model `{body['model']}` does not exist.")
         elif behaviour.refuses_zero and body["max_tokens"] == 0:
             self._fail(400, "max_tokens must be at least 1, got 0.")
+        elif behaviour.longest is not None and behaviour.longest[0] in body:
+            refused, taken = behaviour.longest
+            self._fail(400, f"Unsupported parameter: '{refused}'. Use '{taken}' instead.")
+        elif behaviour.replies:
+            with self.server.lock:
+                reply = behaviour.replies.pop(0)
+            self._send_choice(behaviour, reply, 1, 1)
         elif behaviour.body is not None:
             self._send(200, behaviour.body)
         elif self.path == "/v1/completions":
@@ -189,9 +200,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/v1/chat/completions":
             said = "".join(f"{message['role']}: {message['content']}\n" for message in body["messages"])
             ids = self.server.tokenizer(f"{said}assistant:")["input_ids"]
+            body["max_tokens"] = body.get("max_tokens") or body["max_completion_tokens"]
             new, text = self.server.continued(ids, body)
             message = {"role": "assistant", "content": text}
-            self._send_choice(behaviour, {"message": message}, len(ids), len(new))
+            finish = "length" if len(new) >= body["max_tokens"] else "stop"
+            choice = {"message": message, "finish_reason": finish}
+            self._send_choice(behaviour, choice, len(ids), len(new))
         else:
             self._fail(404, "Not Found")
 
@@ -205,6 +219,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         new, text = server.continued(ids, {**body, "max_tokens": asked})
         echo = body.get("echo") and not behaviour.ignores_echo
         choice: dict[str, Any] = {"text": prompt + text if echo else text, "logprobs": None}
+        choice["finish_reason"] = "length" if len(new) >= asked else "stop"
         if body.get("logprobs") and not behaviour.without_logprobs:
             whole = ids + new
             logits = server.logits(whole)

@@ -19,7 +19,7 @@ from bench.language.postprocess import (
     last_number,
 )
 
-FOUR = {"options": ["w", "x", "y", "z"]}
+FOUR = {"options": ["wool", "milk", "honey", "eggs"]}
 
 
 # --- option letters ----------------------------------------------------------------------------------------------
@@ -50,7 +50,6 @@ FOUR = {"options": ["w", "x", "y", "z"]}
         ("It is C.", "C"),
         ("I'd say C", "C"),
         ("I believe it's B)", "B"),
-        ("A or B", "A"),
         ("A, since it rained", "A"),
         ("A because it rained", "A"),
         ("A is right", "A"),
@@ -235,16 +234,17 @@ def test_a_number_is_read_in_plain_digits_however_it_is_written(text, number):
     ("text", "first", "last"),
     [
         ("3 apples and 4 pears: 7.", "3", "7"),
-        ("10-5", "10", "5"),
-        ("3–5", "3", "5"),
-        ("1,2,3", "1", "3"),
-        ("12 3456", "12", "3456"),
-        ("2024-01-05", "2024", "5"),
         ("- 5", "5", "5"),
-        ("version 1.2.3", "1.2", "1.2"),
+        ("12 3456", "12", None),
+        ("10 - 5", "10", None),
+        ("10-5", None, None),
+        ("3–5", None, None),
+        ("1,2,3", None, None),
+        ("2024-01-05", None, None),
+        ("version 1.2.3", None, None),
     ],
 )
-def test_a_dash_or_comma_between_numbers_is_neither_sign_nor_separator(text, first, last):
+def test_of_sums_ranges_lists_and_dates_no_part_is_taken_for_the_answer(text, first, last):
     assert (first_number(text, {}), last_number(text, {})) == (first, last)
 
 
@@ -267,7 +267,7 @@ def test_decimals_keep_their_value(number):
 
 
 def test_a_huge_exponent_does_not_write_out_a_huge_number():
-    assert len(last_number("1e999999999", {})) < 20
+    assert last_number("1e999999999", {}) is None
 
 
 # --- parts of the text ---------------------------------------------------------------------------------------------

@@ -76,6 +76,15 @@ def test_texts_are_those_of_the_model_itself(both):
     assert [served[n]["text"] for n in "01"] == [local[n]["text"] for n in "01"]
 
 
-def test_single_tokens_cannot_be_asked_of_a_server_and_it_says_what_can(both):
-    with pytest.raises(LanguageProblem, match="log-likelihood"):
-        predictions(both[1], SingleToken(), choices=(" yes", " no"))
+def test_single_tokens_have_the_scores_of_the_model_itself(both):
+    options = {"choices": (" yes", " no")}
+    local, served = (predictions(backend, SingleToken(), **options) for backend in both)
+    for number in ("0", "1"):
+        assert served[number]["loglikelihoods"] == pytest.approx(local[number]["loglikelihoods"], abs=1e-3)
+        assert served[number]["tokens"] == local[number]["tokens"]
+
+
+def test_choices_that_begin_with_one_token_are_refused(both):
+    for backend in both:
+        with pytest.raises(LanguageProblem, match="log-likelihood"):
+            predictions(backend, SingleToken(), choices=(" no", " no way"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -164,6 +165,7 @@ def test_every_metric_says_what_is_better_and_how_it_is_shown():
         "exact_match": (SampleMetric, True, True),
         "f1": (SampleMetric, True, True),
         "edit_distance": (SampleMetric, False, False),
+        "math_equal": (SampleMetric, True, True),
         "rouge1": (SampleMetric, True, True),
         "rougeL": (SampleMetric, True, True),
         "bleu": (type(TEXT_METRICS["bleu"]), True, False),
@@ -199,3 +201,28 @@ def test_a_metric_named_twice_is_refused_with_both_places():
     metrics.register("f1")(len)
     with pytest.raises(ValueError, match=r"in .*test_text\.py:\d+ and in .*test_text\.py:\d+"):
         metrics.register("f1")(len)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "equal"),
+    [
+        (r"\dfrac12", "0.5", 1), ("x^2+1", "1+x^2", 1), (r"2\sqrt{2}", r"$\sqrt{8}$", 1), (r"\{2,1\}", r"\{1,2\}", 1),
+        ("x=5", "5", 1), ("(3, -2)", "(3,-2)", 1), (r"\text{Eva}", "Eva", 1), ("[0,1)", "[0,1]", 0), ("11", "10", 0),
+        ("(-2,3)", "(3,-2)", 0), (r"\frac{1}{", "1", 0),
+    ],
+)  # fmt: skip
+def test_formulas_are_equal_where_mathematics_says_so(answer, gold, equal):
+    assert TEXT_METRICS["math_equal"](answer, [gold]) == equal
+    assert TEXT_METRICS["math_equal"](answer, ["nothing of it", gold]) == equal
+
+
+def test_comparing_formulas_leaves_a_timer_of_the_process_running():
+    rang = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 30)
+        TEXT_METRICS["math_equal"](r"\frac{1}{2}", ["0.5"])
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 30
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

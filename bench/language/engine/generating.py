@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.language.chat import Marks, WrittenText, stop_place, written
 from bench.language.engine.batching import Batches
 from bench.language.engine.packing import MIN_PREFIX, common_length
+from bench.language.engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from bench.language.engine.caching import Prefix
@@ -25,14 +27,18 @@ class Request:
     Attributes:
         tokens: token ids of the prompt.
         max_out_len: new tokens at most.
-        stop: strings at which the text ends.
+        stop: strings at which the text ends; none of them counts inside a thought.
         seed: of this text's sampling.
+        marks: of thoughts; None if there are none.
+        begun: whether the prompt ends inside a thought.
     """
 
     tokens: tuple[int, ...]
     max_out_len: int
     stop: tuple[str, ...] = ()
     seed: int = 0
+    marks: Marks | None = None
+    begun: bool = False
 
 
 class Generator:
@@ -47,13 +53,14 @@ class Generator:
         batch_size: texts of a batch, or ``auto``.
         options: of ``generate``. With ``do_sample`` each text has its own random stream, so that it does not depend
             on the other texts of its batch.
+        window: tokens that the model can read; None is no limit.
     """
 
     def __init__(
         self, model: Any, tokenizer: Any, pad: int, batch_size: int | str = "auto",
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None, window: int | None = None,
     ) -> None:  # fmt: skip
-        self._model, self._tokenizer, self._pad = model, tokenizer, pad
+        self._model, self._tokenizer, self._pad, self._window = model, tokenizer, pad, window
         self._ending = _EndingTokens(tokenizer)
         self.batches = Batches(batch_size)
         self._options = dict(options or {})
@@ -63,14 +70,15 @@ class Generator:
         self._ends = set(end if isinstance(end, list | tuple) else [end]) - {None}
         if tokenizer.eos_token_id is not None:
             self._ends.add(tokenizer.eos_token_id)
+        self._sampling = Sampling(self._options, getattr(model, "generation_config", None))
 
     def generate(
-        self, requests: Sequence[Request], done: Callable[[int, str], None] | None = None
-    ) -> list[str]:
-        """Return the new text of each request; ``done`` gets each one as soon as its batch is complete."""
-        results = ["" for _ in requests]
+        self, requests: Sequence[Request], done: Callable[[int, WrittenText], None] | None = None
+    ) -> list[WrittenText]:
+        """Return what was written to each request; ``done`` gets each one as soon as its batch is complete."""
+        results = [WrittenText("") for _ in requests]
 
-        def keep(index: int, text: str) -> None:
+        def keep(index: int, text: WrittenText) -> None:
             results[index] = text
             if done is not None:
                 done(index, text)
@@ -96,13 +104,21 @@ class Generator:
             return None
         return Prefix(self._model, requests[0].tokens[:length])
 
-    def _run(self, requests: list[Request], prefix: Prefix | None) -> list[str]:
+    def _run(self, requests: list[Request], prefix: Prefix | None) -> list[WrittenText]:
+        width = max(len(request.tokens) for request in requests)
+        new = max(request.max_out_len for request in requests)
+        if self._window is not None and len(requests) > 1 and width + new > self._window:
+            # A long prompt with little room, next to a short one with much: together they need too many positions.
+            order = sorted(range(len(requests)), key=lambda index: len(requests[index].tokens))
+            half = len(order) // 2
+            parts = [self._run([requests[i] for i in part], prefix) for part in (order[:half], order[half:])]
+            placed = dict(zip(order, [text for part in parts for text in part], strict=True))
+            return [placed[index] for index in range(len(requests))]
         import torch  # noqa: PLC0415
         from transformers import StoppingCriteriaList  # noqa: PLC0415
 
         from bench.language.engine.caching import make_cache  # noqa: PLC0415  imports torch
 
-        width = max(len(request.tokens) for request in requests)
         ids = torch.full((len(requests), width), self._pad, dtype=torch.int64)
         mask = torch.zeros((len(requests), width), dtype=torch.int64)
         for row, request in enumerate(requests):
@@ -117,52 +133,50 @@ class Generator:
             output = self._model.generate(
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
-                max_new_tokens=max(request.max_out_len for request in requests),
+                max_new_tokens=new,
                 pad_token_id=self._pad,
                 eos_token_id=sorted(self._ends) or None,
                 stopping_criteria=StoppingCriteriaList([stops]),
-                **self._sampling(requests, width),
+                logits_processor=self._processors(requests, width),
+                **self._sampling.arguments,
                 **({} if cache is None else {"past_key_values": cache}),
             )
         rows = output[:, width:].tolist()
         return [self._text(row, request) for row, request in zip(rows, requests, strict=True)]
 
-    def _text(self, tokens: list[int], request: Request) -> str:
+    def _text(self, tokens: list[int], request: Request) -> WrittenText:
         tokens = tokens[: request.max_out_len]
         end = next((place for place, token in enumerate(tokens) if token in self._ends), len(tokens))
-        text = self._tokenizer.decode(tokens[:end], skip_special_tokens=True)
-        return cut_at(text, request.stop)
+        text = self._decoded(tokens[:end], request.marks)
+        return written(
+            text, stops=request.stop, marks=request.marks, begun=request.begun,
+            cut=end == len(tokens) == request.max_out_len,
+        )  # fmt: skip
 
-    def _sampling(self, requests: list[Request], width: int) -> Mapping[str, Any]:
-        """Return the arguments of greedy decoding; sampling is greedy decoding with noise.
+    def _decoded(self, tokens: list[int], marks: Marks | None) -> str:
+        """Return the text of tokens without special ones, except for the marks of thoughts."""
+        kept = {} if marks is None else self._ending.special(marks)
+        if not kept or kept.keys().isdisjoint(tokens):
+            plain: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+            return plain
+        parts, begin = [], 0
+        for place, token in enumerate([*tokens, None]):
+            if token is None or token in kept:
+                parts.append(self._tokenizer.decode(tokens[begin:place], skip_special_tokens=True))
+                parts.append("" if token is None else kept[token])
+                begin = place + 1
+        return "".join(parts)
+
+    def _processors(self, requests: list[Request], width: int) -> Any:
+        """Return processors; sampling is greedy decoding with noise.
 
         The argmax of the logits plus Gumbel noise is a sample of their softmax. With noise from each text's own stream,
         sampling is a greedy choice that depends on nothing else in the batch.
         """
         from transformers import LogitsProcessorList  # noqa: PLC0415
-        from transformers.generation import logits_process as warpers  # noqa: PLC0415
 
-        options = dict(self._options)
-        temperature = options.pop("temperature", 1.0)
-        top_k, top_p = options.pop("top_k", 0), options.pop("top_p", 1.0)
-        sampled = options.pop("do_sample", False) and temperature > 0
-        processors: list[Any] = []
-        if sampled:
-            if temperature != 1.0:
-                processors.append(warpers.TemperatureLogitsWarper(float(temperature)))
-            if top_k:
-                processors.append(warpers.TopKLogitsWarper(int(top_k)))
-            if top_p < 1.0:
-                processors.append(warpers.TopPLogitsWarper(float(top_p)))
-            processors.append(_gumbel(requests, width))
-        plain = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
-        return {**plain, **options, "logits_processor": LogitsProcessorList(processors)}
-
-
-def cut_at(text: str, stops: Sequence[str]) -> str:
-    """Return the text before the first stop string in it."""
-    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else text
+        drawn = [_gumbel(requests, width)] if self._sampling.is_drawn else []
+        return LogitsProcessorList([*self._sampling.processors(), *drawn])
 
 
 class _StopStrings:
@@ -197,7 +211,11 @@ class _StopStrings:
             elif token in self._ending:
                 tail = input_ids[row, max(self._width, length - self._look_back) :].tolist()
                 text = self._tokens.text(tail)
-                self._ended[row] = any(stop in text for stop in request.stop)
+                ended = any(stop in text for stop in request.stop)
+                if ended and request.marks is not None:  # unless it is a part of a thought
+                    whole = self._tokens.text(input_ids[row, self._width :].tolist())
+                    ended = stop_place(whole, request.stop, request.marks, request.begun) is not None
+                self._ended[row] = ended
         return torch.tensor(self._ended, device=input_ids.device)
 
 
@@ -216,6 +234,17 @@ class _EndingTokens:
         """Return the text of tokens."""
         text: str = self._tokenizer.decode(tokens, skip_special_tokens=False)
         return text
+
+    def special(self, marks: Marks) -> dict[int, str]:
+        """Return the ids of marks that are special tokens, which decoding would leave out."""
+        special = set(getattr(self._tokenizer, "all_special_ids", ()))
+        ids = {self._id(mark): mark for mark in (marks.opening, marks.closing)} if special else {}
+        return {token: mark for token, mark in ids.items() if token in special}
+
+    def _id(self, mark: str) -> int:
+        token: int = self._tokenizer.convert_tokens_to_ids(mark)
+        unknown = self._tokenizer.unk_token_id
+        return -1 if token is None or token == unknown else token
 
     def that_may_end(self, stops: set[str]) -> frozenset[int]:
         """Return the ids of the tokens that may bring the last character of a stop string."""

@@ -14,6 +14,8 @@ from bench.core.errors import ModelProblem
 from bench.core.names import safe_name
 
 ModelType = Literal["base", "chat"]
+FewShot = Literal["turns", "text"]
+THINK_MARKS = ("<think>", "</think>")
 BackendName = Literal["hf", "server"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 Kwargs = dict[str, Any]
@@ -54,6 +56,10 @@ class ModelConfig:
         dtype: one of :data:`DTYPES`. ``auto`` is the type that the model was saved in.
         revision: branch, tag or commit on the hub.
         api_base: address of the server, for example ``http://localhost:8000/v1``.
+        system_prompt: first turn of a chat; None is none.
+        chat_template_kwargs: variables of the chat template, such as ``enable_thinking``.
+        few_shot: in-context examples of a chat as ``turns`` of their own, or as ``text`` of one turn.
+        think_marks: what a thought begins and ends with; empty for a model whose texts are taken as they are.
 
     Raises:
         ModelProblem: from the constructor, for fields that contradict each other or a value that is not allowed.
@@ -75,6 +81,10 @@ class ModelConfig:
     dtype: str = "auto"
     revision: str | None = None
     api_base: str | None = None
+    system_prompt: str | None = None
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    few_shot: FewShot = "turns"
+    think_marks: tuple[str, ...] = THINK_MARKS
 
     def __post_init__(self) -> None:
         """Refuse a configuration that no model can be loaded from."""
@@ -93,6 +103,7 @@ class ModelConfig:
         fits = self.batch_size == "auto" or _is_positive(self.batch_size)
         self._expect("batch_size", self.batch_size, fits, "a positive whole number or 'auto'")
         self._expect_plain_kwargs()
+        self._expect_chat()
         if (self.backend == "server") != (self.api_base is not None):
             raise ModelProblem(
                 f"model {self.name}: found backend {self.backend!r} with api_base {self.api_base!r}; "
@@ -106,8 +117,32 @@ class ModelConfig:
     def _expect_one_of(self, what: str, value: object, allowed: Sequence[str]) -> None:
         self._expect(what, value, value in allowed, " or ".join(map(repr, allowed)))
 
+    def _expect_chat(self) -> None:
+        self._expect_one_of("few_shot", self.few_shot, get_args(FewShot))
+        marks = self.think_marks
+        known = (
+            isinstance(marks, tuple | list)
+            and len(marks) in (0, 2)
+            and all(isinstance(mark, str) and mark for mark in marks)
+        )
+        self._expect("think_marks", marks, known, "an opening and a closing mark, or none")
+        idle = [name for name in ("system_prompt", "chat_template_kwargs") if getattr(self, name)]
+        if self.type == "base" and idle:
+            raise ModelProblem(
+                f"model {self.name}: found {', '.join(idle)} with type 'base', which has no turns; expected type 'chat'; "
+                "give --hf-type chat, or leave it out"
+            )
+
+    @property
+    def samples(self) -> bool:
+        """Whether answers are drawn at random: by ``do_sample`` here, by a temperature above 0 on a server."""
+        temperature = self.generation_kwargs.get("temperature")
+        if self.backend == "server":
+            return bool(temperature)
+        return bool(self.generation_kwargs.get("do_sample")) and temperature != 0
+
     def _expect_plain_kwargs(self) -> None:
-        for name in ("model_kwargs", "tokenizer_kwargs", "generation_kwargs"):
+        for name in ("model_kwargs", "tokenizer_kwargs", "generation_kwargs", "chat_template_kwargs"):
             values = getattr(self, name)
             try:
                 # They are part of the run's record, and a worker sends them to another process.
@@ -180,11 +215,15 @@ def from_options(
     revision: str | None = None,
     api_base: str | None = None,
     api_model: str | None = None,
+    system_prompt: str | None = None,
+    chat_template_kwargs: Sequence[str] = (),
+    few_shot: str = "turns",
+    think_marks: Sequence[str] = THINK_MARKS,
 ) -> ModelConfig:
     """Return the configuration of a model that the command line names by ``--hf-path`` or ``--api-base``.
 
     Args:
-        model_kwargs: ``key=value`` texts, see :func:`parse_kwargs`; the other two have the same form.
+        model_kwargs: ``key=value`` texts, see :func:`parse_kwargs`; the other three have the same form.
         batch_size: a number, a number as text, or ``auto``.
 
     Returns:
@@ -203,7 +242,7 @@ def from_options(
         )
     if api_base is not None:
         loading = {
-            "--tokenizer-path": tokenizer_path,
+            "--tokenizer-path": tokenizer_path if hf_type == "base" else None,
             "--peft-path": peft_path,
             "--model-kwargs": model_kwargs,
             "--tokenizer-kwargs": tokenizer_kwargs,
@@ -233,7 +272,27 @@ def from_options(
         dtype=dtype,
         revision=revision,
         api_base=api_base,
+        system_prompt=system_prompt,
+        chat_template_kwargs=parse_kwargs(chat_template_kwargs),
+        few_shot=cast(FewShot, few_shot),
+        think_marks=parse_think_marks(think_marks),
     )
+
+
+def parse_think_marks(marks: Sequence[str]) -> tuple[str, ...]:
+    """Return an opening and a closing mark, or nothing for ``none``.
+
+    Raises:
+        ModelProblem: another number of marks.
+    """
+    if tuple(marks) == ("none",):
+        return ()
+    if len(marks) != 2:
+        raise ModelProblem(
+            f"--think-marks {' '.join(marks)}: expected an opening and a closing mark, or none; write for example "
+            "--think-marks '<think>' '</think>'"
+        )
+    return tuple(marks)
 
 
 def _last_part(path: str) -> str:

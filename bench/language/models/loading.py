@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,23 @@ from typing import Any
 
 from bench.core.errors import ModelProblem
 from bench.language.models.config import ModelConfig
-from bench.language.models.sources import ADAPTER_FILE, ModelSource, ModelSources, attempt, some
+from bench.language.models.sources import (
+    ADAPTER_FILE,
+    ModelSource,
+    ModelSources,
+    attempt,
+    served_tokenizer,
+    some,
+)
 
 Message = Mapping[str, str]
 
 _LENGTH_FIELDS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+# What every chat template is given.
+_TEMPLATES_OWN = {
+    "messages", "add_generation_prompt", "bos_token", "eos_token", "raise_exception", "strftime_now", "namespace", "range",
+    "loop", "tools", "documents",
+}  # fmt: skip
 _NO_LIMIT = 10**9  # tokenizers without a limit state 1e30; no model reads a billion tokens
 _TOKENIZER_NEEDS = {"trust_remote_code", "cache_dir", "local_files_only"}
 # Without it, transformers asks on the terminal whether a model's own code may run, and waits for an answer.
@@ -62,6 +75,7 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
     tokenizer = _load_tokenizer(config, sources.tokenizer or sources.model)
     if config.type == "chat":
         _expect_chat_template(tokenizer, config.name)
+        expect_variables(tokenizer, config)
     model = _load_weights(config, sources)
     # A model that places its own layers on devices refuses to be moved.
     if "device_map" not in config.model_kwargs and getattr(model, "hf_quantizer", None) is None:
@@ -82,16 +96,33 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
     )
 
 
-def apply_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
+def load_served_tokenizer(config: ModelConfig) -> Any:
+    """Load the tokenizer of a chat model behind a server.
+
+    Raises:
+        ModelProblem: a path without a tokenizer, or one without a chat template or the variables that are given.
+    """
+    source = served_tokenizer(config)
+    assert source is not None
+    tokenizer = _load_tokenizer(config, source)
+    _expect_chat_template(tokenizer, config.name)
+    expect_variables(tokenizer, config)
+    return tokenizer
+
+
+def apply_chat(
+    tokenizer: Any, messages: Sequence[Message], variables: Mapping[str, Any] | None = None
+) -> str:
     """Return messages as the text that a chat model was trained on, up to where its answer begins.
 
     Args:
         tokenizer: of the chat model.
         messages: each with ``role`` and ``content``. If the last one is the assistant's, the text ends inside it, so
             that the model continues it.
+        variables: of the template, such as ``enable_thinking``.
 
     Returns:
-        A text that already holds all special tokens: tokenize it with ``add_special_tokens=False``.
+        A text. If it begins with the start token, tokenize it with ``add_special_tokens=False``: a second one would follow.
 
     Raises:
         ModelProblem: a tokenizer without a chat template, or a template that refuses the messages.
@@ -106,6 +137,7 @@ def apply_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
             tokenize=False,
             add_generation_prompt=not answered,
             continue_final_message=answered,
+            **(variables or {}),
         )
     except (jinja2.TemplateError, ValueError) as error:
         roles = ", ".join(message["role"] for message in messages) or "none"
@@ -214,6 +246,36 @@ def _expect_chat_template(tokenizer: Any, name: str) -> None:
         raise ModelProblem(
             f"model {name}: found no chat template in its tokenizer; expected one, since its type is 'chat'; "
             "use the instruction-tuned model, or evaluate it as type 'base'"
+        )
+
+
+def expect_variables(tokenizer: Any, config: ModelConfig) -> None:
+    """Refuse variables that the chat template does not read: they would change nothing.
+
+    Raises:
+        ModelProblem: with those that it reads.
+    """
+    if not config.chat_template_kwargs:
+        return
+    import jinja2.nodes  # noqa: PLC0415
+
+    # Blocks of transformers' own, which mark what the assistant says.
+    text = re.sub(r"\{%-?\s*(?:end)?generation\s*-?%\}", "", tokenizer.get_chat_template())
+    try:
+        tree = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
+    except jinja2.TemplateError as error:
+        raise ModelProblem(
+            f"model {config.name}: found a chat template that cannot be read ({error}), expected one in which "
+            "--chat-template-kwargs can be found; correct the template, or leave them out"
+        ) from error
+    names = {node.name for node in tree.find_all(jinja2.nodes.Name)}
+    written = {node.name for node in tree.find_all(jinja2.nodes.Name) if node.ctx == "store"}
+    unread = sorted(config.chat_template_kwargs.keys() - names)
+    if unread:
+        others = sorted(names - written - _TEMPLATES_OWN)
+        raise ModelProblem(
+            f"model {config.name}: found --chat-template-kwargs {', '.join(unread)}, which its chat template does not read; "
+            f"expected variables of it ({', '.join(others) or 'it has none'}); correct the name, or leave it out"
         )
 
 

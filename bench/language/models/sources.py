@@ -40,7 +40,9 @@ def fingerprint(config: ModelConfig) -> str:
         ModelProblem: a path that is missing or holds no model, or a hub name whose commit cannot be determined.
     """
     if config.backend == "server":
-        return f"server:{config.api_base}#{config.path}"
+        served = f"server:{config.api_base}#{config.path}"
+        template = served_tokenizer(config)
+        return served if template is None else f"{served}+tokenizer={template.identity()}"
     return ModelSources.of(config).fingerprint()
 
 
@@ -59,6 +61,16 @@ class ModelSource:
     def identity(self) -> str:
         """Return the commit, or a hash of the directory's content."""
         return f"hub:{self.commit}" if self.commit else f"sha256:{_digest(Path(self.location))}"
+
+
+def served_tokenizer(config: ModelConfig) -> ModelSource | None:
+    """Return where the tokenizer of a model behind a server is on this machine; None if it is not named.
+
+    Raises:
+        ModelProblem: a path that holds none.
+    """
+    path = config.tokenizer_path
+    return None if path is None else _find(config, path, "tokenizer_config.json")
 
 
 @dataclass(frozen=True, slots=True)

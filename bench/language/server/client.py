@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bench.core.errors import ModelProblem
 from bench.core.record import Json
-from bench.language.engine.generating import cut_at
+from bench.language.chat import Marks, WrittenText, written
 from bench.language.server.answers import Refused
 from bench.language.server.echo import Echo
 from bench.language.server.parallel import in_parallel
@@ -32,6 +32,7 @@ class ContinuationScore:
         is_greedy: whether each token was the most likely one; None if the server does not say.
         token_count: tokens of the continuation.
         context_tokens: tokens before it, including a start token if the server adds one.
+        first: text of its first token, as the server writes it.
     """
 
     sum: float
@@ -39,6 +40,7 @@ class ContinuationScore:
     is_greedy: bool | None
     token_count: int
     context_tokens: int
+    first: str = ""
 
 
 class CompletionServer:
@@ -93,16 +95,19 @@ class CompletionServer:
         stop: Sequence[str] = (),
         temperature: float = 0.0,
         seed: int | Sequence[int] | None = None,
-        done: Callable[[int, str], None] | None = None,
-    ) -> list[str]:
+        marks: Marks | None = None,
+        done: Callable[[int, WrittenText], None] | None = None,
+    ) -> list[WrittenText]:
         """Let the model continue each prompt.
 
         Args:
             prompts: texts.
             max_out_len: new tokens at most.
-            stop: strings at which a text ends; they are not part of it.
+            stop: strings at which a text ends; they are not part of it. A text that the server ended inside a thought is
+                asked for again without them.
             temperature: of sampling; 0 is greedy.
             seed: of sampling, one for all prompts or one for each.
+            marks: of thoughts.
             done: takes the index and the text of each prompt as it arrives.
 
         Returns:
@@ -113,10 +118,21 @@ class CompletionServer:
         """
         fields = self._generation(max_out_len, stop, temperature)
 
-        def one(asked: tuple[str, int | None]) -> str:
+        def one(asked: tuple[str, int | None]) -> WrittenText:
             prompt, own_seed = asked
-            choice = self._written("completions", {"prompt": prompt, **_seeded(own_seed), **fields})
-            return cut_at(_text(choice.get("text"), self._url("completions")), stop)
+            body = {"prompt": prompt, **_seeded(own_seed), **fields}
+            begun = marks is not None and prompt.rstrip().endswith(marks.opening)
+
+            def ask() -> WrittenText:
+                choice = self._written("completions", body)
+                said = _text(choice.get("text"), self._url("completions"))
+                return written(said, stops=stop, marks=marks, begun=begun, cut=_is_cut(choice))
+
+            text = ask()
+            if text.unclosed and stop and not text.cut:
+                body.pop("stop", None)
+                text = ask()
+            return text
 
         return self.each(one, _with_seeds(prompts, seed), done)
 
@@ -127,9 +143,14 @@ class CompletionServer:
         stop: Sequence[str] = (),
         temperature: float = 0.0,
         seed: int | Sequence[int] | None = None,
-        done: Callable[[int, str], None] | None = None,
-    ) -> list[str]:
+        marks: Marks | None = None,
+        template: Mapping[str, Any] | None = None,
+        done: Callable[[int, WrittenText], None] | None = None,
+    ) -> list[WrittenText]:
         """Let the model answer each conversation; the server applies its chat template.
+
+        A thought is in the text, or in a field of its own, ``reasoning_content`` or ``reasoning``. A server cannot tell a
+        stop string inside a thought from one after it: where there are marks, it gets none, and texts are cut here.
 
         Args:
             messages_list: conversations of messages with ``role`` and ``content``.
@@ -137,6 +158,8 @@ class CompletionServer:
             stop: strings at which a text ends; they are not part of it.
             temperature: of sampling; 0 is greedy.
             seed: of sampling, one for all conversations or one for each.
+            marks: of thoughts.
+            template: variables of the chat template.
             done: takes the index and the answer of each conversation as it arrives.
 
         Returns:
@@ -145,20 +168,28 @@ class CompletionServer:
         Raises:
             ModelProblem: as for :meth:`generate`.
         """
-        fields = self._generation(max_out_len, stop, temperature)
+        fields = self._generation(max_out_len, stop if marks is None else (), temperature)
+        if template:
+            fields["chat_template_kwargs"] = dict(template)
         url = self._url("chat/completions")
 
-        def one(asked: tuple[Sequence[Mapping[str, str]], int | None]) -> str:
+        def one(asked: tuple[Sequence[Mapping[str, str]], int | None]) -> WrittenText:
             messages, own_seed = asked
             body = {"messages": [dict(message) for message in messages], **_seeded(own_seed), **fields}
-            message = self._written("chat/completions", body).get("message")
+            choice = self._written("chat/completions", body)
+            message = choice.get("message")
             if not isinstance(message, dict) or "content" not in message:
                 raise ModelProblem(
                     f"{url}: found a choice with the message {message!r:.200}; expected one with content; "
                     "use a server with chat completions"
                 )
             # Null is an answer: a model that was cut off while thinking has no words yet.
-            return cut_at(_text(message["content"] or "", url), stop)
+            text = written(_text(message["content"] or "", url), stops=stop, marks=marks, cut=_is_cut(choice))
+            apart = message.get("reasoning_content") or message.get("reasoning")
+            if not isinstance(apart, str) or not apart:
+                return text
+            thought = apart if text.thought is None else f"{apart}\n{text.thought}"
+            return WrittenText(text, thought, text.unclosed or not text.strip(), text.cut)
 
         return self.each(one, _with_seeds(messages_list, seed), done)
 
@@ -178,6 +209,14 @@ class CompletionServer:
                 a continuation's first token because nothing is before it.
         """
         return self.each(self.score, pairs)
+
+    def tokens_of(self, text: str) -> list[str]:
+        """Return the tokens that the server makes of a text, as it writes them.
+
+        Raises:
+            ModelProblem: as for :meth:`loglikelihoods`.
+        """
+        return self._echo(text).tokens
 
     def whole_text(self, prompts: Sequence[str]) -> list[list[float | None]]:
         """Return the log-probability of each token of each prompt; None for a first token with nothing before it.
@@ -213,6 +252,7 @@ class CompletionServer:
             is_greedy=echo.is_greedy(border),
             token_count=len(tokens),
             context_tokens=border,
+            first=echo.tokens[border] if border < len(echo.tokens) else "",
         )
 
     def _echo(self, text: str) -> Echo:
@@ -308,6 +348,10 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
     """Return how many tokens two lists share from their start."""
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return sum(1 for _ in same)
+
+
+def _is_cut(choice: Mapping[str, Any]) -> bool:
+    return choice.get("finish_reason") == "length"
 
 
 def _text(value: Any, url: str) -> str:

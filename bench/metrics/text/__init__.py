@@ -1,6 +1,6 @@
 """Text metrics, by name in `TEXT_METRICS`; `bench.metrics.text.metric` says what a metric is."""
 
-from bench.metrics.text import answers, corpus
+from bench.metrics.text import answers, corpus, formulas
 from bench.metrics.text.metric import (
     TEXT_METRICS,
     Answer,
@@ -25,4 +25,5 @@ __all__ = [
     "answers",
     "check_lengths",
     "corpus",
+    "formulas",
 ]

@@ -1,0 +1,286 @@
+"""Reads the option letter that an answer names. A text that names none, or leaves several open, is not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+from bench.language.readers.letter_patterns import ALPHABET, Level, Patterns, patterns
+from bench.language.readers.phrases import any_of
+from bench.language.readers.text import own_part, plain_characters, without_fonts
+
+# For rows that do not list their options. With more letters, the pronoun I would be taken for an answer.
+_DEFAULT_OPTIONS = 8
+# Characters looked back at for what turns a statement around.
+_BEFORE = 70
+
+_CLAUSE = re.compile(r"[.!?;:,\n。！？；，：、]|\b(?:but|however|though)\b|但", re.IGNORECASE)
+_TURNING = any_of(
+    "not | never | neither | nor | cannot | without | if | unless | suppose | supposing | assuming | were | rather than"
+    "| instead of | some | many | people | students | others | seems that | seems like | tempting | tempted | might think"
+    "| may think | at first | initially | originally | first thought | previously | wrong | incorrect | false | worst"
+    "| least | question | whether | not sure | cannot tell | unclear"
+)
+_TURNED = re.compile(
+    rf"\b{_TURNING}\b|n't\b|(?:不|别|勿|非|未|如果|若|假如|错误的?|误|无法|是否|不知道)", re.IGNORECASE
+)
+# "Consider each choice: A ..." names no answer.
+_OF_ALL = re.compile(
+    r"\b(?:(?:each|every|following|another|any|no|which|what)\s+$|(?:none|neither)\s+of\b[^.!?\n]*$)",
+    re.IGNORECASE,
+)
+_JUST_SAID = re.compile(r"\bif\s+(?:I|we)\s+(?:have|had|must|should)\s+(?:to\s+)?\w+", re.IGNORECASE)
+_CORRECTED = re.compile(
+    r"\b(?:wait|actually|correction|no,|sorry|oops|scratch that|on second thought|hold on|my mistake|let me correct)"
+    r"|不对|更正|等等|纠正|重新",
+    re.IGNORECASE,
+)
+_AGAINST = re.compile(
+    r"\b(?:not|never|no|nor|neither|cannot|wrong|incorrect|false|contradict\w*|unlikely|irrelevant|unrelated|impossible"
+    r"|implausible|eliminat\w+|exclud\w+|rul(?:e|es|ed|ing) out|fails?|distractors?|out|too|off|discard\w*|unsupported"
+    r"|about someone else|doesn't|lacks?|reject\w*|ignores?|misses|missing|less|misconception|trap|red herring|myth)\b"
+    r"|n't\b|[×✗❌✘]|错|不|误|无关|排除|没有|非|太",
+    re.IGNORECASE,
+)
+_AGAINST_BEFORE = re.compile(
+    r"(?:\b(?:not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
+    r"|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|discard(?:s|ed|ing)?|reject(?:s|ed|ing)?|cross(?:ed|ing)? out"
+    r"|drop(?:ped)?|remov(?:e|ed|ing)|dismiss(?:ed|ing)?|against)|不是|不选|排除(?:了|掉)?|而非|非|除了|去掉)"
+    r"\s*(?:both |either |options? |choices? |选项)?$",
+    re.IGNORECASE,
+)
+# "Plan B" and "vitamin C" are names; in "if B" nothing is said.
+_NAMED = re.compile(
+    r"\b(?:plan|vitamins?|hepatitis|grade|class|type|group|team|point|part|section|room|appendix|figure|fig|table|line|note"
+    r"|key|string|drive|planet|company|person|size|gate|platform|block|unit|mr|ms)\.?\s+\(?$",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    r"(?:\b(?:if|suppose|supposing|assuming|unless)\b|如果|假如)[^.!?。！？\n]*$", re.IGNORECASE
+)
+_OPEN_BEFORE = re.compile(
+    r"(?:\b(?:between|either|both|whether|among)|在|之间)\s*(?:options? |选项)?$", re.IGNORECASE
+)
+_JOIN = re.compile(
+    r"[)\].]*\s*(?:,\s*(?:and|or)?|/|\bor\b|\band\b|&|、|和|或|与|及|还是)\s*(?:options? |选项)?[(\[]*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A place where the text says which option it is; the letter is None where it leaves several open."""
+
+    start: int
+    end: int
+    level: Level
+    letter: str | None
+    restarts: bool
+
+
+def first_option(text: str, row: Mapping[str, Any], cut: bool = False) -> str | None:
+    r"""Return the letter of the option that the text names, upper-case, or None if it names none or several.
+
+    ``A``, ``(B)``, ``**B**``, ``C.``, ``b)``, ``Option C``, ``Answer: D``, ``\boxed{A}``, ``I'd go with B``, ``only D
+    fits`` and ``故选C`` are understood. In this order:
+
+    1. a letter that is alone on the first line;
+    2. the last statement of an answer, such as "the answer is C", "I choose C" or "\boxed{C}";
+    3. a letter alone on the last line; the last conclusion, such as "so C", "only C" or "it must be C";
+    4. the only letter that is called right, or that is named at all and not argued against;
+    5. the option whose text is the whole answer.
+
+    What is asked, supposed, denied or said of others is no statement. Text after a new "Question:" counts only if nothing
+    before it names an option. Of a text that was cut at its limit, only 1 and 2 are read.
+
+    Only letters of the row's options count: as many as its field ``options``, else ``choices``, has; A to H if it has
+    neither.
+
+    Raises:
+        ValueError: a row with more options than there are letters.
+    """
+    found = patterns(_option_count(row))
+    options = _texts(row)
+    own = own_part(text)
+    return (_read(own, found, options, cut) if own is not None else None) or _read(text, found, options, cut)
+
+
+def plain_letter(gold: str) -> str | None:
+    """Return a right answer as the reader returns answers, if all of it is a letter: ``(b)`` is ``B``."""
+    found = re.fullmatch(r"\s*[(\[]?([A-Za-z])[)\].:]?\s*", plain_characters(gold))
+    return found[1].upper() if found else None
+
+
+def _read(text: str, found: Patterns, options: Sequence[str], cut: bool) -> str | None:
+    text = _clean(text)
+    first = found.alone_first.match(text)
+    if first is not None and not _CORRECTED.search(text, first.end()):
+        return str(first[1]).upper()
+    statements = _statements(text, found)
+    said = [statement for statement in statements if statement.level is Level.ANSWER]
+    label = _label_paragraph(text, found)
+    if label and all(statement.restarts for statement in said):
+        return label
+    if said:
+        return _last(text, said, statements)
+    return None if cut else _concluded(text, found, statements) or _by_text(text, options)
+
+
+def _last(text: str, said: Sequence[_Statement], statements: Sequence[_Statement]) -> str | None:
+    """Return the last answer that is stated, or what corrects it."""
+    end = said[-1].end
+    later = [
+        each
+        for each in statements
+        if each.start > end and each.level is not Level.PRAISE and _CORRECTED.search(text, end, each.end)
+    ]
+    return (later or said)[-1].letter
+
+
+def _concluded(text: str, found: Patterns, statements: Sequence[_Statement]) -> str | None:
+    """Return the letter of the last line, else of the last conclusion, else the only one that is praised or mentioned."""
+    last = found.alone_last.search(text)
+    if last is not None and not _OPEN_BEFORE.search(text[: last.start(1)]):
+        return str(last[1]).upper()
+    concluded = [statement for statement in statements if statement.level is Level.CONCLUSION]
+    if concluded:
+        return concluded[-1].letter
+    praised = {statement.letter for statement in statements if statement.level is Level.PRAISE}
+    if praised:
+        return praised.pop() if len(praised) == 1 else None
+    return _only_mention(text, found)
+
+
+def _clean(text: str) -> str:
+    """Return the text without markup that may surround a letter."""
+    text = without_fonts(plain_characters(text))
+    text = re.sub(r"\\[()\[\]]|\$+|\\[,;! ]|[*`\"“”‘#~]+", " ", text)
+    text = re.sub(r"(?<![A-Za-z0-9])'(?=\(?[A-Za-z]\)?')|(?<=[A-Za-z)])'(?![A-Za-z0-9])", " ", text)
+    text = re.sub(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|(?m:^)[^\S\n]*(?:[-–•>][^\S\n]+)+", " ", text)
+    text = re.sub(r"</?(?:answer|b|strong|i|em|p|br)\s*/?>", "\n", text, flags=re.IGNORECASE)
+    return re.sub(r"[^\S\n]+", " ", text).strip()
+
+
+def _statements(text: str, found: Patterns) -> list[_Statement]:
+    statements = []
+    for level, pattern in found.statements:
+        for match in pattern.finditer(text):
+            group = match.lastindex
+            if group is None or _is_turned(text, match.start(), match.end(group)):
+                continue
+            letter: str | None = match[group].upper()
+            if found.another.match(text, match.end(group)):
+                if level is not Level.ANSWER:
+                    continue
+                letter = None
+            line = text.rfind("\n", 0, match.start()) + 1
+            restarts = not text[line : match.start()].strip() and match[0].lower().startswith("answer")
+            statements.append(_Statement(match.start(), match.end(group), level, letter, restarts))
+    # A statement within another one, as "it is B" in "so it is B", counts once, as the stronger one.
+    return sorted(statements, key=lambda statement: (statement.end, statement.level))
+
+
+def _is_turned(text: str, start: int, end: int) -> bool:
+    """Return whether a statement is asked, supposed, denied or said of others."""
+    before = _JUST_SAID.sub("", text[max(0, start - _BEFORE) : start])
+    boundaries = list(_CLAUSE.finditer(before))
+    clause = before[boundaries[-1].end() :] if boundaries else before
+    inner = text[start:end]
+    follows = re.match(r"\W*(?:so|thus|hence|therefore|故|因此|所以)", inner, re.IGNORECASE)
+    if _TURNED.search(clause) or (not follows and (_OF_ALL.search(before) or _SUPPOSED.search(before))):
+        return True
+    if re.search(r"\b(?:not|never|isn't|wasn't|cannot)\b|n't\b|不|非", inner, re.IGNORECASE):
+        return True
+    ending = re.compile(r"[.!。！\n;；]|([?？])").search(text, end)
+    return ending is not None and ending[1] is not None and ending.start() - end < 120
+
+
+def _label_paragraph(text: str, found: Patterns) -> str | None:
+    """Return the letter of "B. Paris" where that is the whole first paragraph, and no list of options."""
+    paragraph = re.split(r"\n\s*\n", text, maxsplit=1)[0]
+    labels = {match[1].upper() for match in found.label.finditer(paragraph)}
+    if len(labels) != 1 or not (start := found.label.match(paragraph)):
+        return None
+    others = {match[1].upper() for match in found.label.finditer(text)} - labels
+    # "A. x" and, after an empty line, "B. y": a list with room between its entries.
+    listed = others and re.search(r"\n\s*\n[(\[]?[A-Za-z][.):]", text)
+    return None if listed else str(start[1]).upper()
+
+
+def _only_mention(text: str, found: Patterns) -> str | None:
+    """Return the letter that is mentioned and not argued against, if it is the only one."""
+    labels = list(found.label.finditer(text))
+    listed = (
+        {match.start(1) for match in labels} if len({match[1].upper() for match in labels}) > 1 else set()
+    )
+    places = [
+        match for match in found.mention.finditer(text) if match.start(match.lastindex or 0) not in listed
+    ]
+    groups: list[list[re.Match[str]]] = []
+    for match in places:
+        if groups and _JOIN.fullmatch(text, groups[-1][-1].end(), match.start(match.lastindex or 0)):
+            groups[-1].append(match)
+        else:
+            groups.append([match])
+    left: set[str] = set()
+    for number, group in enumerate(groups):
+        begin, end = group[0].start(), group[-1].end()
+        until = groups[number + 1][0].start() if number + 1 < len(groups) else len(text)
+        ending = re.compile(r"[.!?。！？\n](?=\s|$)|[。！？\n]").search(text, end, until)
+        after = text[end : ending.start() if ending else until]
+        after = _AGAINST_BEFORE.sub("", after)
+        asked = ending is not None and ending[0] in "?？"
+        before = text[max(0, begin - _BEFORE) : begin]
+        if (
+            asked
+            or any(p.search(before) for p in (_AGAINST_BEFORE, _NAMED, _SUPPOSED))
+            or _AGAINST.search(after)
+        ):
+            continue
+        left |= {match[match.lastindex or 0].upper() for match in group}
+    return left.pop() if len(left) == 1 else None
+
+
+def _by_text(text: str, options: Sequence[str]) -> str | None:
+    """Return the letter of the option whose text is the whole answer, or what "the answer is" names."""
+    said = re.fullmatch(r"(?:.*\banswer(?: is|:))?\s*(.+?)[.!。]?", text, flags=re.IGNORECASE | re.DOTALL)
+    wanted = said[1].strip().casefold() if said else ""
+    same = [i for i, option in enumerate(options) if option.strip().rstrip(".").casefold() == wanted]
+    return ALPHABET[same[0]] if len(same) == 1 else None
+
+
+def _options(row: Mapping[str, Any]) -> Any:
+    options = row.get("options") or row.get("choices")
+    # {"text": [...], "label": [...]} as in ARC, or {"A": ..., "B": ...} as in MedQA.
+    if isinstance(options, Mapping) and isinstance(
+        values := next(iter(options.values()), None), list | tuple
+    ):
+        return values
+    return options
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    options = _options(row)
+    values = options.values() if isinstance(options, Mapping) else options
+    if isinstance(values, str) or not isinstance(options, Sized) or values is None:
+        return []
+    return [value for value in values if isinstance(value, str)] if _all_texts(values) else []
+
+
+def _all_texts(values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _option_count(row: Mapping[str, Any]) -> int:
+    """Return how many options a row has."""
+    options = _options(row)
+    if isinstance(options, str) or not isinstance(options, Sized) or not options:
+        return _DEFAULT_OPTIONS
+    if len(options) > len(ALPHABET):
+        raise ValueError(
+            f"found {len(options)} options in a row, expected at most {len(ALPHABET)}, one for each letter; "
+            "use another post-processor than first_option"
+        )
+    return len(options)

@@ -1,0 +1,103 @@
+"""Phrases around the number that an answer ends with."""
+
+from __future__ import annotations
+
+import re
+
+from bench.language.readers.phrases import any_of
+
+# "#### 72", as in the solutions of GSM8K.
+HASHES = re.compile(r"####[^\S\n]*([^\n]*)")
+_FINAL = any_of("answers? | final result | final total | final value | final amount")
+_IS = any_of(
+    "is | are | was | equals | becomes | comes to | comes out to | would be | must be | should be | will be"
+)
+ANSWER = re.compile(
+    rf"\b(?i:{_FINAL})\b[^.\n:=0-9]{{0,60}}?(?:\s{_IS}\b|\s*(?:\*\*)?\s*[:=：]|\s*→)"
+    r"|(?i:</?answer>)|最终答案[是为：:]?|答案(?:应该|应|就)?(?:是|为|：|:|等于|=)|(?m:^)\s*答\s*[：:,，]|\b(?i:ANS)\s*[:=]"
+)
+SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?:\*\*|[)\"'])?\s+(?=[^\s0-9a-z]|\*\*|$)|[。！？；]|\n+|(?<=[.!?])\s+(?=[0-9])"
+)
+ASIDE = re.compile(r"\([^()\n]*\)|（[^（）\n]*）|\[[^\[\]\n]*\]")
+# Sentences that are no part of a solution.
+REMARK = re.compile(
+    r"^\W*(?:let'?s\s+)?(?:to\s+)?(?:check|double[- ]check|verif\w+|note|ps|p\.s|hope|let\s+me\s+know|reference|source"
+    r"|confidence|检查|验证|注意|注|检验)",
+    re.IGNORECASE,
+)
+_NOT_KNOWN = any_of(
+    "not sure | don't know | do not know | unable to | depends on | not enough information | insufficient | no idea"
+)
+GIVES_UP = re.compile(
+    rf"\b{_NOT_KNOWN}"
+    r"|\b(?:impossible\s+to|cannot\s+(?:be\s+)?(?:determin\w+|answer\w*|solv\w+|say)|can't\s+(?:tell|say|determine))"
+    r"|无法|不知道|不能确定|不确定",
+    re.IGNORECASE,
+)
+# What says the same in other units, or as a result: the number after the last one counts.
+_SAME_WORDS = any_of(
+    "that is | that's | which is | which equals | which makes | equals? | equal to | is the same as | in other words"
+    "| namely | or simply | or equivalently | equivalently | for a total of | makes a total of | a total of | comes to"
+    "| adds? up to | amounts? to | leaves | leaving"
+)
+_SAME_CHINESE = "也就是|等于|总共|一共|共有|共计|共|合计|还剩下?|剩下|即"
+SAME = re.compile(
+    rf"=|≈|≃|⇒|→|\bi\.\s?e\.|\b(?:{_SAME_WORDS}|total(?:s|ling|ing|ed)?(?:\s+of|\s+is|:|(?=\s[$€£¥]?[0-9]))|so\s+the\s+\w+\s+is)\b"
+    r"|(?<=[0-9])\s(?:is|makes|gives)(?=\s[$€£¥]?[-−]?[0-9])"
+    rf"|:(?=\s*[$€£¥]?[-−]?[0-9.,/]+\W*$)|{_SAME_CHINESE}",
+    re.IGNORECASE,
+)
+DENIED = re.compile(
+    r"(?:\b(?:not|isn't|wasn't|never|rather\s+than|instead\s+of)|不是|而非|并非)\s*(?:the\s+)?\W*$",
+    re.IGNORECASE,
+)
+# "in 2 months", "the 4 friends": a number that belongs to the circumstances.
+_CIRCUMSTANCE = any_of(
+    "in | after | for | within | during | over | every | per | each of | the | these | those | all | from | at | of the"
+    "| by | with | among | between | on | if | when | her | his | their | since | because | out of | than | until | before"
+    "| other | another | extra | first | next | last | all of the | as | through | to the | across | into"
+)
+ADJUNCT = re.compile(rf"\b{_CIRCUMSTANCE}\s+(?:\w+\s+)?\W*$", re.IGNORECASE)
+_VERBS = any_of(
+    "is | are | was | were | be | costs? | has | have | had | makes? | made | earns? | earned | needs? | takes? | took"
+    "| gets? | got | pays? | paid | weighs? | reads? | spends? | spent | saves? | saved | sold | sells? | eats? | uses?"
+    "| used | receives? | walks? | drives? | runs? | collects? | contains? | holds? | owes? | buys? | bought | travels?"
+    "| scored?"
+    "| scores | gives? | fits? | bakes? | needed | remain | lost | gained | finds? | found | caught | grows? | requires?"
+    "| produces? | charges? | lasts? | measures? | becomes? | keeps? | kept | left with"
+)
+_BETWEEN = any_of(
+    "a total of | about | approximately | exactly | only | just | now | still | roughly | around | another | up to | back"
+    "| him | her | them"
+)
+RESULT = re.compile(rf"\b{_VERBS}\s+(?:{_BETWEEN}\s+)*\W*$", re.IGNORECASE)
+REST = re.compile(
+    r"\W*(?:[A-Za-z%$-]+\W+){0,4}?(?:left|remain(?:s|ing)?|in\s+total|altogether|in\s+all|total)\b",
+    re.IGNORECASE,
+)
+_UNIT = any_of(
+    "h | hr | hrs | hours? | min | mins | minutes? | m | days? | weeks? | months? | years? | feet | foot | ft | yards?"
+    "| pounds? | lbs? | dollars? | kg | kilograms? | meters? | metres? | km"
+    "| 小时 | 分钟 | 分 | 天 | 元 | 角 | 米 | 个小时 | 点"
+)
+# What joins two numbers to one thing: a sum, a range, a quantity of two units.
+OPERATOR = re.compile(
+    r"\s*[$€£¥]?\s*(?:[-+−×*/÷^]|\\div|\\sqrt|times|plus|minus|divided)\s*[$€£¥(]*\s*$", re.IGNORECASE
+)
+RANGE = re.compile(
+    r"\s*(?:%|\w+)?\s*(?:-|–|—|~|～|to|or|and|或|到|至|和|,|、|\bor\s+even)\s*[$€£¥]?\s*$", re.IGNORECASE
+)
+COMPOUND = re.compile(rf"\s*{_UNIT}\s*(?:,|and)?\s*$", re.IGNORECASE)
+CONCLUDES = re.compile(
+    r"[,;，；]\s*(?:so|thus|hence|therefore|which\s+means)\b|[,，;；]\s*(?:所以|因此)", re.IGNORECASE
+)
+COMPARED = re.compile(r"\s+\w+\s+(?:\w+er|more|less)\s+than\b", re.IGNORECASE)
+NUMBERED = re.compile(
+    r"\b(?:chapter|figure|fig|page|section|room|question|problem|step|part|table|line|day|no)\.?\s+$",
+    re.IGNORECASE,
+)
+VARIABLE_BEFORE = re.compile(r"(?<![A-Za-z])[A-Za-z]\s*[-+−*/×÷]\s*$")
+VARIABLE_AFTER = re.compile(r"\s*[-+−*/×÷]\s*[A-Za-z](?![A-Za-z])")
+# What follows a number whose last digit is there.
+FINISHED = re.compile(r"[^0-9.,/]|[.,/](?![0-9])(?=.)", re.DOTALL)

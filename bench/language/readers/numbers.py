@@ -1,0 +1,236 @@
+"""Reads the number that an answer ends with. Where several may be meant, none is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bench.language.readers.number_patterns import (
+    ADJUNCT,
+    ANSWER,
+    ASIDE,
+    COMPARED,
+    COMPOUND,
+    CONCLUDES,
+    DENIED,
+    FINISHED,
+    GIVES_UP,
+    HASHES,
+    NUMBERED,
+    OPERATOR,
+    RANGE,
+    REMARK,
+    REST,
+    RESULT,
+    SAME,
+    SENTENCE_END,
+    VARIABLE_AFTER,
+    VARIABLE_BEFORE,
+)
+from bench.language.readers.number_words import number_in_words
+from bench.language.readers.quantities import Quantity, plain_formulas, quantities, written
+from bench.language.readers.text import last_box, own_part
+
+Row = Mapping[str, Any]
+
+
+def last_number(text: str, row: Row, cut: bool = False) -> str | None:
+    r"""Return the number that the text gives as its answer, in plain digits such as "1234.5", "-3" or "0.375", or None.
+
+    What counts is the last of these: what follows ``####``, what is in ``\boxed{}``, what follows "the answer is" and
+    the like. Without any of them, it is the last sentence with a number. Of a sentence, what is in parentheses is left
+    out where there is more; what follows "=", "that is", "i.e.", "in total" says the result; a number in bold type goes
+    before others; "in 2 months" and "the 4 friends" are no results. If several numbers remain, none is read. Nor are dates,
+    ranges, and quantities of two units ("2 h 15 min") that are not converted.
+
+    Thousands may be separated by a comma or a space. Currency and percent signs are ignored. A fraction is a number: "3/8"
+    is "0.375", and "1/3" stays "1/3". Text after a new "Question:" counts only if nothing before it is read. Of a text that
+    was cut at its limit, only what was given as the answer is read, and only if something follows it.
+    """
+    own = own_part(text)
+    return (_read(own, cut) if own is not None else None) or _read(text, cut)
+
+
+def first_number(text: str, row: Row, cut: bool = False) -> str | None:
+    """Return the first number of the text in plain digits, or None. See ``last_number`` for its forms."""
+    plain = plain_formulas(text)
+    found = next(iter(quantities(plain)), None)
+    if found is None or found.value is None or (cut and not FINISHED.match(plain, found.end)):
+        return None
+    return written(found.value)
+
+
+def plain_number(gold: str) -> str | None:
+    """Return a right answer as the readers return answers: ``5.0`` is ``5``; None if it is not one number."""
+    values = {found.value for found in quantities(plain_formulas(gold))}
+    value = values.pop() if len(values) == 1 else None
+    return None if value is None else written(value)
+
+
+def _read(text: str, cut: bool) -> str | None:
+    said = _said(text, cut)
+    if said is not None:
+        return said
+    if cut:
+        return None
+    plain = _without_labels(plain_formulas(text))
+    sentences = [sentence for sentence in SENTENCE_END.split(plain) if sentence and sentence.strip()]
+    for place in range(len(sentences) - 1, -1, -1):
+        sentence = sentences[place]
+        if GIVES_UP.search(sentence):
+            return None
+        if REMARK.match(sentence) or sentence.rstrip().endswith(("?", "？")):
+            continue
+        if quantities(sentence):
+            return _picked(sentence)
+    return None
+
+
+def _without_labels(text: str) -> str:
+    """Return the text without the numbers of its steps: "1. Add" is "Add"."""
+    text = re.sub(r"(?m)^\W*(?i:step|步骤|第)\s*[0-9]{1,2}\s*步?\s*[:.)：、]", "", text)
+    labels = re.findall(r"(?m)^[^\S\n]*(?:\*\*)?([0-9]{1,2})[.)]\s+(?=\S)", text)
+    if len(labels) > 1 or labels == ["1"]:
+        text = re.sub(r"(?m)^[^\S\n]*(?:\*\*)?[0-9]{1,2}[.)]\s+(?=\S)", "", text)
+    return text
+
+
+def _said(text: str, cut: bool) -> str | None:
+    """Return the number of the last place where the text says that it gives its answer."""
+    places: list[tuple[int, str | None]] = []
+    box = last_box(text)
+    if box is not None:
+        places.append((box[0], _picked(plain_formulas(box[1]))))
+    plain = plain_formulas(text)
+    # Places are compared as shares of the text: formulas in plain characters are a little shorter.
+    scale = len(text) / max(len(plain), 1)
+    for match in HASHES.finditer(plain):
+        if not cut or _is_finished(plain, match.start(1)):
+            places.append((int(match.start() * scale), _picked(match[1])))
+    for match in ANSWER.finditer(plain):
+        rest = _following(plain, match.end())
+        asked = rest.rstrip().endswith(("?", "？")) or re.search(
+            r"(?i)\bif\b[^.\n]*$", plain[max(0, match.start() - 60) : match.start()]
+        )
+        if asked or (cut and not _is_finished(plain, match.end())):
+            continue
+        if quantities(rest):
+            places.append((int(match.start() * scale), _picked(rest)))
+        elif (words := number_in_words(rest)) is not None:
+            places.append((int(match.start() * scale), str(words)))
+    if not places:
+        return None
+    return max(places, key=lambda place: place[0])[1]
+
+
+def _following(text: str, place: int) -> str:
+    """Return the rest of a sentence, or the next line where nothing is left of it."""
+    for part in SENTENCE_END.split(text[place : place + 400]):
+        if part and re.search(r"\w", part):
+            return part
+    return ""
+
+
+def _is_finished(text: str, place: int) -> bool:
+    """Return whether the text goes on after the first number from a place on, so that its last digit is there."""
+    found = next(iter(quantities(text[place:])), None)
+    return found is None or FINISHED.match(text[place:], found.end) is not None
+
+
+def _picked(sentence: str) -> str | None:
+    """Return the number that a sentence states; None if it has several."""
+    bare = ASIDE.sub(" ", sentence)
+    if quantities(bare):
+        sentence = bare
+    found = [q for q in quantities(sentence) if not DENIED.search(sentence[max(0, q.start - 20) : q.start])]
+    found = [q for q in found if not _is_term(sentence, q)]
+    found = [q for q in found if not COMPARED.match(sentence, q.end)] or found
+    if not found:
+        return None
+    for mark in reversed(list(CONCLUDES.finditer(sentence))):
+        if any(q.start >= mark.end() for q in found):
+            return _picked(sentence[mark.end() :])
+    chosen = _one_of(sentence, found)
+    return None if chosen is None or chosen.value is None else written(chosen.value)
+
+
+def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
+    for mark in reversed(list(SAME.finditer(sentence))):
+        after = [q for q in found if mark.end() <= q.start]
+        earlier = [q for q in found if q.end <= mark.start()]
+        if not after:
+            continue
+        if _are_alternatives(sentence, earlier, after):
+            return None if "=" in mark[0] else after[0]
+        if after[0].start - mark.end() <= 40 and not _goes_on(sentence, after):
+            return after[0]
+        # "12 = 3 × 4" says what 12 is made of.
+        made_of = len(earlier) == 1 and len(after) > 1 and _joins(OPERATOR, sentence, after)
+        return earlier[0] if made_of else _single(sentence, after)
+    bold = [q for q in found if q.bold]
+    if bold and len({q.value for q in bold}) == 1 and not _goes_on(sentence, found[found.index(bold[0]) :]):
+        return bold[0]
+    return _single(sentence, found)
+
+
+def _are_alternatives(sentence: str, earlier: list[Quantity], after: list[Quantity]) -> bool:
+    """Return whether "or" stands between two different numbers, as in "x = 3 or x = 4"."""
+    if not earlier or earlier[-1].value == after[0].value:
+        return False
+    return re.search(r"\bor\b|或", sentence[earlier[-1].end : after[0].start]) is not None
+
+
+def _single(sentence: str, found: list[Quantity]) -> Quantity | None:
+    """Return the number that is left without sums, ranges and circumstances; None if there are several."""
+    joined = {
+        i + j
+        for i in range(len(found) - 1)
+        if _goes_on(sentence, found[i:]) and not _is_aside(sentence, found[i], found[i + 1])
+        for j in (0, 1)
+    }
+    found = [number for place, number in enumerate(found) if place not in joined]
+    if len({q.value for q in found}) == 1:
+        return found[0]
+    for test in (_is_rest, _is_result, _is_no_adjunct):
+        passed = [q for q in found if test(sentence, q)]
+        if passed and len({q.value for q in passed}) == 1:
+            return passed[0]
+        found = passed or found
+    return None
+
+
+def _is_term(sentence: str, number: Quantity) -> bool:
+    """Return whether a number is a part of a formula with a variable, as in "x + 3", or of a name, as in "page 3"."""
+    before, after = sentence[max(0, number.start - 6) : number.start], sentence[number.end : number.end + 6]
+    named = NUMBERED.search(sentence[max(0, number.start - 12) : number.start])
+    return bool(named or VARIABLE_BEFORE.search(before) or VARIABLE_AFTER.match(after))
+
+
+def _is_aside(sentence: str, first: Quantity, second: Quantity) -> bool:
+    """Return whether the first number is a circumstance before a comma, as in "of the 20 students, 17 passed"."""
+    return "," in sentence[first.end : second.start] and not _is_no_adjunct(sentence, first)
+
+
+def _is_rest(sentence: str, number: Quantity) -> bool:
+    return REST.match(sentence, number.end) is not None
+
+
+def _is_result(sentence: str, number: Quantity) -> bool:
+    return RESULT.search(sentence[max(0, number.start - 60) : number.start]) is not None
+
+
+def _is_no_adjunct(sentence: str, number: Quantity) -> bool:
+    return ADJUNCT.search(sentence[max(0, number.start - 40) : number.start]) is None
+
+
+def _goes_on(sentence: str, found: list[Quantity]) -> bool:
+    """Return whether the first number and the next one are one thing: a sum, a range, or a quantity of two units."""
+    if len(found) < 2:
+        rest = sentence[found[0].end :]
+        return bool(OPERATOR.fullmatch(rest) and re.search(r"[-+×*/÷]\s*$", rest))
+    return any(_joins(pattern, sentence, found) for pattern in (OPERATOR, RANGE, COMPOUND))
+
+
+def _joins(pattern: re.Pattern[str], sentence: str, found: list[Quantity]) -> bool:
+    return pattern.fullmatch(sentence[found[0].end : found[1].start]) is not None

@@ -1,0 +1,73 @@
+"""Answers as models write them, each with what a careful reader takes from it; a reader never guesses."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.language.chat import Marks, parted
+from bench.language.postprocess import apply_postprocessors, normal_gold
+
+TABLES = ("answers.tsv", "answers_afterwards.tsv")
+READERS = {"letter": "first_option", "number": "last_number", "formula": "formula"}
+
+
+def rows_of(table: str) -> list[list[str]]:
+    with open(Path(__file__).with_name(table), encoding="utf-8", newline="") as file:
+        return list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+
+
+def unescaped(text: str) -> str:
+    return re.sub(r"\\([n\\])", lambda found: {"n": "\n", "\\": "\\"}[found[1]], text)
+
+
+def read(kind: str, text: str, cut: bool) -> str | None:
+    name, count = re.fullmatch(r"([a-z]+)(\d*)", kind).groups()
+    row = {"options": [f"option {i}" for i in range(int(count))]} if count else {}
+    answer = parted(text, Marks()).answer
+    return None if answer is None else apply_postprocessors([READERS[name]], answer, row, cut=cut)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_answer_is_read_as_it_was_meant_or_not_at_all(table):
+    wrong = []
+    for kind, finish, right, text in rows_of(table):
+        wanted = None if right == "null" else unescaped(right)
+        found = read(kind, unescaped(text), finish == "length")
+        if found != wanted:
+            wrong.append((text, found, wanted))
+    assert not wrong
+
+
+def test_the_tables_hold_many_answers_of_every_kind():
+    rows = [row for table in TABLES for row in rows_of(table)]
+    assert len(rows) > 400
+    assert {re.sub(r"\d", "", kind) for kind, *_ in rows} == set(READERS)
+    assert sum(right == "null" for _, _, right, _ in rows) > 80
+    assert sum(any("\u4e00" <= sign <= "\u9fff" for sign in text) for *_, text in rows) > 70
+
+
+@pytest.mark.parametrize(
+    ("reader", "gold", "normal"),
+    [
+        ("last_number", "5.0", "5"),
+        ("last_number", "$1,234.50", "1234.5"),
+        ("last_number", "18.", "18"),
+        ("last_number", "−8", "-8"),
+        ("last_number", "1/2", "0.5"),
+        ("last_number", r"\frac{3}{8}", "0.375"),
+        ("first_number", "72 clips", "72"),
+        ("last_number", "no number", "no number"),
+        ("last_number", "3 or 4", "3 or 4"),
+        ("first_option", "(b)", "B"),
+        ("first_option", "B.", "B"),
+        ("first_option", "Berlin", "Berlin"),
+        ("lower", "Paris", "paris"),
+        ("first_word", "New York", "New York"),
+    ],
+)
+def test_a_right_answer_has_the_form_that_the_reader_writes(reader, gold, normal):
+    assert normal_gold([reader], gold) == normal

@@ -1,0 +1,348 @@
+"""A chat model is asked in its template, with one start token, and scored as lm-evaluation-harness scores it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from chat_models import TEMPLATE, save_chat_model
+from completion_server import START, Behaviour, TinyServer, tiny_model, tiny_tokenizer
+
+from bench.core.errors import LanguageProblem, ModelProblem
+from bench.language.backend import LocalBackend
+from bench.language.chat import Conversation
+from bench.language.inference import infer
+from bench.language.models.config import ModelConfig, from_options
+from bench.language.models.loading import LoadedModel, expect_variables, load_model
+from bench.language.prompting import QuestionBuilder
+from bench.language.server.backend import ServerBackend
+from bench.language.spec import (
+    Dataset,
+    Examples,
+    Generation,
+    LogLikelihood,
+    Perplexity,
+    SingleToken,
+    Source,
+)
+
+ROWS = [
+    {"q": "Anna broke the vase of Ben", "options": ["happy and proud", "sorry", "very hungry"], "gold": 1},
+    {"q": "Tom gave Mia a cup", "options": ["glad", "angry with Tom", "cold"], "gold": 0},
+]
+STARTS = [(False, False), (True, False), (False, True), (True, True)]
+IDS = ["neither", "template", "tokenizer", "both"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Chat models whose template, tokenizer, both or neither write the start token."""
+    found = {}
+    for writes, adds in STARTS:
+        directory = save_chat_model(tmp_path_factory.mktemp("chat"), writes_start=writes, adds_start=adds)
+        found[writes, adds] = load_model(
+            ModelConfig("chatty", str(directory), type="chat", dtype="float32", system_prompt="Be brief.")
+        )
+    return found
+
+
+def dataset(inference, **fields):
+    return Dataset(
+        **{
+            "source": Source(hub="nobody/nothing", rows="nothing"), "prompt": "{q}. Answer:",
+            "inference": inference, "choices": "options", **fields,
+        }
+    )  # fmt: skip
+
+
+def asked(backend, declared, **fields):
+    questions = QuestionBuilder(declared, ROWS, 0).build(ROWS)
+    predictions = {}
+    infer(declared, questions, backend, lambda p: predictions.__setitem__(p["key"], p), **fields)
+    return predictions
+
+
+def framed(loaded, question: str, system: str | None = "Be brief.") -> str:
+    start = "<s>" if "bos_token" in loaded.tokenizer.chat_template else ""
+    said = f"[system]{system}[end]\n" if system else ""
+    return f"{start}{said}[user]{question}[end]\n[assistant]"
+
+
+def ids_of(loaded, text: str) -> list[int]:
+    tokenizer = loaded.tokenizer
+    return tokenizer(text, add_special_tokens=not text.startswith("<s>"))["input_ids"]
+
+
+def direct(loaded, context: str, answer: str) -> list[float]:
+    """Log-likelihoods of all tokens of an answer after a context."""
+    whole, start = ids_of(loaded, context + answer), len(ids_of(loaded, context))
+    with torch.inference_mode():
+        table = loaded.model(torch.tensor([whole])).logits[0].double().log_softmax(-1)
+    return [float(table[i - 1, whole[i]]) for i in range(start, len(whole))]
+
+
+@pytest.mark.parametrize("starts", STARTS, ids=IDS)
+def test_the_start_token_stands_once_whoever_writes_it(models, starts, monkeypatch):
+    loaded, seen = models[starts], []
+    backend = LocalBackend(loaded, 4)
+    monkeypatch.setattr(backend._generator, "generate", lambda requests, done: seen.extend(requests))
+    backend.generate(["Hello there"], 5, (), [0], lambda *_: None)
+    (request,) = seen
+    assert request.tokens.count(1) == (0 if starts == (False, False) else 1)
+    assert request.tokens[0] == 1 or starts == (False, False)
+    assert list(request.tokens) == ids_of(loaded, framed(loaded, "Hello there"))
+
+
+@pytest.mark.parametrize("starts", STARTS, ids=IDS)
+def test_answers_are_scored_after_the_template(models, starts):
+    loaded = models[starts]
+    backend = LocalBackend(loaded, 4)
+    found = asked(backend, dataset(LogLikelihood()))
+    for number, row in enumerate(ROWS):
+        context = framed(loaded, f"{row['q']}. Answer:")
+        wanted = [sum(direct(loaded, context, option)) for option in row["options"]]
+        assert found[str(number)]["loglikelihoods"] == pytest.approx(wanted, abs=1e-4)
+    single = asked(backend, dataset(SingleToken()))
+    for number, row in enumerate(ROWS):
+        context = framed(loaded, f"{row['q']}. Answer:")
+        wanted = [direct(loaded, context, option)[0] for option in row["options"]]
+        assert single[str(number)]["loglikelihoods"] == pytest.approx(wanted, abs=1e-4)
+    whole = asked(backend, dataset(Perplexity()))
+    for number, row in enumerate(ROWS):
+        context = framed(loaded, f"{row['q']}. Answer:")
+        for option, value in zip(row["options"], whole[str(number)]["perplexity"], strict=True):
+            ids = ids_of(loaded, context + option)
+            with torch.inference_mode():
+                table = loaded.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+            total = sum(float(table[i - 1, ids[i]]) for i in range(1, len(ids)))
+            assert value == pytest.approx(-total / len(ids), abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", STARTS[1:], ids=IDS[1:])
+def test_log_likelihoods_in_a_chat_are_those_of_lm_evaluation_harness(models, starts):
+    huggingface = pytest.importorskip("lm_eval.models.huggingface")
+    loaded = models[starts]
+    peer = huggingface.HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=1)
+    found = asked(LocalBackend(loaded, 4), dataset(LogLikelihood()))
+    for number, row in enumerate(ROWS):
+        messages = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"{row['q']}. Answer:"},
+        ]
+        context = peer.apply_chat_template(messages)
+        pairs = [peer._encode_pair(context, option) for option in row["options"]]
+        scored = peer._loglikelihood_tokens(
+            [((context, o), *pair) for o, pair in zip(row["options"], pairs, strict=True)]
+        )
+        assert found[str(number)]["loglikelihoods"] == pytest.approx([value for value, _ in scored], abs=1e-4)
+
+
+def test_variables_reach_the_template_and_a_thought_that_it_begins_is_known(models, monkeypatch):
+    loaded, seen = models[True, False], []
+    config = replace(loaded.config, chat_template_kwargs={"thinking": True})
+    backend = LocalBackend(replace(loaded, config=config), 4)
+    monkeypatch.setattr(backend._generator, "generate", lambda requests, done: seen.extend(requests))
+    backend.generate([Conversation((("user", "Hello"),))], 5, ("\n\n",), [0], lambda *_: None)
+    assert seen[0].begun
+    assert list(seen[0].tokens) == ids_of(loaded, framed(loaded, "Hello", None) + "<think>\n")
+
+
+def test_a_variable_that_the_template_does_not_read_is_refused(models):
+    config = replace(models[True, False].config, chat_template_kwargs={"enable_thinkng": False})
+    with pytest.raises(
+        ModelProblem, match=r"enable_thinkng, which its chat template does not read.*thinking"
+    ):
+        load_model(config)
+
+
+def test_variables_are_found_next_to_blocks_of_transformers_own(models):
+    tokenizer = copy.copy(models[True, False].tokenizer)
+    tokenizer.chat_template = "{% generation %}{% if thinking %}x{% endif %}{%- endgeneration -%}"
+    config = models[True, False].config
+    expect_variables(tokenizer, replace(config, chat_template_kwargs={"thinking": True}))
+    with pytest.raises(ModelProblem, match="does not read"):
+        expect_variables(tokenizer, replace(config, chat_template_kwargs={"messages_": True}))
+
+
+@pytest.mark.parametrize("options", [{"system_prompt": "x"}, {"chat_template_kwargs": ["a=1"]}])
+def test_what_only_a_chat_has_is_refused_of_a_base_model(options):
+    with pytest.raises(ModelProblem, match="expected type 'chat'"):
+        from_options(hf_path="x/y", **options)
+
+
+def test_options_of_a_chat_reach_the_model():
+    config = from_options(
+        hf_path="x/y", hf_type="chat", system_prompt="Be brief.", chat_template_kwargs=["enable_thinking=false"],
+        few_shot="text", think_marks=("[T]", "[/T]"),
+    )  # fmt: skip
+    assert config.chat_template_kwargs == {"enable_thinking": False}
+    assert (config.system_prompt, config.few_shot) == ("Be brief.", "text")
+    assert config.think_marks == ("[T]", "[/T]")
+    assert from_options(hf_path="x/y", think_marks=("none",)).think_marks == ()
+    with pytest.raises(ModelProblem, match="expected an opening and a closing mark"):
+        from_options(hf_path="x/y", think_marks=("<think>",))
+
+
+# --- the window --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def base(models):
+    loaded = models[False, False]
+    return replace(loaded, config=replace(loaded.config, type="base", system_prompt=None), max_seq_len=96)
+
+
+def test_a_limit_near_the_window_shortens_the_answer_and_not_the_prompt(base):
+    declared = dataset(Generation(), choices=(), gold="q", examples=Examples("fixed", 1), answer=" sorry")
+    backend = LocalBackend(base, 4)
+    found = asked(backend, declared, max_out_len=90)
+    prompt = f"{ROWS[0]['q']}. Answer: sorry\n\n{ROWS[0]['q']}. Answer:"
+    assert found["0"]["prompt"] == prompt
+    assert found["0"]["dropped_examples"] == 0
+    usage = backend.usage()
+    assert (usage.cut_prompts, usage.short_answers) == (0, 2)
+    room = 96 - len(base.tokenizer(prompt)["input_ids"])
+    alone = asked(LocalBackend(base, 4), declared, max_out_len=room)
+    assert found["0"]["text"] == alone["0"]["text"]
+
+
+def test_prompts_with_more_and_less_room_are_written_as_each_one_alone(base):
+    prompts = [" ".join(["Anna broke the vase of Ben"] * times) for times in (1, 4, 2, 5)]
+    texts = {}
+    for size in (1, 4):
+        backend, found = LocalBackend(base, size), {}
+        backend.generate(
+            prompts, 50, (), [0] * 4, lambda index, text, found=found: found.update({index: text})
+        )
+        texts[size] = found
+    assert texts[1] == texts[4]
+
+
+def test_a_prompt_without_room_for_an_answer_is_refused_with_both_numbers(base):
+    long = " ".join(["Anna broke the vase of Ben"] * 20)
+    count = len(base.tokenizer(long)["input_ids"])
+    with pytest.raises(LanguageProblem, match=f"a prompt of {count} tokens for a model that reads 96"):
+        LocalBackend(base, 4).generate([long], 5, (), [0], lambda *_: None)
+
+
+# --- servers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server, and the same model and tokenizer in this process, as a chat model."""
+    directory = tmp_path_factory.mktemp("served")
+    tokenizer = tiny_tokenizer(eos_token=START, bos_token=START)
+    tokenizer.chat_template = TEMPLATE.replace("{{ START }}", "{{ bos_token }}")
+    tokenizer.save_pretrained(directory)
+    model = tiny_model()
+    with TinyServer(model, tokenizer) as server:
+        local = ModelConfig("local", "tiny", type="chat")
+        loaded = LoadedModel(model, tokenizer, local, "tiny", 128, "cpu", "float32")
+        config = ModelConfig(
+            "served",
+            "tiny",
+            type="chat",
+            backend="server",
+            api_base=server.url,
+            tokenizer_path=str(directory),
+        )
+        yield server, LocalBackend(loaded, 4), config
+
+
+@pytest.mark.parametrize("adds_start", [False, True], ids=["server_adds_none", "server_adds_one"])
+@pytest.mark.parametrize(
+    ("inference", "key"),
+    [(LogLikelihood(), "loglikelihoods"), (Perplexity(), "perplexity"), (SingleToken(), "loglikelihoods")],
+    ids=["ll", "ppl", "clp"],
+)
+def test_a_server_scores_answers_in_a_chat_as_the_model_here_does(served, inference, key, adds_start):
+    server, local, config = served
+    server.behaviour = Behaviour(start_token=adds_start)
+    here = asked(local, dataset(inference))
+    there = asked(ServerBackend(config), dataset(inference))
+    for number in ("0", "1"):
+        assert there[number][key] == pytest.approx(here[number][key], abs=1e-3)
+        assert there[number]["tokens"] == here[number]["tokens"]
+
+
+def test_a_server_without_a_known_template_refuses_to_score_answers(served):
+    _, _, config = served
+    with pytest.raises(LanguageProblem, match="--tokenizer-path"):
+        asked(ServerBackend(replace(config, tokenizer_path=None)), dataset(LogLikelihood()))
+
+
+def replied(served, replies, **fields):
+    server, _, config = served
+    server.behaviour = Behaviour(replies=list(replies))
+    config = replace(config, **fields)
+    found = []
+    inference = Generation(max_out_len=9, stop=("\n\n",), chat_stop=("END",))
+    backend = ServerBackend(config, concurrency=1)
+    stops = inference.stops(chat=config.type == "chat")
+    backend.generate(["Hello"], 9, stops, [0], lambda _, text: found.append(text))
+    return found[0], server.behaviour.requests
+
+
+def reply(content, finish="stop", **more):
+    return {"message": {"role": "assistant", "content": content, **more}, "finish_reason": finish}
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "thought", "unclosed", "cut"),
+    [
+        (reply("12"), "12", None, False, False),
+        (reply("12", "length"), "12", None, False, True),
+        (reply("<think>a END b</think>\n\n12 END 13"), "12 ", "a END b", False, False),
+        (reply("<think>a", "length"), "", "a", True, True),
+        (reply("12", reasoning_content="a"), "12", "a", False, False),
+        (reply("12", reasoning="a"), "12", "a", False, False),
+        (reply(None, "length", reasoning_content="a"), "", "a", True, True),
+        (reply(None, "length"), "", None, False, True),
+    ],
+)
+def test_what_a_server_says_of_thought_and_end_is_kept(served, choice, text, thought, unclosed, cut):
+    found, requests = replied(served, [choice])
+    assert (found, found.thought, found.unclosed, found.cut) == (text, thought, unclosed, cut)
+    assert "stop" not in requests[0]  # it would act inside a thought
+
+
+def test_system_prompt_and_template_variables_are_sent(served):
+    _, requests = replied(
+        served, [reply("12")], system_prompt="Be brief.", chat_template_kwargs={"thinking": False}
+    )
+    assert requests[0]["chat_template_kwargs"] == {"thinking": False}
+    assert [message["role"] for message in requests[0]["messages"]] == ["system", "user"]
+
+
+def test_a_base_model_that_a_stop_ended_inside_a_thought_is_asked_again_without_it(served):
+    first = {"text": "<think>a", "finish_reason": "stop"}
+    second = {"text": "<think>a\n\nb</think>12\n\nmore", "finish_reason": "length"}
+    found, requests = replied(served, [first, second], type="base")
+    assert (found, found.thought, found.cut) == ("12", "a\n\nb", False)
+    assert [request.get("stop") for request in requests] == [["\n\n"], None]
+
+
+def test_a_server_that_knows_the_longest_length_by_another_name_is_asked_by_it(served):
+    server, _, config = served
+    server.behaviour = Behaviour(longest=("max_tokens", "max_completion_tokens"))
+    found = []
+    ServerBackend(config, concurrency=1).generate(
+        ["Hi", "Ho"], 3, (), [0, 1], lambda _, text: found.append(text)
+    )
+    assert [text.cut for text in found] == [True, True]
+    assert ["max_completion_tokens" in request for request in server.behaviour.requests] == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("name", ["do_sample", "max_tokens", "n", "stop"])
+def test_fields_that_a_server_ignores_or_that_the_suite_sets_are_refused(served, name):
+    _, _, config = served
+    with pytest.raises(LanguageProblem, match=f"found {name}=1 for a server"):
+        ServerBackend(replace(config, generation_kwargs={name: 1}))
