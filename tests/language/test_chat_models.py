@@ -318,6 +318,16 @@ def test_system_prompt_and_template_variables_are_sent(served):
     assert [message["role"] for message in requests[0]["messages"]] == ["system", "user"]
 
 
+def test_a_thought_that_a_known_template_begins_has_no_opening_mark(served):
+    thinking = {"chat_template_kwargs": {"thinking": True}}
+    found, _ = replied(served, [reply("The answer is 12, but", "length")], **thinking)
+    assert (found.unclosed, found.thought) == (True, "The answer is 12, but")
+    found, _ = replied(served, [reply("12? No.</think>13")], **thinking)
+    assert (found, found.thought) == ("13", "12? No.")
+    found, _ = replied(served, [reply("13", reasoning_content="12? No.")], **thinking)
+    assert (found, found.thought, found.unclosed) == ("13", "12? No.", False)
+
+
 def test_a_base_model_that_a_stop_ended_inside_a_thought_is_asked_again_without_it(served):
     first = {"text": "<think>a", "finish_reason": "stop"}
     second = {"text": "<think>a\n\nb</think>12\n\nmore", "finish_reason": "length"}

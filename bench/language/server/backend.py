@@ -140,7 +140,7 @@ class ServerBackend:
             messages = [conversation_of(prompt, system).messages() for prompt in prompts]
             self._server.chat(
                 messages, max_out_len, stop, self._temperature, seed, self._marks,
-                self._config.chat_template_kwargs, done,
+                self._config.chat_template_kwargs, done, self._template.begins_thought(self._marks),
             )  # fmt: skip
         else:
             plain = self.framed(prompts)

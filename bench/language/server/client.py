@@ -146,6 +146,7 @@ class CompletionServer:
         marks: Marks | None = None,
         template: Mapping[str, Any] | None = None,
         done: Callable[[int, WrittenText], None] | None = None,
+        begun: bool = False,
     ) -> list[WrittenText]:
         """Let the model answer each conversation; the server applies its chat template.
 
@@ -161,6 +162,7 @@ class CompletionServer:
             marks: of thoughts.
             template: variables of the chat template.
             done: takes the index and the answer of each conversation as it arrives.
+            begun: whether the template ends inside a thought, so that texts have no opening mark.
 
         Returns:
             The answer of each conversation, in order; empty if the model gave none in words.
@@ -184,8 +186,11 @@ class CompletionServer:
                     "use a server with chat completions"
                 )
             # Null is an answer: a model that was cut off while thinking has no words yet.
-            text = written(_text(message["content"] or "", url), stops=stop, marks=marks, cut=_is_cut(choice))
+            said = _text(message["content"] or "", url)
             apart = message.get("reasoning_content") or message.get("reasoning")
+            # A thought in a field of its own is not in the text, wherever it began.
+            inside = begun and not apart
+            text = written(said, stops=stop, marks=marks, begun=inside, cut=_is_cut(choice))
             if not isinstance(apart, str) or not apart:
                 return text
             thought = apart if text.thought is None else f"{apart}\n{text.thought}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.core.errors import LanguageProblem
-from bench.language.chat import Prompt, conversation_of
+from bench.language.chat import Marks, Prompt, conversation_of
 from bench.language.models.config import ModelConfig
 
 
@@ -36,6 +36,12 @@ class ServedTemplate:
         if self._start is None and texts:
             self._start = self._seen(texts[0])
         return [text if self._start is None else self._start(text) for text in texts]
+
+    def begins_thought(self, marks: Marks | None) -> bool:
+        """Return whether the template ends inside a thought; False where no tokenizer is named."""
+        if marks is None or self._config.tokenizer_path is None:
+            return False
+        return self._template("?").rstrip().endswith(marks.opening)
 
     def _template(self, prompt: Prompt) -> str:
         from bench.language.models.loading import apply_chat, load_served_tokenizer  # noqa: PLC0415
