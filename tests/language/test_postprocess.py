@@ -186,7 +186,20 @@ def test_case_of_the_result_and_range_hold_for_any_text(text):
 
 
 @pytest.mark.parametrize(
-    "piece", ["answer to ", "\\boxed{", "A ", "* ", "A is the most ", "1,", "1 ", "\\text{", " "]
+    "piece",
+    [
+        "answer to ",
+        "answer is 1 ",
+        "so A, ",
+        "\\boxed{",
+        "A ",
+        "* ",
+        "A is the most ",
+        "1,",
+        "1 ",
+        "\\text{",
+        " ",
+    ],
 )
 @pytest.mark.parametrize("name", list(POSTPROCESSORS))
 def test_a_flood_of_anything_is_read_in_time_that_grows_as_the_text(name, piece):

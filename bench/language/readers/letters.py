@@ -175,8 +175,8 @@ def _statements(text: str, found: Patterns) -> list[_Statement]:
                 if level is not Level.ANSWER:
                     continue
                 letter = None
-            line = text.rfind("\n", 0, match.start()) + 1
-            restarts = not text[line : match.start()].strip() and match[0].lower().startswith("answer")
+            before = text[max(0, match.start() - _BEFORE) : match.start()].rpartition("\n")[2]
+            restarts = not before.strip() and match[0].lower().startswith("answer")
             statements.append(_Statement(match.start(), match.end(group), level, letter, restarts))
     # A statement within another one, as "it is B" in "so it is B", counts once, as the stronger one.
     return sorted(statements, key=lambda statement: (statement.end, statement.level))
@@ -193,8 +193,8 @@ def _is_turned(text: str, start: int, end: int) -> bool:
         return True
     if re.search(r"\b(?:not|never|isn't|wasn't|cannot)\b|n't\b|不|非", inner, re.IGNORECASE):
         return True
-    ending = re.compile(r"[.!。！\n;；]|([?？])").search(text, end)
-    return ending is not None and ending[1] is not None and ending.start() - end < 120
+    ending = re.compile(r"[.!。！\n;；]|([?？])").search(text, end, end + 120)
+    return ending is not None and ending[1] is not None
 
 
 def _label_paragraph(text: str, found: Patterns) -> str | None:

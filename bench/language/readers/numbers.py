@@ -105,10 +105,11 @@ def _said(text: str, cut: bool) -> str | None:
     plain = plain_formulas(text)
     # Places are compared as shares of the text: formulas in plain characters are a little shorter.
     scale = len(text) / max(len(plain), 1)
-    for match in HASHES.finditer(plain):
+    for match in reversed(list(HASHES.finditer(plain))):
         if not cut or _is_finished(plain, match.start(1)):
             places.append((int(match.start() * scale), _picked(match[1])))
-    for match in ANSWER.finditer(plain):
+            break
+    for match in reversed(list(ANSWER.finditer(plain))):
         rest = _following(plain, match.end())
         asked = rest.rstrip().endswith(("?", "？")) or re.search(
             r"(?i)\bif\b[^.\n]*$", plain[max(0, match.start() - 60) : match.start()]
@@ -117,8 +118,10 @@ def _said(text: str, cut: bool) -> str | None:
             continue
         if quantities(rest):
             places.append((int(match.start() * scale), _picked(rest)))
-        elif (words := number_in_words(rest)) is not None:
+            break
+        if (words := number_in_words(rest)) is not None:
             places.append((int(match.start() * scale), str(words)))
+            break
     if not places:
         return None
     return max(places, key=lambda place: place[0])[1]
@@ -134,8 +137,9 @@ def _following(text: str, place: int) -> str:
 
 def _is_finished(text: str, place: int) -> bool:
     """Return whether the text goes on after the first number from a place on, so that its last digit is there."""
-    found = next(iter(quantities(text[place:])), None)
-    return found is None or FINISHED.match(text[place:], found.end) is not None
+    part = text[place : place + 400]
+    found = next(iter(quantities(part)), None)
+    return found is None or FINISHED.match(part, found.end) is not None
 
 
 def _picked(sentence: str) -> str | None:
@@ -186,7 +190,7 @@ def _single(sentence: str, found: list[Quantity]) -> Quantity | None:
     joined = {
         i + j
         for i in range(len(found) - 1)
-        if _goes_on(sentence, found[i:]) and not _is_aside(sentence, found[i], found[i + 1])
+        if _goes_on(sentence, found[i : i + 2]) and not _is_aside(sentence, found[i], found[i + 1])
         for j in (0, 1)
     }
     found = [number for place, number in enumerate(found) if place not in joined]
