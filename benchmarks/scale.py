@@ -137,8 +137,11 @@ def print_verdicts(directory: Path) -> None:
     controls = summary["controls"]
     print(f"candidates with a fault: {controls['rejected']} of {controls['total']} rejected for it")
     for record in results["records"]:
-        if record["verdict"] != PASS:
+        if record["verdict"] != PASS and record["reason_code"] != NOT_RUN:
             print(f"    {record['id']}: {record['verdict']}: {record['reason']}")
+    late = sum(record["reason_code"] == NOT_RUN for record in results["records"])
+    if late:
+        print(f"{late} cases, which count as not passed, were not reached in time; raise --minutes")
 
 
 def _interval(values: Entry, value: str, low: str, high: str) -> str:
