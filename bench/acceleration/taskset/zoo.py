@@ -51,10 +51,10 @@ def zoo_models(folder: Path) -> tuple[Model, ...]:
     tiny, small, flux, pixart, dit, motion = (str(folder / name) for name in NAMES)
     return (
         Model(
-            "tiny_sd", "tiny-sd", _PIPELINES, {32: tiny}, small, DDIM, _STEPS, (7.5, 6.0, 9.0),
+            "tiny_sd", "tiny-sd", _PIPELINES, {32: tiny}, small, DDIM, _STEPS, (7.5, 6.0, 5.0),
             {DEEPCACHE: (2, 3), TOME: (0.3, 0.4), TGATE: (0.85,), PRECISION: ("bfloat16",)},
             _FACTORS, 1.5, tgate_loader="TgateSDLoader", tgate_intervals=1,
-            scheduler_options={UNIPC: "solver_order=1"}, least_computed=12, prompts=_PROMPTS, device=False,
+            scheduler_options={UNIPC: "solver_order=1"}, least_computed=14, prompts=_PROMPTS, device=False,
         ),
         Model(
             "tiny_sd_small", "tiny-sd-small", _PIPELINES, {32: small}, tiny, DDIM, {None: _STEPS[None]},
@@ -85,7 +85,7 @@ def zoo_models(folder: Path) -> tuple[Model, ...]:
         ),
         Model(
             "tiny_motion", "AnimateDiff on tiny-sd", {TEXT_TO_VIDEO: "AnimateDiffPipeline"}, {32: tiny}, None, DDIM,
-            {None: (14, 12, 10), DPM: (8,), UNIPC: (8,)}, (7.5, 6.0), {PRECISION: ("bfloat16",)}, {}, 8.0,
+            {None: (20, 18, 16, 14), UNIPC: (18, 16)}, (7.5, 6.0), {PRECISION: ("bfloat16",)}, {}, 8.0,
             scheduler_options={UNIPC: "solver_order=1"}, prompts=_PROMPTS, device=False, adapter=motion, frames=4,
         ),
     )  # fmt: skip
