@@ -13,7 +13,9 @@ from harness_runs import TINY, HarnessBench
 
 from bench.core.errors import UsageProblem
 from bench.language.backend import LocalBackend
+from bench.language.harness.groups import combined
 from bench.language.harness.progress import Progress, wait_for
+from bench.language.harness.selection import Aggregate, HarnessGroup
 from bench.language.models.loading import load_model
 from bench.language.server.backend import ServerBackend
 
@@ -132,10 +134,23 @@ def test_a_group_weighs_its_tasks_and_gates_hold_it_and_them(bench, folder):
     assert group.metrics["acc"].value == pytest.approx(by_size)
     means = [one["acc_norm"].value for one in scores]
     assert group.metrics["acc_norm"].value == pytest.approx(sum(means) / 2)
+    widths = [one["acc"].high - one["acc"].low for one in scores]
+    assert 0 < group.metrics["acc"].high - group.metrics["acc"].low < max(widths)
     assert group.metrics["acc"].low < group.metrics["acc"].value < group.metrics["acc"].high
     assert (group.verdict, group.body.mode, group.body.protocol) == ("fail", "group", "lm-eval:own_group@N/A")
     assert {found[f"tiny_lm-{one}"].verdict for one in ("own_choice", "own_again")} == {"pass"}
     assert found["tiny_lm-own_choice"].body.protocol == "lm-eval:own_choice@3"
+
+
+def test_a_group_whose_answers_are_all_right_is_not_certain():
+    right = {
+        "acc,none": 1.0, "acc_stderr,none": 0.0, "sample_len": 4, "is_share": {"acc,none": True},
+        "intervals": {"acc,none": [0.51, 1.0]},
+    }  # fmt: skip
+    group = HarnessGroup("g", ("a", "b"), (Aggregate("acc"),))
+    (score,) = combined(group, {"a": right, "b": right}).values()
+    assert (score.value, score.stderr, score.high) == (100.0, 0.0, 100.0)
+    assert score.low == pytest.approx(100 * (1 - 0.49 / 2**0.5))
 
 
 def test_a_required_score_rejects_a_task(bench, folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,6 @@ from bench.language.harness.declared import metric_name
 from bench.language.harness.progress import wait_for
 from bench.language.harness.selection import Aggregate, HarnessGroup
 from bench.language.results import write_json
-
-_NORMAL = 1.959963984540054  # two-sided 95 %
 
 
 class GroupEvaluation(Evaluation[LanguageCase]):
@@ -112,8 +111,9 @@ class GroupEvaluation(Evaluation[LanguageCase]):
 def combined(group: HarnessGroup, results: dict[str, dict[str, Any]]) -> dict[str, Score]:
     """Return the metrics of a group.
 
-    The interval is that of a normal distribution with the standard error that lm-evaluation-harness gives: pooled over
-    documents where tasks are weighted by their number, else that of the mean of independent tasks.
+    The standard error is the one of lm-evaluation-harness: pooled over documents where tasks are weighted by their number,
+    else that of the mean of independent tasks. It is 0 where all answers of each task are right, or all are wrong. So the
+    interval comes from those of the tasks.
 
     Args:
         group: says what is combined.
@@ -141,7 +141,9 @@ def _score(aggregate: Aggregate, filtered: str, results: dict[str, dict[str, Any
     known = [one for one in stderrs if one is not None]
     if len(known) == len(having) and sum(sizes) > len(sizes):
         stderr = _pooled(known, sizes) if aggregate.weighted else _of_mean(known)
-        low, high = value - _NORMAL * stderr, value + _NORMAL * stderr
+    intervals = [result.get("intervals", {}).get(key) for result in having]
+    if None not in intervals:
+        low, high = _interval([result[key] for result in having], intervals, weights)
     is_share = all(result.get("is_share", {}).get(key, False) for result in having)
     if is_share and low is not None and high is not None:
         low, high = max(low, 0.0), min(high, 1.0)
@@ -153,6 +155,28 @@ def _score(aggregate: Aggregate, filtered: str, results: dict[str, dict[str, Any
     scaled = score.scaled(100, PERCENT) if is_share else score
     assert isinstance(scaled, Score)
     return scaled
+
+
+def _interval(
+    values: list[float], intervals: list[list[float]], weights: Sequence[int]
+) -> tuple[float, float]:
+    """Return the interval of a weighted mean of independent values, from the interval of each.
+
+    Source: Zou and Donner 2008, "Construction of confidence limits about effect measures: a general approach", Statistics
+    in Medicine 27:1693.
+    """
+    shares = [weight / sum(weights) for weight in weights]
+    mean = sum(share * value for share, value in zip(shares, values, strict=True))
+    below, above = (
+        math.sqrt(
+            sum(
+                (share * (value - ends[end])) ** 2
+                for share, value, ends in zip(shares, values, intervals, strict=True)
+            )
+        )
+        for end in (0, 1)
+    )
+    return mean - below, mean + above
 
 
 def _pooled(stderrs: list[float], sizes: list[int]) -> float:

@@ -183,6 +183,10 @@ def block(measured: Sequence[FilteredMetric], graded: Mapping[str, Graded], alia
         score = graded[one.name].score
         scale = 100.0 if score.percent else 1.0
         found[f"{one.metric},{one.filtered}"] = None if score.value is None else score.value / scale
+        if score.low is not None and score.high is not None:
+            found.setdefault("intervals", {})[f"{one.metric},{one.filtered}"] = [
+                score.low / scale, score.high / scale,
+            ]  # fmt: skip
         found[f"{one.metric}_stderr,{one.filtered}"] = None if score.stderr is None else score.stderr / scale
     return found
 

@@ -224,13 +224,11 @@ def _of_rows(name: str, error: Exception, *, is_hub: bool = False) -> LanguagePr
             f"{name}: found no rows that can be read where the task says they are ({said or type(error).__name__}), "
             "expected the hub, or files of its form; see the connection, or give local rows with --lm-eval-data DIR",
         )
-    found = (
-        f"no column or split {said}" if isinstance(error, KeyError) else f"{type(error).__name__} ({said})"
-    )
+    what = f"no column or split {said}" if isinstance(error, KeyError) else (said or type(error).__name__)
     return LanguageProblem(
         "data_failed",
-        f"{name}: found {found} while the task read its rows, expected rows of the form that it has on the hub; "
-        "correct the rows, or see the connection",
+        f"{name}: found rows that the task cannot use ({what}), expected rows of the form that it has on the hub; correct "
+        "the rows, or see the connection",
     )
 
 
