@@ -46,12 +46,12 @@ class Block:
         """Whether no entry is padding."""
         return isinstance(self.positions, slice)
 
-    def scatter(self, entries: NDArray[Any], values: NDArray[Any], added: Any = 0) -> None:
-        """Write entries, shape (rows, width), to their positions in the flat form, each plus what is `added` to its row."""
+    def scatter(self, entries: NDArray[Any], values: NDArray[Any]) -> None:
+        """Write entries, shape (rows, width), to their positions in the flat form."""
         if isinstance(self.positions, slice):
-            np.add(entries, added, out=values[self.positions].reshape(self.shape), casting="unsafe")
+            values[self.positions] = entries.ravel()
         else:
-            values[self.positions[self.inside]] = (entries + added)[self.inside]
+            values[self.positions[self.inside]] = entries[self.inside]
 
 
 def blocks(offsets: Integers) -> Iterator[Block]:

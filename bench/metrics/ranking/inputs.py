@@ -201,7 +201,7 @@ def compact(ids: NDArray[Any]) -> NDArray[Any]:
     small = np.iinfo(np.int32)
     if ids.dtype.kind not in "iu" or not ids.size or ids.min() < small.min or ids.max() > small.max:
         return ids
-    return ids.astype(np.int32, copy=False)
+    return ids.astype(np.int32, order="C", copy=False)
 
 
 def relevant_items(

@@ -25,9 +25,8 @@ from bench.metrics.ranking.inputs import (
 
 TieRule = Literal["pessimistic", "docid_desc", "stable"]
 
-# A key and a column share an integer of 64 bits, so a list has fewer columns than this.
-_COLUMNS = 1 << 32
-_PIECE = 1 << 15
+# A key and a row share an integer of 64 bits, so there are fewer rows than this.
+_ROWS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -224,11 +223,15 @@ def _sorted(
     Equal scores go by `tie_breaker`, integers where it is `descending`, then by row.
     """
     order, tied = np.empty(len(scores), np.int64), np.zeros(len(scores), np.bool_)
-    by_score = _columns_by_packed if scores.dtype == np.float32 else _columns_by_score
+    fits = scores.dtype == np.float32 and len(scores) < _ROWS
+    by_score = _rows_by_packed if fits else _rows_by_score
     for block in blocks(offsets):
         # Zero minus the score: a negative zero becomes a zero, so that equal scores have equal bits.
         keys = np.subtract(scores.dtype.type(0), block.gather(scores, -np.inf))
-        columns, equal = by_score(keys)
+        places = block.positions
+        if isinstance(places, slice):
+            places = np.arange(places.start, places.stop).reshape(block.shape)
+        rows, equal = by_score(keys, places)
         if not block.is_whole:
             equal &= block.inside[:, 1:]
         # These sorts take one key. Lists with ties, usually few, are sorted again.
@@ -238,38 +241,38 @@ def _sorted(
             if tie_breaker is not None:
                 breaker = block.gather(tie_breaker, 0)[again]
                 by.insert(0, ~breaker if descending else breaker)  # unlike a minus sign, ~ cannot overflow
-            columns[again] = np.lexsort(by, axis=-1)
+            rows[again] = np.take_along_axis(places[again], np.lexsort(by, axis=-1), axis=1)
             shares = np.zeros(keys.shape, np.bool_)
             shares[again, 1:] = equal[again]
             shares[again, :-1] |= equal[again]
             block.scatter(shares, tied)
-        block.scatter(columns, order, offsets[block.rows, None])
+        block.scatter(rows, order)
     return order, tied
 
 
 def _taken(gains: NDArray[Any], order: Integers) -> Floats:
-    """Return gains in another order as floats, piece by piece: what is in between stays in the processor's cache."""
-    taken = np.empty(len(order), np.float64)
-    for start in range(0, len(order), _PIECE):
-        taken[start : start + _PIECE] = gains[order[start : start + _PIECE]]
+    """Return gains in another order as floats. Most are 0, and only the others are moved."""
+    positions = np.flatnonzero((gains > 0).take(order))
+    taken = np.zeros(len(order), np.float64)
+    taken[positions] = gains[order[positions]]
     return taken
 
 
-def _columns_by_score(keys: NDArray[Any]) -> tuple[Integers, Booleans]:
-    """Return the columns in the order of ascending keys, and where a key equals the one before; shape (rows, width)."""
+def _rows_by_score(keys: NDArray[Any], places: Integers) -> tuple[Integers, Booleans]:
+    """Return places in the order of ascending keys, and where a key equals the one before; shape (rows, width)."""
     columns = np.argsort(keys, axis=1)
-    ascending = np.take(keys, columns + np.arange(keys.size, step=keys.shape[1])[:, None])
-    return columns, ascending[:, 1:] == ascending[:, :-1]
+    ascending = np.take_along_axis(keys, columns, axis=1)
+    return np.take_along_axis(places, columns, axis=1), ascending[:, 1:] == ascending[:, :-1]
 
 
-def _columns_by_packed(keys: NDArray[np.float32]) -> tuple[Integers, Booleans]:
-    """Return the same for single precision: a key and its column are one integer, and integers are sorted twice as fast."""
+def _rows_by_packed(keys: NDArray[np.float32], places: Integers) -> tuple[Integers, Booleans]:
+    """Return the same for single precision: a key and its place are one integer, and integers are sorted twice as fast."""
     bits = keys.view(np.int32)
     # The bits of negative numbers descend; turned round, integers have the order of the numbers.
     packed = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
     packed <<= 32
-    packed |= np.arange(keys.shape[1])
+    packed |= places
     packed.sort(axis=1)
-    equal = (packed[:, 1:] ^ packed[:, :-1]).view(np.uint64) < _COLUMNS
-    packed &= _COLUMNS - 1
+    equal = (packed[:, 1:] ^ packed[:, :-1]).view(np.uint64) < _ROWS
+    packed &= _ROWS - 1
     return packed, equal
