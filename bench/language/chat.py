@@ -57,6 +57,14 @@ def conversation_of(prompt: Prompt, system: str | None = None) -> Conversation:
     return Conversation((*before, ("user", prompt)))
 
 
+def continued(prompt: Prompt, text: str) -> Prompt:
+    """Return a prompt with a text at the end of what is asked: of a conversation, at the end of its last turn."""
+    if isinstance(prompt, str):
+        return prompt + text
+    *before, (role, content) = prompt.turns
+    return Conversation((*before, (role, content + text)))
+
+
 class WrittenText(str):
     """The answer that a model wrote: a text, without the thought, that knows how it came about.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, TextScore, text_seed
-from bench.language.chat import ChatStyle, Prompt, WrittenText
+from bench.language.chat import ChatStyle, Prompt, WrittenText, continued
 from bench.language.predictions import StoredPrediction
 from bench.language.prompting import Question
 from bench.language.spec import (
@@ -149,7 +149,7 @@ class _Choosing:
                 self._keep(number, [found[number][other] for other in range(len(self._choices[number]))])
 
         self._backend.score_continuations(
-            [self._prompts[number] + self._choices[number][place] for number, place in owners],
+            [continued(self._prompts[number], self._choices[number][place]) for number, place in owners],
             [[self._questions[number].ending] for number, _ in owners],
             keep,
         )

@@ -10,7 +10,17 @@ from language_toys import Place, keep_registered
 from small_models import save_model
 from transformers import AutoTokenizer
 
-from bench.language.chat import ChatStyle, Marks, Parted, WrittenText, parted, stop_place, written
+from bench.language.chat import (
+    ChatStyle,
+    Conversation,
+    Marks,
+    Parted,
+    WrittenText,
+    continued,
+    parted,
+    stop_place,
+    written,
+)
 from bench.language.engine.generating import Generator, Request
 from bench.language.library import DATASETS
 from bench.language.record import Usage
@@ -51,6 +61,15 @@ DATASET = Dataset(
 )
 def test_a_text_is_parted_into_thought_and_answer(text, begun, thought, answer):
     assert parted(text, MARKS, begun) == Parted(thought, answer)
+
+
+def test_a_text_is_added_to_what_is_asked_last():
+    assert continued("Anna smiled at Ben because", " Anna") == "Anna smiled at Ben because Anna"
+    asked = Conversation((("system", "Be brief."), ("user", "Anna smiled at Ben because")))
+    assert continued(asked, " Ben").turns == (
+        ("system", "Be brief."),
+        ("user", "Anna smiled at Ben because Ben"),
+    )
 
 
 def test_marks_are_those_that_are_given_or_none():

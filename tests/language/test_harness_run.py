@@ -13,9 +13,12 @@ from harness_runs import TINY, HarnessBench
 
 from bench.core.errors import UsageProblem
 from bench.language.backend import LocalBackend
+from bench.language.chat import WrittenText
+from bench.language.harness.evaluation import _prediction
 from bench.language.harness.groups import combined
 from bench.language.harness.progress import Progress, wait_for
 from bench.language.harness.selection import Aggregate, HarnessGroup
+from bench.language.harness.tasks import Document
 from bench.language.models.loading import load_model
 from bench.language.server.backend import ServerBackend
 
@@ -279,10 +282,14 @@ def test_a_server_answers_tasks_as_its_model_does(folder):
         assert line["answers"][1][0][0] == pytest.approx(expected, abs=1e-3)
         server.behaviour = Behaviour()
         fields["lm_eval_tasks"] = ("own_text",)
-        talk = bench.run("talk", **fields, api_base=server.url, api_model="tiny", hf_type="chat", limit=1)
+        talk = bench.run(
+            "talk", **fields, api_base=server.url, api_model="tiny", hf_type="chat", think_marks=("none",),
+            system_prompt="Be brief.", limit=1,
+        )  # fmt: skip
         assert talk["tiny-own_text"].verdict == "pass", talk["tiny-own_text"].reason
         sent = server.behaviour.requests[0]
-        assert sent["messages"] == [{"role": "user", "content": "What is number 0?"}]
+        turns = [("system", "Be brief."), ("user", "What is number 0?")]
+        assert [(one["role"], one["content"]) for one in sent["messages"]] == turns
         assert (sent["temperature"], sent["max_tokens"], sent["stop"]) == (1.0, 6, ["."])
         fields["lm_eval_tasks"] = ("own_choice",)
         refused = bench.run("no", **fields, api_base=server.url, api_model="tiny", hf_type="chat", limit=1)
@@ -342,3 +349,9 @@ def test_a_prompt_that_is_too_long_loses_its_beginning_and_is_counted(bench, fol
     assert record.verdict == "pass", record.reason
     assert record.body.engine.cut_prompts == 3  # one for each repeat
     assert any("lost their beginning" in one for one in record.warnings)
+
+
+def test_a_thought_is_kept_with_the_prediction_and_is_no_part_of_the_answer():
+    answers = [[WrittenText("42", thought="6 * 7"), WrittenText("41", thought="guess", cut=True)]]
+    line = json.loads(json.dumps(_prediction(Document("0", 0, "r", "a", ()), answers)))
+    assert (line["answers"], line["thought"], line["cut"]) == ([["42", "41"]], "6 * 7\n\nguess", True)

@@ -226,7 +226,7 @@ def test_chat_models_get_the_template_with_examples_as_turns(own_talk, their_tal
 
 def test_examples_in_one_message_are_one_turn(place, bench):
     fields = asked(
-        place, lm_eval_tasks=("arc_easy",), hf_type="chat", lm_eval_num_fewshot=SHOTS, lm_eval_single_turn=True,
+        place, lm_eval_tasks=("arc_easy",), hf_type="chat", lm_eval_num_fewshot=SHOTS, few_shot="text",
         limit=2,
     )  # fmt: skip
     del fields["max_out_len"]  # nothing is written

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, LocalBackend, ScoreDone, ScoresDone, TextDone, text_seed
+from bench.language.chat import Marks, WrittenText
 from bench.language.engine.generating import Generator
 from bench.language.harness.tasks import ChatTemplate, Document
 from bench.language.models.config import ModelConfig
@@ -132,6 +133,7 @@ class LocalHarnessModel(LocalBackend):
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
+            **self._loaded.config.chat_template_kwargs,
         )
         return text
 
@@ -188,6 +190,7 @@ class ServerHarnessModel:
             self._with(asked).generate(prompts, length, stop, seeds, done)
             return
         temperature = float(asked.pop("temperature", 0.0))
+        marks = Marks(*self._config.think_marks) if self._config.think_marks else None
         assert self._config.api_base is not None
         server = CompletionServer(
             self._config.api_base, self._config.path, concurrency=self._concurrency, request_kwargs=asked
@@ -197,7 +200,9 @@ class ServerHarnessModel:
         for first in range(0, len(prompts), size):
             chosen = [json.loads(prompt) for prompt in prompts[first : first + size]]
             seed = seeds[first] % 2**31 if temperature > 0 else None
-            texts = server.chat(chosen, length, stop, temperature, seed)
+            texts = server.chat(
+                chosen, length, stop, temperature, seed, marks, self._config.chat_template_kwargs
+            )
             for index, text in enumerate(texts, first):
                 done(index, text)
 
@@ -334,7 +339,7 @@ class _Asking:
             for number, place, repeat, _ in asked
         ]
 
-        def keep(index: int, text: str) -> None:
+        def keep(index: int, text: WrittenText) -> None:
             number, place, _, _ = asked[index]
             self._keep(number, place, text)
 

@@ -16,6 +16,7 @@ from bench.core.names import content_hash
 from bench.core.verdict import PASSED, Outcome, Verdict
 from bench.language.backend import Backend
 from bench.language.case import LanguageCase
+from bench.language.chat import WrittenText
 from bench.language.evaluation import LanguageEvaluation, LanguageResources, score_limit
 from bench.language.grading import Graded, describe_score
 from bench.language.harness import asking, scoring
@@ -27,7 +28,7 @@ from bench.language.predictions import Fingerprint, PredictionStore, StoredPredi
 from bench.language.record import Engine, Reference
 from bench.language.reference import reference_model
 from bench.language.results import write_json
-from bench.language.spec import Dataset
+from bench.language.spec import Dataset, Generation
 
 _HERE = Path(__file__).parent
 _CODE = ("asking.py", "tasks.py", "data.py", "selection.py")
@@ -81,7 +82,8 @@ class HarnessEvaluation(LanguageEvaluation):
         """Return the documents of a span."""
         if self._model.type == "chat":
             template = self._asked(self._load(self._model)).chat_template()
-            self._prompting = Prompting(template, self._harness.as_turns)
+            as_turns = self._model.few_shot == "turns"
+            self._prompting = Prompting(template, as_turns, self._model.system_prompt)
         first, end = span
         made = self._loader.load(self._task)
         limit, total = self._settings.limit, document_count(made)
@@ -177,6 +179,7 @@ class HarnessEvaluation(LanguageEvaluation):
         settings = {
             "type": model.type, "max_seq_len": model.max_seq_len, "max_out_len": model.max_out_len,
             "model_kwargs": dict(model.model_kwargs), "tokenizer_kwargs": dict(model.tokenizer_kwargs),
+            "chat": [dict(model.chat_template_kwargs), list(model.think_marks)],
             "generation": dict(model.generation_kwargs), "seed": self.context.seed if self._is_drawn() else None,
         }  # fmt: skip
         return {
@@ -190,7 +193,10 @@ class HarnessEvaluation(LanguageEvaluation):
     def _grade(self) -> dict[str, Graded]:
         measured = self._measure(self._store)
         self._measured = {one.name: one for one in measured}
-        return {one.name: scoring.estimate(one, self.context.seed) for one in measured}
+        stored, cut = self._store.read(), None
+        if isinstance(self._dataset.inference, Generation):
+            cut = sum(bool(stored[document.key].get("cut")) for document in self._documents)
+        return {one.name: scoring.estimate(one, self.context.seed, cut) for one in measured}
 
     def _conclude(self, metrics: dict[str, Graded]) -> Outcome:
         """Write scores and results, and hold the first metric against what is required."""
@@ -286,8 +292,8 @@ class HarnessEvaluation(LanguageEvaluation):
 
 
 def _prediction(document: Document, answers: list[list[Any]]) -> StoredPrediction:
-    """Return a line of predictions."""
-    return {
+    """Return a line of predictions; thoughts are no part of the answers."""
+    line: StoredPrediction = {
         "key": document.key,
         "index": document.index,
         "row": document.row,
@@ -295,6 +301,13 @@ def _prediction(document: Document, answers: list[list[Any]]) -> StoredPredictio
         "requests": [_written(request) for request in document.requests],
         "answers": answers,
     }
+    texts = [one for given in answers for one in given if isinstance(one, WrittenText)]
+    thoughts = [one.thought for one in texts if one.thought is not None]
+    if thoughts:
+        line["thought"] = "\n\n".join(thoughts)
+    if texts:
+        line["cut"] = any(one.cut for one in texts)
+    return line
 
 
 def _differing(keys: Sequence[str], documents: Sequence[Document]) -> str:

@@ -29,9 +29,6 @@ class HarnessOptions:
     lm_eval_num_fewshot: int | None = option(
         "in-context examples of --lm-eval-tasks (default: as each task says)", metavar="N", least=0
     )
-    lm_eval_single_turn: bool = option(
-        "give a chat model the in-context examples of --lm-eval-tasks in one message, not as turns", False
-    )
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,10 @@ class HarnessSettings:
     Attributes:
         selection: tasks and groups.
         data: folder of local rows; None is the hub.
-        as_turns: whether in-context examples are turns of a conversation, for chat models.
     """
 
     selection: Selection
     data: Path | None = None
-    as_turns: bool = True
 
     @property
     def label(self) -> str:
@@ -75,4 +70,4 @@ def resolve_harness(raw: HarnessOptions, setting: Setting) -> HarnessSettings | 
             raise UsageProblem(f"--lm-eval-{flag} {folder}: no such folder, expected one; correct the path")
     index = build_index(include)
     selection = select(raw.lm_eval_tasks, index, raw.lm_eval_num_fewshot)
-    return HarnessSettings(selection, data, not raw.lm_eval_single_turn)
+    return HarnessSettings(selection, data)

@@ -104,7 +104,7 @@ def measure(
     return found
 
 
-def estimate(measured: FilteredMetric, seed: int) -> Graded:
+def estimate(measured: FilteredMetric, seed: int, cut: int | None = None) -> Graded:
     """Return the score with its standard error and interval, and the values it was computed from.
 
     The interval of a share of right answers is Wilson's, every other one a bootstrap over documents.
@@ -114,10 +114,10 @@ def estimate(measured: FilteredMetric, seed: int) -> Graded:
     """
     with warnings.catch_warnings():  # a resample may lack a class that a metric knows
         warnings.simplefilter("ignore")
-        return _estimated(measured, seed)
+        return _estimated(measured, seed, cut)
 
 
-def _estimated(measured: FilteredMetric, seed: int) -> Graded:
+def _estimated(measured: FilteredMetric, seed: int, cut: int | None) -> Graded:
     items, n = measured.items, len(measured.items)
     value = _number(measured.combine(items), measured)
     stderr = low = high = None
@@ -133,7 +133,7 @@ def _estimated(measured: FilteredMetric, seed: int) -> Graded:
             stderr = float(draws.std(ddof=1)) if stderr is None else stderr
     score = Score(
         metric=measured.name, value=value, low=low, high=high, n=n, stderr=stderr, confidence=_CONFIDENCE,
-        higher_is_better=measured.higher_is_better, unparsed=measured.unread,
+        higher_is_better=measured.higher_is_better, unparsed=measured.unread, cut=cut,
     )  # fmt: skip
     return Graded(in_table(score, measured.is_share), [_plain(item) for item in items])
 
