@@ -14,7 +14,9 @@ _MESSAGE = re.compile(r"Timeout \(?>([\d.]+)s")
 
 def timeout_verdict(error: BaseException | None) -> Verdict | None:
     """Return the verdict that an exception means where the limit struck, also while another one was handled; else None."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an exception may stand in its own context
+        seen.add(id(error))
         found = _MESSAGE.match(str(error)) if isinstance(error, pytest.fail.Exception) else None
         if found is not None:
             return Verdict(

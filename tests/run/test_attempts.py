@@ -108,6 +108,9 @@ def test_only_the_message_of_the_time_limit_is_a_time_out():
     assert (found.verdict, found.reason_code) == ("error", "timed_out")
     assert "more than 2.0 s" in found.reason
     assert timeout_verdict(failure("no")) is None
+    circle = ValueError("in a circle")
+    circle.__cause__ = circle
+    assert timeout_verdict(circle) is None
     assert timeout_verdict(ValueError("Timeout (>2.0s)")) is None
     assert timeout_verdict(None) is None
     cleaning = OSError("gone")

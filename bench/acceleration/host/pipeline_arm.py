@@ -218,7 +218,8 @@ class PipelineArm:
         try:
             header, payload, seconds = self.process.ask(request, pixels, timeout_s=timeout_s)
         except ArmProblem as problem:
-            raise _at_its_row(problem, samples) from problem
+            placed = _at_its_row(problem, samples)
+            raise placed from (None if placed is problem else problem)  # never from itself
         try:
             outputs = unpack(header["shapes"], payload)
         except (KeyError, TypeError, ValueError) as error:
