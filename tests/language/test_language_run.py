@@ -182,7 +182,7 @@ def test_what_fails_is_a_failed_test_and_a_marked_cell_and_the_rest_goes_on(lang
         "broken-nowhere_ll": "task_invalid", "broken-broken_ll": "task_invalid",
     }  # fmt: skip
     with open(finished.directory / "summary/summary.csv") as file:
-        table = {row[0]: row[3:] for row in csv.reader(file)}
+        table = {row[0]: row[4:] for row in csv.reader(file)}
     assert table["toy_ll"][1] == "ERROR: model_failed"
     assert table["bad_ll"] == ["ERROR: data_failed"] * 2
     assert all("INCOMPLETE" in cell for cell in table["all"])
