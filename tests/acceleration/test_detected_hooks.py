@@ -36,7 +36,7 @@ class XFormersAttnProcessor:
 def test_marks_of_optional_packages_are_read(pipe, transformer_pipe):
     pipe.unet.mid_block.attentions[0].transformer_blocks[0].attn1.processor = XFormersAttnProcessor()
     pipe.unet._hf_peft_config_loaded = True
-    assert methods(pipe) == {"xformers": {}, "lora": {"unet": {}}}
+    assert methods(pipe) == {"xformers": {}, "lora": {"unet": [], "names": []}}  # no adapter is active
     transformer_pipe.transformer._is_cached = True
     assert methods(transformer_pipe) == {"para_attn": {}}
     transformer_pipe._context_manager, transformer_pipe._context_kwargs = (

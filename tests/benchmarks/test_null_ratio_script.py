@@ -15,8 +15,9 @@ def test_it_prints_how_far_each_protocol_is_from_the_truth(judged, scripts, tmp_
         "finish_plain",
         lambda words: [suite.PlainResult("null0", ratio, None) for ratio in (0.9, 1.2)],
     )
-    sizes = null_ratio.Sizes(pairs=3, rounds=6, samples=2, batch_size=1, workers=2)
-    null_ratio.print_null_ratios(tmp_path, sizes)
+    words = "--pairs 3 --rounds 6 --samples 2 --batch-size 1 --workers 2 --real"
+    monkeypatch.setattr("sys.argv", ["null_ratio.py", *words.split()])
+    null_ratio.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
         "true",

@@ -1,6 +1,6 @@
 """Pipeline files that make videos with models that are put together when they load, of random weights or the zoo's."""
 
-from suites import MODEL
+from suites import ROOT
 
 FRAMES, SIDE, STEPS = 4, 32, 2
 
@@ -16,7 +16,7 @@ adapter = MotionAdapter(
 for name, weight in adapter.named_parameters():
     if "proj_out" in name:
         weight.data *= 0.1
-still = StableDiffusionPipeline.from_pretrained({str(MODEL)!r})
+still = StableDiffusionPipeline.from_pretrained({str(ROOT / "fixtures/zoo/tiny-sd")!r})
 pipe = AnimateDiffPipeline(
     vae=still.vae, text_encoder=still.text_encoder, tokenizer=still.tokenizer, unet=still.unet, motion_adapter=adapter,
     scheduler=DDIMScheduler.from_config(still.scheduler.config),
