@@ -139,7 +139,7 @@ def test_an_acceleration_method_that_is_not_in_place_is_missed(methods):
 
 
 def test_an_image_metric(tmp_path):
-    record = only(example(tmp_path, "An image metric", more=UNGATED))
+    record = only(example(tmp_path, "An image metric", more=QUICK))
     metric = record["metrics"]["mean_absolute_error"]
     assert not metric["higher_is_better"]
     assert 0 < metric["value"] <= 40
