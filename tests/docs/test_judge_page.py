@@ -61,6 +61,8 @@ def test_a_dataset_in_shards_is_judged_once_and_as_a_whole(runs):
     assert [record["verdict"] for record in records] == ["pass", "pass"], finished.output
     assert (finished.directory / judged["files"]["judge"]).is_file()
     assert finished.code == 0
+    assert "judged by judge: essays_gen" in (finished.directory / "summary/summary.txt").read_text()
+    assert json.loads((finished.directory / "configs/language.json").read_text())["judge"]["name"] == "judge"
 
 
 def test_a_judge_that_fails_is_an_error_of_its_own(runs):

@@ -81,12 +81,13 @@ class Judge:
 
         Args:
             asked: what to ask.
-            max_out_len: new tokens at most.
+            max_out_len: new tokens at most, where the judge's configuration has no limit of its own.
             read: reads the verdict from a text.
 
         Raises:
             InfrastructureProblem: the judge cannot be asked.
         """
+        max_out_len = self.config.max_out_len or max_out_len
         names = [self._name(each.prompt, max_out_len) for each in asked]
         for name, each in zip(names, asked, strict=True):
             if name in self._known and name not in self._mine:

@@ -73,6 +73,7 @@ def resolve_judge(
         )  # fmt: skip
     except ModelProblem as problem:
         words = str(problem).replace("--api-base", "--judge-base")
+        words = words.replace("--max-out-len", "max_out_len of the judge in the dataset's file")
         raise UsageProblem(f"judge {raw.judge_model}: {words}") from problem
 
 
