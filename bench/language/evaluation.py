@@ -38,7 +38,7 @@ from bench.language.prompting import Question, QuestionBuilder, repeated
 from bench.language.record import Engine, LanguageBody
 from bench.language.reference import compare_with_run
 from bench.language.results import write_results
-from bench.language.reuse import chosen, reusable
+from bench.language.reuse import chosen, kept_before, reusable
 from bench.language.rows import RowReader, Rows
 from bench.language.sampling import Drawn
 from bench.language.shards import is_last
@@ -207,10 +207,11 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
     def _ask(self) -> int:
         backend = self._load(self._model)
         self._body.fingerprint = wanted = self._fingerprint(backend)
+        kept = kept_before(self._store, wanted, self._questions)
         self._store.open(wanted)
-        reused = self._reused(wanted)
+        reused = [prediction for prediction in self._reused(wanted) if prediction["key"] not in kept]
         self._store.append(reused)
-        done = {prediction["key"] for prediction in reused}
+        done = kept | {prediction["key"] for prediction in reused}
         left = [question for question in self._questions if question.key not in done]
         identities = {question.key: identity(question) for question in left}
         before, began = backend.usage(), time.monotonic()
@@ -229,11 +230,11 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
             self._dataset, left, backend, write, seed=self.context.seed, max_out_len=self._model.max_out_len
         )
         engine = self._body.engine = Engine.between(
-            before, backend.usage(), seconds=time.monotonic() - began, asked=len(left), reused=len(reused)
+            before, backend.usage(), seconds=time.monotonic() - began, asked=len(left), reused=len(done)
         )
         self.record.warnings += engine.warnings()
         if not self.evaluates:
-            text = f"{len(left)} questions asked, {len(reused)} reused; not evaluated"
+            text = f"{len(left)} questions asked, {len(done)} reused; not evaluated"
             self.settle(Verdict("pass", "passed", text))
         return len(left)
 

@@ -42,7 +42,7 @@ def runs(tmp_path_factory):
     good = run(
         says, "--max-task-size", "64", "--require", "language:essays_gen.judge_agreement>=0.6", "--min-score", "essays_gen=3"
     )  # fmt: skip
-    return good, run(lambda _: refusal(401, "no such key"), "--retries", "0")
+    return good, run(lambda _: refusal(401, "no such key"))
 
 
 def test_a_dataset_in_shards_is_judged_once_and_as_a_whole(runs):
@@ -71,5 +71,8 @@ def test_a_judge_that_fails_is_an_error_of_its_own(runs):
     assert (record["verdict"], record["reason_code"]) == ("error", "judge_failed"), finished.output
     assert "the judge judge failed, and no answer is to blame" in record["reason"]
     assert finished.code != 0
+    # It was tried again, and the model was not asked again.
+    assert [attempt["reason_code"] for attempt in record["attempts"]] == ["judge_failed"]
+    assert record["engine"]["asked"] == 0
     predictions = finished.directory / record["files"]["predictions"]
     assert len(predictions.read_text().splitlines()) == 8

@@ -539,3 +539,15 @@ def test_stored_answers_are_judged_without_the_model(place):
     judge = f"{RUBRIC.replace('good', 'kind')})"
     _, record = place.judged(judge, run="later", mode="eval", reuse=place.root / "run", load=load)
     assert (record.score.value, record.body.judge.asked) == (4.0, ROWS)
+
+
+def test_another_attempt_after_a_failed_judge_asks_the_model_nothing(place):
+    place.says = lambda _: refusal(401, "no such key")
+    with pytest.raises(InfrastructureProblem):
+        place.judged(f"{RUBRIC})")
+    place.says = right
+    _, record = place.judged(f"{RUBRIC})")
+    assert (record.body.engine.asked, record.body.engine.reused) == (0, ROWS)
+    assert record.score.value == 4.0
+    predictions = place.root / "run/predictions/toy/toy.jsonl"
+    assert len(predictions.read_text().splitlines()) == ROWS
