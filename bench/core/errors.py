@@ -75,6 +75,7 @@ REASON_CODES: dict[str, str] = {
     "reference_failed": "the target or the baseline, not the candidate, could not be loaded or run",
     "scoring_failed": "the images could not be scored",
     "service_died": "a process that the run shares among cases, such as the fork server or the scorer, died",
+    "judge_failed": "the model that judges answers could not be asked; no answer is to blame",
     "disk_full": "the disk was full",
     "worker_died": "the worker process died while it ran the case",
     "machine_busy": "another run on this machine held the cores or GPUs, and --no-wait was given",
@@ -90,7 +91,7 @@ REASON_CODES: dict[str, str] = {
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: What the machine or the run ended, and no candidate: such a case has no verdict and is run again.
-INFRASTRUCTURE = ("service_died", "disk_full", "worker_died")
+INFRASTRUCTURE = ("service_died", "disk_full", "worker_died", "judge_failed")
 
 #: Undecided because of what the machine did meanwhile: it decides no control, and another run may decide it.
 OF_THE_MOMENT = ("foreign_load",)

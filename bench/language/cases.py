@@ -9,6 +9,7 @@ from bench.core.names import safe_name
 from bench.core.options import Setting
 from bench.language.case import LanguageCase
 from bench.language.harness.cases import group_cases, open_ended, refuse_same_names, task_cases
+from bench.language.judging.options import judge_problem
 from bench.language.library import DATASETS, load_dataset
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageSettings
@@ -48,6 +49,10 @@ def _whole(model: ModelConfig, name: str, settings: LanguageSettings, reader: Ro
         dataset = load_dataset(name)
     except LanguageProblem as problem:
         return LanguageCase(identity, model.name, name, problem=str(problem))
+    if settings.mode in ("all", "eval"):
+        missing = judge_problem(dataset, settings.judge, has_reference=settings.reference is not None)
+        if missing is not None:
+            return LanguageCase(identity, model.name, name, problem=missing)
     count = reader.count(dataset.source)
     limit = settings.limit
     count = min(count, limit) if count is not None and limit else (count or limit)
@@ -62,11 +67,12 @@ def _whole(model: ModelConfig, name: str, settings: LanguageSettings, reader: Ro
 
 
 def _metrics(dataset: Dataset, repeats: int) -> tuple[str, ...]:
+    judged = () if dataset.judge is None else dataset.judge.metrics
     if repeats == 1:
-        return dataset.metrics
+        return (*dataset.metrics, *judged)
     from bench.language.grading import metric_names  # noqa: PLC0415  imports numpy
 
-    return metric_names(dataset, repeats)
+    return (*metric_names(dataset, repeats), *judged)
 
 
 def cost(dataset: Dataset, rows: int, max_out_len: int | None = None, repeats: int = 1) -> float:

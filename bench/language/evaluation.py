@@ -22,6 +22,7 @@ from bench.language.case import LanguageCase
 from bench.language.grading import Graded, check_names, describe_score, grade, grade_groups
 from bench.language.inference import infer
 from bench.language.joining import identity, join, require_all
+from bench.language.judging.case import CaseJudge
 from bench.language.library import load_dataset
 from bench.language.models.config import ModelConfig
 from bench.language.options import LanguageSettings
@@ -37,7 +38,7 @@ from bench.language.prompting import Question, QuestionBuilder, repeated
 from bench.language.record import Engine, LanguageBody
 from bench.language.reference import compare_with_run
 from bench.language.results import write_results
-from bench.language.reuse import chosen, reusable
+from bench.language.reuse import chosen, kept_before, reusable
 from bench.language.rows import RowReader, Rows
 from bench.language.sampling import Drawn
 from bench.language.shards import is_last
@@ -134,7 +135,7 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
             self._warn_of_dropped_examples()
             metrics = self._grade()
             if self.case.shards > 1:
-                self._body.part = next(iter(metrics.values())).score
+                self._body.part = next((graded.score for graded in metrics.values()), None)
                 if not is_last(self.case, self.context.scratch):
                     return self._wait_for_others()
                 self._questions = self._build((0, None))
@@ -206,10 +207,11 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
     def _ask(self) -> int:
         backend = self._load(self._model)
         self._body.fingerprint = wanted = self._fingerprint(backend)
+        kept = kept_before(self._store, wanted, self._questions)
         self._store.open(wanted)
-        reused = self._reused(wanted)
+        reused = [prediction for prediction in self._reused(wanted) if prediction["key"] not in kept]
         self._store.append(reused)
-        done = {prediction["key"] for prediction in reused}
+        done = kept | {prediction["key"] for prediction in reused}
         left = [question for question in self._questions if question.key not in done]
         identities = {question.key: identity(question) for question in left}
         before, began = backend.usage(), time.monotonic()
@@ -228,11 +230,11 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
             self._dataset, left, backend, write, seed=self.context.seed, max_out_len=self._model.max_out_len
         )
         engine = self._body.engine = Engine.between(
-            before, backend.usage(), seconds=time.monotonic() - began, asked=len(left), reused=len(reused)
+            before, backend.usage(), seconds=time.monotonic() - began, asked=len(left), reused=len(done)
         )
         self.record.warnings += engine.warnings()
         if not self.evaluates:
-            text = f"{len(left)} questions asked, {len(reused)} reused; not evaluated"
+            text = f"{len(left)} questions asked, {len(done)} reused; not evaluated"
             self.settle(Verdict("pass", "passed", text))
         return len(left)
 
@@ -287,32 +289,47 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
     def _conclude(self, metrics: dict[str, Graded]) -> Outcome:
         """Write scores and results, and hold the first metric against what is required."""
         case, record, settings = self.case, self.record, self._settings
+        stored, judge = self._store.read(), None
+        if self._dataset.judge is not None:
+            judge = CaseJudge(case, self._dataset, settings, self.context, record.warnings.append)
+            self._note_file("judge", judge.path)
+            metrics = {**metrics, **judge.judge(self._questions, stored)}
+            self._body.judge = judge.notes
         first = next(iter(metrics.values())).score
         record.score = msgspec.structs.replace(first, required=case.min_score)
         record.metrics = {name: graded.score for name, graded in metrics.items()}
-        self._body.groups = grade_groups(
-            self._dataset, self._questions, self._store.read(), self.context.seed
-        )
+        is_judged = judge is not None and not self._dataset.metrics
+        self._body.groups = grade_groups(self._dataset, self._questions, stored, self.context.seed)
+        if judge is not None and is_judged:
+            self._body.groups = judge.parts(self._questions)
         results = self.context.directory / "results" / case.model / f"{case.stem}.json"
         write_results(
             results, self._model, self._dataset, record, self._questions, metrics, self.context.places
         )
         self._note_file("results", results)
         reference = PASSED
-        if settings.reference is not None:
+        if judge is not None and is_judged:
+            self._body.reference, reference = judge.compare(self._questions, metrics)
+        elif settings.reference is not None:
             self._body.reference, reference = compare_with_run(
                 settings.reference, case, self._dataset, self._questions, metrics, settings.margin,
                 self.context.seed, self.record.warnings.append,
             )  # fmt: skip
-        unread = Unread.of(first, chosen(self._store.read(), self._questions), settings.max_unparsed)
-        record.warnings += unread.warnings()
-        score = unread.verdict(gate(first, score_limit(first, case.min_score), shown=describe_score(first)))
+        own = Unread.of(first, chosen(stored, self._questions), settings.max_unparsed)
+        record.warnings += [] if is_judged else own.warnings()
+
+        def review(metric: str, verdict: Verdict) -> Verdict:
+            of_judge = None if judge is None else judge.unread(metric)
+            return (of_judge or own).verdict(verdict)
+
+        name = next(iter(metrics))
+        score = review(name, gate(first, score_limit(first, case.min_score), shown=describe_score(first)))
         if settings.reference is not None:
-            reference = unread.verdict(reference)
-        return self.conclude(
-            {"score": score, "reference": reference}, record.metrics,
-            review=lambda _, verdict: unread.verdict(verdict),
-        )  # fmt: skip
+            reference = review(name, reference)
+        gates = {"score": score, "reference": reference}
+        if judge is not None:
+            gates["judge"] = judge.verdict()
+        return self.conclude(gates, record.metrics, review=review)
 
     def _note_file(self, what: str, path: Path) -> None:
         self.record.files = {

@@ -190,8 +190,23 @@ def grade_groups(
     Raises:
         LanguageProblem: a row without the field that names its part, or what `grade` raises.
     """
-    if dataset.group is None:
+    if dataset.group is None or not dataset.metrics:
         return None
+    parts = parts_of_dataset(dataset, questions)
+    first = dataset.metrics[:1]
+    return {
+        name: grade(dataset, parts[name], predictions, seed, first)[first[0]].score for name in sorted(parts)
+    }
+
+
+def parts_of_dataset(dataset: Dataset, questions: Sequence[Question]) -> dict[str, list[Question]]:
+    """Return the questions of each part of a dataset, by name; none for a dataset that declares no parts.
+
+    Raises:
+        LanguageProblem: a row without the field that names its part.
+    """
+    if dataset.group is None:
+        return {}
     parts: dict[str, list[Question]] = {}
     for question in questions:
         if dataset.group not in question.fields:
@@ -201,16 +216,15 @@ def grade_groups(
                 "of the row; add it in prepare()",
             )
         parts.setdefault(str(question.fields[dataset.group]), []).append(question)
-    first = dataset.metrics[:1]
-    return {
-        name: grade(dataset, parts[name], predictions, seed, first)[first[0]].score for name in sorted(parts)
-    }
+    return parts
 
 
 def metric_names(dataset: Dataset, repeats: int = 1) -> tuple[str, ...]:
     """Return the names of the metrics of a dataset: of a generation with repeats, pass@k and maj@k too."""
     if not isinstance(dataset.inference, Generation):
         return dataset.metrics
+    if not dataset.metrics:
+        return ()
     first, *others = dataset.metrics
     return (first, *repeated_names(first, repeats), *others)
 

@@ -14,6 +14,7 @@ from bench.core.runs import find_run
 from bench.language.case import LanguageCase
 from bench.language.config import RunConfig, read_config
 from bench.language.harness.options import HarnessOptions, HarnessSettings, resolve_harness
+from bench.language.judging.options import JudgeOptions, refuse_idle_judge, resolve_judge
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import DTYPES, THINK_MARKS, ModelConfig, from_options, parse_batch_size
 from bench.language.rows import HUB, OWN
@@ -24,7 +25,7 @@ MODES = ("all", "infer", "eval", "viz")
 
 
 @dataclass(frozen=True)
-class LanguageOptions(HarnessOptions):
+class LanguageOptions(HarnessOptions, JudgeOptions):
     """Options as they are given."""
 
     models: tuple[str, ...] = option("models by name", (), metavar="NAME")
@@ -143,6 +144,7 @@ class LanguageSettings:
         max_task_size: cost above which a dataset is split; None is decided by the run.
         api_concurrency: parallel requests to a server.
         harness: tasks of lm-evaluation-harness; None if there are none.
+        judge: the model that judges open answers; None if there is none.
         repeats: answers that are drawn to each question of a generation.
         given: names of the options that the command line gave.
     """
@@ -162,6 +164,7 @@ class LanguageSettings:
     max_unparsed: float = 20.0
     api_concurrency: int = 8
     harness: HarnessSettings | None = None
+    judge: ModelConfig | None = None
     repeats: int = 1
     given: frozenset[str] = frozenset()
 
@@ -185,6 +188,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
         UsageProblem: a value that cannot be used, or an option that does not apply with the others.
     """
     config = read_config(raw.config)
+    judge = resolve_judge(raw, setting, config.models)
     models = _models(raw, setting, config)
     _refuse_idle(raw, setting, models)
     harness = resolve_harness(raw, setting)
@@ -218,6 +222,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
         max_unparsed=parse_percent(raw.max_unparsed, "--max-unparsed"),
         api_concurrency=raw.api_concurrency,
         harness=harness,
+        judge=judge,
         repeats=raw.repeats,
         given=given,
     )
@@ -245,6 +250,7 @@ def check(settings: LanguageSettings, cases: Sequence[Case]) -> None:
                     f"{given}{name}={score:g}: {no_such('dataset that is run', name, sorted(known))}; correct the name, "
                     "or run that dataset"
                 )
+    refuse_idle_judge(settings.judge, [case.dataset for case in asked])
     modes = {case.mode for case in asked if case.problem is None}
     if modes and Generation().kind not in modes:
         for idle in ("max_out_len", "generation_kwargs", "max_unparsed", "repeats", "think_marks"):
@@ -261,9 +267,12 @@ _ONE_MODEL = (
 )  # fmt: skip
 # Which options do nothing in which mode, and why.
 _IDLE_IN_MODE = {
-    "infer": (("min_score", "reference", "margin", "max_unparsed"), "asks questions and evaluates nothing"),
+    "infer": (
+        ("min_score", "reference", "margin", "max_unparsed", "judge_model"),
+        "asks questions and evaluates nothing",
+    ),
     "viz": (
-        ("min_score", "reference", "margin", "limit", "data", "max_task_size", "max_unparsed"),
+        ("min_score", "reference", "margin", "limit", "data", "max_task_size", "max_unparsed", "judge_model"),
         "shows an earlier run's records as they are",
     ),
 }
@@ -295,7 +304,7 @@ def _refuse_idle(raw: LanguageOptions, setting: Setting, models: Sequence[ModelC
             "--few-shot: found base models only, which have no turns; give --hf-type chat, or leave it out"
         )
     served = [model.backend == "server" for model in models]
-    if "api_concurrency" in given and not any(served):
+    if "api_concurrency" in given and not any(served) and raw.judge_model is None:
         raise UsageProblem(
             "--api-concurrency: found no model behind a server; give --api-base and --api-model, or leave it out"
         )
@@ -310,7 +319,8 @@ def _models(raw: LanguageOptions, setting: Setting, config: RunConfig) -> tuple[
     try:
         named = [_named(name) for name in raw.models] if "models" in setting.given else []
         named += _one_model(raw, setting)
-        chosen = named or list(config.models) or [_named(name) for name in raw.models]
+        of_config = [model for model in config.models if raw.judge_base or model.name != raw.judge_model]
+        chosen = named or of_config or [_named(name) for name in raw.models]
         chosen = [_adjusted(model, raw, setting.run.batch_size) for model in chosen]
     except ModelProblem as problem:
         raise UsageProblem(str(problem)) from problem

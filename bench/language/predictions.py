@@ -37,7 +37,7 @@ _CODE = (
 )
 _NO_CODE = ("models/catalog.py",)
 # Fields that no prediction depends on by themselves. Any other one is decisive, also one that is added later.
-_NOT_ASKED = {"source", "inference", "group", "prepare", "postprocess", "metrics"}
+_NOT_ASKED = {"source", "inference", "group", "prepare", "postprocess", "metrics", "judge"}
 _NOT_DECISIVE = {
     "name", "path", "backend", "api_base", "tokenizer_path", "peft_path", "revision", "batch_size", "dtype",
     "max_out_len", "generation_kwargs",
@@ -71,6 +71,10 @@ class StoredPrediction(TypedDict, total=False):
         loglikelihood: of the whole text.
         requests: what such a task asks, one after the other.
         answers: to each of these requests, one for each repeat.
+        judge: name of the judge whose text this is.
+        question: key of the question whose answer it judges.
+        what: which answer, or in which position.
+        reading: the verdict; None for one that could not be read.
     """
 
     key: Required[str]
@@ -95,6 +99,10 @@ class StoredPrediction(TypedDict, total=False):
     loglikelihood: float
     requests: list[dict[str, Any]]
     answers: list[list[Any]]
+    judge: str
+    question: str
+    what: str
+    reading: str | int | None
 
 
 class PredictionStore:

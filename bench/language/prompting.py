@@ -263,6 +263,8 @@ class QuestionBuilder:
         gold = fields.get(self._dataset.gold)
         if labels:
             return (self._index(gold, len(labels), index),)
+        if gold is None and not self._dataset.metrics:
+            return ()  # a judge alone needs no right answer
         golds = tuple(gold) if isinstance(gold, list | tuple) else (gold,)
         if not golds or not all(map(_is_text, golds)):
             raise LanguageProblem(
@@ -303,6 +305,12 @@ class QuestionBuilder:
         if dataset.answer is not None:
             answer = self._filled(dataset.answer, fields, index)
             return f"{prompt}{'' if answer[:1].isspace() else dataset.separator}{answer}"
+        if not golds:
+            raise LanguageProblem(
+                "data_failed",
+                f"training row {index}: found no right answer in {dataset.gold}, expected one for an in-context example; "
+                "declare `answer`, or leave the examples out",
+            )
         return prompt + (choices[golds[0]] if choices else f"{dataset.separator}{golds[0]}")
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from bench.core.estimate import PERCENT, Estimate
 from bench.core.record import Body, Json, Record, Score
+from bench.language.judging.record import JudgeNotes
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -145,6 +146,7 @@ class LanguageBody(Body, kw_only=True):
         groups: the first metric of each part of the dataset, such as a subject; None where it has no parts.
         fingerprint: what the predictions depend on, part by part.
         engine: what asking took.
+        judge: who judged the answers, and how it went; None where nobody did.
     """
 
     metric_type: ClassVar[type[Estimate]] = Score
@@ -161,6 +163,7 @@ class LanguageBody(Body, kw_only=True):
     groups: dict[str, Score] | None = None
     fingerprint: dict[str, str] | None = None
     engine: Engine | None = None
+    judge: JudgeNotes | None = None
 
 
 def decode_record(record: Json) -> Record:

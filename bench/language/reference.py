@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.core.errors import LanguageProblem
+from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
 from bench.core.verdict import Verdict
 from bench.language.case import LanguageCase
 from bench.language.grading import Graded, compare, grade
 from bench.language.joining import join, require_all
-from bench.language.predictions import PredictionStore
+from bench.language.predictions import PredictionStore, StoredPrediction
 from bench.language.prompting import Question
 from bench.language.record import Reference
 from bench.language.spec import Dataset
 
+GradeOther = Callable[[Mapping[str, StoredPrediction]], Mapping[str, Graded]]
+
 
 def compare_with_run(
     run: Path, case: LanguageCase, dataset: Dataset, questions: Sequence[Question], metrics: Mapping[str, Graded],
-    margin: float, seed: int, warn: Callable[[str], None] = lambda _: None,
+    margin: float, seed: int, warn: Callable[[str], None] = lambda _: None, grade_other: GradeOther | None = None,
 ) -> tuple[Reference | None, Verdict]:  # fmt: skip
     """Return the comparison of a case's first metric with an earlier run's on the same questions, and its verdict.
 
@@ -34,6 +37,25 @@ def compare_with_run(
         margin: how much worse is still good enough, in the unit of the table.
         seed: of the bootstrap.
         warn: takes a sentence for a reader of the comparison.
+        grade_other: returns the metrics of the stored predictions; None computes the dataset's own.
+
+    Raises:
+        LanguageProblem: a run without predictions of these rows.
+    """
+    model, stored = reference_predictions(run, case, dataset, questions, warn)
+    name, graded = next(iter(metrics.items()))
+    other = (grade(dataset, questions, stored, seed) if grade_other is None else grade_other(stored))[name]
+    return held(compare(graded, other, seed), f"{model} in {run.name}", margin)
+
+
+def reference_predictions(
+    run: Path,
+    case: LanguageCase,
+    dataset: Dataset,
+    questions: Sequence[Question],
+    warn: Callable[[str], None],
+) -> tuple[str, dict[str, StoredPrediction]]:
+    """Return which model of an earlier run is compared with, and its predictions by question.
 
     Raises:
         LanguageProblem: a run without predictions of these rows.
@@ -48,10 +70,17 @@ def compare_with_run(
         warn(
             f"{len(joined.reworded)} questions were asked in other words, or with other examples, in {run.name}"
         )
-    name, graded = next(iter(metrics.items()))
-    other = grade(dataset, questions, stored, seed)[name]
-    difference = compare(graded, other, seed)
-    named = f"{model} in {run.name}"
+    return model, stored
+
+
+def held(difference: Estimate, named: str, margin: float) -> tuple[Reference | None, Verdict]:
+    """Return a difference to a reference run for the record, and the verdict by its margin.
+
+    Args:
+        difference: above 0 where this run is better.
+        named: model and run that it is compared with.
+        margin: how much worse is still good enough.
+    """
     limit = Limit(
         bound=-margin,
         missed="worse_than_reference",

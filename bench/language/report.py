@@ -72,6 +72,7 @@ def write_files(finish: Finish) -> None:
     resolved = {
         "models": [asdict(model) for model in settings.models],
         "datasets": {name: _declared(name, settings.harness) for name in names},
+        "judge": None if settings.judge is None else asdict(settings.judge),
         "files": settings.config.files,
         "earlier": {name: _text(getattr(settings, name)) for name in ("reuse", "reference")},
     }
@@ -95,11 +96,16 @@ def write_summary(directory: Path, records: Sequence[Record], groups: Sequence[S
 
 
 def protocol_notes(records: Sequence[Record]) -> list[str]:
-    """Return what a reader of the scores should know of their protocols, in sentences."""
+    """Return what a reader of the scores should know of their protocols and judges, in sentences."""
     own = list(
         dict.fromkeys(record.body.dataset for record in records if record.body.protocol == OWN_PROTOCOL)
     )
-    return [f"protocol {OWN_PROTOCOL}: {NOT_COMPARABLE} ({', '.join(own)})"] if own else []
+    judges: dict[str, dict[str, None]] = {}
+    for record in records:
+        if record.body.judge is not None:
+            judges.setdefault(record.body.judge.model, {})[record.body.dataset] = None
+    notes = [f"protocol {OWN_PROTOCOL}: {NOT_COMPARABLE} ({', '.join(own)})"] if own else []
+    return notes + [f"judged by {name}: {', '.join(datasets)}" for name, datasets in judges.items()]
 
 
 def table_rows(records: Sequence[Record], groups: Sequence[SummaryGroup] = DEFAULT_GROUPS) -> Rows:

@@ -53,6 +53,25 @@ def reusable(
     )
 
 
+def kept_before(store: PredictionStore, wanted: Fingerprint, questions: Sequence[Question]) -> set[str]:
+    """Return the keys of the questions that an earlier attempt at the same case has asked in this run.
+
+    Args:
+        store: of this run.
+        wanted: what its predictions depend on.
+        questions: of this shard.
+    """
+    fingerprint = store.fingerprint()
+    if fingerprint is None or differing(fingerprint, wanted):
+        return set()
+    stored = store.read()
+    return {
+        question.key for question in questions
+        if (found := stored.get(question.key)) is not None
+        and (found.get("row"), found.get("asked")) == (question.row, question.asked)
+    }  # fmt: skip
+
+
 def _why_not(joined: Joined) -> list[str]:
     """Return what differs, but for rows that have no prediction yet."""
     without = Joined(changed=joined.changed, reworded=joined.reworded, unknown=joined.unknown)

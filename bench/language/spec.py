@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.language.judging.declared import Judging
+from bench.language.judging.declared import Pairwise as Pairwise  # noqa: PLC0414  as below
+from bench.language.judging.declared import Rubric as Rubric  # noqa: PLC0414  as below
 from bench.language.labels import Labels as Labels  # noqa: PLC0414  dataset files import it from here
 from bench.language.protocol import OWN_PROTOCOL, check_protocol
 
@@ -215,9 +218,10 @@ class Dataset:
         examples: in-context examples.
         answer: template of the answer of an in-context example of a generation. None is the first gold text.
         postprocess: names of post-processors of a generation, applied in this order.
-        metrics: names of metrics; the first one is the dataset's score.
+        metrics: names of metrics; the first one is the dataset's score. They may be none where there is a judge.
         readings: names in `metrics` that are no registered metric, and what they stand for: several ways to read one
             generated text.
+        judge: asks a model about each generated answer, `Rubric` or `Pairwise`. Its metrics follow the others.
         group: field with the part of the dataset that a row belongs to, such as its subject: in the source, where each part
             has its share of the sample of ``--limit``, and in the prepared row. The record then has the score of each part.
         protocol: what decides whether a score compares with published ones: ``lm-eval:TASK@VERSION``,
@@ -241,6 +245,7 @@ class Dataset:
     postprocess: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    judge: Judging | None = None
     group: str | None = None
     protocol: str = OWN_PROTOCOL
     circular: bool = False
@@ -258,7 +263,12 @@ class Dataset:
             raise ValueError(
                 f"found no choices, expected some for inference {self.inference.kind!r}; declare `choices`"
             )
-        if not self.metrics:
+        if self.judge is not None and (not isinstance(self.inference, Generation) or self.circular):
+            raise ValueError(
+                "found a judge of answers that are chosen, expected one of generated texts, each question asked in one way; "
+                "use inference=Generation(...), or leave the judge out"
+            )
+        if not self.metrics and self.judge is None:
             raise ValueError("found no metrics, expected at least one; declare `metrics`")
         if self.readings and not isinstance(self.inference, Generation):
             raise ValueError(

@@ -32,6 +32,7 @@ class ScriptedServer(http.server.ThreadingHTTPServer):
 
     Attributes:
         bodies: of all requests.
+        keys: what all requests were authorized with.
         connections: how many were opened.
     """
 
@@ -43,6 +44,7 @@ class ScriptedServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
         self.connections = 0
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
@@ -78,6 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
+        self.server.keys.append(self.headers.get("Authorization"))
         status, headers, said = self.server.answer(body)
         content = json.dumps(said).encode()
         with contextlib.suppress(ConnectionError):  # a client that was killed

@@ -35,16 +35,17 @@ class ServerBackend:
     Args:
         config: names the server and the model.
         concurrency: parallel requests.
+        api_key: None is the environment's ``OPENAI_API_KEY``, if that is set.
     """
 
-    def __init__(self, config: ModelConfig, concurrency: int = 8) -> None:
+    def __init__(self, config: ModelConfig, concurrency: int = 8, *, api_key: str | None = None) -> None:
         options = dict(config.generation_kwargs)
         _refuse_own(options)
         self._config = config
         self._temperature = float(options.pop("temperature", 0.0))
         assert config.api_base is not None
         self._server = CompletionServer(
-            config.api_base, config.path, concurrency=concurrency, request_kwargs=options
+            config.api_base, config.path, api_key, concurrency=concurrency, request_kwargs=options
         )
         self._chat = config.type == "chat"
         self.chat = ChatStyle(config.system_prompt, config.few_shot == "turns") if self._chat else None
