@@ -26,7 +26,7 @@ def test_repeat_gives_each_run_of_a_case_files(place):
     finished = place.ranked("-k", "exact-words", "--count", "2", plugins="repeat")
     assert finished.code == 0, finished.output
     files = [path for record in by_id(finished).values() for path in record["files"].values()]
-    assert len(files) == len(set(files)) == 8
+    assert len(files) == len(set(files)) == 12
     assert all((finished.directory / path).is_file() for path in files)
 
 
