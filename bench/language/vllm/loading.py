@@ -187,7 +187,8 @@ def _devices(config: ModelConfig, device: str, replicas: int, each: int) -> list
             f"({replicas} replicas of {each}); check CUDA_VISIBLE_DEVICES, or lower {', '.join(PARALLEL)} in "
             "--model-kwargs"
         )
-    current = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
+    cuda: Any = torch.cuda
+    current = cuda.current_device() if cuda.is_initialized() else 0
     return placed(names, replicas, each, current)
 
 
