@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bench.core.errors import LanguageProblem
 from bench.language.chat import ChatStyle, Marks, Prompt, WrittenText, conversation_of
+from bench.language.engine.asked import TokenScorer, TokenWriter
 from bench.language.engine.generating import Generator, Request
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, TokenScores
@@ -112,14 +113,17 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """A model of transformers in this process.
+    """A model in this process: of transformers, or of what else scores and continues token ids.
 
     Args:
         loaded: the model.
         batch_size: questions of a batch, or ``auto``.
+        asked: what scores and what writes, in place of transformers, and the tokens before a scored one at most.
     """
 
-    def __init__(self, loaded: LoadedModel, batch_size: int | str) -> None:
+    def __init__(
+        self, loaded: LoadedModel, batch_size: int | str, asked: tuple[TokenScorer, TokenWriter, int] | None = None
+    ) -> None:  # fmt: skip
         self._loaded, self._tokenizer = loaded, loaded.tokenizer
         self.fingerprint, self.dtype = loaded.fingerprint, loaded.dtype
         self._reads = loaded.max_seq_len or DEFAULT_MAX_LEN
@@ -128,6 +132,13 @@ class LocalBackend:
         self._chat = config.type == "chat"
         self.chat = ChatStyle(config.system_prompt, config.few_shot == "turns") if self._chat else None
         self._marks = Marks(*config.think_marks) if config.think_marks else None
+        self._cut = self._short = 0
+        self._scorer: TokenScorer
+        self._generator: TokenWriter
+        if asked is not None:
+            self._scorer, self._generator, self._context = asked
+            return
+        self._context = self._reads
         vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
         # A padding token that only the tokenizer knows has no embedding. Padding is masked, so any token will do.
         pad = self._tokenizer.pad_token_id
@@ -135,7 +146,6 @@ class LocalBackend:
         self._scorer = Scorer(loaded.model, pad, batch_size)
         options = dict(loaded.config.generation_kwargs)
         self._generator = Generator(loaded.model, self._tokenizer, pad, batch_size, options, self._reads)
-        self._cut = self._short = 0
 
     def framed(self, prompts: Sequence[Prompt]) -> list[str]:
         """Return prompts as the texts that the model reads."""
@@ -193,13 +203,13 @@ class LocalBackend:
         groups, owners = [], []
         for number, tokens in enumerate(self._rolling_tokens(texts, special)):
             whole = (self._beginning(), *tokens)
-            end = min(len(whole), self._reads + 1)
+            end = min(len(whole), self._context + 1)
             start = 1
             while start < len(whole):
-                begin = max(0, end - self._reads - 1)
+                begin = max(0, end - self._context - 1)
                 groups.append(Group((tuple(whole[begin:end]),), (start - begin,)))
                 owners.append(number)
-                start, end = end, min(len(whole), end + self._reads)
+                start, end = end, min(len(whole), end + self._context)
         open_windows = [owners.count(number) for number in range(len(texts))]
         sums: list[list[TokenScores]] = [[] for _ in texts]
         for number, windows in enumerate(open_windows):
@@ -331,7 +341,7 @@ class LocalBackend:
         """Return a group; sequences that are too long lose their beginning. The last token is never fed."""
         cut_sequences, cut_starts = [], []
         for sequence, start in zip(sequences, starts, strict=True):
-            cut = max(0, len(sequence) - self._reads - 1)
+            cut = max(0, len(sequence) - self._context - 1)
             self._cut += cut > 0
             cut_sequences.append(tuple(sequence[cut:]))
             cut_starts.append(max(1, start - cut))

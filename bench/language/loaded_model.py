@@ -38,6 +38,9 @@ class ModelHolder:
 
     def drop(self) -> None:
         """Free the model; two models may not fit into memory."""
+        close = getattr(self._backend, "close", None)
+        if close is not None:  # vLLM holds memory of the GPU in processes of its own
+            close()
         self._backend = self._config = None
         gc.collect()
         if self._device == "cuda":
@@ -50,6 +53,10 @@ class ModelHolder:
             from bench.language.server.backend import ServerBackend  # noqa: PLC0415
 
             return ServerBackend(config, self._concurrency)
+        if config.backend == "vllm":
+            from bench.language.vllm.backend import vllm_backend  # noqa: PLC0415
+
+            return vllm_backend(config, self._device)
         from transformers.utils import logging  # noqa: PLC0415
 
         from bench.language.backend import LocalBackend  # noqa: PLC0415

@@ -62,6 +62,7 @@ _CLASSES = (
     ("HuggingFaceBaseModel", '`type="base"`, or --hf-type base'),
     ("HuggingFaceCausalLM", '`type="base"`, or --hf-type base'),
     ("HuggingFace", '`type="base"`, or --hf-type base'),
+    ("VLLM", '`backend="vllm"`, or --backend vllm'),
     ("OpenAI", '`backend="server"` with `api_base`, or --api-base and --api-model'),
     ("OpenAISDK", '`backend="server"` with `api_base`, or --api-base and --api-model'),
 )

@@ -20,6 +20,7 @@ from bench.language.models.config import DTYPES, THINK_MARKS, ModelConfig, from_
 from bench.language.rows import HUB, OWN
 from bench.language.spec import Generation
 from bench.language.unread import parse_percent
+from bench.language.vllm.options import expect_all_gpus
 
 MODES = ("all", "infer", "eval", "viz")
 
@@ -48,6 +49,10 @@ class LanguageOptions(HarnessOptions, JudgeOptions):
     hf_type: str = option(
         "whether prompts of --hf-path or --api-base go through the chat template", "base",
         choices=("base", "chat"), ini=None, once=True,
+    )  # fmt: skip
+    backend: str = option(
+        "what asks the model of --hf-path: transformers, or an installed vLLM", "hf", choices=("hf", "vllm"), ini=None,
+        once=True,
     )  # fmt: skip
     tokenizer_path: Place | None = option(
         "tokenizer of --hf-path, if it is not next to the model",
@@ -190,6 +195,8 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
     config = read_config(raw.config)
     judge = resolve_judge(raw, setting, config.models)
     models = _models(raw, setting, config)
+    if raw.mode in ("all", "infer"):
+        expect_all_gpus(models, setting)
     _refuse_idle(raw, setting, models)
     harness = resolve_harness(raw, setting)
     data = raw.data
@@ -262,8 +269,8 @@ def check(settings: LanguageSettings, cases: Sequence[Case]) -> None:
 
 
 _ONE_MODEL = (
-    "hf_type", "tokenizer_path", "peft_path", "model_kwargs", "tokenizer_kwargs", "generation_kwargs", "api_model",
-    "system_prompt", "chat_template_kwargs", "few_shot", "think_marks",
+    "hf_type", "backend", "tokenizer_path", "peft_path", "model_kwargs", "tokenizer_kwargs", "generation_kwargs",
+    "api_model", "system_prompt", "chat_template_kwargs", "few_shot", "think_marks",
 )  # fmt: skip
 # Which options do nothing in which mode, and why.
 _IDLE_IN_MODE = {
@@ -358,6 +365,7 @@ def _one_model(raw: LanguageOptions, setting: Setting) -> list[ModelConfig]:
         from_options(
             hf_path=raw.hf_path,
             hf_type=raw.hf_type,
+            backend=raw.backend,
             tokenizer_path=raw.tokenizer_path,
             peft_path=raw.peft_path,
             model_kwargs=_pairs(raw.model_kwargs),

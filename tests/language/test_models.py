@@ -124,7 +124,7 @@ def test_configuration_is_plain_builtins_and_can_be_a_key():
         ({"name": ""}, "call it 'model'"),
         ({"path": ""}, "found path ''; expected a directory or a name on the hub"),
         ({"type": "instruct"}, "found type 'instruct'; expected 'base' or 'chat'"),
-        ({"backend": "vllm"}, "found backend 'vllm'; expected 'hf' or 'server'"),
+        ({"backend": "tgi"}, "found backend 'tgi'; expected 'hf' or 'vllm' or 'server'"),
         (
             {"dtype": "float8"},
             "found dtype 'float8'; expected 'auto' or 'float32' or 'bfloat16' or 'float16'",

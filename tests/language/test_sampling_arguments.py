@@ -13,6 +13,7 @@ from transformers.generation import logits_process
 
 from bench.core.errors import LanguageProblem
 from bench.language.backend import LocalBackend
+from bench.language.engine import generating
 from bench.language.engine.generating import Generator, Request
 from bench.language.engine.sampling import Sampling
 from bench.language.models.config import ModelConfig
@@ -80,7 +81,7 @@ def test_the_models_own_values_hold_where_none_are_given():
     assert Sampling({}, own).processors() == []
 
 
-def test_what_is_drawn_follows_the_probabilities_that_are_left(loaded):
+def test_what_is_drawn_follows_the_probabilities_that_are_left(loaded, monkeypatch):
     prompt = tuple(loaded.tokenizer("Anna broke the vase")["input_ids"])
     with torch.inference_mode():
         scores = loaded.model(torch.tensor([prompt])).logits[:, -1].float()
@@ -91,8 +92,7 @@ def test_what_is_drawn_follows_the_probabilities_that_are_left(loaded):
     counts = torch.zeros(len(chances))
     ids = []
     maker = generator(loaded, 200, **DRAWN, **options)
-    decode = maker._decoded
-    maker._decoded = lambda tokens, marks: ids.extend(tokens) or decode(tokens, marks)
+    monkeypatch.setattr(generating, "readable", lambda _, tokens, marks: ids.extend(tokens) or "")
     maker.generate(requests)
     for token in ids:
         counts[token] += 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.language.chat import Marks, WrittenText, stop_place, written
 from bench.language.engine.batching import Batches
+from bench.language.engine.decoding import readable
 from bench.language.engine.packing import MIN_PREFIX, common_length
 from bench.language.engine.sampling import Sampling
 
@@ -71,6 +72,12 @@ class Generator:
         if tokenizer.eos_token_id is not None:
             self._ends.add(tokenizer.eos_token_id)
         self._sampling = Sampling(self._options, getattr(model, "generation_config", None))
+
+    def with_options(self, options: Mapping[str, Any]) -> Generator:
+        """Return a generator of the same model with other options; what ran out of memory once is not tried again."""
+        made = Generator(self._model, self._tokenizer, self._pad, "auto", options)
+        made.batches = self.batches
+        return made
 
     def generate(
         self, requests: Sequence[Request], done: Callable[[int, WrittenText], None] | None = None
@@ -147,25 +154,11 @@ class Generator:
     def _text(self, tokens: list[int], request: Request) -> WrittenText:
         tokens = tokens[: request.max_out_len]
         end = next((place for place, token in enumerate(tokens) if token in self._ends), len(tokens))
-        text = self._decoded(tokens[:end], request.marks)
+        text = readable(self._tokenizer, tokens[:end], request.marks)
         return written(
             text, stops=request.stop, marks=request.marks, begun=request.begun,
             cut=end == len(tokens) == request.max_out_len,
         )  # fmt: skip
-
-    def _decoded(self, tokens: list[int], marks: Marks | None) -> str:
-        """Return the text of tokens without special ones, except for the marks of thoughts."""
-        kept = {} if marks is None else self._ending.special(marks)
-        if not kept or kept.keys().isdisjoint(tokens):
-            plain: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
-            return plain
-        parts, begin = [], 0
-        for place, token in enumerate([*tokens, None]):
-            if token is None or token in kept:
-                parts.append(self._tokenizer.decode(tokens[begin:place], skip_special_tokens=True))
-                parts.append("" if token is None else kept[token])
-                begin = place + 1
-        return "".join(parts)
 
     def _processors(self, requests: list[Request], width: int) -> Any:
         """Return processors; sampling is greedy decoding with noise.
@@ -234,17 +227,6 @@ class _EndingTokens:
         """Return the text of tokens."""
         text: str = self._tokenizer.decode(tokens, skip_special_tokens=False)
         return text
-
-    def special(self, marks: Marks) -> dict[int, str]:
-        """Return the ids of marks that are special tokens, which decoding would leave out."""
-        special = set(getattr(self._tokenizer, "all_special_ids", ()))
-        ids = {self._id(mark): mark for mark in (marks.opening, marks.closing)} if special else {}
-        return {token: mark for token, mark in ids.items() if token in special}
-
-    def _id(self, mark: str) -> int:
-        token: int = self._tokenizer.convert_tokens_to_ids(mark)
-        unknown = self._tokenizer.unk_token_id
-        return -1 if token is None or token == unknown else token
 
     def that_may_end(self, stops: set[str]) -> frozenset[int]:
         """Return the ids of the tokens that may bring the last character of a stop string."""

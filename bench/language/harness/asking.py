@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from bench.core.errors import LanguageProblem
 from bench.language.backend import Backend, LocalBackend, ScoreDone, ScoresDone, TextDone, text_seed
 from bench.language.chat import Marks, WrittenText
-from bench.language.engine.generating import Generator
+from bench.language.engine.asked import TokenWriter
 from bench.language.harness.tasks import ChatTemplate, Document
 from bench.language.models.config import ModelConfig
 from bench.language.record import Usage
@@ -62,7 +62,7 @@ class LocalHarnessModel(LocalBackend):
         self._is_chat, self._chat = self._chat, False
         begin = self._tokenizer.decode([self._beginning()])
         self._begins_with: str = begin or "\0"
-        self._generators: dict[str, Generator] = {}
+        self._generators: dict[str, TokenWriter] = {}
         self._most: int | None = None
 
     def _encode(self, texts: Sequence[str], special: bool | None = None) -> list[list[int]]:
@@ -137,14 +137,11 @@ class LocalHarnessModel(LocalBackend):
         )
         return text
 
-    def _with(self, options: Mapping[str, Any]) -> Generator:
+    def _with(self, options: Mapping[str, Any]) -> TokenWriter:
         """Return what writes with these options; what ran out of memory once is not tried again."""
         key = repr(sorted(options.items()))
         if key not in self._generators:
-            self._generators[key] = Generator(
-                self._loaded.model, self._tokenizer, self._generator._pad, "auto", dict(options)
-            )
-            self._generators[key].batches = self._generator.batches
+            self._generators[key] = self._generator.with_options(options)
         return self._generators[key]
 
 

@@ -16,7 +16,7 @@ from bench.core.names import safe_name
 ModelType = Literal["base", "chat"]
 FewShot = Literal["turns", "text"]
 THINK_MARKS = ("<think>", "</think>")
-BackendName = Literal["hf", "server"]
+BackendName = Literal["hf", "vllm", "server"]
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 Kwargs = dict[str, Any]
 
@@ -44,15 +44,16 @@ class ModelConfig:
             tasks, since ``-k`` would select it.
         path: directory or name on the hub; for a server, the name by which it knows the model.
         type: ``chat`` puts prompts into the tokenizer's chat template, ``base`` leaves them as they are.
-        backend: ``hf`` loads the model into this process, ``server`` asks one that speaks OpenAI's completions.
+        backend: ``hf`` loads the model into this process, ``vllm`` does so with vLLM, ``server`` asks one that speaks
+            OpenAI's completions.
         tokenizer_path: directory or hub name of the tokenizer, if it is not next to the model.
         peft_path: directory or hub name of an adapter.
-        model_kwargs: further keyword arguments of the model's ``from_pretrained``.
+        model_kwargs: further keyword arguments of the model's ``from_pretrained``, or of ``vllm.LLM``.
         tokenizer_kwargs: further keyword arguments of the tokenizer's ``from_pretrained``.
         generation_kwargs: further keyword arguments of ``generate``, or fields of a server's request.
         max_seq_len: tokens of prompt and answer together, at most. None is the model's own limit.
         max_out_len: new tokens at most. None is the dataset's limit.
-        batch_size: sequences per forward pass. ``auto`` starts high and halves when memory runs out.
+        batch_size: sequences per forward pass. ``auto`` starts high and halves when memory runs out; vLLM has its own.
         dtype: one of :data:`DTYPES`. ``auto`` is the type that the model was saved in.
         revision: branch, tag or commit on the hub.
         api_base: address of the server, for example ``http://localhost:8000/v1``.
@@ -203,6 +204,7 @@ def from_options(
     *,
     hf_path: str | None = None,
     hf_type: str = "base",
+    backend: str = "hf",
     tokenizer_path: str | None = None,
     peft_path: str | None = None,
     model_kwargs: Sequence[str] = (),
@@ -242,6 +244,7 @@ def from_options(
         )
     if api_base is not None:
         loading = {
+            "--backend": backend if backend != "hf" else None,
             "--tokenizer-path": tokenizer_path if hf_type == "base" else None,
             "--peft-path": peft_path,
             "--model-kwargs": model_kwargs,
@@ -260,7 +263,7 @@ def from_options(
         name=safe_name("_".join(parts)),
         path=path,
         type=cast(ModelType, hf_type),
-        backend="hf" if api_base is None else "server",
+        backend=cast(BackendName, backend) if api_base is None else "server",
         tokenizer_path=tokenizer_path,
         peft_path=peft_path,
         model_kwargs=parse_kwargs(model_kwargs),

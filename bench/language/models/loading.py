@@ -69,13 +69,10 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
     if config.backend != "hf":
         raise ModelProblem(
             f"model {config.name}: found backend {config.backend!r}, expected 'hf'; "
-            "a model behind a server is asked through bench.language.server"
+            "a model behind a server is asked through bench.language.server, one of vLLM through bench.language.vllm"
         )
     sources = ModelSources.of(config)
-    tokenizer = _load_tokenizer(config, sources.tokenizer or sources.model)
-    if config.type == "chat":
-        _expect_chat_template(tokenizer, config.name)
-        expect_variables(tokenizer, config)
+    tokenizer = load_tokenizer(config, sources)
     model = _load_weights(config, sources)
     # A model that places its own layers on devices refuses to be moved.
     if "device_map" not in config.model_kwargs and getattr(model, "hf_quantizer", None) is None:
@@ -90,10 +87,23 @@ def load_model(config: ModelConfig, device: str = "cpu") -> LoadedModel:
         tokenizer=tokenizer,
         config=config,
         fingerprint=sources.fingerprint(),
-        max_seq_len=_max_seq_len(config, model, tokenizer),
+        max_seq_len=reads_at_most(config, model.config, tokenizer),
         device=str(model.device),
         dtype=str(weight.dtype).removeprefix("torch."),
     )
+
+
+def load_tokenizer(config: ModelConfig, sources: ModelSources) -> Any:
+    """Load the tokenizer of a model in this process.
+
+    Raises:
+        ModelProblem: no tokenizer, or one of a chat model without a chat template or the variables that are given.
+    """
+    tokenizer = _load_tokenizer(config, sources.tokenizer or sources.model)
+    if config.type == "chat":
+        _expect_chat_template(tokenizer, config.name)
+        expect_variables(tokenizer, config)
+    return tokenizer
 
 
 def load_served_tokenizer(config: ModelConfig) -> Any:
@@ -279,11 +289,18 @@ def expect_variables(tokenizer: Any, config: ModelConfig) -> None:
         )
 
 
-def _max_seq_len(config: ModelConfig, model: Any, tokenizer: Any) -> int | None:
-    inner = getattr(model.config, "get_text_config", lambda: model.config)()
-    limits = (getattr(inner, name, None) for name in _LENGTH_FIELDS)
-    # A negative number means positions without a limit.
-    own = next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+def reads_at_most(config: ModelConfig, own_config: Any, tokenizer: Any) -> int | None:
+    """Return how many tokens a model reads: what is asked for, else its own limit, else the tokenizer's; None is no limit.
+
+    Args:
+        config: what is asked for.
+        own_config: the configuration that the model comes with.
+        tokenizer: of the model.
+
+    Raises:
+        ModelProblem: more tokens than the model has positions for.
+    """
+    own = positions_of(own_config)
     if config.max_seq_len is not None:
         if own is not None and config.max_seq_len > own:
             raise ModelProblem(
@@ -295,3 +312,11 @@ def _max_seq_len(config: ModelConfig, model: Any, tokenizer: Any) -> int | None:
         return own
     advised = tokenizer.model_max_length
     return int(advised) if advised is not None and advised < _NO_LIMIT else None
+
+
+def positions_of(own_config: Any) -> int | None:
+    """Return how many positions a model's configuration states; None if it states none."""
+    inner = getattr(own_config, "get_text_config", lambda: own_config)()
+    limits = (getattr(inner, name, None) for name in _LENGTH_FIELDS)
+    # A negative number means positions without a limit.
+    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
