@@ -37,7 +37,7 @@ def refused(finished):
         (["cases/test_language.py", "--models", "tiny_lm", "--hf-type", "chat"], "--hf-type"),
         (["cases/test_language.py", "--tables", "xlsx"], "--tables: applies to regression and reranking cases"),
         (["cases/test_regression.py", "--limit", "3"], "--limit: applies to language cases, and none of them is run"),
-        (["cases/test_reranking.py", "--require", "reranking:mrr@11>=0.5"], "nearest: mrr@1"),
+        (["cases/test_reranking.py", "--require", "reranking:mmr@10>=0.5"], "nearest: mrr@10"),
         (["cases/test_reranking.py", "--require", "language:accuracy>=0.5"], "no metric of language cases that are run"),
         (["cases/test_reranking.py", "--require", "mrr>0.5"], "--require mrr>0.5: expected KIND:[NAME.]METRIC>=N"),
         (["cases/test_acceleration.py", "--num-samples", "few"], "--num-samples few: expected a whole number of at least 2"),
