@@ -11,7 +11,7 @@ from bench.language.chat import WrittenText, stop_place, written
 from bench.language.engine.decoding import readable
 from bench.language.engine.generating import Request
 from bench.language.engine.packing import Group, TokenScores
-from bench.language.vllm.engine import Arguments, Engine, Reply, Tokens
+from bench.language.vllm.engine import Arguments, Reply, Tokens, VllmEngine
 from bench.language.vllm.sampling import VllmSampling
 
 # Prompts of one call. vLLM makes its own batches of them; what is known is saved after each call.
@@ -48,7 +48,7 @@ class EngineScorer:
         shares: never: vLLM computes a prompt with log-probabilities from its beginning.
     """
 
-    def __init__(self, engine: Engine, calls: Calls) -> None:
+    def __init__(self, engine: VllmEngine, calls: Calls) -> None:
         self._engine, self.batches = engine, calls
         self.fed_tokens, self.shares = 0, False
 
@@ -89,7 +89,7 @@ class EngineWriter:
     """
 
     def __init__(
-        self, engine: Engine, tokenizer: Any, calls: Calls, options: Mapping[str, Any], defaults: Any
+        self, engine: VllmEngine, tokenizer: Any, calls: Calls, options: Mapping[str, Any], defaults: Any
     ) -> None:
         self._engine, self._tokenizer, self.batches, self._defaults = engine, tokenizer, calls, defaults
         self._sampling = VllmSampling(options, defaults, tokenizer.eos_token_id)
@@ -174,7 +174,7 @@ class EngineWriter:
         return stop_place(text, request.stop, request.marks, request.begun)
 
 
-def _asked(engine: Engine, prompts: Sequence[Tokens], parameters: Sequence[Arguments]) -> list[Reply]:
+def _asked(engine: VllmEngine, prompts: Sequence[Tokens], parameters: Sequence[Arguments]) -> list[Reply]:
     try:
         return engine.ask(prompts, parameters)
     except Exception as error:  # vLLM raises anything

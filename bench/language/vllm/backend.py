@@ -6,7 +6,7 @@ from bench.language.backend import LocalBackend
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import LoadedModel
 from bench.language.vllm.asking import Calls, EngineScorer, EngineWriter
-from bench.language.vllm.engine import Engine
+from bench.language.vllm.engine import VllmEngine
 from bench.language.vllm.loading import EXTRA, load_engine
 
 
@@ -18,7 +18,7 @@ class VllmBackend(LocalBackend):
         engine: that answers.
     """
 
-    def __init__(self, loaded: LoadedModel, engine: Engine) -> None:
+    def __init__(self, loaded: LoadedModel, engine: VllmEngine) -> None:
         calls = Calls()
         writer = EngineWriter(
             engine, loaded.tokenizer, calls, dict(loaded.config.generation_kwargs), loaded.model

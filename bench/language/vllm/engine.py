@@ -45,7 +45,7 @@ class Reply:
     scores: tuple[tuple[float, bool], ...] = ()
 
 
-class Engine(Protocol):
+class VllmEngine(Protocol):
     """Something that answers prompts."""
 
     facts: Facts

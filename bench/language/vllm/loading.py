@@ -12,7 +12,7 @@ from bench.core.errors import ModelProblem
 from bench.language.models.config import ModelConfig
 from bench.language.models.loading import LoadedModel, load_tokenizer, positions_of, reads_at_most
 from bench.language.models.sources import ModelSources, attempt
-from bench.language.vllm.engine import Engine, OneEngine
+from bench.language.vllm.engine import OneEngine, VllmEngine
 from bench.language.vllm.parallel import PARALLEL, gpus_of, placed
 from bench.language.vllm.replicas import Replicas
 from bench.language.vllm.sampling import VllmSampling
@@ -38,7 +38,7 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
-def load_engine(config: ModelConfig, device: str) -> tuple[LoadedModel, Engine]:
+def load_engine(config: ModelConfig, device: str) -> tuple[LoadedModel, VllmEngine]:
     """Load a model by vLLM. Arguments of the generation are tried before, since loading takes minutes.
 
     Returns:
@@ -62,7 +62,7 @@ def load_engine(config: ModelConfig, device: str) -> tuple[LoadedModel, Engine]:
     defaults = generation_defaults(sources, own)
     VllmSampling(config.generation_kwargs, defaults, tokenizer.eos_token_id)
     arguments = engine_arguments(config, kwargs, sources, own)
-    engine: Engine = attempt(
+    engine: VllmEngine = attempt(
         config,
         f"load the model {config.path} by vLLM",
         "expected a model and arguments that vLLM takes, and free memory of the GPU; correct --model-kwargs, lower "
