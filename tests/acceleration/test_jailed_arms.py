@@ -17,7 +17,7 @@ from bench.acceleration.host.failures import raised
 from bench.acceleration.host.reading import readable_places
 from bench.machine import landlock
 
-pytestmark = pytest.mark.skipif(landlock.version() < 6, reason="needs a kernel with Landlock 6")
+pytestmark = pytest.mark.skipif(landlock.version() < 6, reason="this kernel lacks Landlock 6")
 
 TRIES = """
 import json, os, signal, socket, subprocess, sys

@@ -102,7 +102,7 @@ ALLOWED = {
 }  # fmt: skip
 WITH_NAMESPACES = {"connect to self", "share memory"}
 
-needs_landlock = pytest.mark.skipif(landlock.version() < 6, reason="needs a kernel with Landlock 6")
+needs_landlock = pytest.mark.skipif(landlock.version() < 6, reason="this kernel lacks Landlock 6")
 
 
 def tried(folder: Path, user: int = 0, layers: tuple[str, ...] = jail.LAYERS) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_a_layer_that_is_refused_is_named_and_the_others_hold(
     assert entered.missing == {"namespaces": "Operation not permitted"}
 
 
-@pytest.mark.skipif(landlock.version() == 0, reason="needs a kernel with Landlock")
+@pytest.mark.skipif(landlock.version() == 0, reason="this kernel lacks Landlock")
 def test_layers_that_nobody_asked_for_are_neither_in_force_nor_missing(tmp_path: Path) -> None:
     found = tried(tmp_path, layers=("privileges", "files"))
     assert (found["layers"], found["missing"]) == (["privileges", "files"], {})
