@@ -11,7 +11,7 @@ import msgspec
 
 from bench.core.errors import LanguageProblem
 from bench.core.evaluation import RunContext
-from bench.core.gate import Limit, gate
+from bench.core.gate import gate
 from bench.core.names import content_hash
 from bench.core.verdict import PASSED, Outcome, Verdict
 from bench.language.backend import Backend
@@ -26,7 +26,7 @@ from bench.language.harness.progress import Progress
 from bench.language.harness.tasks import Document, Prompting, TaskLoader, document_count, documents
 from bench.language.predictions import Fingerprint, PredictionStore, StoredPrediction, code_version
 from bench.language.record import Engine, Reference
-from bench.language.reference import reference_model
+from bench.language.reference import held, reference_model
 from bench.language.results import write_json
 from bench.language.spec import Dataset, Generation
 
@@ -241,7 +241,7 @@ class HarnessEvaluation(LanguageEvaluation):
         Raises:
             LanguageProblem: a run without predictions of these documents.
         """
-        margin, model = self._settings.margin, reference_model(run, self.case.model)
+        model = reference_model(run, self.case.model)
         store = PredictionStore(run / "predictions", model, self.case.dataset)
         stored = store.read()
         changed = [
@@ -256,17 +256,7 @@ class HarnessEvaluation(LanguageEvaluation):
         name = next(iter(metrics))
         other = next(one for one in self._measure(store) if one.name == name)
         difference = scoring.compare(self._measured[name], other, self.context.seed)
-        named = f"{model} in {run.name}"
-        limit = Limit(
-            bound=-margin, missed="worse_than_reference", undecided="reference_undecided",
-            advice="see results/ for the samples", more="evaluate more rows",
-        )  # fmt: skip
-        value, low, high, n = difference.value, difference.low, difference.high, difference.n
-        if value is None or low is None or high is None or n is None:
-            return None, gate(difference, limit, shown=f"difference to {named}")
-        shown = f"{value:+.2f} [{low:+.2f}, {high:+.2f}] against {named}"
-        reference = Reference(run=named, difference=value, low=low, high=high, margin=margin, n=n)
-        return reference, gate(difference, limit, shown=shown, required=f"margin {margin:g}")
+        return held(difference, f"{model} in {run.name}", self._settings.margin)
 
     # -- helpers -----------------------------------------------------------------------------------
 
