@@ -21,7 +21,7 @@ _SHARED_MEMORY = "/dev/shm"
 _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
 _UP = 0x1
 _CAPABILITY_VERSION, _SYS_ADMIN = 0x20080522, 21
-# Whoever runs as root may hold files that belong to others; Landlock decides which paths are open at all.
+# Root may hold files that belong to others; Landlock decides which paths are open at all.
 _KEPT = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 

@@ -77,7 +77,7 @@ def restrict() -> None:
 @cache
 def _program() -> bytes:
     machine = platform.machine()
-    if machine not in _ARCHITECTURES:
+    if not supported():
         raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known")
     column, architecture = _ARCHITECTURES[machine]
     numbers = sorted(number for both in FORBIDDEN.values() if (number := both[column]) is not None)

@@ -28,6 +28,9 @@ _SECRETS = (
 )  # fmt: skip
 _PACKAGE = Path(__file__).resolve().parents[2]
 _OF_SOCKETS = ("/run", "/tmp", "/var/tmp")
+_MODULES = (
+    "PYTHONPATH"  # whole trees of code, which are no models: nothing in them is walked through for links
+)
 _MANY_LINKS = 5000
 _OF_SYSTEM = ("boot", "dev", "etc", "proc", "run", "sys", "var")
 
@@ -59,19 +62,19 @@ def readable_places(
     trusted = [file.resolve() for file in trusted]
     files = [*trusted, *([] if candidate is None else [candidate.resolve()])]
     projects = [_project(file, begun_in.resolve()) for file in files]
+    of_trusted = projects[: len(trusted)]
     named = [place for file in trusted for place in _named_in(file)]
     named += [
-        Path(value) for name, value in environment.items() if name not in _CACHES and os.path.isabs(value)
+        Path(value)
+        for name, value in environment.items()
+        if name not in (*_CACHES, _MODULES) and os.path.isabs(value)
     ]
     named = [place for place in named if _is_of_data(place)]
     caches = [Path(environment[name]) for name in _CACHES if environment.get(name)]
-    modules = [Path(place) for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
+    modules = [Path(place) for place in environment.get(_MODULES, "").split(os.pathsep) if place]
     secrets = [home / name for home in {Path.home(), *caches} for name in _SECRETS]
     secrets += [project / ".git" for project in projects]
-    linked = [
-        *(link for file in trusted for link in _links_in(_project(file, begun_in.resolve()))),
-        *_linked(named),
-    ]
+    linked = [*(link for project in of_trusted for link in _links_in(project)), *_linked(named)]
     wide = without([*projects, *modules, *caches, *named, *linked], [*hidden, *secrets])
     return sorted({*wide, *without([*(file.parent for file in files), *allowed, _PACKAGE], [])})
 
