@@ -44,7 +44,7 @@ _ADVICE = (
     ),
     (
         ("PermissionError: [Errno 13]", "Permission denied (os error 13)"),
-        "expected a file that reads its own project, absolute paths that stand in it and model caches, and writes into its "
+        "expected a file that reads its own project, what target and baseline name and model caches, and writes into its "
         "working directory alone; write there, or name what it has to read with --allow-read PATH",
     ),
     (
