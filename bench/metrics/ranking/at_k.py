@@ -290,14 +290,14 @@ def evaluate(
 
 def _hits(ranked: Ranked, kept: Booleans, cutoffs: Integers) -> Hits:
     """Return the hits of the queries that are kept; the others have none."""
-    positions = np.flatnonzero(ranked.gains > 0)
+    positions = ranked.hits
     queries = np.searchsorted(ranked.offsets, positions, side="right") - 1
     counts = ranked.relevant_counts[kept]
     relevant = np.maximum(counts, 1)
 
     @cache
     def ideal_hits() -> Hits:
-        gains = _ideal_gains(ranked, queries, ranked.gains[positions])
+        gains = _ideal_gains(ranked, queries, ranked.hit_gains)
         ranks = np.arange(1, int(counts.sum()) + 1) - np.repeat(np.cumsum(counts) - counts, counts)
         return Hits(
             np.repeat(np.arange(len(counts)), counts),
@@ -310,7 +310,7 @@ def _hits(ranked: Ranked, kept: Booleans, cutoffs: Integers) -> Hits:
 
     ranks = positions - ranked.offsets[queries] + 1
     places = np.cumsum(kept) - 1
-    return Hits(places[queries], ranks, ranked.gains[positions], relevant, cutoffs, ideal_hits)
+    return Hits(places[queries], ranks, ranked.hit_gains, relevant, cutoffs, ideal_hits)
 
 
 def _ideal_gains(ranked: Ranked, queries: Integers, gains: Floats) -> Floats:

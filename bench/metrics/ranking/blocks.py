@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,18 @@ class Block:
         positions: of the entries in the flat form, shape (rows, width), where padding repeats the last entry
             of its list. A slice where the lists follow each other without padding, which saves most of the
             work.
-        inside: whether an entry is a candidate and no padding, shape (rows, width); ignored with a slice.
+        last: column of the last entry of each list, shape (rows, 1).
     """
 
     rows: Integers
     shape: tuple[int, int]
     positions: Integers | slice
-    inside: Booleans
+    last: Integers
+
+    @cached_property
+    def inside(self) -> Booleans:
+        """Whether an entry is a candidate and no padding, shape (rows, width)."""
+        return np.arange(self.shape[1]) <= self.last
 
     def gather(self, values: NDArray[Any], padding: float) -> NDArray[Any]:
         """Return the entries of the lists, shape (rows, width)."""
@@ -66,9 +72,9 @@ def blocks(offsets: Integers) -> Iterator[Block]:
         alike = int(np.searchsorted(ascending, 2 * shortest, side="right"))
         end = min(alike, begin + max(1, _BLOCK_ENTRIES // (2 * shortest)))
         rows, width = by_length[begin:end], int(ascending[end - 1])
-        columns, last = np.arange(width), lengths[rows, None] - 1
+        last = lengths[rows, None] - 1
         positions: Integers | slice = slice(int(offsets[rows[0]]), int(offsets[rows[-1] + 1]))
         if width > shortest or rows[-1] - rows[0] >= len(rows):
-            positions = offsets[rows, None] + np.minimum(columns, last)
-        yield Block(rows, (len(rows), width), positions, columns <= last)
+            positions = offsets[rows, None] + np.minimum(np.arange(width), last)
+        yield Block(rows, (len(rows), width), positions, last)
         begin = end

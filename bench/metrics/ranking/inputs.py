@@ -207,12 +207,12 @@ def compact(ids: NDArray[Any]) -> NDArray[Any]:
 def relevant_items(
     relevant_counts: ArrayLike | None,
     missing_gains: ArrayLike | None,
-    gains: Floats,
+    relevant: Booleans,
     names: NDArray[Any],
     offsets: Integers,
 ) -> tuple[Integers, Floats | None]:
     """Return the number of relevant items of each query and the gains of the missing ones, checked."""
-    found = np.diff(np.searchsorted(np.flatnonzero(gains > 0), offsets))
+    found = np.diff(np.searchsorted(np.flatnonzero(relevant), offsets))
     if relevant_counts is None:
         if missing_gains is not None:
             raise ValueError(
@@ -293,7 +293,9 @@ def check_duplicates(
         return
     for block in blocks(offsets):
         ascending = np.sort(block.gather(ids, np.iinfo(ids.dtype).max), axis=1)
-        repeated = (ascending[:, 1:] == ascending[:, :-1]) & block.inside[:, 1:]
+        repeated = ascending[:, 1:] == ascending[:, :-1]
+        if not block.is_whole:
+            repeated &= block.inside[:, 1:]
         for row, column in np.argwhere(repeated)[:1]:
             query = int(block.rows[row])
             of_query = slice(int(offsets[query]), int(offsets[query + 1]))

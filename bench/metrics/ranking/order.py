@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -25,8 +26,8 @@ from bench.metrics.ranking.inputs import (
 
 TieRule = Literal["pessimistic", "docid_desc", "stable"]
 
-# A key and a row share an integer of 64 bits, so there are fewer rows than this.
-_ROWS = 1 << 32
+# A key shares an integer of 64 bits with a place, which is twice the row plus whether it is relevant.
+_PLACES = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Ranked:
         queries: names of the queries, shape (queries,); their indices where none were given.
         offsets: list i is at ranked positions ``offsets[i]:offsets[i + 1]``, shape (queries + 1,).
         order: input row of the candidate at each ranked position, shape (candidates,).
-        gains: relevance of the candidate at each ranked position, shape (candidates,).
+        hits: ranked positions of the relevant candidates, ascending, shape (relevant candidates,).
+        hit_gains: their relevances, shape (relevant candidates,).
         tied: whether the candidate at each ranked position shares its score, shape (candidates,).
         relevant_counts: relevant items of each query, candidates or not, shape (queries,).
         missing_gains: relevances of the relevant items that are no candidates, by query, or None.
@@ -47,7 +49,8 @@ class Ranked:
     queries: NDArray[Any]
     offsets: Integers
     order: Integers
-    gains: Floats
+    hits: Integers
+    hit_gains: Floats
     tied: Booleans
     relevant_counts: Integers
     missing_gains: Floats | None
@@ -57,6 +60,13 @@ class Ranked:
     def lengths(self) -> Integers:
         """Candidates of each query, shape (queries,)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def gains(self) -> Floats:
+        """Relevance of the candidate at each ranked position, shape (candidates,)."""
+        gains = np.zeros(len(self.order), np.float64)
+        gains[self.hits] = self.hit_gains
+        return gains
 
     @property
     def ranks(self) -> Integers:
@@ -136,7 +146,8 @@ def rank(
         raise ValueError(
             "found no documents, expected their ids; ties='docid_desc' orders equal scores by them"
         )
-    counts, missing = relevant_items(relevant_counts, missing_gains, gains, names, bounds)
+    relevant = gains > 0
+    counts, missing = relevant_items(relevant_counts, missing_gains, relevant, names, bounds)
 
     if ties == "docid_desc":
         values = single_precision(values)
@@ -145,9 +156,10 @@ def rank(
         tie_breaker = gains
     elif ids is not None and ties == "docid_desc":
         tie_breaker = ids
-    order, tied = _sorted(values, bounds, tie_breaker, descending=ties == "docid_desc")
+    order, hits, tied = _sorted(values, relevant, bounds, tie_breaker, descending=ties == "docid_desc")
+    hit_gains = gains[order[hits]].astype(np.float64)
     input_rows = order if permutation is None else permutation[order]
-    return Ranked(names, bounds, input_rows, _taken(gains, order), tied, counts, missing, ties)
+    return Ranked(names, bounds, input_rows, hits, hit_gains, tied, counts, missing, ties)
 
 
 def rank_2d(
@@ -216,22 +228,35 @@ def rank_2d(
 
 
 def _sorted(
-    scores: NDArray[Any], offsets: Integers, tie_breaker: NDArray[Any] | None, *, descending: bool
-) -> tuple[Integers, Booleans]:
-    """Return the row at each ranked position and whether it is tied, each of shape (candidates,).
+    scores: NDArray[Any],
+    relevant: Booleans,
+    offsets: Integers,
+    tie_breaker: NDArray[Any] | None,
+    *,
+    descending: bool,
+) -> tuple[Integers, Integers, Booleans]:
+    """Return the row at each ranked position, the ranked positions of relevant rows, and which positions are tied.
 
-    Equal scores go by `tie_breaker`, integers where it is `descending`, then by row.
+    Rows and ties have shape (candidates,). Equal scores go by `tie_breaker`, integers where it is `descending`,
+    then by row.
     """
     order, tied = np.empty(len(scores), np.int64), np.zeros(len(scores), np.bool_)
-    fits = scores.dtype == np.float32 and len(scores) < _ROWS
-    by_score = _rows_by_packed if fits else _rows_by_score
+    ranked_relevant = np.empty(len(scores), np.bool_)
+    fits = scores.dtype == np.float32 and 2 * len(scores) < _PLACES
+    sort = _sort_packed if fits else _sort_by_score
     for block in blocks(offsets):
         # Zero minus the score: a negative zero becomes a zero, so that equal scores have equal bits.
         keys = np.subtract(scores.dtype.type(0), block.gather(scores, -np.inf))
-        places = block.positions
-        if isinstance(places, slice):
-            places = np.arange(places.start, places.stop).reshape(block.shape)
-        rows, equal = by_score(keys, places)
+        # Whether a row is relevant travels with it, so that hits are found without looking rows up. Lists that follow
+        # each other are sorted where their rows are to stand.
+        positions = block.positions
+        if isinstance(positions, slice):
+            places = order[positions].reshape(block.shape)
+            places[...] = np.arange(2 * positions.start, 2 * positions.stop, 2).reshape(block.shape)
+            places |= relevant[positions].reshape(block.shape)
+        else:
+            places = 2 * positions + relevant[positions]
+        equal = sort(keys, places)
         if not block.is_whole:
             equal &= block.inside[:, 1:]
         # These sorts take one key. Lists with ties, usually few, are sorted again.
@@ -241,38 +266,36 @@ def _sorted(
             if tie_breaker is not None:
                 breaker = block.gather(tie_breaker, 0)[again]
                 by.insert(0, ~breaker if descending else breaker)  # unlike a minus sign, ~ cannot overflow
-            rows[again] = np.take_along_axis(places[again], np.lexsort(by, axis=-1), axis=1)
+            by_row = np.sort(places[again], axis=1)
+            places[again] = np.take_along_axis(by_row, np.lexsort(by, axis=-1), axis=1)
             shares = np.zeros(keys.shape, np.bool_)
             shares[again, 1:] = equal[again]
             shares[again, :-1] |= equal[again]
             block.scatter(shares, tied)
-        block.scatter(rows, order)
-    return order, tied
+        block.scatter((places & 1).astype(np.bool_), ranked_relevant)
+        places >>= 1
+        if not block.is_whole:
+            block.scatter(places, order)
+    return order, np.flatnonzero(ranked_relevant), tied
 
 
-def _taken(gains: NDArray[Any], order: Integers) -> Floats:
-    """Return gains in another order as floats. Most are 0, and only the others are moved."""
-    positions = np.flatnonzero((gains > 0).take(order))
-    taken = np.zeros(len(order), np.float64)
-    taken[positions] = gains[order[positions]]
-    return taken
-
-
-def _rows_by_score(keys: NDArray[Any], places: Integers) -> tuple[Integers, Booleans]:
-    """Return places in the order of ascending keys, and where a key equals the one before; shape (rows, width)."""
+def _sort_by_score(keys: NDArray[Any], places: Integers) -> Booleans:
+    """Sort places, shape (rows, width), by ascending keys, in place; return where a key equals the one before."""
     columns = np.argsort(keys, axis=1)
+    places[...] = np.take_along_axis(places, columns, axis=1)
     ascending = np.take_along_axis(keys, columns, axis=1)
-    return np.take_along_axis(places, columns, axis=1), ascending[:, 1:] == ascending[:, :-1]
+    equal: Booleans = ascending[:, 1:] == ascending[:, :-1]
+    return equal
 
 
-def _rows_by_packed(keys: NDArray[np.float32], places: Integers) -> tuple[Integers, Booleans]:
-    """Return the same for single precision: a key and its place are one integer, and integers are sorted twice as fast."""
+def _sort_packed(keys: NDArray[np.float32], places: Integers) -> Booleans:
+    """Do the same for single precision: a key and its place are one integer, and integers are sorted twice as fast."""
     bits = keys.view(np.int32)
     # The bits of negative numbers descend; turned round, integers have the order of the numbers.
     packed = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
     packed <<= 32
-    packed |= places
-    packed.sort(axis=1)
-    equal = (packed[:, 1:] ^ packed[:, :-1]).view(np.uint64) < _ROWS
-    packed &= _ROWS - 1
-    return packed, equal
+    places |= packed
+    places.sort(axis=1)
+    equal: Booleans = (places[:, 1:] ^ places[:, :-1]).view(np.uint64) < _PLACES
+    places &= _PLACES - 1
+    return equal
