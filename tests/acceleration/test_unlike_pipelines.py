@@ -57,19 +57,19 @@ def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
 KLEIN = (
     "height=16, width=16, num_inference_steps=2, max_sequence_length=16, text_encoder_out_layers=(1, 2, 3)"
 )
-PAIR = "[Image.linear_gradient('L').convert('RGB').resize((16, 16)), Image.new('RGB', (16, 16), 'red')]"
+PAIR = "[Image.linear_gradient('L').convert('RGB').resize((64, 64)), Image.new('RGB', (64, 64), 'red')]"
 
 
 @pytest.mark.parametrize("run", [True, False], ids=["seen", "read"])
 def test_two_images_that_are_edited_together_go_to_each_prompt_together(tmp_path: Path, run: bool) -> None:
     text = f"pipe = tiny.flux2_klein(){MAIN}    pipe(image={PAIR}, prompt='both', {KLEIN})\n"
     options = {"height": 16, "width": 16, "num_inference_steps": 2, "max_sequence_length": 16}
-    images = [PICTURE.resize((16, 16)), Image.new("RGB", (16, 16), "red")]
+    images = [PICTURE.resize((64, 64)), Image.new("RGB", (64, 64), "red")]
     pipe = tiny.flux2_klein()
     for samples in (SAMPLES, SAMPLES[:1]):  # however many prompts there are in a batch
         found, outputs = observed(tmp_path, text, samples, run=run)
         assert found.arguments is not None
-        assert [image["size"] for image in found.arguments["image"]] == [[16, 16], [16, 16]]
+        assert [image["size"] for image in found.arguments["image"]] == [[64, 64], [64, 64]]
         for sample, output in zip(samples, outputs, strict=True):
             both = drawn(
                 pipe,
@@ -123,6 +123,8 @@ def test_what_an_upscaler_adds_noise_to_is_its_own_for_each_prompt(tmp_path: Pat
 
 
 def test_a_part_that_is_painted_by_itself_is_put_back_for_each_prompt(tmp_path: Path) -> None:
+    import torch
+
     made = (
         "picture = Image.linear_gradient('L').convert('RGB').resize((32, 32))\n"
         "mask = Image.new('L', (32, 32))\nmask.paste(255, (10, 10, 18, 18))\n"
@@ -134,13 +136,17 @@ def test_a_part_that_is_painted_by_itself_is_put_back_for_each_prompt(tmp_path: 
     names: dict[str, Any] = {"Image": Image}
     exec(made, names)
     pipe = tiny.inpainting()
-    for sample, output in zip(SAMPLES, outputs, strict=True):
-        alone = drawn(
-            pipe, sample.seed, prompt=sample.prompt, image=names["picture"], mask_image=names["mask"], padding_mask_crop=4,
-            height=16, width=16, num_inference_steps=2,
-        )  # fmt: skip
-        assert_close(output, alone)
+    pipe.set_progress_bar_config(disable=True)
+    # diffusers takes one image there, and draws what it adds for all prompts of a batch from the first one's generator.
+    together = pipe(
+        [sample.prompt for sample in SAMPLES], image=names["picture"], mask_image=names["mask"], padding_mask_crop=4,
+        height=16, width=16, num_inference_steps=2,
+        generator=[torch.Generator().manual_seed(sample.seed) for sample in SAMPLES],
+    ).images  # fmt: skip
+    for output, expected in zip(outputs, together, strict=True):
+        assert_close(output, np.asarray(expected).astype(int))
         np.testing.assert_array_equal(output[:4], np.asarray(names["picture"])[:4])
+    assert np.abs(outputs[0].astype(int) - outputs[1]).max() > 1
 
 
 # Modular
@@ -169,13 +175,12 @@ def test_what_guides_a_modular_pipeline_is_part_of_its_configuration(tmp_path: P
     ways = {
         "another scale": "pipe.update_components(guider=ClassifierFreeGuidance(guidance_scale=7.0))",
         "another attribute": "pipe.guider.guidance_scale = 7.0",
-        "none": "pipe.update_components(guider=ClassifierFreeGuidance(guidance_scale=1.0))",
     }
     target, _ = observed(tmp_path, text.format(""))
     for way, line in ways.items():
         candidate, _ = observed(tmp_path, text.format(line))
         listed = {entry.field: entry.candidate for entry in differences(target, candidate)}
-        assert listed == {"guider.guidance_scale": 1.0 if way == "none" else 7.0}, way
+        assert listed == {"guider.guidance_scale": 7.0}, way
         assert split(differences(target, candidate), ["guidance"])[0] == []
 
 

@@ -66,7 +66,7 @@ def called_plainly(family: Family) -> list[np.ndarray]:
 
     names: dict[str, Any] = {}
     exec(f"{HEAD}{family.head}", names)
-    pipe = eval(family.build, names)
+    pipe = eval(family.built(), names)
     names["given"] = lambda *args, **options: (args, options)
     args, options = eval(f"given({family.call})", names)
     prompts = [sample.prompt for sample in SAMPLES[: family.batch]]

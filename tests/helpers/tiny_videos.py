@@ -177,7 +177,7 @@ def hunyuan() -> Any:
     )  # fmt: skip
     return ready(HunyuanVideoPipeline(
         text_encoder=encoder, tokenizer=letter_tokenizer(), transformer=transformer, vae=hunyuan_vae(),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=clip_text(), tokenizer_2=clip_tokenizer(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=clip_text(positions=77), tokenizer_2=clip_tokenizer(),
     ))  # fmt: skip
 
 
@@ -204,15 +204,15 @@ def mochi() -> Any:
     )
 
 
-def latte() -> Any:
-    """A Latte, which says `video_length` where others say `num_frames`."""
+def latte(frames: int) -> Any:
+    """A Latte of so many frames, which says `video_length` where others say `num_frames`."""
     begin()
     from diffusers import DDIMScheduler, LattePipeline, LatteTransformer3DModel
 
     transformer = LatteTransformer3DModel(
         num_attention_heads=2, attention_head_dim=8, in_channels=LATENTS, out_channels=2 * LATENTS, cross_attention_dim=16,
         attention_bias=True, sample_size=8, patch_size=2, num_embeds_ada_norm=1000, norm_type="ada_norm_single",
-        norm_elementwise_affine=False, caption_channels=WIDTH, video_length=4,
+        norm_elementwise_affine=False, caption_channels=WIDTH, video_length=frames,
     )  # fmt: skip
     return ready(
         LattePipeline(letter_tokenizer(), t5_text(), autoencoder(4, 2), transformer, DDIMScheduler())
@@ -285,7 +285,7 @@ def kandinsky5() -> Any:
         ff_dim=WIDTH, num_text_blocks=1, num_visual_blocks=1, axes_dims=(4, 4, 4),
     )  # fmt: skip
     pipe = Kandinsky5T2VPipeline(
-        transformer=transformer, vae=hunyuan_vae(), text_encoder=encoder, tokenizer=Processor(), text_encoder_2=clip_text(),
+        transformer=transformer, vae=hunyuan_vae(), text_encoder=encoder, tokenizer=Processor(), text_encoder_2=clip_text(positions=77),
         tokenizer_2=clip_tokenizer(), scheduler=FlowMatchEulerDiscreteScheduler(),
     )  # fmt: skip
     pipe.prompt_template, pipe.prompt_template_encode_start_idx = "{}", 0

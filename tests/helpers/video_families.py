@@ -24,7 +24,7 @@ class Family:
 
     Attributes:
         class_name: of diffusers.
-        build: the expression that makes it, see `tiny_videos`.
+        build: the expression that makes it, see `tiny_videos`; a model that is made for its frames takes ``{frames}``.
         call: the arguments of its call but frames and steps.
         frames, fewer: numbers of frames, and of a candidate that makes fewer.
         frames_name: of the argument that asks for them.
@@ -46,6 +46,10 @@ class Family:
     batch: int = 2
     head: str = ""
 
+    def built(self, frames: int | None = None) -> str:
+        """Return the expression that makes it, for so many frames."""
+        return self.build.format(frames=frames or self.frames)
+
     def source(self, *, frames: int | None = None, steps: int | None = None, after: str = "") -> str:
         """Return a file of it.
 
@@ -55,7 +59,7 @@ class Family:
         """
         asked = f"{self.frames_name}={frames or self.frames}, num_inference_steps={steps or self.steps}"
         return textwrap.dedent(
-            f"{HEAD}{self.head}\npipe = {self.build}\n{after}\nif __name__ == '__main__':\n    pipe({self.call}, {asked})\n"
+            f"{HEAD}{self.head}\npipe = {self.built(frames)}\n{after}\nif __name__ == '__main__':\n    pipe({self.call}, {asked})\n"
         )
 
 
@@ -77,10 +81,10 @@ FAMILIES = {
         "LTX2Pipeline", "tiny.ltx2()", f"{_SMALL}, spatio_temporal_guidance_blocks=[1]", {"transformer": 12.0},
         frames=17, fewer=9,
     ),
-    "cogvideox": Family("CogVideoXPipeline", "tiny.cogvideox()", _SMALL, {"transformer": 6.0}),
+    "cogvideox": Family("CogVideoXPipeline", "tiny.cogvideox()", _SMALL, {"transformer": 6.0}, fewer=1),
     "cogvideox-image": Family(
         "CogVideoXImageToVideoPipeline", "tiny.cogvideox('CogVideoXImageToVideoPipeline')",
-        f"{PICTURE}, 'a red star', {_SIZE}", {"transformer": 6.0}, batch=1,
+        f"{PICTURE}, 'a red star', {_SIZE}", {"transformer": 6.0}, fewer=1, batch=1,
     ),
     "hunyuan": Family(
         "HunyuanVideoPipeline", "tiny.hunyuan()", f"{_SMALL}, prompt_template={{'template': '{{}}', 'crop_start': 0}}",
@@ -88,13 +92,13 @@ FAMILIES = {
     ),
     "mochi": Family("MochiPipeline", "tiny.mochi()", _SMALL, {"transformer": 6.0}, frames=13, fewer=7),
     "latte": Family(
-        "LattePipeline", "tiny.latte()", "'a red star', height=16, width=16, clean_caption=False", {"transformer": 6.0},
+        "LattePipeline", "tiny.latte({frames})", "'a red star', height=16, width=16, clean_caption=False", {"transformer": 6.0},
         frames=4, fewer=3, frames_name="video_length", side=16,
     ),
     "skyreels": Family(
         "SkyReelsV2DiffusionForcingPipeline", "tiny.skyreels()", _SMALL, {"transformer": 6.0}
     ),
-    "kandinsky-5": Family("Kandinsky5T2VPipeline", "tiny.kandinsky5()", _SMALL, {"transformer": 6.0}),
+    "kandinsky-5": Family("Kandinsky5T2VPipeline", "tiny.kandinsky5()", f"{_SMALL.replace('16', '32')}, negative_prompt='dim'", {"transformer": 6.0}),
     "wan-2.2": Family(
         "WanPipeline", "tiny_pipelines.wan()", "'a red star', height=16, width=16, max_sequence_length=16",
         {"transformer": 6.0, "transformer_2": 6.0}, frames=5, fewer=1, steps=6, side=16,
