@@ -219,10 +219,10 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
     """Return a function that puts a driver in place with these answers."""
 
     def say(state: str | None, apps: str | None) -> None:
-        answers = "".join(
-            f'case "$*" in *{word}*) {"exit 9" if text is None else f"printf {text!r}; exit 0"};; esac\n'
-            for word, text in (("query-gpu", state), ("query-compute-apps", apps))
-        )
+        answers = ""
+        for word, text in (("query-gpu", state), ("query-compute-apps", apps)):
+            answer = "exit 9" if text is None else f"printf '{text}'; exit 0"
+            answers += f'case "$*" in *{word}*) {answer};; esac\n'
         program = tmp_path / "nvidia-smi"
         program.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n{answers}')
         program.chmod(0o755)

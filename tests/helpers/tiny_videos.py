@@ -177,7 +177,8 @@ def hunyuan() -> Any:
     )  # fmt: skip
     return ready(HunyuanVideoPipeline(
         text_encoder=encoder, tokenizer=letter_tokenizer(), transformer=transformer, vae=hunyuan_vae(),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=clip_text(positions=77), tokenizer_2=clip_tokenizer(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=clip_text(positions=77),
+        tokenizer_2=clip_tokenizer(),
     ))  # fmt: skip
 
 
@@ -285,8 +286,8 @@ def kandinsky5() -> Any:
         ff_dim=WIDTH, num_text_blocks=1, num_visual_blocks=1, axes_dims=(4, 4, 4),
     )  # fmt: skip
     pipe = Kandinsky5T2VPipeline(
-        transformer=transformer, vae=hunyuan_vae(), text_encoder=encoder, tokenizer=Processor(), text_encoder_2=clip_text(positions=77),
-        tokenizer_2=clip_tokenizer(), scheduler=FlowMatchEulerDiscreteScheduler(),
+        transformer=transformer, vae=hunyuan_vae(), text_encoder=encoder, tokenizer=Processor(),
+        text_encoder_2=clip_text(positions=77), tokenizer_2=clip_tokenizer(), scheduler=FlowMatchEulerDiscreteScheduler(),
     )  # fmt: skip
     pipe.prompt_template, pipe.prompt_template_encode_start_idx = "{}", 0
     return ready(pipe)

@@ -59,7 +59,8 @@ class Family:
         """
         asked = f"{self.frames_name}={frames or self.frames}, num_inference_steps={steps or self.steps}"
         return textwrap.dedent(
-            f"{HEAD}{self.head}\npipe = {self.built(frames)}\n{after}\nif __name__ == '__main__':\n    pipe({self.call}, {asked})\n"
+            f"{HEAD}{self.head}\npipe = {self.built(frames)}\n{after}\nif __name__ == '__main__':\n"
+            f"    pipe({self.call}, {asked})\n"
         )
 
 
@@ -92,13 +93,16 @@ FAMILIES = {
     ),
     "mochi": Family("MochiPipeline", "tiny.mochi()", _SMALL, {"transformer": 6.0}, frames=13, fewer=7),
     "latte": Family(
-        "LattePipeline", "tiny.latte({frames})", "'a red star', height=16, width=16, clean_caption=False", {"transformer": 6.0},
-        frames=4, fewer=3, frames_name="video_length", side=16,
+        "LattePipeline", "tiny.latte({frames})", "'a red star', height=16, width=16, clean_caption=False",
+        {"transformer": 6.0}, frames=4, fewer=3, frames_name="video_length", side=16,
     ),
     "skyreels": Family(
         "SkyReelsV2DiffusionForcingPipeline", "tiny.skyreels()", _SMALL, {"transformer": 6.0}
     ),
-    "kandinsky-5": Family("Kandinsky5T2VPipeline", "tiny.kandinsky5()", f"{_SMALL.replace('16', '32')}, negative_prompt='dim'", {"transformer": 6.0}),
+    "kandinsky-5": Family(
+        "Kandinsky5T2VPipeline", "tiny.kandinsky5()", f"{_SMALL.replace('16', '32')}, negative_prompt='dim'",
+        {"transformer": 6.0},
+    ),
     "wan-2.2": Family(
         "WanPipeline", "tiny_pipelines.wan()", "'a red star', height=16, width=16, max_sequence_length=16",
         {"transformer": 6.0, "transformer_2": 6.0}, frames=5, fewer=1, steps=6, side=16,
