@@ -323,7 +323,7 @@ def _as_read(
         by="text",
         prompt_by=prompt_by,
         missing=missing,
-        own_prompts=written_count(str(there.get(prompt_by))),
+        own_prompts=written_count(str(there.get(prompt_by or ""))),
     )
 
 
