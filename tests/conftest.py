@@ -48,7 +48,7 @@ SLOW_FILES = frozenset(
         "test_method_effects", "test_observation", "test_regression_encoder", "test_regression_run",
         "test_regression_training", "test_rerank_run", "test_rerank_shipped", "test_run", "test_service",
         "test_taskset", "test_tiny_lm", "test_torchvision_shim", "test_trainer_rerank", "test_two_runs",
-        "test_video_pipelines", "test_zoo",
+        "test_unlike_pipelines", "test_video_families", "test_video_pipelines", "test_zoo",
     }
 )  # fmt: skip
 

@@ -17,8 +17,12 @@ _STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
 # Which change of a method explains that this much of the work differs.
 WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
 _SAME_WORK = 1e-6
-# What came out, and the argument that asks for it.
-_SIZES = {"frames": "arguments.num_frames", "height": "arguments.height", "width": "arguments.width"}
+# What came out, and the arguments that ask for it: each family of videos has a name of its own for the number of frames.
+_SIZES = {
+    "frames": ("arguments.num_frames", "arguments.video_length", "arguments.frames"),
+    "height": ("arguments.height",),
+    "width": ("arguments.width",),
+}
 
 
 class Mismatch(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -108,8 +112,8 @@ def _is_default_size(entry: Difference, target: Configuration, candidate: Config
     if target.output is None or candidate.output is None or (one is None) == (other is None):
         return False
     return any(
-        argument == name and getattr(target.output, size) == getattr(candidate.output, size)
-        for size, argument in _SIZES.items()
+        name in arguments and getattr(target.output, size) == getattr(candidate.output, size)
+        for size, arguments in _SIZES.items()
     )
 
 
@@ -123,9 +127,9 @@ def _differing_output(target: Configuration, candidate: Configuration, fields: s
             field=f"output.{size}",
             target=getattr(one, size),
             candidate=getattr(other, size),
-            because=[argument] if argument in fields else [],
+            because=[argument for argument in arguments if argument in fields],
         )
-        for size, argument in _SIZES.items()
+        for size, arguments in _SIZES.items()
         if getattr(one, size) != getattr(other, size)
     ]
 
@@ -191,9 +195,12 @@ def _moves_calls(target: Configuration, candidate: Configuration) -> bool:
 
 
 def _is_said_by(field: str) -> bool:
-    return field in ("num_inference_steps", "scheduler_steps", "scheduler_class") or (
-        field.startswith("arguments.") and ("guidance" in field or "cfg" in field)
-    )
+    return field.partition(".")[0] in (
+        "num_inference_steps",
+        "scheduler_steps",
+        "scheduler_class",
+        "guider",
+    ) or (field.startswith("arguments.") and ("guidance" in field or "cfg" in field))
 
 
 def _changes(method: str, change: Change) -> bool:

@@ -24,7 +24,8 @@ from bench.acceleration.gates import (
     percent,
     point_estimate,
 )
-from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.arm_factory import ArmFactory, visible_gpu
+from bench.acceleration.host.card_watch import CardWatch
 from bench.acceleration.host.foreign_load import ForeignLoad
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
@@ -222,12 +223,16 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _time(self) -> SpeedMeasurement:
         inputs, pair = self._inputs, self._pair
-        load = None
+        load, card = None, None
+        pids = (pair.baseline.process.pid, pair.candidate.process.pid)
         if inputs.arms.gpu is None:
-            load = ForeignLoad(inputs.arms.cores, (pair.baseline.process.pid, pair.candidate.process.pid))
+            load = ForeignLoad(inputs.arms.cores, pids)
+        elif pair.card is not None:
+            card = (pair.card, CardWatch(visible_gpu(inputs.arms.environment, inputs.arms.gpu), pids))
         timer = PairedTimer(
             pair.baseline, pair.candidate,
             sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun,
+            card=card,
         )  # fmt: skip
         speed = SpeedMeasurement(self.case, timer, inputs.plan, seed=inputs.samples.run_seed)
         with pair.asking_both():
@@ -311,6 +316,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             record.warnings.append(
                 f"other processes used {percent(load)} of the leased cores while the pair was timed; a quiet machine or "
                 "--exclusive makes the speedup surer"
+            )
+        card = None if body.times is None else body.times.card
+        if card is not None and card.foreign_processes:
+            record.warnings.append(
+                f"{card.foreign_processes} other processes computed on the GPU while the pair was timed; a GPU without them "
+                "makes the speedup surer"
             )
         holds = all(found[name].holds for name in ("images", "steady", "effect", "quality"))
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)

@@ -16,10 +16,10 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "scheduler": ("scheduler_class", "scheduler", "scheduler_steps"),
     "guidance": (
         "arguments.guidance_scale", "arguments.guidance_rescale", "arguments.true_cfg_scale", "arguments.negative_prompt",
-        "work.denoiser_calls_per_image",
+        "work.denoiser_calls_per_image", "guider",
     ),
     "size": ("arguments.height", "arguments.width", "output.height", "output.width"),
-    "frames": ("arguments.num_frames", "output.frames"),
+    "frames": ("arguments.num_frames", "arguments.video_length", "arguments.frames", "output.frames"),
     "arguments": ("arguments",),
     "work": ("work", "layers"),
     "weights": (),  # of every part; see _is_freed
@@ -30,7 +30,7 @@ _ADDED, _WEIGHTS = "added_methods", "weights"
 _ONE = re.compile(r"(arguments|scheduler|methods)\.[A-Za-z_]\w*")
 _PART = re.compile(
     r"(unet|transformer|vae|vqvae|movq|text_encoder|tokenizer|image_encoder|feature_extractor|safety_checker|controlnet|"
-    r"adapter|motion_adapter|prior|decoder|vocoder|unet_motion)(_\d+)?"
+    r"adapter|motion_adapter|prior|decoder|vocoder|unet_motion|guider)(_\d+)?"
 )
 OF_LEVEL: dict[str | None, tuple[str, ...]] = {
     "L1": (), "L2": (), "L3": (), "L4": ("methods",), "L5": ("methods",), None: (_ADDED,),

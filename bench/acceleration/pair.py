@@ -14,6 +14,7 @@ from bench.acceleration.comparison import Mismatch
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.card import Card
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.references import References, as_reference_failure
@@ -43,6 +44,7 @@ class Pair:
         target: the target's file, like which a file is called that makes no call.
 
     Attributes:
+        card: the GPU that both arms have; None on a processor.
         drift: what the candidate did differently after its first call.
         step_s: median seconds between two steps by role, each from a warm call that is not timed.
     """
@@ -63,6 +65,7 @@ class Pair:
         self._first = list(range(batch_size))  # samples of the first call
         self._galleries = {role: Gallery(role) for role in ROLES}
         self._loaded: dict[str, PipelineArm] = {}
+        self.card = None if arms.gpu is None else Card()
         self.drift: list[Mismatch] = []
         self.step_s: dict[str, float | None] = dict.fromkeys(ROLES)
 
@@ -84,11 +87,22 @@ class Pair:
         """
         assert file is not None, "a case without a problem has all its files"
         seen = self._references.call_for(file, role, self._name, self._target)
-        process = self._processes.enter_context(self._arms.start(role, self._name))
-        arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
-        arm.load(seen)
+
+        def started() -> PipelineArm:
+            process = self._processes.enter_context(self._arms.start(role, self._name))
+            made = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s, self.card)
+            try:
+                made.load(seen)
+            except ArmProblem:
+                process.close()
+                raise
+            return made
+
+        arm = started() if self.card is None else self.card.with_room(role, started)
+        if self.card is not None:
+            self.card.add(arm)
         batch = arm.first_call(self._samples.take(self._first))
-        process.pause()
+        arm.process.pause()
         self._loaded[role] = arm
         self.keep(role, self._first, batch)
         assert arm.configuration is not None

@@ -20,6 +20,24 @@ class Round(msgspec.Struct, kw_only=True, frozen=True):
     images: int
 
 
+class CardTimes(msgspec.Struct, kw_only=True, frozen=True):
+    """A GPU while a pair was timed on it, as its driver says; None is what it does not say.
+
+    Attributes:
+        sharing: whether both arms were there ``together``, or ``in_turn`` since they do not fit.
+        clock_mhz: of its processors, the lowest and the highest.
+        temperature_c: likewise.
+        foreign_processes: how many processes of others computed there, at most.
+        foreign_bytes: what they held of its memory, at most.
+    """
+
+    sharing: str = "together"
+    clock_mhz: list[int] | None = None
+    temperature_c: list[int] | None = None
+    foreign_processes: int | None = None
+    foreign_bytes: int | None = None
+
+
 class Times(msgspec.Struct, kw_only=True):
     """Everything that was timed in a pair, raw.
 
@@ -33,6 +51,7 @@ class Times(msgspec.Struct, kw_only=True):
             That call is none of the rounds, in which nothing is watched. None where it was not made, or has no second step.
         foreign_load: share of the leased cores' time that neither the pair nor its evaluator used during the rounds, from
             0 to 1; None where no cores are leased or the system does not tell.
+        card: the GPU during the rounds; None on a processor.
     """
 
     per: str = "image"
@@ -45,6 +64,7 @@ class Times(msgspec.Struct, kw_only=True):
     rounds: list[Round] = msgspec.field(default_factory=list)
     step_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     foreign_load: float | None = None
+    card: CardTimes | None = None
 
     def per_output_s(self, arm: str) -> list[float]:
         """Return the seconds per image, or per video, of an arm in each timed round."""

@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import msgspec
+
+from bench.acceleration.host.card import Card
+from bench.acceleration.host.card_watch import CardWatch
 from bench.acceleration.host.foreign_load import ForeignLoad
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample
@@ -46,6 +50,7 @@ class PairedTimer:
         plan: sizes and limits.
         load: measures what else computes during the rounds; None where no cores are leased.
         per: what the arms make of a prompt, ``image`` or ``video``.
+        card: the GPU that the arms share, and what reads it between rounds; None on a processor.
     """
 
     def __init__(
@@ -58,9 +63,10 @@ class PairedTimer:
         plan: TimingPlan,
         load: ForeignLoad | None = None,
         per: str = "image",
+        card: tuple[Card, CardWatch] | None = None,
     ) -> None:
         self._arms = {"baseline": baseline, "candidate": candidate}
-        self._sample_at, self._keep, self._plan, self._load = sample_at, keep, plan, load
+        self._sample_at, self._keep, self._plan, self._load, self._card = sample_at, keep, plan, load, card
         self.calls = 1  # the first call of both arms made the samples of the first batch
         self.times = Times(
             per=per,
@@ -96,6 +102,11 @@ class PairedTimer:
                     images=self._plan.batch_size,
                 )
             )
+            if self._card is not None:
+                self._card[1].look()
+        if self._card is not None:
+            card, watch = self._card
+            self.times.card = msgspec.structs.replace(watch.times(), sharing=card.sharing)
         if self._load is not None:
             self.times.foreign_load = self._load.share
         return len(self.times.rounds)

@@ -84,6 +84,12 @@ def test_waiting_threads_sleep_soon_unless_told_otherwise(
         start_fork_server(asked, command=(*PYTHON, shown))
 
 
+def test_cuda_is_not_touched_in_the_process_from_which_arms_are_forked(run: ServiceRun) -> None:
+    shown = "import os, sys; sys.exit('asks by NVML: ' + os.environ['PYTORCH_NVML_BASED_CUDA_CHECK'])"
+    with pytest.raises(CaseProblem, match="asks by NVML: 1"):
+        start_fork_server(run, command=(*PYTHON, shown))
+
+
 def test_a_kept_server_is_taken_and_left_alone(
     run: ServiceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_server: subprocess.Popen
 ) -> None:

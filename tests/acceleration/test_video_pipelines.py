@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 from arms import SAMPLES, ArmStarter
 from suites import Finished, Suite
+from video_families import FAMILIES
 from video_pipelines import (
     ANIMATED,
     FRAMES,
@@ -27,6 +28,8 @@ from bench.acceleration.inputs import Inputs
 from bench.acceleration.prompts import Sample
 
 pytestmark = pytest.mark.slow
+
+LTX2 = FAMILIES["ltx-2"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,10 @@ def test_numbers_that_are_none_are_seen_where_the_frames_hide_them(arm_starter: 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A run over a candidate with a little less guidance, which is free, and one that makes fewer frames."""
+    """A run over a candidate with a little less guidance, which is free, and one that makes fewer frames.
+
+    And over an LTX-2, which makes sound too and steps a copy of its scheduler.
+    """
     suite = Suite(tmp_path_factory.mktemp("videos"))
     suite.write("baseline.py", ANIMATED)
     suite.add(
@@ -87,6 +93,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         free=["guidance"], max_quality_loss=0.9,
     )  # fmt: skip
     suite.add("fewer", ANIMATED.replace(f"num_frames={FRAMES}", f"num_frames={FRAMES - 1}"))
+    own = {name: suite.write("ltx2.py", LTX2.source()) for name in ("target_file", "baseline_file")}
+    suite.add("ltx2", LTX2.source(after="pipe.vae.enable_slicing()"), max_quality_loss=0.9, **own)
+    suite.add("ltx2-steps", LTX2.source(steps=LTX2.steps - 1), **own)
+    suite.add("ltx2-frames", LTX2.source(frames=LTX2.fewer), **own)
     return suite.run("--num-samples", "4", "--batch-size", "2", "--time-budget", "0")
 
 
@@ -113,3 +123,30 @@ def test_another_number_of_frames_is_another_configuration(finished: Finished) -
     assert (record["verdict"], record["reason_code"]) == ("fail", "config_mismatch")
     assert f"output.frames: target {FRAMES}, candidate {FRAMES - 1}" in record["reason"]
     assert "output.height" not in record["reason"]
+
+
+def test_an_ltx_2_is_judged_by_its_videos(finished: Finished) -> None:
+    record = finished.record("ltx2")
+    assert record["verdict"] == "pass", record["reason"]
+    shape = {"frames": LTX2.frames, "height": LTX2.side, "width": LTX2.side}
+    assert record["config"]["candidate"]["output"] == shape
+    assert record["config"]["candidate"]["calls_by_component"] == LTX2.calls
+    assert record["times"]["per"] == "video"
+    assert record["times"]["card"] is None  # a processor
+    assert record["fidelity"]["identical_images"] == 4
+    assert record["fidelity"]["temporal_difference"] == 0
+    with PIL.Image.open(finished.directory / record["files"]["videos"] / "3-baseline.webp") as video:
+        assert (video.size, video.n_frames) == ((LTX2.side, LTX2.side), LTX2.frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ltx2-steps", f"num_inference_steps: target {LTX2.steps}, candidate {LTX2.steps - 1}"),
+        ("ltx2-frames", f"output.frames: target {LTX2.frames}, candidate {LTX2.fewer}"),
+    ],
+)
+def test_an_ltx_2_that_does_less_is_rejected(finished: Finished, name: str, reason: str) -> None:
+    record = finished.record(name)
+    assert (record["verdict"], record["reason_code"]) == ("fail", "config_mismatch")
+    assert reason in record["reason"]

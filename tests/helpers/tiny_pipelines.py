@@ -57,15 +57,15 @@ def letter_tokenizer() -> Any:
     return tokenizer
 
 
-def clip_text(projected: bool = False) -> Any:
-    """A CLIP text encoder of one layer."""
+def clip_text(projected: bool = False, positions: int | None = None) -> Any:
+    """A CLIP text encoder of one layer, of as many positions as its tokenizer gives unless a pipeline asks for more."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     tokenizer = clip_tokenizer()
     config = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=tokenizer.model_max_length, projection_dim=WIDTH, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        max_position_embeddings=positions or tokenizer.model_max_length, projection_dim=WIDTH,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     return CLIPTextModelWithProjection(config) if projected else CLIPTextModel(config)
 

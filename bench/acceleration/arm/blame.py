@@ -73,6 +73,12 @@ def _of_the_call(
         return ModelgateError(
             f"could not be called because of a fault of the suite ({what}); please report it"
         )
+    if len(prompts) > 1 and _works(lambda: pipeline.generate(prompts[:1], seeds[:1], inputs[:1])):
+        return SourceProblem(
+            f"cannot be called this way: found {what} with {len(prompts)} prompts and as many generators, and none with one "
+            "of each; expected one image or video for each prompt; judge it with --batch-size 1, or "
+            "define generate(pipe, prompts, generators)"
+        )
     if _works(lambda: pipeline.generate_one(prompts[0], seeds[0], inputs[:1])):
         return _refused(
             f"found {what} with lists of {len(prompts)} prompts and as many generators, and none with one of each; expected "

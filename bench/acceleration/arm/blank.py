@@ -29,11 +29,12 @@ def blank_output(call: RecordedCall, maker: str) -> Any:
     images: Any = [Image.new("RGB", (int(width), int(height))) for _ in range(count)]
     for image in images:
         image.info[_MARK] = maker  # an image that is resized, cropped or converted has it too
+    videos: Any = [images]
     if call.given.get("output_type") == "latent":
-        images = Unmade(maker)
+        images = videos = Unmade(maker)
     if call.given.get("return_dict") is False:
         return (images, None)
-    return _Output(maker, images=images, frames=[images], nsfw_content_detected=None)
+    return _Output(maker, images=images, frames=videos, nsfw_content_detected=None)
 
 
 def maker_of(value: Any) -> str | None:

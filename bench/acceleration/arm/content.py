@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Any
 
@@ -31,6 +32,10 @@ def described(value: Any) -> Any:
             and items.count(items[0]) == len(items)
         )
         return items[0] if is_one else items
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # Such as the conditions of LTX, each an image with its frame.
+        fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+        return {"class": type(value).__name__, **{name: described(item) for name, item in fields.items()}}
     if isinstance(value, dict):
         return {str(key): described(item) for key, item in value.items()}
     plain = json_value(value)

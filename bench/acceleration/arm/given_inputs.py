@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Collection, Sequence
@@ -46,6 +47,35 @@ def prompt_name(given: Parameters, parameters: Sequence[str]) -> str | None:
     return next(
         (name for name in first if _is_text(there.get(name)) and _NO_PROMPT.search(name) is None), None
     )
+
+
+def count_of_prompts(prompt: Any) -> int | None:
+    """Return how many prompts an argument holds: a text is one; None where it holds none.
+
+    Args:
+        prompt: the argument's value.
+    """
+    if isinstance(prompt, str):
+        return 1
+    return len(prompt) if _are_texts(prompt) else None
+
+
+def written_count(text: str) -> int | None:
+    """Return how many prompts an expression of a file holds, as far as that can be read.
+
+    >>> written_count("'a ring'"), written_count("['a', other]"), written_count("prompts")
+    (1, 2, None)
+    """
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+    if isinstance(node, ast.List | ast.Tuple):
+        return None if any(isinstance(item, ast.Starred) for item in node.elts) else len(node.elts)
+    is_text = isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return 1 if is_text else None
 
 
 def kept(given: Parameters) -> Parameters:
@@ -187,23 +217,31 @@ def batch_of(count: int, parameters: Sequence[str], prompt_by: str | None) -> Pa
     return {_BATCH: count} if takes else {}
 
 
-def for_each(arguments: Parameters, count: int, parameters: Sequence[str] = ()) -> Parameters:
+def for_each(
+    arguments: Parameters, count: int, parameters: Sequence[str] = (), own_prompts: int | None = None
+) -> Parameters:
     """Return the arguments of one call in the form that a list of so many prompts needs next to it.
 
     A single image of the file's own goes to each prompt, and so does a negative, second or third prompt. Of several ones,
-    which belonged to the file's own prompts, each prompt gets the next one in turn.
+    which belonged to the file's own prompts, each prompt gets the next one in turn. Several images next to a single prompt
+    of the file's own are all of that prompt's, such as the two that an editing pipeline puts together: they stay.
 
     Args:
         arguments: by name.
         count: of prompts.
         parameters: names of the entry point's parameters.
+        own_prompts: how many prompts the file's own call has; None where that is not known.
     """
     found = dict(arguments)
     # diffusers repeats a single image too, but first adds noise to it, or encodes it, with the generator of the first prompt
     # alone: then an image would depend on its batch. Without noise, a list may mean several images for each prompt.
-    is_noised = "strength" in parameters and arguments.get("padding_mask_crop") is None
+    is_noised = (
+        bool({"strength", "noise_level"} & set(parameters)) and arguments.get("padding_mask_crop") is None
+    )
     for name, value in arguments.items():
         if name in IMAGES:
+            if _is_several(value) and own_prompts == 1:
+                continue
             if _is_several(value):
                 found[name] = _in_turn(value, count)
             elif is_noised and is_image(value):

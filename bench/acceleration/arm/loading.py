@@ -20,6 +20,7 @@ from bench.acceleration.arm.given_inputs import (
     prompt_name,
     require_replaceable,
     takers,
+    written_count,
 )
 from bench.acceleration.arm.results import outputs_of
 from bench.acceleration.arm.running import MODULE_NAME, evaluate, execute, module_of
@@ -59,6 +60,7 @@ class LoadedPipeline:
         of_loader: whether the pipeline is what ``load_pipe()`` returned.
         missing: images of the file's own that do not exist here, and why; samples may bring theirs.
         outer: what a library put around the pipeline, and is called in its place.
+        own_prompts: how many prompts the file's own call has; None where that is not known.
     """
 
     pipe: Any
@@ -73,6 +75,7 @@ class LoadedPipeline:
     of_loader: bool = False
     missing: dict[str, SourceProblem] = field(default_factory=dict)
     outer: Any = None
+    own_prompts: int | None = None
 
     def generate(self, prompts: list[str], seeds: list[int], inputs: Sequence[Parameters] = ()) -> list[Any]:
         """Generate one image or video per prompt, each from its own seed, and return them.
@@ -145,7 +148,7 @@ class LoadedPipeline:
         for name, problem in self.missing.items():
             if name not in taken:
                 raise problem
-        arguments = for_each(self.arguments, len(prompts), parameters)
+        arguments = for_each(self.arguments, len(prompts), parameters, self.own_prompts)
         arguments |= batch_of(len(prompts), parameters, self.prompt_by)
         positional = list(self.positional)
         if self.prompt_by is not None and self.prompt_by.startswith("*"):
@@ -282,6 +285,7 @@ def _as_seen(
         prompt_by=call.prompt_name,
         state=dict(call.state),
         missing=missing,
+        own_prompts=call.prompt_count,
     )
 
 
@@ -319,6 +323,7 @@ def _as_read(
         by="text",
         prompt_by=prompt_by,
         missing=missing,
+        own_prompts=written_count(str(there.get(prompt_by or ""))),
     )
 
 

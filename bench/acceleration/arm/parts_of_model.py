@@ -20,13 +20,26 @@ _NO_SETTINGS = frozenset(
         "architectures",
     }
 )
+_GUIDES = "diffusers.guiders"
 # What wrappers put into the names of parameters.
 _WRAPPERS = ("_orig_mod.", "base_layer.", "module.")
 
 
 def parts_of(pipe: Any) -> dict[str, Part]:
-    """Return what each component with weights is."""
-    return {name: _part(component) for name, component in components(pipe)}
+    """Return what each component with weights is, and what guides them in pipelines that hold it as a component."""
+    guides = {name: _guide(part) for name, part in vars(pipe).items() if _is_guide(part)}
+    return {name: _part(component) for name, component in components(pipe)} | guides
+
+
+def _is_guide(part: Any) -> bool:
+    return any(kind.__module__.startswith(_GUIDES) for kind in type(part).__mro__)
+
+
+def _guide(guide: Any) -> Part:
+    settings = settings_of(guide) or {}
+    # A file may set the attribute, which is what counts, after it was made.
+    now = {key: json_value(getattr(guide, key, value)) for key, value in settings.items()}
+    return Part(class_name=type(guide).__name__, settings=now)
 
 
 def settings_of(thing: Any) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 The file's main part runs in a process of its own, up to the first call on the file's pipeline. There the process tells what
 it saw and stands still: nothing is generated, and nothing behind the call runs. A call on another pipeline gets blank
-images, and the script goes on.
+images, and the script goes on. So it does after a call for latents, until it is clear whether another pipeline takes them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
+
 from bench.acceleration.arm.blank import blank_output, maker_of
 from bench.acceleration.arm.content import readable
 from bench.acceleration.arm.detection import describe
 from bench.acceleration.arm.finding import pipe_within
-from bench.acceleration.arm.given_inputs import kept, prompt_name
+from bench.acceleration.arm.given_inputs import count_of_prompts, kept, prompt_name
 from bench.acceleration.arm.loading import REPLACED, LoadedPipeline
 from bench.acceleration.arm.recorder import RecordedCall, Recorder, through
 from bench.acceleration.arm.running import MODULE_NAME, execute, module_of
@@ -44,19 +46,34 @@ def probe(file: str, tell: Tell) -> None:
     main = module_of(path, "__main__")
     before = torch_state()
     others: list[str] = []
+    # A call that makes latents, until it is clear whether they go into another call.
+    latent: list[tuple[Probed, bytes]] = []
 
     def on_call(call: RecordedCall) -> Any:
         known_as = _known_as(call.pipe, main.__dict__, recorder)
+        where = "" if call.line is None else f" in line {call.line}"
+        named = f"{type(call.pipe).__name__}{where}"
+        if latent:
+            first, sent = latent[0]
+            if maker_of(call.given) == _latents_of(first):
+                first = msgspec.structs.replace(first, chained=_latents_of(first), into=named)
+            elif not known_as:
+                return blank_output(call, named)
+            tell(first, sent)
+            _stand_still()
         if not known_as:
-            where = "" if call.line is None else f" in line {call.line}"
-            others.append(f"{type(call.pipe).__name__}{where}")
-            return blank_output(call, others[-1])
+            others.append(named)
+            return blank_output(call, named)
         described = _described(call, path)
         if "pipe" in known_as:  # and not only what was put around it
             call = through(main.__dict__.get("pipe"), call)
         own, sent = _own_call(call, known_as, changed(torch_state(), before))
         chained = maker_of(call.given) or ""
-        tell(Probed(call=own, described=described, pipelines=others, chained=chained), sent)
+        probed = Probed(call=own, described=described, pipelines=others, chained=chained)
+        if call.given.get("output_type") == "latent" and not chained:
+            latent.append((probed, sent))
+            return blank_output(call, _latents_of(probed))
+        tell(probed, sent)
         _stand_still()
 
     with Recorder(on_call, main.__dict__) as recorder:
@@ -67,6 +84,9 @@ def probe(file: str, tell: Tell) -> None:
             why = f"it ended by itself with exit code {ending.code if ending.code is not None else 0}"
         except BaseException as error:
             why = f"{_place(error, path)}{type(error).__name__}: {str(error)[:500]}"
+    if latent:
+        tell(*latent[0])
+        return
     if others:
         why += f"; it generated with another pipeline than `pipe` ({others[0]})"
     tell(Probed(why=why, pipelines=others), b"")
@@ -99,15 +119,26 @@ def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tup
             unsent[name] = type(value).__name__
     own = OwnCall(
         entry_point=call.entry_point,
-        prompt_name=prompt_name(call.given, call.parameters),
+        prompt_name=_prompt_of(call),
         given=tuple(name for name, value in call.given.items() if value is not None),
         arguments={name: readable(value) for name, value in arguments.items()},
         unsent=unsent,
         state=state,
         line=call.line,
         known_as=known_as,
+        prompt_count=count_of_prompts(call.given.get(_prompt_of(call) or "")),
     )
     return own, pickle.dumps(sent)
+
+
+def _prompt_of(call: RecordedCall) -> str | None:
+    return prompt_name(call.given, call.parameters)
+
+
+def _latents_of(probed: Probed) -> str:
+    """Return the words for what a file's own call makes that makes latents."""
+    line = None if probed.call is None else probed.call.line
+    return "`pipe`" if line is None else f"`pipe` in line {line}"
 
 
 def _kept(call: RecordedCall) -> dict[str, Any]:

@@ -8,6 +8,17 @@ from typing import Any
 
 from bench.core.errors import SourceProblem
 
+# By which names a pipeline returns videos: the modular ones have another than the others.
+_VIDEO_NAMES = ("frames", "videos")
+# What pipelines return that make something else, in the words of the fields in which it comes.
+_OTHERS = {
+    "audios": "sound",
+    "audio": "sound",
+    "texts": "text",
+    "prediction": "a prediction for an image",
+    "meshes": "meshes",
+    "latents": "latents",
+}
 # Numbers of dimensions: of an image, of a video or a batch of images, of a batch of videos.
 _IMAGE, _VIDEO, _VIDEOS = 3, 4, 5
 
@@ -16,10 +27,10 @@ def outputs_of(result: Any) -> list[Any]:
     """Return the images or videos of a result, one per prompt, in whichever of its usual forms it comes.
 
     Args:
-        result: an output object of diffusers with ``images`` or ``frames``, the tuple that it returns in its place, such as
-            ``(images, flags)`` or ``(videos, audio)``, or the images or videos themselves: a list, or an array or tensor
-            with a leading batch dimension. A video is a list of images, an array [frames, height, width, channels], or a
-            tensor, whose channels may stand before the height.
+        result: an output object of diffusers with ``images`` or ``frames``, ``videos`` of a modular pipeline, the tuple that
+            it returns in its place, such as ``(images, flags)`` or ``(videos, audio)``, or the images or videos themselves:
+            a list, or an array or tensor with a leading batch dimension. A video is a list of images, an array [frames,
+            height, width, channels], or a tensor, whose channels may stand before the height.
 
     Raises:
         SourceProblem: what holds neither.
@@ -31,7 +42,7 @@ def outputs_of(result: Any) -> list[Any]:
             "asyncio.run(...)"
         )
     found = _part(result, "images")
-    if found is None and (frames := _part(result, "frames")) is not None:
+    if found is None and (frames := _first(result, _VIDEO_NAMES)) is not None:
         if _dimensions(frames) == _VIDEO:
             return [frames]  # a single video, which came without a batch
         found = frames
@@ -40,12 +51,23 @@ def outputs_of(result: Any) -> list[Any]:
     if isinstance(found, tuple) and found and _holds_more(found):
         found = found[0]
     if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+        other = next((word for name, word in _OTHERS.items() if _part(result, name) is not None), None)
+        if other is not None:
+            raise SourceProblem(
+                f"returned {other} and no images ({type(result).__name__}); expected one image or video per prompt, since "
+                "nothing else is judged; give it to no task, or return what can be seen of it from "
+                "generate(pipe, prompts, generators)"
+            )
         raise SourceProblem(
             f"returned something without images ({type(result).__name__}); expected one image or video per prompt; return "
             "pipe(...).images, pipe(...).frames, or what it returned; where it is the first of several pipelines, define "
             "generate(pipe, prompts, generators)"
         )
     return list(found)
+
+
+def _first(result: Any, names: Iterable[str]) -> Any:
+    return next((part for name in names if (part := _part(result, name)) is not None), None)
 
 
 def _part(result: Any, name: str) -> Any:

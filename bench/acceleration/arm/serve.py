@@ -1,7 +1,7 @@
 """One arm: the process that loads one pipeline file and generates when it is asked to.
 
 Runs in a process forked by `bench.acceleration.host.forkserver`. It answers one request at a time: ``load``,
-``generate``, ``memory``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. No
+``generate``, ``move``, ``memory``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. No
 verdict stands on a time that it measures: the evaluator times it from its own side of the channel.
 """
 
@@ -125,6 +125,11 @@ class Arm:
             return self._load(request, payload), b""
         if request["op"] == "generate":
             return self._generate(request, payload)
+        if request["op"] == "move":
+            from bench.acceleration.arm.finding import leave_or_return
+
+            leave_or_return(self._pipeline.pipe, request["device"])
+            return {}, b""
         if request["op"] == "memory":
             from bench.acceleration.arm.torch_costs import gpu_memory
 

@@ -81,6 +81,8 @@ class ArmFactory:
         environment = dict(self.environment)
         if self.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible_gpu(environment, self.gpu)
+            # Leases and the driver's programs number the cards so; CUDA would begin with the fastest one.
+            environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         space = ArmSpace(
             directory=directory,
             log=self.logs / f"{name}.{role}.log",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from bench.acceleration.configuration import CallTaken, Configuration, OutputShape, combine
+from bench.acceleration.host.card import Card
 from bench.acceleration.host.own_call import SeenCall, preferred, read_file
 from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.host.process_tree import tree
@@ -53,12 +54,14 @@ class PipelineArm:
         file: the pipeline file.
         device: ``cpu`` or ``cuda``.
         load_timeout_s: seconds for loading, and again for the first call.
+        card: the GPU that it shares with another arm; None on a processor, or where it is alone.
     """
 
     process: ArmProcess
     file: Path
     device: str
     load_timeout_s: float
+    card: Card | None = None
     configuration: Configuration | None = None
     load_s: float | None = None
     first_call_s: float | None = None
@@ -67,6 +70,7 @@ class PipelineArm:
     _described: Described = field(default_factory=Described)
     _seen: SeenCall = field(default_factory=SeenCall)
     _by: str = "none"
+    _earlier: list[Sample] = field(default_factory=list)
 
     def load(self, seen: SeenCall | None = None) -> None:
         """Load the file.
@@ -109,10 +113,10 @@ class PipelineArm:
 
     def _require_no_chain(self) -> None:
         """Refuse a file that generates with several pipelines, one after the other."""
-        chained = self._seen.probed.chained
+        chained, into = self._seen.probed.chained, self._seen.probed.into
         if chained:
             raise self._refused(
-                f"generates with several pipelines, one after the other: what {chained} makes goes into `pipe`; expected "
+                f"generates with several pipelines, one after the other: what {chained} makes goes into {into}; expected "
                 "one call that makes the images; a chain of pipelines belongs into generate(pipe, prompts, generators)"
             )
 
@@ -186,6 +190,10 @@ class PipelineArm:
         line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
         return int(line.split()[1]) * 1024 if line else None
 
+    def move(self, device: str) -> None:
+        """Take its models off the GPU, or put them back."""
+        self.process.ask({"op": "move", "device": device}, timeout_s=self.load_timeout_s)
+
     def gpu_memory(self) -> GpuMemory | None:
         """Return what the arm took of its GPU so far; None on a processor.
 
@@ -193,12 +201,34 @@ class PipelineArm:
         """
         if self.device == "cpu":
             return None
+        if self.card is not None:
+            self.card.give_to(self.process.role)
         header, _, _ = self.process.ask({"op": "memory"})
         of_driver = memory_of_processes(tree(self.process.pid))
         self.process.pause()
         return msgspec.structs.replace(self._message(header.get("memory"), GpuMemory), driver_bytes=of_driver)
 
     def _generate(
+        self,
+        samples: list[Sample],
+        *,
+        observe: bool = False,
+        describe: bool = False,
+        timeout_s: float | None = None,
+    ) -> tuple[Batch, Json]:
+        def asked() -> tuple[Batch, Json]:
+            return self._asked(samples, observe=observe, describe=describe, timeout_s=timeout_s)
+
+        if self.card is None:
+            return asked()
+        role = self.process.role
+        if self.card.give_to(role) and not observe and self._earlier:
+            # What torch sets up again belongs to the move. These samples are known: no image to come can be prepared.
+            self._asked(self._earlier)
+        self._earlier = samples
+        return self.card.with_room(role, asked)
+
+    def _asked(
         self,
         samples: list[Sample],
         *,

@@ -25,6 +25,10 @@ SERVER = (sys.executable, "-m", "bench.acceleration.host.forkserver")
 # Without a pool in the server there is nothing that a fork could tear apart.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
+# Whether there is a GPU is asked of the driver's library: CUDA itself works in no fork of a process that has asked it, and
+# what users' files import may ask.
+_CUDA_UNTOUCHED = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+
 
 class ForkServerService(Service):
     """A running fork server.
@@ -77,7 +81,10 @@ def start_fork_server(
         process = subprocess.Popen(
             [*command, address, *map(str, run.user_dirs)],
             cwd=_ROOT,
-            env=BRIEF_SPIN | scrubbed_environment(dict(os.environ), run.pass_env) | _ONE_THREAD,
+            env=BRIEF_SPIN
+            | scrubbed_environment(dict(os.environ), run.pass_env)
+            | _ONE_THREAD
+            | _CUDA_UNTOUCHED,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

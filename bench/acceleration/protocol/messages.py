@@ -68,6 +68,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
         state: what torch was set to and is not set to in a fresh process, such as ``autocast.cpu``.
         line: of the file, from which the call was reached; None where none is.
         known_as: how the file knows the pipeline: ``pipe``, ``load_pipe``, or both.
+        prompt_count: how many prompts it is given; None where they are no texts.
     """
 
     entry_point: str = "__call__"
@@ -78,6 +79,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
     state: dict[str, Any] = msgspec.field(default_factory=dict)
     line: int | None = None
     known_as: tuple[str, ...] = ()
+    prompt_count: int | None = None
 
 
 class Probed(msgspec.Struct, kw_only=True, frozen=True):
@@ -88,7 +90,8 @@ class Probed(msgspec.Struct, kw_only=True, frozen=True):
         described: its pipeline at that moment.
         why: why there is no call.
         pipelines: the other pipelines that it called before, by class and line.
-        chained: the one of them whose output goes into the call; empty where none does.
+        chained: the one whose output goes into another call; empty where none does.
+        into: that call.
     """
 
     call: OwnCall | None = None
@@ -96,6 +99,7 @@ class Probed(msgspec.Struct, kw_only=True, frozen=True):
     why: str = ""
     pipelines: list[str] = msgspec.field(default_factory=list)
     chained: str = ""
+    into: str = "`pipe`"
 
 
 class Observed(msgspec.Struct, kw_only=True):
