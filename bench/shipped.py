@@ -37,7 +37,8 @@ def plugin_modules() -> tuple[str, ...]:
         spec = importlib.util.spec_from_file_location(
             FIXTURES, folder / "__init__.py", submodule_search_locations=[str(folder)]
         )
-        assert spec is not None and spec.loader is not None, folder
+        assert spec is not None, folder
+        assert spec.loader is not None, folder
         module = importlib.util.module_from_spec(spec)
         sys.modules[FIXTURES] = module
         spec.loader.exec_module(module)
