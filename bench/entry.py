@@ -63,8 +63,8 @@ def _check_ini(config: pytest.Config) -> None:
     )
     if right != config.inipath:
         raise pytest.UsageError(
-            f"{config.inipath or 'no ini file'}: found pytest reading it for the sake of a path that an option of modelgate names, "
-            f"expected {right or 'no ini file'}; write such options with an equals sign, as in --prompts=FILE"
+            f"{config.inipath or 'no ini file'}: found pytest reading it for the sake of a path that an option of modelgate "
+            f"names, expected {right or 'no ini file'}; write such options with an equals sign, as in --prompts=FILE"
         )
 
 

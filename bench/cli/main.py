@@ -1,7 +1,11 @@
-"""The commands of ``python -m bench``.
+"""The commands of ``modelgate``, which are those of ``python -m bench``.
 
-python -m bench report RUN                      what a run came to; completes the results of one that died
-python -m bench tasks --out DIR                 write a task set: 604 tasks of five levels, with candidates
+modelgate judge CANDIDATE --baseline FILE       one verdict, with a card
+modelgate demo                                  a pass and a rejection of what ships
+modelgate init DIR                              a first task list and candidate
+modelgate bench                                 judge all that ships
+modelgate report RUN                            what a run came to; completes the results of one that died
+modelgate tasks --out DIR                       write a task set: 604 tasks of five levels, with candidates
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli.report import report
+from bench.cli.front import add_front, run_front
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
 USAGE_ERROR = 4
@@ -30,8 +34,11 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, or 4 for what cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Commands besides pytest.")
+    parser = argparse.ArgumentParser(
+        prog="modelgate", description="Decides whether a faster model is good enough."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_front(commands)
     reporting = commands.add_parser(
         "report", help="show what a run came to, and complete the results of one that died"
     )
@@ -46,10 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser.parse_args(arguments)
     except SystemExit as end:
         return USAGE_ERROR if end.code else 0
+    code = run_front(given)
+    if code is not None:
+        return code
     if given.command == "tasks":
         return tasks(
             given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
         )
+    from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
+
     return report(given.run) or 0
 
 
