@@ -1,6 +1,10 @@
 """The plugin that pytest finds by its entry point: nothing where it is not asked for, everything where it is."""
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +64,9 @@ class TestUnused:
             "import sys, pytest, _pytest.config.findpaths; before = set(sys.modules); import bench.entry; "
             "print(sorted(set(sys.modules) - before))"
         )
-        done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True
+        )
         assert done.stdout.strip() == "['bench', 'bench.entry']"
 
     def test_its_only_hooks_are_those_of_the_beginning(self):
@@ -86,13 +92,21 @@ class TestSwitchedOn:
         (project / "fixtures" / "__init__.py").write_text("OWN = True\nON = True\n")
         command = [sys.executable, "-m", "pytest", "-p", "bench.entry", "-q"]
         environment = {"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "MODELGATE": "1"}
-        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
         assert "2 passed" in done.stdout, done.stdout
 
     def test_the_flag_adds_the_cases_of_the_kinds_that_were_named(self, project):
         _switch_on(project)
         found = _pytest(
-            project, "-q", "--collect-only", "--modelgate", "--tasks=tasks.json", f"--prompts={_PROMPTS}", f"--clip={_CLIP}"
+            project,
+            "-q",
+            "--collect-only",
+            "--modelgate",
+            "--tasks=tasks.json",
+            f"--prompts={_PROMPTS}",
+            f"--clip={_CLIP}",
         ).stdout
         assert "modelgate/test_acceleration.py::test_candidate[easy-tiny_sd-ddim-1]" in found, found
         assert "test_own.py::test_own" in found
@@ -101,7 +115,14 @@ class TestSwitchedOn:
     def test_workers_collect_the_same(self, project):
         _switch_on(project)
         done = _pytest(
-            project, "-q", "-n", "2", "--modelgate", "--tasks=tasks.json", f"--prompts={_PROMPTS}", f"--clip={_CLIP}"
+            project,
+            "-q",
+            "-n",
+            "2",
+            "--modelgate",
+            "--tasks=tasks.json",
+            f"--prompts={_PROMPTS}",
+            f"--clip={_CLIP}",
         )
         assert "1 failed, 2 passed" in done.stdout, done.stdout
         assert "FAILED modelgate/test_acceleration.py" in done.stdout
@@ -110,7 +131,9 @@ class TestSwitchedOn:
         _switch_on(project)
         done = _pytest(project, "-q", "--modelgate")
         assert done.returncode == 4
-        assert "found nothing to judge, expected tasks, models, encoders or rankers" in done.stderr + done.stdout
+        assert (
+            "found nothing to judge, expected tasks, models, encoders or rankers" in done.stderr + done.stdout
+        )
 
     def test_the_ini_file_of_another_folder_is_refused(self, project):
         _switch_on(project)
@@ -125,13 +148,70 @@ class TestSwitchedOn:
         assert "write such options with an equals sign" in told
 
 
+class TestOnTheScreen:
+    def test_a_log_has_a_whole_line_for_each_case(self, project):
+        _switch_on(project)
+        done = _pytest(
+            project,
+            "-n",
+            "2",
+            "--modelgate",
+            "--tasks=tasks.json",
+            f"--prompts={_PROMPTS}",
+            f"--clip={_CLIP}",
+        )
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("error ")]
+        assert re.match(r"error easy-tiny_sd-ddim-1  task_invalid +1/1  0:\d\d$", line), line
+        assert max(map(len, done.stdout.splitlines())) < 400
+        assert "\x1b" not in done.stdout
+
+    def test_a_terminal_is_drawn_on_and_left_as_it_was(self, project):
+        _switch_on(project)
+        ours, theirs = pty.openpty()
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "bench.entry",
+            "-p",
+            "no:cacheprovider",
+            "--modelgate",
+        ]
+        command += ["--tasks=tasks.json", f"--prompts={_PROMPTS}", f"--clip={_CLIP}"]
+        environment = {
+            "PYTHONPATH": str(_ROOT),
+            "PATH": "/usr/bin:/bin",
+            "TERM": "xterm",
+            "COLUMNS": "80",
+            "LINES": "24",
+        }
+        with subprocess.Popen(
+            command, cwd=project, env=environment, stdout=theirs, stderr=theirs, stdin=theirs
+        ) as running:
+            os.close(theirs)
+            text = b""
+            with contextlib.suppress(OSError):  # the other end is closed
+                while chunk := os.read(ours, 65536):
+                    text += chunk
+            os.close(ours)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", text.decode(errors="replace"))
+        assert running.returncode == 1
+        assert "\x1b[?25l" in shown, shown  # the cursor is hidden while it is drawn
+        assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+        assert "error easy-tiny_sd-ddim-1" in shown
+        assert "1 failed, 2 passed" in shown, shown
+
+
 class TestUndecided:
     def test_a_green_test_that_decides_nothing_is_no_pass(self, project):
         _switch_on(project, "modelgate = true")
         task = json.loads((project / "tasks.json").read_text())[0]
         task["candidate_file"] = task["target_file"]
         (project / "tasks.json").write_text(json.dumps([task]))
-        (project / "test_case.py").write_text("def test_case(acceleration_case):\n    assert acceleration_case.id\n")
+        (project / "test_case.py").write_text(
+            "def test_case(acceleration_case):\n    assert acceleration_case.id\n"
+        )
         done = _pytest(
             project, "-q", "test_case.py", "--tasks=tasks.json", f"--prompts={_PROMPTS}", f"--clip={_CLIP}"
         )

@@ -29,11 +29,13 @@ class Section:
         kind: of the cases in it.
         rows: the header and the rows.
         notes: sentences.
+        cases: the header and a row for each case, above the rows; for a kind whose rows are groups of cases.
     """
 
     kind: str
     rows: Rows
     notes: list[str] = field(default_factory=list)
+    cases: Rows = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case
+from bench.core.doing import Teller
 from bench.core.evaluation import RunContext
 from bench.core.fingerprint import Fingerprint
 from bench.core.kind import Kind
@@ -19,6 +20,7 @@ from bench.core.record import Json
 from bench.core.requirement import parse_requirement
 from bench.core.runs import find_run
 from bench.machine.environment import host_and_user
+from bench.report.board import Board
 from bench.run.collected import Collected
 from bench.run.ending import Ended
 from bench.run.options import (
@@ -44,6 +46,8 @@ DEPENDENCIES = pytest.StashKey[dict[str, Fingerprint | None]]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
+TELLER = pytest.StashKey[Teller]()
+BOARD = pytest.StashKey[Board]()
 SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
@@ -93,8 +97,17 @@ def context_of(config: pytest.Config) -> RunContext:
             device=options.device,
             requirements=config.stash[PLAN].requirements,
             places=places_of(config),
+            doing=teller_of(config),
         )
     return config.stash[CONTEXT]
+
+
+def teller_of(config: pytest.Config) -> Teller:
+    """Return what this process tells of its work."""
+    if TELLER not in config.stash:
+        view = config.stash.get(VIEW, None)
+        config.stash[TELLER] = Teller(None if view is None else view.scratch)
+    return config.stash[TELLER]
 
 
 def tell_apart(item: pytest.Item) -> None:

@@ -63,10 +63,30 @@ class TestCard:
     @pytest.mark.parametrize(
         ("name", "changed", "state", "told"),
         [
-            ("speedup", {"speedup": {"value": 1.2, "low": 1.1, "high": 1.3, "required": 1.5}}, "missed", "20 % less time"),
-            ("speedup", {"speedup": {"value": 1.5, "low": 1.4, "high": 1.6, "required": 1.5}}, "undecided", "decide it"),
-            ("quality loss", {"quality": {"loss": 0.05, "low": 0.05, "high": 0.06, "allowed": 0.05}}, "missed", "5.0 %"),
-            ("latency", {"latency": {"value": 2.0, "low": 1.9, "high": 2.1, "allowed": 1.0}}, "missed", "at most 1 s"),
+            (
+                "speedup",
+                {"speedup": {"value": 1.2, "low": 1.1, "high": 1.3, "required": 1.5}},
+                "missed",
+                "20 % less time",
+            ),
+            (
+                "speedup",
+                {"speedup": {"value": 1.5, "low": 1.4, "high": 1.6, "required": 1.5}},
+                "undecided",
+                "decide it",
+            ),
+            (
+                "quality loss",
+                {"quality": {"loss": 0.05, "low": 0.05, "high": 0.06, "allowed": 0.05}},
+                "missed",
+                "5.0 %",
+            ),
+            (
+                "latency",
+                {"latency": {"value": 2.0, "low": 1.9, "high": 2.1, "allowed": 1.0}},
+                "missed",
+                "at most 1 s",
+            ),
             ("memory", {"memory": {"candidate_peak_bytes": 5e9, "allowed_bytes": 4e9}}, "missed", "5.00 GB"),
         ],
     )
@@ -85,12 +105,16 @@ class TestCard:
 
     def test_a_difference_that_must_not_be_is_named_with_both_values(self):
         config = {"mismatches": [{"field": "arguments.eta", "target": 0.0, "candidate": 1.0}], "free": []}
-        card = make_card(_record(verdict="fail", reason_code="config_mismatch", reason="differs", config=config))
+        card = make_card(
+            _record(verdict="fail", reason_code="config_mismatch", reason="differs", config=config)
+        )
         assert card.missing == ["arguments.eta is 1.0, and the target has 0.0"]
         assert "must not differ" in _drawn(card)
 
     def test_a_record_of_a_case_that_never_began_is_a_card_too(self):
-        card = make_card({"verdict": "error", "reason_code": "load_failed", "reason": "candidate.py: no pipe"})
+        card = make_card(
+            {"verdict": "error", "reason_code": "load_failed", "reason": "candidate.py: no pipe"}
+        )
         assert card.missing == ["candidate.py: no pipe"]
         assert card.exit_code == 2
         assert "ERROR" in _drawn(card)
@@ -110,7 +134,9 @@ class TestCard:
         assert set(EXIT_CODES) == set(VERDICTS)
 
     def test_the_json_has_no_number_that_json_lacks(self):
-        row = make_card(_record(speedup={"value": float("inf"), "low": 1.0, "high": float("inf"), "required": 1.5}))
+        row = make_card(
+            _record(speedup={"value": float("inf"), "low": 1.0, "high": float("inf"), "required": 1.5})
+        )
         assert json.loads(json.dumps(finite(row.to_json()), allow_nan=False))["gates"][2]["value"] is None
 
     def test_an_interval_has_its_unit_once(self):
@@ -193,7 +219,12 @@ class TestInit:
     def test_it_writes_a_task_and_says_what_to_do_next(self, tmp_path, capsys):
         folder = tmp_path / "mine"
         assert init(folder) == 0
-        assert {path.name for path in folder.iterdir()} == {"baseline.py", "candidate.py", "tasks.json", "pytest.ini"}
+        assert {path.name for path in folder.iterdir()} == {
+            "baseline.py",
+            "candidate.py",
+            "tasks.json",
+            "pytest.ini",
+        }
         assert "modelgate judge candidate.py --baseline baseline.py" in capsys.readouterr().out
         for file in ("baseline.py", "candidate.py"):
             compile((folder / file).read_text(), file, "exec")

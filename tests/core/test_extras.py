@@ -4,8 +4,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from bench.core.extras import EXTRAS, install_advice, missing_package, missing_packages
 from bench.core.verdict import verdict_of
 
@@ -48,12 +46,9 @@ def test_a_missing_package_is_named_with_the_command():
 
 def test_an_import_that_fails_for_want_of_an_extra_is_a_verdict_of_its_own(monkeypatch):
     monkeypatch.setattr("bench.core.extras.find_spec", lambda name: None)
-    with pytest.raises(RuntimeError) as caught:
-        try:
-            raise ModuleNotFoundError("No module named 'bm25s'", name="bm25s")
-        except ModuleNotFoundError as error:
-            raise RuntimeError("while retrieving") from error
-    verdict = verdict_of(caught.value)
+    error = RuntimeError("while retrieving")
+    error.__cause__ = ModuleNotFoundError("No module named 'bm25s'", name="bm25s")
+    verdict = verdict_of(error)
     assert (verdict.verdict, verdict.reason_code) == ("error", "extra_missing")
     assert "pip install 'modelgate[language]'" in verdict.reason
 
