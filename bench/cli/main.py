@@ -34,6 +34,24 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, or 4 for what cannot be used."""
+    try:
+        given = make_parser().parse_args(arguments)
+    except SystemExit as end:
+        return USAGE_ERROR if end.code else 0
+    code = run_front(given)
+    if code is not None:
+        return code
+    if given.command == "tasks":
+        return tasks(
+            given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
+        )
+    from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
+
+    return report(given.run) or 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="modelgate", description="Decides whether a faster model is good enough."
     )
@@ -49,20 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description=_TASKS, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )  # fmt: skip
-    try:
-        given = parser.parse_args(arguments)
-    except SystemExit as end:
-        return USAGE_ERROR if end.code else 0
-    code = run_front(given)
-    if code is not None:
-        return code
-    if given.command == "tasks":
-        return tasks(
-            given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
-        )
-    from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
-
-    return report(given.run) or 0
+    return parser
 
 
 def _add_tasks(parser: argparse.ArgumentParser) -> None:

@@ -26,6 +26,7 @@ from bench.run.ending import Ended
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
+    given_by_environment,
     given_flags,
     read_options,
     worker_count,
@@ -138,7 +139,10 @@ def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Ki
         view = config.stash.get(VIEW, None)
         setting = Setting(
             run=options,
-            given=frozenset(flags[kind.name]) | frozenset(shared),
+            given=frozenset(flags[kind.name])
+            | frozenset(shared)
+            | given_by_environment(kind.options)
+            | given_by_environment(RunOptions),
             directory=config.invocation_params.dir,
             workers=worker_count(config),
             user_dirs=user_dirs,
@@ -153,10 +157,12 @@ def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Ki
 
 
 def user_dirs_of(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Return the folders with users' code of the command line, and those of command line and ini file together."""
+    """Return the folders with users' code of command line or environment, and those of the ini file with them."""
     named = config.stash[OPTIONS].user_dir
     of_ini = tuple(config.getini("modelgate_user_dir") or ())
-    own = () if config.option.user_dir is None else named
+    own = (
+        () if config.option.user_dir is None and "user_dir" not in given_by_environment(RunOptions) else named
+    )
     return own, tuple(dict.fromkeys((*own, *of_ini)))
 
 
