@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.cli.card import make_card
-from bench.cli.judge import BROKEN, JudgeProblem, Question, Run, near, refuse, run_questions
+from bench.cli.judge import BROKEN, JudgedRun, JudgeProblem, JudgeTask, near, refuse, run_questions
 from bench.cli.show import console_for, show_card
 from bench.shipped import shipped_root
 
@@ -20,15 +20,15 @@ next:
 """
 
 
-def questions() -> dict[str, Question]:
+def questions() -> dict[str, JudgeTask]:
     """Return both questions, by what is said of them."""
     files = shipped_root() / "fixtures" / "pipelines"
     baseline = files / "baselines" / "ddim_30.py"
     return {
-        "DeepCache on 30 steps of DDIM, at least 1.2x as fast": Question(
+        "DeepCache on 30 steps of DDIM, at least 1.2x as fast": JudgeTask(
             files / "targets" / "deepcache_ddim_30.py", baseline, speedup=1.2, max_loss=0.1, name="deepcache"
         ),
-        "3 steps for 30, at least 1.2x as fast": Question(
+        "3 steps for 30, at least 1.2x as fast": JudgeTask(
             files / "targets" / "ddim_3.py", baseline, speedup=1.2, max_loss=0.1, name="too_few_steps"
         ),
     }
@@ -60,5 +60,5 @@ def demo(*, work_dir: Path = WORK_DIR) -> int:
     return 0 if found == ["passed", "quality_lost"] else BROKEN
 
 
-def _told(run: Run) -> str:
+def _told(run: JudgedRun) -> str:
     return "\n".join(run.output.splitlines()[-5:])

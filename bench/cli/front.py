@@ -104,9 +104,9 @@ def run_front(given: argparse.Namespace) -> int | None:
 
 
 def _judge(given: argparse.Namespace) -> int:
-    from bench.cli.judge import Question, judge, watch  # noqa: PLC0415  as above
+    from bench.cli.judge import JudgeTask, judge, watch  # noqa: PLC0415  as above
 
-    question = Question(
+    question = JudgeTask(
         candidate=given.candidate,
         baseline=given.baseline,
         target=given.target,

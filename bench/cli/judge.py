@@ -37,7 +37,7 @@ class JudgeProblem(Exception):
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgeTask:
     """What is asked of one candidate.
 
     Attributes:
@@ -111,7 +111,7 @@ class Question:
 
 
 @dataclass
-class Run:
+class JudgedRun:
     """One run of pytest on some questions.
 
     Attributes:
@@ -132,11 +132,11 @@ class Run:
 
 
 def run_questions(
-    questions: Sequence[Question],
+    questions: Sequence[JudgeTask],
     work_dir: Path,
     more: Sequence[str] = (),
     environment: dict[str, str] | None = None,
-) -> Run:
+) -> JudgedRun:
     """Let pytest judge some candidates; prompts and CLIP model are those of the first.
 
     Args:
@@ -185,11 +185,11 @@ def run_questions(
     results = None
     if path is not None and path.is_file():
         results = json.loads(path.read_bytes())
-    return Run(arguments, done.returncode, done.stdout, results, path, time.monotonic() - began)
+    return JudgedRun(arguments, done.returncode, done.stdout, results, path, time.monotonic() - began)
 
 
 def judge(
-    question: Question,
+    question: JudgeTask,
     *,
     work_dir: Path = WORK_DIR,
     as_json: bool = False,
@@ -211,7 +211,7 @@ def judge(
     return card.exit_code
 
 
-def print_card(card: Card, question: Question, run: Run, *, as_json: bool) -> None:
+def print_card(card: Card, question: JudgeTask, run: JudgedRun, *, as_json: bool) -> None:
     """Print a card, or its JSON in one line."""
     assert run.results is not None, run.output
     if as_json:
@@ -245,7 +245,7 @@ def print_card(card: Card, question: Question, run: Run, *, as_json: bool) -> No
 
 
 def watch(
-    question: Question,
+    question: JudgeTask,
     *,
     work_dir: Path = WORK_DIR,
     as_json: bool = False,
@@ -311,7 +311,7 @@ def _last_words(output: str) -> str:
     return "\n".join(told) or "\n".join(lines[-5:]) or "pytest ended without a word"
 
 
-def _stamp(question: Question) -> list[tuple[int, int] | None]:
+def _stamp(question: JudgeTask) -> list[tuple[int, int] | None]:
     found: list[tuple[int, int] | None] = []
     for file in (question.candidate, question.baseline, question.target):
         try:

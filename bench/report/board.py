@@ -28,7 +28,7 @@ _NAME = 36  # characters of a case's id that are kept before what was measured
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is.
 
     Attributes:
@@ -92,7 +92,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def ended_line(record: Json, progress: Progress, width: int = WIDTH) -> str:
+def ended_line(record: Json, progress: RunProgress, width: int = WIDTH) -> str:
     """Return the line of a case that has ended: how, which, what was measured, how far the run is."""
     left = f"{_WORDS.get(record['verdict'], record['verdict']):5} "
     right = f"  {len(progress.ended)}/{len(progress.costs) or '?'}  {progress.times()}"
@@ -133,7 +133,7 @@ class Board:
         doing: Callable[[], Iterable[Doing]],
     ) -> None:
         self._terminal, self._costs, self._doing = terminal, costs, doing
-        self._progress = Progress({})
+        self._progress = RunProgress({})
         self._live: Any = None
         self._verdicts: dict[str, str] = {}
         option = terminal.config.option
@@ -146,7 +146,7 @@ class Board:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show it while the cases run."""
-        self._progress = Progress({})
+        self._progress = RunProgress({})
         if not self.is_on or not self._can_draw():
             yield
             return

@@ -9,7 +9,7 @@ import pytest
 from bench.cli import judge as command
 from bench.cli.card import EXIT_CODES, GateRow, finite, make_card
 from bench.cli.init import init
-from bench.cli.judge import JudgeProblem, Question, judge, watch
+from bench.cli.judge import JudgeProblem, JudgeTask, judge, watch
 from bench.cli.main import main
 from bench.cli.show import console_for, show_card
 from bench.core.verdict import VERDICTS
@@ -146,15 +146,15 @@ class TestCard:
 
 class TestQuestion:
     def test_without_a_target_what_makes_it_faster_is_free(self):
-        entry = Question(_THREE, _THREE, speedup=2.0).entry()
+        entry = JudgeTask(_THREE, _THREE, speedup=2.0).entry()
         assert entry["free"] == ["methods", "steps", "scheduler"]
         assert (entry["difficulty"], entry["required_speedup"]) == ("hard", 2.0)
-        assert "free" not in Question(_THREE, _THREE, _THREE).entry()
+        assert "free" not in JudgeTask(_THREE, _THREE, _THREE).entry()
 
     def test_a_metric_without_a_bound_is_refused(self):
         with pytest.raises(JudgeProblem, match="expected a metric with a bound"):
-            _ = Question(_THREE, _THREE, metrics=("ssim",)).limits
-        assert Question(_THREE, _THREE, metrics=("ssim >= 90%",)).limits == {"ssim": (0.9, False)}
+            _ = JudgeTask(_THREE, _THREE, metrics=("ssim",)).limits
+        assert JudgeTask(_THREE, _THREE, metrics=("ssim >= 90%",)).limits == {"ssim": (0.9, False)}
 
 
 class TestCommand:
@@ -180,7 +180,7 @@ class TestCommand:
     def test_one_candidate_gets_its_verdict(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         more = ["--num-samples", "2", "--time-budget", "0"]
-        code = judge(Question(_THREE, _THREE), as_json=True, more=more)
+        code = judge(JudgeTask(_THREE, _THREE), as_json=True, more=more)
         told = json.loads(capsys.readouterr().out)
         assert code == told["exit_code"] == 0, told
         assert told["verdict"] == "pass"
@@ -203,7 +203,7 @@ class TestWatch:
 
         monkeypatch.setattr(command, "judge", answer)
         monkeypatch.setattr(command, "_kept_server", _no_server)
-        assert watch(Question(candidate, candidate), rounds=2, pause=pause, as_json=True) == 2
+        assert watch(JudgeTask(candidate, candidate), rounds=2, pause=pause, as_json=True) == 2
         assert [text for text, _ in asked] == ["pipe = 1\n", "pipe = 22\n"]
 
 

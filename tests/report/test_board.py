@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.core.doing import Doing, Teller, all_doing
-from bench.report.board import Board, Progress, clock, doing_line, ended_line
+from bench.report.board import Board, RunProgress, clock, doing_line, ended_line
 
 
 class Clock:
@@ -24,7 +24,7 @@ def _record(verdict="pass", name="hard-tiny_sd-deepcache-17", headline="1.52x [1
 class TestProgress:
     def test_time_left_follows_from_the_costs_of_what_has_ended(self):
         passing = Clock()
-        progress = Progress({"a": 1.0, "b": 1.0, "c": 6.0}, passing)
+        progress = RunProgress({"a": 1.0, "b": 1.0, "c": 6.0}, passing)
         passing.now = 10.0
         progress.add("a", "pass")
         assert progress.left_s is None  # one case says too little
@@ -34,7 +34,7 @@ class TestProgress:
         assert progress.times() == "0:10, 0:30 left"
 
     def test_a_case_counts_once(self):
-        progress = Progress({"a": 1.0})
+        progress = RunProgress({"a": 1.0})
         progress.add("a", "pass")
         progress.add("a", "error")
         assert progress.counted() == "1 of 1, pass 1"
@@ -51,7 +51,7 @@ class TestLines:
     @pytest.mark.parametrize("name", ["a", "medium-tiny_flux-first_block_cache-control_effect" * 2])
     @pytest.mark.parametrize("headline", ["", "2.47x [1.43, 3.42], loss 0.5 %" * 4])
     def test_no_line_is_wider_than_the_screen_and_each_says_which_case(self, width, name, headline):
-        progress = Progress({"x": 1.0, "y": 1.0})
+        progress = RunProgress({"x": 1.0, "y": 1.0})
         line = ended_line(_record(name=name, headline=headline), progress, width)
         assert len(line) <= width
         assert name[:8] in line
@@ -60,7 +60,7 @@ class TestLines:
         assert doing.endswith("1:15")
 
     def test_what_did_not_pass_says_why(self):
-        line = ended_line(_record("inconclusive", code="speedup_undecided"), Progress({"x": 1.0}))
+        line = ended_line(_record("inconclusive", code="speedup_undecided"), RunProgress({"x": 1.0}))
         assert line.startswith("open")
         assert "speedup_undecided" in line
 
