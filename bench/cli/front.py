@@ -82,8 +82,9 @@ def add_front(commands: Any) -> None:
     )
     beginning = commands.add_parser("init", help="write a first task list and a candidate into a folder")
     beginning.add_argument("folder", type=Path, metavar="DIR")
-    whole = commands.add_parser("bench", help="judge all that ships; arguments are pytest's", add_help=False)
-    whole.add_argument("more", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+    commands.add_parser(
+        "bench", help="judge all that ships; what follows are pytest's arguments", add_help=False
+    )
 
 
 def run_front(given: argparse.Namespace) -> int | None:
@@ -98,8 +99,6 @@ def run_front(given: argparse.Namespace) -> int | None:
         from bench.cli.init import init  # noqa: PLC0415  as above
 
         return init(given.folder)
-    if given.command == "bench":
-        return _bench(given.more)
     return None
 
 
@@ -124,7 +123,7 @@ def _judge(given: argparse.Namespace) -> int:
     return how(question, work_dir=given.work_dir, as_json=given.json, more=given.more)
 
 
-def _bench(more: list[str]) -> int:
+def run_bench(more: list[str]) -> int:
     """Run what ships. An installed wheel is not for writing: the results go to where the command is given."""
     root = shipped_root()
     command = [
