@@ -1,4 +1,4 @@
-# The whole vocabulary: bench, test, check, lint, zoo. Everything runs in .venv, which is made when missing.
+# The whole vocabulary: bench, test, check, lint, docs, zoo. Everything runs in .venv, which is made when missing.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ READY := $(VENV)/.modelgate-ready
 PLUGINS := $(VENV)/plugins
 ARGS ?=
 
-.PHONY: bench test check lint zoo setup
+.PHONY: bench test check lint docs zoo setup
 
 bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
 	$(BIN)/pytest cases/ -n 4 $(ARGS)
@@ -23,6 +23,9 @@ lint: setup  ## style, types, and which room may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: setup  ## the pages as a site in site/; a broken link is an error
+	$(BIN)/mkdocs build --quiet --strict
+
 zoo: setup  ## train all shipped models again
 	$(BIN)/python -m fixtures.zoo.train_all $(ARGS)
 
@@ -30,7 +33,7 @@ setup: $(READY) $(PLUGINS)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,lm-eval]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
 	$(BIN)/python -m bench.machine.torchvision_shim
 	touch $@
 

@@ -9,11 +9,13 @@ import os
 import shlex
 import sys
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.core.doing import all_doing
 from bench.core.errors import UsageProblem
 from bench.core.fingerprint import Fingerprint
 from bench.core.kind import Finish, Kind
@@ -22,6 +24,7 @@ from bench.kinds import KINDS
 from bench.machine.environment import host_and_user
 from bench.machine.threads import BRIEF_SPIN
 from bench.report import benchmark_bridge, terminal
+from bench.report.board import Board
 from bench.report.junit import JUnit, junit_path
 from bench.run import preflight
 from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, unfinished
@@ -38,6 +41,7 @@ from bench.run.options import (
 )
 from bench.run.outcome import crash_record, status_words
 from bench.run.process import (
+    BOARD,
     ENDED,
     ENDINGS,
     OPTIONS,
@@ -199,7 +203,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             record = case.blank()
             record.depends_on = case_fingerprint(KINDS[case.kind], case)
             blanks[nodeid] = places.tidy(record.to_json())
-        Collected(blanks, hints, fingerprints=shared).write(view.scratch)
+        costs = {nodeid: case.cost for nodeid, case in cases.items()}
+        Collected(blanks, hints, fingerprints=shared, costs=costs).write(view.scratch)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -238,7 +243,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any, config: pytest.Config) -> Any:
     """Show what was measured next to the outcome under ``-v``."""
-    return None if SUMMARY_BEGAN in config.stash else status_of_retry(report) or status_words(report)
+    if SUMMARY_BEGAN in config.stash:
+        return None
+    status = status_of_retry(report) or status_words(report)
+    if status is None or status[0] not in FINAL_OUTCOMES or BOARD not in config.stash:
+        return status
+    return status if not config.stash[BOARD].is_on else (status[0], "", "")  # the board has a line for it
 
 
 class Collector:
@@ -248,6 +258,17 @@ class Collector:
         self._session, self._config, self._run = session, session.config, run
         self._attempts = EarlierAttempts()
         self._junit = JUnit(self._config, self._config.stash[OPTIONS].junit_schema)
+        self._board: Board | None = None
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:  # else -p no:terminal
+            self._board = Board(reporter, run.costs, lambda: all_doing(run.scratch))
+            self._config.stash[BOARD] = self._board
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Show how far the run is while it goes on."""
+        with nullcontext() if self._board is None else self._board.shown():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the report is shown and written
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
@@ -277,6 +298,8 @@ class Collector:
             record = {**record, "attempts": attempts}
             note_retries(record, attempts)
             benchmark_bridge.add(self._config, report.nodeid, record)
+            if self._board is not None:
+                self._board.add(report.nodeid, record)
         elif blank is not None:
             record = unfinished(KINDS[blank["kind"]].decode(blank), attempts)
         self._run.add_record(report.nodeid, record)

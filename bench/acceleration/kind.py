@@ -16,6 +16,7 @@ from bench.acceleration.record import AccelerationBody
 from bench.acceleration.tasks.join import load_cases
 from bench.core.case import Case
 from bench.core.evaluation import RunContext
+from bench.core.extras import DIFFUSION
 from bench.core.kind import Kind
 from bench.core.options import Setting
 
@@ -89,4 +90,6 @@ KIND = Kind(
     is_timed=True,
     draws_inputs=True,
     services={FORK_SERVER: start_fork_server},
+    packages=("torch", "diffusers", "transformers", "open_clip"),
+    extra=DIFFUSION,
 )

@@ -24,6 +24,7 @@ GROUP_HEADER = (
     "skipped",
     "achievement",
 )
+CASE_HEADER = ("case", "verdict", "speedup", "least", "quality loss", "most")
 PROPERTIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("speedup", ("speedup", "value")),
     ("speedup_low", ("speedup", "low")),
@@ -43,7 +44,28 @@ PROPERTIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 def table(finish: Finish) -> Section:
     """Return the section of the summary: groups of tasks, and a sentence about controls."""
     notes = [*control_note(finish.records), *unread_note(finish.records), *isolation_note(finish.records)]
-    return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], notes)
+    cases = [CASE_HEADER, *map(case_row, sorted(finish.records, key=_first_what_failed))]
+    return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], notes, cases)
+
+
+def _first_what_failed(record: Record) -> bool:
+    return record.verdict in ("pass", "skip")
+
+
+def case_row(record: Record) -> tuple[str, ...]:
+    """Return a case's line: speedup and loss with their intervals, each next to its limit."""
+    body: AccelerationBody = record.body
+    speedup, quality = body.speedup, body.quality
+    return (
+        record.id,
+        record.verdict if record.verdict != "inconclusive" else "open",
+        "-" if speedup.value is None else f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]",
+        "-" if speedup.required is None else f"{speedup.required:g}x",
+        "-"
+        if quality.loss is None
+        else f"{100 * quality.loss:.1f} % [{100 * (quality.low or 0):.1f}, {100 * (quality.high or 0):.1f}]",
+        "-" if quality.allowed is None else f"{100 * quality.allowed:.3g} %",
+    )
 
 
 def unread_note(records: Iterable[Record]) -> list[str]:

@@ -1,16 +1,21 @@
-"""The commands of ``python -m bench``.
+"""The commands of ``modelgate``, which are those of ``python -m bench``.
 
-python -m bench report RUN                      what a run came to; completes the results of one that died
-python -m bench tasks --out DIR                 write a task set: 604 tasks of five levels, with candidates
+modelgate judge CANDIDATE --baseline FILE       one verdict, with a card
+modelgate demo                                  a pass and a rejection of what ships
+modelgate init DIR                              a first task list and candidate
+modelgate bench                                 judge all that ships
+modelgate report RUN                            what a run came to; completes the results of one that died
+modelgate tasks --out DIR                       write a task set: 604 tasks of five levels, with candidates
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli.report import report
+from bench.cli.front import add_front, run_bench, run_front
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
 USAGE_ERROR = 4
@@ -30,8 +35,32 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, or 4 for what cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Commands besides pytest.")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["bench"]:  # all that follows is pytest's
+        return run_bench(words[1:])
+    try:
+        given = make_parser().parse_args(words)
+    except SystemExit as end:
+        return USAGE_ERROR if end.code else 0
+    code = run_front(given)
+    if code is not None:
+        return code
+    if given.command == "tasks":
+        return tasks(
+            given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
+        )
+    from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
+
+    return report(given.run) or 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="modelgate", description="Decides whether a faster model is good enough."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_front(commands)
     reporting = commands.add_parser(
         "report", help="show what a run came to, and complete the results of one that died"
     )
@@ -42,15 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description=_TASKS, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )  # fmt: skip
-    try:
-        given = parser.parse_args(arguments)
-    except SystemExit as end:
-        return USAGE_ERROR if end.code else 0
-    if given.command == "tasks":
-        return tasks(
-            given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
-        )
-    return report(given.run) or 0
+    return parser
 
 
 def _add_tasks(parser: argparse.ArgumentParser) -> None:

@@ -79,6 +79,8 @@ REASON_CODES: dict[str, str] = {
     "disk_full": "the disk was full",
     "worker_died": "the worker process died while it ran the case",
     "machine_busy": "another run on this machine held the cores or GPUs, and --no-wait was given",
+    "extra_missing": "a package that the case needs comes with an extra that is not installed",
+    "not_decided": "the test ended without asking for all that the case has to hold",
     "not_run": "the run ended before the case was run",
     "internal_error": "an unexpected exception in the suite itself; please report it",
     # skip

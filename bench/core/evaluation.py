@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from bench.core.case import Case
+from bench.core.doing import Teller
 from bench.core.errors import ModelgateError
 from bench.core.estimate import Estimate
 from bench.core.places import Places
@@ -30,6 +31,7 @@ class RunContext:
         device: ``cpu`` or ``cuda``.
         requirements: what ``--require`` asks for.
         places: make the paths relative in what is written for others to read.
+        doing: is told what the case has come to, for whoever watches the run.
     """
 
     directory: Path
@@ -38,6 +40,7 @@ class RunContext:
     device: str = "cpu"
     requirements: tuple[Requirement, ...] = ()
     places: Places = field(default_factory=Places)
+    doing: Teller = field(default_factory=Teller)
 
 
 class Evaluation(Generic[C]):

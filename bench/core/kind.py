@@ -29,11 +29,13 @@ class Section:
         kind: of the cases in it.
         rows: the header and the rows.
         notes: sentences.
+        cases: the header and a row for each case, above the rows; for a kind whose rows are groups of cases.
     """
 
     kind: str
     rows: Rows
     notes: list[str] = field(default_factory=list)
+    cases: Rows = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class Kind:
             that resumes another takes over a result only if they are the same.
         is_timed: whether results depend on the machine, so that another machine's are not taken over.
         draws_inputs: whether what its cases are given follows from the run's drawn seed.
+        packages: those that every one of its cases needs, by the name under which they are imported.
+        extra: the extra of modelgate that brings them.
         resumes_itself: whether its evaluations take over parts of an earlier run by themselves.
     """
 
@@ -173,6 +177,8 @@ class Kind:
     adopt: Callable[[Path, str], bool] | None = None
     reason_codes: Mapping[str, str] = field(default_factory=dict)
     hints: Callable[[Any, Setting], Sequence[str]] | None = None
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
     inputs: Callable[[Any], Sequence[Path]] = _no_inputs
     is_timed: bool = False
     draws_inputs: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.core.errors import FULL, INFRASTRUCTURE, OF_THE_MOMENT, REASON_CODES, ModelgateError
+from bench.core.extras import install_advice, missing_package
 
 VERDICTS = ("pass", "fail", "inconclusive", "error", "skip")
 
@@ -109,6 +110,9 @@ def verdict_of(error: BaseException | None) -> Verdict:
     full = disk_full(error)
     if full is not None:
         return full
+    package = missing_package(error)
+    if package is not None:
+        return Verdict("error", "extra_missing", install_advice([package]))
     return Verdict("error", "internal_error", f"{type(error).__name__}: {reason}")
 
 

@@ -216,10 +216,13 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         identities = {question.key: identity(question) for question in left}
         before, began = backend.usage(), time.monotonic()
 
-        began_writing = False
+        began_writing, answered = False, len(done)
+        self.context.doing(f"answer {answered}", f"of {answered + len(left)}")
 
         def write(prediction: StoredPrediction) -> None:
-            nonlocal began_writing
+            nonlocal began_writing, answered
+            answered += 1
+            self.context.doing(f"answer {answered}", f"of {len(done) + len(left)}")
             # One by one, although batches would be cheaper: no answer of a killed run is asked for again.
             self._store.append([{**identities[prediction["key"]], **prediction}])
             if not began_writing:  # a run that is killed before its first record can be gone on with, too

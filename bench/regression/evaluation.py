@@ -116,6 +116,7 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
             device=self.context.device, warnings=record.warnings, resources=self.resources,
         )  # fmt: skip
         record.body.training = fit.to_record(None)
+        self.context.doing("training")
         trained = fit.train()
         if fit.is_trained:
             record.body.training = fit.to_record(trained)
@@ -144,6 +145,7 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
             raw = scale.to_unit(prediction, groups)
         else:
             assert self._fit is not None, "evaluate() comes after train()"
+            self.context.doing("predicting")
             raw = self._fit.predict()
             prediction = scale.from_unit(raw, groups)
         steps = {target: task.step_of(target) for target in scale.names}

@@ -24,10 +24,17 @@ def add(config: pytest.Config, nodeid: str, record: Json) -> None:
         return
     if session is None or not times or session.skip or config.getoption("benchmark_disable", False):
         return
+    if not _is_asked_for(config):
+        session.quiet = True  # kept for --benchmark-json and its like, and not shown
     for arm in ("baseline", "candidate"):
         seconds = [entry[f"{arm}_s"] / entry["images"] for entry in times["rounds"]]
         if seconds:
             session.benchmarks.append(_benchmark(nodeid, record, arm, seconds))
+
+
+def _is_asked_for(config: pytest.Config) -> bool:
+    """Whether the command line has any option of pytest-benchmark: only then its table is shown."""
+    return any(str(argument).startswith("--benchmark") for argument in config.invocation_params.args)
 
 
 def _benchmark(nodeid: str, record: Json, arm: str, seconds: list[float]) -> Any:
@@ -37,7 +44,7 @@ def _benchmark(nodeid: str, record: Json, arm: str, seconds: list[float]) -> Any
     fixture = SimpleNamespace(
         name=name,
         fullname=f"{nodeid}:{arm}",
-        group=None,
+        group=record["id"],  # so that both arms of a pair stand together
         param=record["id"],
         params={"id": record["id"], "arm": arm},
         extra_info={

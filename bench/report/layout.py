@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+_LEAST = 16  # characters of a first column that still say which case it is
+
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Return rows as lines: the first column to the left, numbers to the right."""
@@ -15,6 +17,29 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def fitted(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return rows as `aligned` does, the first column shortened in its middle where lines would be wider than `width`."""
+    lines = aligned(rows)
+    excess = max(map(len, lines)) - width
+    longest = max(len(row[0]) for row in rows)
+    if excess <= 0 or longest - excess < _LEAST:
+        return lines
+    return aligned([(shortened(row[0], longest - excess), *row[1:]) for row in rows])
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text of at most `width` characters, its middle left out where it is longer.
+
+    Example:
+        >>> shortened("hard-tiny_sd-deepcache-17", 15)
+        'hard-ti...he-17'
+    """
+    if len(text) <= width:
+        return text
+    end = (width - 3) // 2 - 1
+    return f"{text[: width - 3 - end]}...{text[len(text) - end :]}"
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

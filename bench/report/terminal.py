@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
@@ -9,10 +10,14 @@ import pytest
 
 from bench.core.kind import Section
 from bench.core.record import Record
-from bench.report.layout import aligned
+from bench.report.layout import aligned, fitted
 from bench.report.results import ResultsFile
 
 _ALIKE = 3
+WIDTH = 100
+"""Columns of the widest line."""
+MANY = 200
+"""Cases of which each gets a line."""
 
 
 def write_summary(
@@ -23,8 +28,12 @@ def write_summary(
 ) -> None:
     """Write a table per kind of case, the seed where the run has drawn one, and where the JSON is."""
     records = results.ordered()
+    write_rejected(terminal, records)
     for section in sections:
         terminal.section(f"modelgate: {section.kind}")
+        if 1 < len(section.cases) <= MANY:
+            for line in [*fitted(section.cases, WIDTH), ""]:
+                terminal.write_line(line)
         for line in [*aligned(section.rows), *section.notes]:
             terminal.write_line(line)
     if all_skipped(records):
@@ -45,6 +54,20 @@ def write_summary(
     if drawn_seed is not None:
         terminal.write_line(f"seed: {drawn_seed}, drawn for this run; --seed {drawn_seed} repeats it")
     terminal.write_line(f"results: {results.path}")
+
+
+def write_rejected(terminal: pytest.TerminalReporter, records: Sequence[Record]) -> None:
+    """Write which cases did not pass, and why, where pytest itself has not just done so."""
+    rejected = [record for record in records if record.verdict not in ("pass", "skip")]
+    if not rejected or terminal.config.option.tbstyle != "no":
+        return
+    terminal.section(f"modelgate: {len(rejected)} of {len(records)} not passed")
+    for record in rejected[:MANY]:
+        terminal.write_line(f"{record.verdict} ({record.reason_code}): {record.id}", red=True)
+        for line in textwrap.wrap(record.reason, WIDTH - 4, break_on_hyphens=False):
+            terminal.write_line(f"    {line}")
+    if len(rejected) > MANY:
+        terminal.write_line(f"and {len(rejected) - MANY} more, all in summary.md")
 
 
 def all_skipped(records: Sequence[Record]) -> bool:

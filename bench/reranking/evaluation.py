@@ -97,6 +97,7 @@ class RerankingEvaluation(Evaluation[RerankingCase]):
             **{name: str(value) for name, value in queries.facts.items()},
         }
         self.record.data = data
+        self.context.doing("ranking")
         try:
             scores = RANKERS[case.ranker].score(queries)
         except TuningProblem:

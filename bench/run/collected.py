@@ -28,12 +28,14 @@ class Collected:
         hints: what to tell the user at the end.
         problem: why no case can run, or None.
         fingerprints: by kind, what every case of the kind depends on.
+        costs: relative cost of each case, by node id.
     """
 
     blanks: dict[str, Json] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
     problem: str | None = None
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Leave it in a folder, as a whole.

@@ -1,13 +1,14 @@
 """Options of every kind, from their dataclasses: added to pytest's parser, read back, checked.
 
-A value comes from the command line, else from the ini file, else from the default. `bench.core.options` says what a field
-may declare.
+A value comes from the environment, else from the command line, else from the ini file, else from the default. The
+environment has the names of the ini file in capitals. `bench.core.options` says what a field may declare.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import secrets
 import types
 from collections.abc import Iterable, Sequence
@@ -173,6 +174,12 @@ def given_flags(arguments: Sequence[str], options: type) -> dict[str, str]:
     return given
 
 
+def given_by_environment(options: type) -> frozenset[str]:
+    """Return the fields that the environment gives."""
+    names = {field.name: ini_of(field) for field in dataclasses.fields(options)}
+    return frozenset(name for name, ini in names.items() if ini is not None and ini.upper() in os.environ)
+
+
 def read_options(config: pytest.Config, options: type[O]) -> O:
     """Return the options of a dataclass, parsed and checked.
 
@@ -186,7 +193,11 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         kind = _plain_type(hints[field.name])
         flags, ini = flags_of(field), ini_of(field)
         raw, source, base = None, "", config.invocation_params.dir
-        if flags:
+        if ini is not None:
+            raw, source = os.environ.get(ini.upper()), ini.upper()
+            if raw is not None and kind is bool:
+                raw = _switch(source, raw)
+        if flags and raw is None:
             raw, source = getattr(config.option, _dest(config, field), None), flags[0]
             if declared.once:
                 _refuse_second(config.invocation_params.args, flags)
@@ -203,6 +214,15 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         elif kind is Path and isinstance(field.default, Path):
             values[field.name] = _absolute(str(field.default), config.invocation_params.dir)
     return options(**values)
+
+
+def _switch(source: str, text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("", "0", "false", "no", "off"):
+        return False
+    raise UsageProblem(f"{source}={text}: expected 1 or 0; correct it, or unset the variable")
 
 
 @dataclass(frozen=True)

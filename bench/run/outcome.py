@@ -64,6 +64,17 @@ def attach_record(
         record.apply(Verdict("error", "internal_error", f"{report.when}: {type(error).__name__}: {error}"))
     elif report.failed and record.is_undecided:
         record.apply(verdict_of(error))
+    elif report.passed and record.is_undecided and not hasattr(report, "wasxfail"):
+        # Green means that everything that was asked is decided.
+        record.apply(
+            Verdict(
+                "error",
+                "not_decided",
+                "the test ended before the case was decided; expected it to ask for everything that the case has to hold, "
+                "as `assert evaluation.verdict().holds` does",
+            )
+        )
+        report.outcome, report.longrepr = "failed", record.reason
     if record.duration_s is None:
         record.duration_s = duration
     plain = _plain(record, kind, places)

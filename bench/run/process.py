@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.case import Case
+from bench.core.doing import Teller
 from bench.core.evaluation import RunContext
 from bench.core.fingerprint import Fingerprint
 from bench.core.kind import Kind
@@ -19,11 +20,13 @@ from bench.core.record import Json
 from bench.core.requirement import parse_requirement
 from bench.core.runs import find_run
 from bench.machine.environment import host_and_user
+from bench.report.board import Board
 from bench.run.collected import Collected
 from bench.run.ending import Ended
 from bench.run.options import (
     OF_THE_RUN,
     RunOptions,
+    given_by_environment,
     given_flags,
     read_options,
     worker_count,
@@ -44,6 +47,8 @@ DEPENDENCIES = pytest.StashKey[dict[str, Fingerprint | None]]()
 ENDED = pytest.StashKey[Ended]()
 ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
+TELLER = pytest.StashKey[Teller]()
+BOARD = pytest.StashKey[Board]()
 SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
@@ -93,8 +98,17 @@ def context_of(config: pytest.Config) -> RunContext:
             device=options.device,
             requirements=config.stash[PLAN].requirements,
             places=places_of(config),
+            doing=teller_of(config),
         )
     return config.stash[CONTEXT]
+
+
+def teller_of(config: pytest.Config) -> Teller:
+    """Return what this process tells of its work."""
+    if TELLER not in config.stash:
+        view = config.stash.get(VIEW, None)
+        config.stash[TELLER] = Teller(None if view is None else view.scratch)
+    return config.stash[TELLER]
 
 
 def tell_apart(item: pytest.Item) -> None:
@@ -125,7 +139,10 @@ def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Ki
         view = config.stash.get(VIEW, None)
         setting = Setting(
             run=options,
-            given=frozenset(flags[kind.name]) | frozenset(shared),
+            given=frozenset(flags[kind.name])
+            | frozenset(shared)
+            | given_by_environment(kind.options)
+            | given_by_environment(RunOptions),
             directory=config.invocation_params.dir,
             workers=worker_count(config),
             user_dirs=user_dirs,
@@ -140,10 +157,12 @@ def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Ki
 
 
 def user_dirs_of(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Return the folders with users' code of the command line, and those of command line and ini file together."""
+    """Return the folders with users' code of command line or environment, and those of the ini file with them."""
     named = config.stash[OPTIONS].user_dir
     of_ini = tuple(config.getini("modelgate_user_dir") or ())
-    own = () if config.option.user_dir is None else named
+    own = (
+        () if config.option.user_dir is None and "user_dir" not in given_by_environment(RunOptions) else named
+    )
     return own, tuple(dict.fromkeys((*own, *of_ini)))
 
 

@@ -136,6 +136,10 @@ class Run:
         """Return what was collected, as far as it is."""
         return Collected.read(self.scratch)
 
+    def costs(self) -> dict[str, float]:
+        """Return the relative cost of each case by node id; empty until they are collected."""
+        return self.collected().costs
+
     def blank(self, nodeid: str) -> Json | None:
         """Return the blank record of a case, None for a test that is no case."""
         return self._collected.blanks.get(nodeid)

@@ -9,7 +9,7 @@ import pytest
 from bench.core.kind import Kind
 from bench.run.attempts import TRIAL, begin_trial
 from bench.run.outcome import attach_record
-from bench.run.process import OPTIONS, case_of, places_of
+from bench.run.process import OPTIONS, case_of, places_of, teller_of
 from bench.run.retries import Retries
 
 
@@ -62,9 +62,17 @@ class Trials:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Begin an attempt."""
-        if case_of(item) is not None:
+        case = case_of(item)
+        if case is not None:
             begin_trial(item)
+            teller_of(item.config).begin(case.id)
         return (yield from self._noting_errors(item))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Say that nothing is being done."""
+        teller_of(item.config).end()
+        return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

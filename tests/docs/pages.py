@@ -33,6 +33,18 @@ OF_THE_READER = {
     "evaluations": "written by a Trainer of the reader",
     "penny.txt": "flips of the reader",
     **dict.fromkeys(
+        (
+            "candidate.py",
+            "baseline.py",
+            "tasks.json",
+            "prompts.jsonl",
+            "my-task",
+            "my-task/candidate.py",
+            "my-task/baseline.py",
+        ),
+        "files of the reader, which `modelgate init` can begin",
+    ),
+    **dict.fromkeys(
         ("set/anno.json", "set/gen.json", "set/anno_wrong.json", "set/wrong.json"),
         "written by `python -m bench tasks`",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import dataclasses
 import importlib.util
@@ -17,6 +18,7 @@ from suites import ROOT
 
 from bench.acceleration.kind import metric_names as acceleration_metrics
 from bench.acceleration.tasks.entry import ANNOTATION, EXPECTABLE_CODES, GENERATION
+from bench.cli.main import make_parser
 from bench.core.estimate import Estimate
 from bench.core.record import Record
 from bench.kinds import KINDS
@@ -29,7 +31,7 @@ from bench.statistics import bootstrap, launches, paired_times, sequential
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in pages.NAMES}
 BLOCKS = [block for name in pages.NAMES for block in pages.blocks(name)]
 COMMANDS = [(block, words) for block in BLOCKS for words in block.commands()]
-OF_PYTEST = {"-k", "-n", "-v", "--junitxml", "--benchmark-json", "--help"}
+OF_PYTEST = {"-k", "-n", "-v", "--junitxml", "--benchmark-json", "--help", "--modelgate"}
 BANNED = (
     "mend", "anew", "beside", "shall", "by a hair", "stranger", "whoever", "foretell", "in turns", "at once",
     "herein", "thereby", "whilst",
@@ -86,7 +88,18 @@ def test_a_command_has_options_and_paths_that_exist(block, words):
     if program == "make":
         assert arguments[0] in re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return
-    if program == "pytest":
+    if program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert arguments[0] == "install", block.place
+        assert set(re.findall(r"\[([\w,-]+)\]", arguments[-1])) <= set(extras), block.place
+        return
+    if program == "modelgate":
+        command, *rest = arguments
+        parser = commands_of(make_parser())[command]
+        known = {name for action in parser._actions for name in action.option_strings}
+        own = rest[: rest.index("--")] if "--" in rest else [] if command == "bench" else rest
+        assert set(options_of(own)) <= known, block.place
+    elif program == "pytest":
         known = OF_PYTEST | flags_of_kinds() | declared_options(block.page)
         assert set(options_of(arguments)) <= known, block.place
     else:
@@ -96,6 +109,12 @@ def test_a_command_has_options_and_paths_that_exist(block, words):
         here = ROOT / path
         is_made = any(file and (file == path or file.startswith(f"{path}/")) for file in made)
         assert here.exists() or is_made or path in pages.OF_THE_READER, f"{block.place}: {path}"
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command."""
+    (chosen,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return chosen.choices
 
 
 def flags_of_kinds() -> set[str]:

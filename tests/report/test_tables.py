@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toys import record, toy_kind
 
 from bench.core.kind import Finish
-from bench.report.layout import aligned, table
+from bench.report.layout import aligned, fitted, table
 from bench.report.markdown import markdown, write_step_summary
 from bench.report.results import ResultsFile, control_note
 from bench.report.tables import case_row, figures, finished_kinds
@@ -57,8 +58,9 @@ def test_columns_of_the_terminal_are_aligned():
 
 
 class Terminal:
-    def __init__(self):
+    def __init__(self, tbstyle="auto"):
         self.lines = []
+        self.config = SimpleNamespace(option=SimpleNamespace(tbstyle=tbstyle))
 
     def section(self, title):
         self.lines.append(f"== {title}")
@@ -84,6 +86,29 @@ def test_terminal_names_controls_warnings_unrun_cases_and_the_file(results):
     assert "warning: toy-1: this is too much fun" in shown
     assert terminal.lines[-1] == f"results: {results.path}"
     assert warnings([unrun]) == []
+
+
+@pytest.mark.parametrize(("tbstyle", "is_told"), [("no", True), ("auto", False)])
+def test_what_failed_comes_first_where_pytest_does_not_say_it(results, tbstyle, is_told):
+    results.add("one", record("pass", 1).to_json())
+    failed = record("fail", 2)
+    failed.reason = "far too little fun " * 12
+    results.add("two", failed.to_json())
+    terminal = Terminal(tbstyle)
+    write_summary(terminal, results, sections_of(results))
+    assert (terminal.lines[0] == "== modelgate: 1 of 2 not passed") == is_told
+    assert (f"fail (score_missed): {failed.id}" in terminal.lines) == is_told
+    assert max(map(len, terminal.lines[:4])) <= 100
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_row_that_is_too_wide_loses_the_middle_of_its_name(width):
+    rows = [("case", "n"), ("medium-tiny_flux-first_block_cache-control_effect-" * 2, "1.52x [1.45, 1.60]")]
+    lines = fitted(rows, width)
+    assert max(map(len, lines)) <= width
+    assert lines[1].startswith("medium-tiny")
+    assert lines[1].endswith("1.52x [1.45, 1.60]")
+    assert fitted(rows[:1], width) == aligned(rows[:1])
 
 
 # Markdown

@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.errors import UsageProblem
 from bench.core.options import Place, option
-from bench.run.options import _add, given_flags, read_options, resolve_seed
+from bench.run.options import _add, given_by_environment, given_flags, read_options, resolve_seed
 from bench.run.view import Seeds
 
 
@@ -47,6 +47,33 @@ def read(pytester, monkeypatch):
 
 def test_defaults(read, pytester):
     assert read() == ToyOptions(toy_rows=pytester.path / "rows")
+
+
+def test_the_environment_comes_before_the_command_line_and_that_before_the_ini_file(read, monkeypatch):
+    assert read(ini="modelgate_toy_rounds = 5").toy_rounds == 5
+    assert read("--toy-rounds=6", ini="modelgate_toy_rounds = 5").toy_rounds == 6
+    monkeypatch.setenv("MODELGATE_TOY_ROUNDS", "7")
+    assert read("--toy-rounds=6", ini="modelgate_toy_rounds = 5").toy_rounds == 7
+    assert given_by_environment(ToyOptions) == {"toy_rounds"}
+
+
+def test_the_environment_has_every_type(read, monkeypatch):
+    monkeypatch.setenv("MODELGATE_TOY_NAMES", "a,b")
+    monkeypatch.setenv("MODELGATE_TOY_KWARGS", "a=1")
+    monkeypatch.setenv("MODELGATE_TOY_FAST", "1")
+    found = read()
+    assert (found.toy_names, found.toy_kwargs, found.toy_fast) == (("a", "b"), {"a": "1"}, True)
+    monkeypatch.setenv("MODELGATE_TOY_FAST", "off")
+    assert read("--toy-fast").toy_fast is False
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("MODELGATE_TOY_ROUNDS", "many"), ("MODELGATE_TOY_FAST", "perhaps")]
+)
+def test_a_variable_that_cannot_be_used_is_named(read, monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(UsageProblem, match=f"{name}.*expected"):
+        read()
 
 
 def test_every_type_is_parsed(read, pytester):

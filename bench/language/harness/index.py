@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from bench.core.errors import UsageProblem
 
 EXTRA = "pip install 'modelgate[lm-eval]'"
@@ -114,6 +112,8 @@ def read_config(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     Raises:
         UsageProblem: a file that cannot be read, or is no mapping.
     """
+    import yaml  # noqa: PLC0415  comes with an extra, and only tasks of the harness are YAML
+
     if path in seen:
         raise UsageProblem(f"{path}: found a file that includes itself, expected none; remove the `include`")
     try:
@@ -201,6 +201,8 @@ def _header(path: str, known: dict[str, _Header], seen: tuple[str, ...]) -> _Hea
 
 def _names(value: bytes | None) -> tuple[str, ...]:
     """Return the names of a value: one, or a list."""
+    import yaml  # noqa: PLC0415  comes with an extra, and only tasks of the harness are YAML
+
     if value is None:
         return ()
     bare = value.strip().strip(b"\"'")
@@ -215,6 +217,8 @@ def _names(value: bytes | None) -> tuple[str, ...]:
 
 def _loader(folder: Path) -> Any:
     """Return a safe loader that also knows ``!function``."""
+    import yaml  # noqa: PLC0415  comes with an extra, and only tasks of the harness are YAML
+
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     loader = type("Loader", (base,), {})
     loader.add_constructor(  # type: ignore[attr-defined]  # of the base class

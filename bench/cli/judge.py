@@ -1,0 +1,357 @@
+"""``judge``: one candidate against its baseline, in one command, with a card and an exit code.
+
+The command writes a task of one entry and lets pytest run it, as for any other task: the same fixtures, gates and records.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from bench.cli.card import Card, finite, make_card
+from bench.cli.show import console_for, show_card
+from bench.core.record import Json
+from bench.shipped import shipped_root
+
+USAGE_ERROR, BROKEN = 4, 2
+#: What differs between a pipeline and a faster version of it, where no target says what the faster version has to be.
+FREE_WITHOUT_TARGET = ("methods", "steps", "scheduler")
+_METRIC = re.compile(
+    r"(?P<name>[A-Za-z_][\w@.]*)(?P<sign>>=|<=)(?P<bound>[-+]?[\d.]+(?:e-?\d+)?)(?P<percent>%?)"
+)
+WORK_DIR = Path("outputs/judge")
+
+
+class JudgeProblem(Exception):
+    """What cannot be judged as it was given; the message says what was found, what was expected and what to do."""
+
+
+@dataclass(frozen=True)
+class JudgeTask:
+    """What is asked of one candidate.
+
+    Attributes:
+        candidate, baseline: pipeline files.
+        target: file of the configuration that is wanted; None is the baseline's, but for what makes it faster.
+        speedup, max_latency_s, max_memory_gb, max_loss: limits, None where there is none.
+        metrics: such as ``ms_ssim>=0.9``.
+        methods: acceleration methods that must be in place.
+        free: names of what may differ from the target.
+        prompts, clip: as for pytest; left out, those that ship.
+        name: of the entry.
+    """
+
+    candidate: Path
+    baseline: Path
+    target: Path | None = None
+    speedup: float | None = None
+    max_latency_s: float | None = None
+    max_memory_gb: float | None = None
+    max_loss: float | None = None
+    metrics: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
+    prompts: str | None = None
+    clip: str | None = None
+    name: str = "candidate"
+
+    @property
+    def limits(self) -> dict[str, tuple[float, bool]]:
+        """By metric, the bound that is asked for and whether it is an upper one."""
+        limits = {}
+        for text in self.metrics:
+            found = _METRIC.fullmatch(text.replace(" ", ""))
+            if found is None:
+                raise JudgeProblem(
+                    f"--metric {text}: expected a metric with a bound, such as 'ms_ssim>=0.9'; quote it, since > and < mean "
+                    "something to a shell"
+                )
+            bound = float(found["bound"]) / (100 if found["percent"] else 1)
+            limits[found["name"]] = (bound, found["sign"] == "<=")
+        return limits
+
+    def entry(self) -> Json:
+        """Return the entry of an annotation list.
+
+        Raises:
+            JudgeProblem: a file that is not there.
+        """
+        files = {"candidate": self.candidate, "--baseline": self.baseline, "--target": self.target}
+        for what, file in files.items():
+            if file is not None and not file.is_file():
+                raise JudgeProblem(
+                    f"{what} {file}: found no such file, expected a pipeline file; correct the path"
+                )
+        asked = {
+            "required_speedup": self.speedup, "max_latency_s": self.max_latency_s,
+            "max_memory_gb": self.max_memory_gb, "max_quality_loss": self.max_loss,
+        }  # fmt: skip
+        free = self.free or (FREE_WITHOUT_TARGET if self.target is None else ())
+        return {
+            "prompt_id": self.name,
+            "prompt_context": f"A faster version of {self.baseline.name}.",
+            "difficulty": "medium" if self.speedup is None and self.max_latency_s is None else "hard",
+            "target_file": str((self.target or self.baseline).absolute()),
+            "baseline_file": str(self.baseline.absolute()),
+            "candidate_file": str(self.candidate.absolute()),
+            **{key: value for key, value in asked.items() if value is not None},
+            **({"methods": list(self.methods)} if self.methods else {}),
+            **({"free": list(free)} if free else {}),
+        }
+
+
+@dataclass
+class JudgedRun:
+    """One run of pytest on some questions.
+
+    Attributes:
+        arguments: that pytest was given.
+        exit_code: what it ended with.
+        output: what it printed.
+        results: what it found, None where it began nothing.
+        seconds: that it took.
+    """
+
+    arguments: list[str]
+    exit_code: int
+    output: str
+    results: Json | None
+    path: Path | None = None
+    seconds: float = 0.0
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def run_questions(
+    questions: Sequence[JudgeTask],
+    work_dir: Path,
+    more: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+) -> JudgedRun:
+    """Let pytest judge some candidates; prompts and CLIP model are those of the first.
+
+    Args:
+        questions: each with a name of its own.
+        work_dir: that the run is written to.
+        more: further arguments of pytest.
+        environment: of the run; left out, this process's.
+
+    Raises:
+        JudgeProblem: a file that is not there, a metric without a bound.
+    """
+    first, shipped = questions[0], shipped_root() / "fixtures"
+    requirements = [
+        f"acceleration:{metric}{'<=' if at_most else '>='}{bound:g}"
+        for metric, (bound, at_most) in first.limits.items()
+    ]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="modelgate-judge-") as name:
+        job = Path(name)
+        (job / "tasks.json").write_text(
+            json.dumps([question.entry() for question in questions]), encoding="utf-8"
+        )
+        (job / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        arguments = [
+            *_plugin(), "--modelgate", "-c", str(job / "pytest.ini"), f"--rootdir={Path.cwd()}", f"--confcutdir={job}",
+            "-p", "no:cacheprovider", "-q",
+            f"--tasks={job / 'tasks.json'}",
+            f"--prompts={first.prompts or shipped / 'datasets' / 'shapes_prompts.jsonl'}",
+            f"--clip={first.clip or shipped / 'zoo' / 'tiny-clip'}",
+            f"--work-dir={work_dir}",
+            *(f"--require={text}" for text in requirements),
+            *more,
+            str(job),
+        ]  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            env=environment,
+        )
+    found = re.search(r"^results: (.+)$", done.stdout, re.MULTILINE)
+    path = None if found is None else Path(found[1])
+    results = None
+    if path is not None and path.is_file():
+        results = json.loads(path.read_bytes())
+    return JudgedRun(arguments, done.returncode, done.stdout, results, path, time.monotonic() - began)
+
+
+def judge(
+    question: JudgeTask,
+    *,
+    work_dir: Path = WORK_DIR,
+    as_json: bool = False,
+    more: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+) -> int:
+    """Judge one candidate; print its card; return the exit code: 0 pass, 1 fail, 2 error, 3 inconclusive, 4 usage."""
+    try:
+        with _waiting(f"judging {question.candidate.name} against {question.baseline.name}", quiet=as_json):
+            run = run_questions([question], work_dir, more, environment)
+        limits = question.limits
+    except JudgeProblem as problem:
+        return refuse(str(problem), as_json=as_json)
+    records = [] if run.results is None else run.results["records"]
+    if not records:
+        return refuse(_last_words(run.output), as_json=as_json)
+    card = make_card(records[0], limits)
+    print_card(card, question, run, as_json=as_json)
+    return card.exit_code
+
+
+def print_card(card: Card, question: JudgeTask, run: JudgedRun, *, as_json: bool) -> None:
+    """Print a card, or its JSON in one line."""
+    assert run.results is not None, run.output
+    if as_json:
+        whole = {
+            **card.to_json(),
+            "candidate_file": str(question.candidate),
+            "baseline_file": str(question.baseline),
+            "target_file": None if question.target is None else str(question.target),
+            "seconds": round(run.seconds, 2),
+            "results": str(run.path),
+            "modelgate": run.results["run"].get("version"),
+        }
+        print(json.dumps(finite(whole)))
+        return
+    notes = [("results", near(run.path)), ("took", f"{run.seconds:.0f} s")]
+    if question.clip is None or question.prompts is None:
+        which = [
+            word
+            for word, given in (("prompts", question.prompts), ("CLIP model", question.clip))
+            if given is None
+        ]
+        notes.append(
+            (
+                "scored by",
+                f"the {' and the '.join(which)} that ship: drawn shapes only. For other pipelines give "
+                f"{' and '.join('--prompts' if word == 'prompts' else '--clip' for word in which)}",
+            )
+        )
+    title = f"{near(question.candidate)} against {near(question.baseline)}"
+    show_card(console_for(), card, title, notes)
+
+
+def watch(
+    question: JudgeTask,
+    *,
+    work_dir: Path = WORK_DIR,
+    as_json: bool = False,
+    more: Sequence[str] = (),
+    rounds: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
+    """Judge again at each save of one of the files; a process that has imported the frameworks is kept between.
+
+    Args:
+        question, work_dir, as_json, more: as for `judge`.
+        rounds: end after so many verdicts; None is until Ctrl-C.
+        pause: waits between two looks.
+    """
+    code, count = 0, 0
+    with _kept_server() as environment:
+        try:
+            while rounds is None or count < rounds:
+                seen = _stamp(question)
+                code = judge(question, work_dir=work_dir, as_json=as_json, more=more, environment=environment)
+                count += 1
+                if rounds is not None and count >= rounds:
+                    break
+                if not as_json:
+                    print(
+                        f"\nwatching {question.candidate}; save it to judge again, Ctrl-C to end", flush=True
+                    )
+                while _stamp(question) == seen:
+                    pause(0.3)
+        except KeyboardInterrupt:
+            print()
+    return code
+
+
+def near(path: Path | None) -> str:
+    """Return a path as somebody in this folder would write it; one elsewhere by its last names."""
+    if path is None:
+        return "-"
+    whole = path.absolute()
+    return (
+        str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else "/".join(whole.parts[-2:])
+    )
+
+
+def refuse(message: str, *, as_json: bool) -> int:
+    """Say what cannot be used; return the exit code."""
+    if as_json:
+        print(json.dumps({"verdict": "usage", "exit_code": USAGE_ERROR, "reason": message}))
+    else:
+        print(message, file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _plugin() -> list[str]:
+    """Return how pytest is told of the suite, where the environment does not do so."""
+    return [] if entry_points(group="pytest11", name="modelgate") else ["-p", "bench.entry"]
+
+
+def _last_words(output: str) -> str:
+    """Return pytest's own complaint, without what is around it."""
+    lines = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.strip()]
+    told = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
+    return "\n".join(told) or "\n".join(lines[-5:]) or "pytest ended without a word"
+
+
+def _stamp(question: JudgeTask) -> list[tuple[int, int] | None]:
+    found: list[tuple[int, int] | None] = []
+    for file in (question.candidate, question.baseline, question.target):
+        try:
+            stat = None if file is None else file.stat()
+        except OSError:
+            stat = None
+        found.append(None if stat is None else (stat.st_mtime_ns, stat.st_size))
+    return found
+
+
+@contextmanager
+def _kept_server() -> Iterator[dict[str, str]]:
+    """Keep a fork server while the body runs; yield the environment that names it."""
+    from bench.acceleration.host.kept_server import VARIABLE, KeptServer  # noqa: PLC0415  only --watch keeps one
+
+    with tempfile.TemporaryDirectory(prefix="modelgate-watch-") as name:
+        address = str(Path(name) / "server")
+        command = [sys.executable, "-m", "bench.acceleration.host.kept_server", address]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as kept:
+            try:
+                deadline = time.monotonic() + 120
+                while (
+                    kept.poll() is None and not KeptServer(address).is_alive() and time.monotonic() < deadline
+                ):
+                    time.sleep(0.1)
+                yield (
+                    {**os.environ, VARIABLE: address} if KeptServer(address).is_alive() else dict(os.environ)
+                )
+            finally:
+                kept.terminate()
+
+
+@contextmanager
+def _waiting(text: str, *, quiet: bool) -> Iterator[None]:
+    """Show that something is going on, on a terminal only."""
+    console = console_for(sys.stderr)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(text):
+        yield

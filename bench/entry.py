@@ -1,0 +1,95 @@
+"""The plugin that pytest finds in an environment where modelgate is installed.
+
+It adds one option and one ini value. Without them it does nothing, and no other module of the suite is imported.
+
+- ``modelgate = true`` in the ini file: the suite's options and fixtures are there, for tests of the project's own.
+- ``--modelgate``: in addition, the cases that ship are run on the tasks, models, encoders or rankers that were named.
+
+``MODELGATE=1`` in the environment is the same as the ini value.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+from _pytest.config.findpaths import determine_setup, locate_config
+
+ENVIRONMENT = "MODELGATE"
+FLAG = "--modelgate"
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add what switches the suite on; where it is on already, all its options, before any is read."""
+    group = parser.getgroup("modelgate", "Modelgate")
+    group.addoption(
+        FLAG,
+        action="store_true",
+        help="judge the tasks, models, encoders or rankers that are named, next to this project's own tests",
+    )
+    parser.addini("modelgate", "the suite's options and fixtures for this project's own tests", "bool")
+    config = pluginmanager.get_plugin("pytestconfig")
+    if config is None:
+        return
+    collects = FLAG in config.invocation_params.args or getattr(config.option, "modelgate", False)
+    if collects or os.environ.get(ENVIRONMENT) == "1" or _is_on_in(config.invocation_params.dir):
+        _register(pluginmanager, collects=bool(collects))
+
+
+@pytest.hookimpl(tryfirst=True)  # before conftest.py files are imported, which may use the fixtures
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Register the suite where the ini file switches it on; see that it is the right ini file.
+
+    Raises:
+        pytest.UsageError: pytest looked for the ini file next to what an option names.
+    """
+    if early_config.getini("modelgate"):
+        _register(early_config.pluginmanager, collects=False)
+    if early_config.pluginmanager.has_plugin("bench.plugin") and not hasattr(early_config, "workerinput"):
+        _check_ini(early_config)
+
+
+def _check_ini(config: pytest.Config) -> None:
+    """Refuse the ini file of another folder: pytest chooses it before plugins have said which options take a path."""
+    known = config._parser.parse_known_args(list(config.invocation_params.args), copy.copy(config.option))
+    _, right, *_ = determine_setup(
+        inifile=known.inifilename,
+        override_ini=known.override_ini,
+        args=known.file_or_dir,
+        rootdir_cmd_arg=known.rootdir or None,
+        invocation_dir=config.invocation_params.dir,
+    )
+    if right != config.inipath:
+        raise pytest.UsageError(
+            f"{config.inipath or 'no ini file'}: found pytest reading it for the sake of a path that an option of modelgate "
+            f"names, expected {right or 'no ini file'}; write such options with an equals sign, as in --prompts=FILE"
+        )
+
+
+def _is_on_in(folder: Path) -> bool:
+    """Whether the ini file that a folder goes by switches the suite on."""
+    try:
+        _, path, values, *_ = locate_config(folder, [folder])
+    except (pytest.UsageError, OSError, ValueError):  # pytest itself will say so
+        return False
+    value = values.get("modelgate")
+    text = str(getattr(value, "value", value)).strip().lower()
+    return path is not None and text in ("1", "true", "yes", "on")
+
+
+def _register(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
+    if manager.has_plugin("bench.plugin"):
+        return
+    from bench.shipped import plugin_modules, shipped_root  # noqa: PLC0415  nothing of it where it is not used
+
+    config = manager.get_plugin("pytestconfig")
+    root = shipped_root()
+    named = (config.invocation_params.dir, *map(Path, map(str, getattr(config, "args", ()) or ())))
+    if any((root / "conftest.py").is_file() and place.absolute().is_relative_to(root) for place in named):
+        return  # its own conftest.py does this
+    for name in plugin_modules():
+        manager.import_plugin(name)
+    if collects:
+        manager.import_plugin("bench.shipped_cases")

@@ -1,0 +1,237 @@
+"""``judge``, ``init`` and the card: what a person and a program are told about one candidate."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.cli import judge as command
+from bench.cli.card import EXIT_CODES, GateRow, finite, make_card
+from bench.cli.init import init
+from bench.cli.judge import JudgeProblem, JudgeTask, judge, watch
+from bench.cli.main import main
+from bench.cli.show import console_for, show_card
+from bench.core.verdict import VERDICTS
+from bench.shipped import shipped_root
+
+_PIPELINES = shipped_root() / "fixtures" / "pipelines"
+_THREE = _PIPELINES / "targets" / "ddim_3.py"
+
+
+def _record(**changed):
+    record = {
+        "verdict": "pass", "reason_code": "passed", "reason": "all holds", "warnings": [],
+        "quality": {"loss": 0.01, "low": -0.002, "high": 0.02, "allowed": 0.05},
+        "speedup": {"value": 1.8, "low": 1.7, "high": 1.9, "required": 1.5, "rounds": 9},
+        "latency": {"value": 0.5, "low": 0.45, "high": 0.55, "allowed": None},
+        "memory": {"candidate_peak_bytes": 2_000_000_000, "allowed_bytes": 4_000_000_000},
+        "metrics": {"ssim": {"value": 0.91, "low": 0.89, "high": 0.93}, "quality_loss": {"n": 16}},
+        "config": {
+            "mismatches": [], "free": [{"field": "num_inference_steps", "target": 50, "candidate": 20}],
+            "candidate": {
+                "pipeline_class": "P", "scheduler_class": "S", "scheduler_steps": 20, "dtypes": {"unet": "float16"},
+                "methods": {"deepcache": {"cache_interval": 3}}, "output": {"width": 64, "height": 32, "frames": None},
+            },
+        },
+        "effect": {"methods": {"deepcache": True}},
+        "isolation": {"mode": "jail", "missing": {}},
+        "times": {"part_s": {"candidate": {"text_encoder": 0.1, "denoiser": 0.8, "decoder": 0.1}, "baseline": {}}},
+    }  # fmt: skip
+    return {**record, **changed}
+
+
+def _states(card):
+    return {row.name: row.state for row in card.gates}
+
+
+def _drawn(card, title="a against b"):
+    page = io.StringIO()
+    show_card(console_for(page), card, title, [("results", "somewhere")])
+    return page.getvalue()
+
+
+class TestCard:
+    def test_each_gate_has_its_state(self):
+        card = make_card(_record(), {"ssim": (0.9, False), "psnr_db": (20.0, False)})
+        assert _states(card) == {
+            "configuration": "holds", "quality loss": "holds", "speedup": "holds", "latency": "not asked", "memory": "holds",
+            "ssim": "undecided", "psnr_db": "not measured",
+        }  # fmt: skip
+        assert card.missing == []
+
+    @pytest.mark.parametrize(
+        ("name", "changed", "state", "told"),
+        [
+            (
+                "speedup",
+                {"speedup": {"value": 1.2, "low": 1.1, "high": 1.3, "required": 1.5}},
+                "missed",
+                "20 % less time",
+            ),
+            (
+                "speedup",
+                {"speedup": {"value": 1.5, "low": 1.4, "high": 1.6, "required": 1.5}},
+                "undecided",
+                "decide it",
+            ),
+            (
+                "quality loss",
+                {"quality": {"loss": 0.05, "low": 0.05, "high": 0.06, "allowed": 0.05}},
+                "missed",
+                "5.0 %",
+            ),
+            (
+                "latency",
+                {"latency": {"value": 2.0, "low": 1.9, "high": 2.1, "allowed": 1.0}},
+                "missed",
+                "at most 1 s",
+            ),
+            ("memory", {"memory": {"candidate_peak_bytes": 5e9, "allowed_bytes": 4e9}}, "missed", "5.00 GB"),
+        ],
+    )
+    def test_what_is_not_held_is_named_as_a_fact(self, name, changed, state, told):
+        card = make_card(_record(verdict="fail", reason_code="speedup_missed", reason="no", **changed))
+        assert _states(card)[name] == state
+        assert any(told in line for line in card.missing), card.missing
+
+    def test_a_speedup_at_its_limit_holds_and_a_loss_at_its_limit_does_not(self):
+        at_limit = {
+            "speedup": {"value": 1.5, "low": 1.5, "high": 1.5, "required": 1.5},
+            "quality": {"loss": 0.05, "low": 0.05, "high": 0.05, "allowed": 0.05},
+        }
+        states = _states(make_card(_record(**at_limit)))
+        assert (states["speedup"], states["quality loss"]) == ("holds", "missed")
+
+    def test_a_difference_that_must_not_be_is_named_with_both_values(self):
+        config = {"mismatches": [{"field": "arguments.eta", "target": 0.0, "candidate": 1.0}], "free": []}
+        card = make_card(
+            _record(verdict="fail", reason_code="config_mismatch", reason="differs", config=config)
+        )
+        assert card.missing == ["arguments.eta is 1.0, and the target has 0.0"]
+        assert "must not differ" in _drawn(card)
+
+    def test_a_record_of_a_case_that_never_began_is_a_card_too(self):
+        card = make_card(
+            {"verdict": "error", "reason_code": "load_failed", "reason": "candidate.py: no pipe"}
+        )
+        assert card.missing == ["candidate.py: no pipe"]
+        assert card.exit_code == 2
+        assert "ERROR" in _drawn(card)
+
+    def test_the_verdict_comes_first_and_no_line_is_wider_than_a_hundred_columns(self):
+        long = "x" * 300
+        text = _drawn(make_card(_record(reason=long)), title=long)
+        assert text.lstrip().startswith("PASS")
+        assert max(map(len, text.splitlines())) <= 100
+        assert "deepcache (cache_interval=3): effective" in text
+        assert "denoiser 80 %" in text
+
+    def test_markup_in_what_a_file_says_stays_text(self):
+        assert "[red]no[/red]" in _drawn(make_card(_record(reason="[red]no[/red]")))
+
+    def test_every_verdict_has_an_exit_code(self):
+        assert set(EXIT_CODES) == set(VERDICTS)
+
+    def test_the_json_has_no_number_that_json_lacks(self):
+        row = make_card(
+            _record(speedup={"value": float("inf"), "low": 1.0, "high": float("inf"), "required": 1.5})
+        )
+        assert json.loads(json.dumps(finite(row.to_json()), allow_nan=False))["gates"][2]["value"] is None
+
+    def test_an_interval_has_its_unit_once(self):
+        row = GateRow("loss", 0.014, -0.004, 0.047, 0.05, True, "holds", "fraction")
+        assert (row.measured, row.asked) == ("1.4 % [-0.4, 4.7]", "at most 5.0 %")
+
+
+class TestQuestion:
+    def test_without_a_target_what_makes_it_faster_is_free(self):
+        entry = JudgeTask(_THREE, _THREE, speedup=2.0).entry()
+        assert entry["free"] == ["methods", "steps", "scheduler"]
+        assert (entry["difficulty"], entry["required_speedup"]) == ("hard", 2.0)
+        assert "free" not in JudgeTask(_THREE, _THREE, _THREE).entry()
+
+    def test_a_metric_without_a_bound_is_refused(self):
+        with pytest.raises(JudgeProblem, match="expected a metric with a bound"):
+            _ = JudgeTask(_THREE, _THREE, metrics=("ssim",)).limits
+        assert JudgeTask(_THREE, _THREE, metrics=("ssim >= 90%",)).limits == {"ssim": (0.9, False)}
+
+
+class TestCommand:
+    def test_a_file_that_is_not_there_is_a_usage_error(self, capsys):
+        assert main(["judge", "gone.py", "--baseline", str(_THREE)]) == 4
+        assert "found no such file, expected a pipeline file" in capsys.readouterr().err
+
+    def test_a_program_gets_one_object_for_it_too(self, capsys):
+        assert main(["judge", "gone.py", "--baseline", str(_THREE), "--json"]) == 4
+        assert json.loads(capsys.readouterr().out)["exit_code"] == 4
+
+    @pytest.mark.parametrize("argument", ["--speedup=-1", "--max-loss=2", "--speedup=fast"])
+    def test_a_limit_that_is_none_is_a_usage_error(self, argument, capsys):
+        assert main(["judge", str(_THREE), "--baseline", str(_THREE), argument]) == 4
+        assert "expected a" in capsys.readouterr().err
+
+    def test_what_pytest_refuses_is_said_in_its_words(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        arguments = ["--metric", "no_such>=1"]
+        assert main(["judge", str(_THREE), "--baseline", str(_THREE), *arguments]) == 4
+        assert "no_such" in capsys.readouterr().err
+
+    def test_one_candidate_gets_its_verdict(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        more = ["--num-samples", "2", "--time-budget", "0"]
+        code = judge(JudgeTask(_THREE, _THREE), as_json=True, more=more)
+        told = json.loads(capsys.readouterr().out)
+        assert code == told["exit_code"] == 0, told
+        assert told["verdict"] == "pass"
+        assert Path(told["results"]).is_file()
+        assert {gate["gate"] for gate in told["gates"]} >= {"configuration", "quality loss", "speedup"}
+
+
+class TestWatch:
+    def test_it_judges_again_when_a_file_is_saved(self, tmp_path, monkeypatch):
+        candidate = tmp_path / "candidate.py"
+        candidate.write_text("pipe = 1\n")
+        asked = []
+
+        def answer(question, **settings):
+            asked.append((question.candidate.read_text(), settings["environment"]))
+            return len(asked)
+
+        def pause(_):
+            candidate.write_text("pipe = 22\n")
+
+        monkeypatch.setattr(command, "judge", answer)
+        monkeypatch.setattr(command, "_kept_server", _no_server)
+        assert watch(JudgeTask(candidate, candidate), rounds=2, pause=pause, as_json=True) == 2
+        assert [text for text, _ in asked] == ["pipe = 1\n", "pipe = 22\n"]
+
+
+class _no_server:  # noqa: N801  stands for a context manager
+    def __enter__(self):
+        return {"KEPT": "yes"}
+
+    def __exit__(self, *_):
+        return None
+
+
+class TestInit:
+    def test_it_writes_a_task_and_says_what_to_do_next(self, tmp_path, capsys):
+        folder = tmp_path / "mine"
+        assert init(folder) == 0
+        assert {path.name for path in folder.iterdir()} == {
+            "baseline.py",
+            "candidate.py",
+            "tasks.json",
+            "pytest.ini",
+        }
+        assert "modelgate judge candidate.py --baseline baseline.py" in capsys.readouterr().out
+        for file in ("baseline.py", "candidate.py"):
+            compile((folder / file).read_text(), file, "exec")
+
+    def test_nothing_is_written_over(self, tmp_path, capsys):
+        (tmp_path / "baseline.py").write_text("mine\n")
+        assert init(tmp_path) == 4
+        assert (tmp_path / "baseline.py").read_text() == "mine\n"
+        assert not (tmp_path / "candidate.py").exists()
+        assert "found baseline.py there" in capsys.readouterr().err
