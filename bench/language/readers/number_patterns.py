@@ -27,7 +27,7 @@ REMARK = re.compile(
     re.IGNORECASE,
 )
 _NOT_KNOWN = any_of(
-    "not sure | don't know | do not know | unable to | depends on | not enough information | insufficient | no idea"
+    "not sure | not certain | unsure | uncertain | can't decide | cannot decide | don't know | do not know | unable to | depends on | not enough information | insufficient | no idea"
 )
 GIVES_UP = re.compile(
     rf"\b{_NOT_KNOWN}"
@@ -92,9 +92,27 @@ COMPOUND = re.compile(rf"\s*{_UNIT}\s*(?:,|and)?\s*$", re.IGNORECASE)
 CONCLUDES = re.compile(
     r"[,;，；]\s*(?:so|thus|hence|therefore|which\s+means)\b|[,，;；]\s*(?:所以|因此)", re.IGNORECASE
 )
-COMPARED = re.compile(r"\s+\w+\s+(?:\w+er|more|less)\s+than\b", re.IGNORECASE)
+COMPARED = re.compile(r"\s+(?:\w+\s+)?(?:\w+er|more|less)\s+than\b", re.IGNORECASE)
+# ", which is 50 less than 350" and "，比原价50元便宜10元" compare the answer with something else.
+COMPARISON = re.compile(
+    r"(?<=[0-9元个人岁米克])[，,]\s*比[^，,。；;\n]*"
+    r"|,\s*(?:which|that|and\s+that)\s+(?:is|was|are|were)\s+[^,.;\n]{0,40}?\b(?:\w+er|more|less)\s+than\b[^,;\n]*",
+    re.IGNORECASE,
+)
+# "x = 12": a variable and a number that is no part of a larger formula.
+ASSIGNED = re.compile(
+    r"(?<![A-Za-z0-9_\\^])(?<![-+*/×÷]\s)([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*([-−]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?)"
+    r"(?![0-9A-Za-z]|\.[0-9]|\s*[-+−*/×÷^=(\\])"
+)
+DROPPED = re.compile(
+    r"[^.;。；\n]{0,40}?\b(?:reject\w*|extraneous|discard\w*|invalid|not\s+valid|impossible|inadmissible|ruled\s+out"
+    r"|does\s+not|doesn't|cannot|negative)\b|[^。；\n]{0,12}(?:舍去|舍|不合|无效)",
+    re.IGNORECASE,
+)
+LISTED = re.compile(r"\W*(?:,|;|\band\b|\bor\b|、|，|和|或)\W*", re.IGNORECASE)
 NUMBERED = re.compile(
-    r"\b(?:chapter|figure|fig|page|section|room|question|problem|step|part|table|line|day|no)\.?\s+$",
+    r"\b(?:chapter|figure|fig|page|section|room|question|problem|step|part|table|line|day|no|method|approach"
+    r"|attempt|scenario|trial|equation|eq)\.?\s+$",
     re.IGNORECASE,
 )
 VARIABLE_BEFORE = re.compile(r"(?<![A-Za-z])[A-Za-z]\s*[-+−*/×÷]\s*$")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from bench.language.readers.number_patterns import (
     ADJUNCT,
     ANSWER,
     ASIDE,
+    ASSIGNED,
     COMPARED,
+    COMPARISON,
     COMPOUND,
     CONCLUDES,
     DENIED,
+    DROPPED,
     FINISHED,
     GIVES_UP,
     HASHES,
+    LISTED,
     NUMBERED,
     OPERATOR,
     RANGE,
@@ -28,7 +33,7 @@ from bench.language.readers.number_patterns import (
     VARIABLE_AFTER,
     VARIABLE_BEFORE,
 )
-from bench.language.readers.number_words import number_in_words
+from bench.language.readers.number_words import number_in_words, whole_number_in_words
 from bench.language.readers.quantities import Quantity, plain_formulas, quantities, written
 from bench.language.readers.text import last_box, own_part
 
@@ -84,7 +89,8 @@ def _read(text: str, cut: bool) -> str | None:
             continue
         if quantities(sentence):
             return _picked(sentence)
-    return None
+    words = whole_number_in_words(plain)
+    return None if words is None else str(words)
 
 
 def _without_labels(text: str) -> str:
@@ -144,9 +150,12 @@ def _is_finished(text: str, place: int) -> bool:
 
 def _picked(sentence: str) -> str | None:
     """Return the number that a sentence states; None if it has several."""
-    bare = ASIDE.sub(" ", sentence)
+    bare = COMPARISON.sub(" ", ASIDE.sub(" ", sentence))
     if quantities(bare):
         sentence = bare
+    assigned = _assigned(sentence)
+    if assigned is not None:
+        return assigned or None
     found = [q for q in quantities(sentence) if not DENIED.search(sentence[max(0, q.start - 20) : q.start])]
     found = [q for q in found if not _is_term(sentence, q)]
     found = [q for q in found if not COMPARED.match(sentence, q.end)] or found
@@ -157,6 +166,26 @@ def _picked(sentence: str) -> str | None:
             return _picked(sentence[mark.end() :])
     chosen = _one_of(sentence, found)
     return None if chosen is None or chosen.value is None else written(chosen.value)
+
+
+def _assigned(sentence: str) -> str | None:
+    """Return what variables are said to be where a sentence gives several values; None where it gives no more than one.
+
+    "x = 12 and x = -5" leaves two answers open, which is empty text; of "x = 12; x = -5 is rejected" one is left.
+    """
+    found = list(ASSIGNED.finditer(sentence))
+    several = [
+        (first, second)
+        for first, second in pairwise(found)
+        if first[2] != second[2]
+        and (first[1] == second[1] or LISTED.fullmatch(sentence, first.end(), second.start()))
+    ]
+    if not several:
+        return None
+    kept = [match for match in found if not DROPPED.match(sentence, match.end())]
+    values = {one.value for match in kept for one in quantities(match[2])}
+    value = values.pop() if len(values) == 1 else None
+    return "" if value is None else written(value)
 
 
 def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
