@@ -53,7 +53,8 @@ _AGAINST = re.compile(
     re.IGNORECASE,
 )
 _AGAINST_BEFORE = re.compile(
-    r"(?:\b(?:not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
+    r"(?:\b(?:(?:\w+n't|cannot|can\s+not)(?:\s+be)?|not\s+be|no\s+es|n'est\s+pas|nicht|non\s+è|não\s+é"
+    r"|not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
     r"|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|discard(?:s|ed|ing)?|reject(?:s|ed|ing)?|cross(?:ed|ing)? out"
     r"|drop(?:ped)?|remov(?:e|ed|ing)|dismiss(?:ed|ing)?|against)|不是|不选|排除(?:了|掉)?|而非|非|除了|去掉)"
     r"\s*(?:both |either |options? |choices? |选项)?$",

@@ -99,6 +99,23 @@ COMPARISON = re.compile(
     r"|,\s*(?:which|that|and\s+that)\s+(?:is|was|are|were)\s+[^,.;\n]{0,40}?\b(?:\w+er|more|less)\s+than\b[^,;\n]*",
     re.IGNORECASE,
 )
+# "5, because 5 + 2 = 7": what follows explains what was said before.
+REASON = re.compile(r"\s*[,，]?\s*(?:\bbecause\b|\bsince\b|因为)", re.IGNORECASE)
+HEDGED = re.compile(
+    r"\b(?:could|might|may)\s+(?:also|just\s+as\s+well|equally|well)\s+be\b|\bor\s+(?:maybe|perhaps|possibly)\b|\balternatively\b"
+    r"|也可能|或许是|也许是",
+    re.IGNORECASE,
+)
+# "That is 15 more than the bus needs", after the answer.
+ONLY_COMPARED = re.compile(
+    r"^\W*(?:that|this|it)(?:'s|\s+(?:is|was|makes))\b[^.!?\n]{0,60}?\b(?:\w+er|more|less)\s+than\b|^\W*(?:这|那)?比",
+    re.IGNORECASE,
+)
+# "Part (a): 5", "(b) 7".
+PARTS = re.compile(
+    r"(?:\bpart\s*\(?[a-d1-4]\)?|(?<![\w)])\([a-d]\))\s*[:=]?\s*(?:(?:the\s+)?answer\s+)?(?:is\s+)?[$€£]?(?P<number>[-−]?[0-9][0-9,.]*)",
+    re.IGNORECASE,
+)
 # "x = 12": a variable and a number that is no part of a larger formula.
 ASSIGNED = re.compile(
     r"(?<![A-Za-z0-9_\\^])(?<![-+*/×÷]\s)([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*([-−]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?)"

@@ -20,11 +20,15 @@ from bench.language.readers.number_patterns import (
     DROPPED,
     FINISHED,
     GIVES_UP,
+    HEDGED,
     HASHES,
     LISTED,
     NUMBERED,
+    ONLY_COMPARED,
     OPERATOR,
+    PARTS,
     RANGE,
+    REASON,
     REMARK,
     REST,
     RESULT,
@@ -79,13 +83,18 @@ def _read(text: str, cut: bool) -> str | None:
         return said
     if cut:
         return None
-    plain = _without_labels(plain_formulas(text))
+    plain = plain_formulas(text)
+    if len({match["number"].rstrip(".,") for match in PARTS.finditer(plain)}) > 1:
+        return None
+    plain = _without_labels(plain)
     sentences = [sentence for sentence in SENTENCE_END.split(plain) if sentence and sentence.strip()]
     for place in range(len(sentences) - 1, -1, -1):
         sentence = sentences[place]
         if GIVES_UP.search(sentence):
             return None
         if REMARK.match(sentence) or sentence.rstrip().endswith(("?", "？")):
+            continue
+        if ONLY_COMPARED.match(sentence) and any(map(quantities, sentences[:place])):
             continue
         if quantities(sentence):
             return _picked(sentence)
@@ -153,6 +162,9 @@ def _picked(sentence: str) -> str | None:
     bare = COMPARISON.sub(" ", ASIDE.sub(" ", sentence))
     if quantities(bare):
         sentence = bare
+    sentence = _without_reason(sentence)
+    if HEDGED.search(sentence) and len({q.value for q in quantities(sentence)}) > 1:
+        return None
     assigned = _assigned(sentence)
     if assigned is not None:
         return assigned or None
@@ -166,6 +178,15 @@ def _picked(sentence: str) -> str | None:
             return _picked(sentence[mark.end() :])
     chosen = _one_of(sentence, found)
     return None if chosen is None or chosen.value is None else written(chosen.value)
+
+
+def _without_reason(sentence: str) -> str:
+    """Return what stands before "because", if that has a number and nothing is concluded after it."""
+    for reason in REASON.finditer(sentence):
+        before = sentence[: reason.start()]
+        if quantities(before) and not CONCLUDES.search(sentence, reason.end()):
+            return before
+    return sentence
 
 
 def _assigned(sentence: str) -> str | None:
