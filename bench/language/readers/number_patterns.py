@@ -27,7 +27,8 @@ REMARK = re.compile(
     re.IGNORECASE,
 )
 _NOT_KNOWN = any_of(
-    "not sure | not certain | unsure | uncertain | can't decide | cannot decide | don't know | do not know | unable to | depends on | not enough information | insufficient | no idea"
+    "not sure | not certain | unsure | uncertain | can't decide | cannot decide | don't know | do not know | unable to"
+    "| depends on | not enough information | insufficient | no idea"
 )
 GIVES_UP = re.compile(
     rf"\b{_NOT_KNOWN}"
