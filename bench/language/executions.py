@@ -12,6 +12,18 @@ from bench.language.spec import Dataset
 _RUNS = "passes_tests"
 
 
+def require_jail_of(dataset: Dataset) -> None:
+    """Refuse a dataset that runs programs where there is no jail, before anything is asked.
+
+    Raises:
+        LanguageProblem: with what is missing.
+    """
+    if _RUNS in dataset.postprocess:
+        from bench.language.programs import require_jail  # noqa: PLC0415  only where programs are run
+
+        require_jail()
+
+
 def executions_of(
     dataset: Dataset, questions: Sequence[Question], predictions: Mapping[str, StoredPrediction]
 ) -> dict[str, list[dict[str, str]]]:

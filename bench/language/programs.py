@@ -62,14 +62,30 @@ def run_program(program: str, tests: str) -> Execution:
     try:
         found = _executed(program, tests, helpers_of(row), entry_names(row, tests))
     except NoJail as error:
-        raise LanguageProblem(
-            "task_invalid",
-            f"found no jail for programs on this system ({error}), expected one: what a model writes is run nowhere else; "
-            "use Linux 6.2 or newer with Landlock and seccomp, or leave the task out",
-        ) from error
+        raise _no_jail(error) from error
     if question is not None:
         question.executions.append(found)
     return found
+
+
+def require_jail() -> None:
+    """Refuse a system without a jail, before a model is asked for programs.
+
+    Raises:
+        LanguageProblem: with what is missing.
+    """
+    try:
+        _runner()
+    except NoJail as error:
+        raise _no_jail(error) from error
+
+
+def _no_jail(error: NoJail) -> LanguageProblem:
+    return LanguageProblem(
+        "task_invalid",
+        f"found no jail for programs on this system ({error}), expected one: what a model writes is run nowhere else; "
+        "use Linux 6.2 or newer with Landlock and seccomp, or leave the task out",
+    )
 
 
 class JailedCodeEval:

@@ -97,7 +97,8 @@ TASKS = {
     "humaneval": of_humaneval(str),
     "humaneval_instruct": of_humaneval(lambda one: f"{one}\n```\nThat is all."),
     "mbpp": of_mbpp(str),
-    "mbpp_instruct": of_mbpp(lambda one: f"{one}\n```\nThat is all."),
+    # The harness takes a first word after its own "```python" for the name of a language.
+    "mbpp_instruct": of_mbpp(lambda one: f"\n{one}\n```\nThat is all."),
 }
 # It makes a name of Python's its own, which no test asks for.
 CHEATS = {("mbpp", 2, 0), ("mbpp_instruct", 2, 0)}
@@ -148,7 +149,7 @@ def test_a_run_executes_what_the_model_writes_and_keeps_what_became_of_it(rows, 
     found = bench.run(
         "run", hf_path=str(TINY), dtype="float32", lm_eval_tasks=("humaneval",), lm_eval_data=rows, max_out_len=24,
         generation_kwargs={"do_sample": "True", "temperature": "0.8"}, repeats=2, pass_k=("1", "2"),
-        require=["language:humaneval.pass@2/create_test>=0.5"],
+        require=["language:humaneval.pass@2/create_test>=0.9"],
     )  # fmt: skip
     (record,) = found.values()
     assert set(record.metrics) == {"pass@1/create_test", "pass@2/create_test"}

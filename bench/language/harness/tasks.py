@@ -20,6 +20,7 @@ from bench.language.harness.declared import runs_programs
 from bench.language.harness.index import FunctionName
 from bench.language.harness.selection import HarnessTask
 from bench.language.harness.stand_ins import provide
+from bench.language.programs import require_jail
 
 # The seeds that lm-evaluation-harness sets before it loads a task: some tasks shuffle options while they load.
 _RANDOM_SEED, _NUMPY_SEED, FEWSHOT_SEED = 0, 1234, 1234
@@ -168,6 +169,8 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
     from lm_eval.tasks import TaskManager  # noqa: PLC0415
 
     datasets.disable_progress_bars()
+    if runs_programs(task):
+        require_jail()
     with _quiet():
         config = _imported(task)
     try:
