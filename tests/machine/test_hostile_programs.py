@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,15 @@ check(add)
 RIGHT = "def add(a, b):\n    return a + b\n"
 
 
+# A busy machine takes long for little; what never ends need not be waited for.
+PATIENT = Limits(seconds=1, wall_s=60, memory_bytes=2**28)
+IMPATIENT = replace(PATIENT, wall_s=2)
+
+
 @pytest.fixture(scope="module")
 def runner():
     try:
-        with ProgramRunner(Limits(seconds=1, wall_s=2, memory_bytes=2**28)) as made:
+        with ProgramRunner(PATIENT) as made:
             yield made
     except NoJail as error:
         pytest.skip(f"no jail for programs on this system: {error}")
@@ -37,7 +43,9 @@ COMPARING = tomllib.loads(Path(__file__).with_name("comparing_programs.toml").re
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_program_does_not_pass(runner, name):
+    runner.limits = IMPATIENT if HOSTILE[name].get("outcome", "timed_out") == "timed_out" else PATIENT
     found = runner.run(HOSTILE[name]["program"], TESTS, entry=("add",))
+    runner.limits = PATIENT
     assert not found.passed
     assert HOSTILE[name].get("outcome", found.outcome) == found.outcome, found
     assert not Path("/tmp/modelgate-was-here").exists()

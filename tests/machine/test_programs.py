@@ -21,7 +21,7 @@ from bench.machine.programs.values import Reader, Writer
 @pytest.fixture(scope="module")
 def runner():
     try:
-        with ProgramRunner(Limits(seconds=1, wall_s=5)) as made:
+        with ProgramRunner(Limits(seconds=1, wall_s=60)) as made:
             yield made
     except NoJail as error:
         pytest.skip(f"no jail for programs on this system: {error}")

@@ -63,7 +63,7 @@ def _provide_squad() -> None:
     module.compute_exact, module.compute_f1 = squad.compute_exact, squad.compute_f1  # type: ignore[attr-defined]
     package.squad_metrics = module  # type: ignore[attr-defined]
     sys.modules.update({package.__name__: package, _SQUAD: module})
-    parent.metrics = package
+    vars(parent)["metrics"] = package
 
 
 def _provide_punkt() -> None:

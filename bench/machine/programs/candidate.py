@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from bench.machine.programs.talking import EVERYTHING, Peer
+from bench.machine.programs.talking import EVERYTHING, Peer, Served
 
 
 def run(connection: socket.socket) -> NoReturn:
@@ -41,6 +41,6 @@ def run(connection: socket.socket) -> NoReturn:
 
     with suppress(BaseException):
         sys.setrecursionlimit(1000)
-        asked = {"compile": compiled, "execute": executed, "global": looked_up, "names": names}
+        asked: Served = {"compile": compiled, "execute": executed, "global": looked_up, "names": names}
         Peer(connection, {**EVERYTHING, **asked}, trusts=True).serve()
     os._exit(0)

@@ -27,14 +27,14 @@ class Limits:
 
     Attributes:
         seconds: processor time, of the program and of its tests.
-        wall_s: time until both are killed, which a program that waits uses up as well.
+        wall_s: time until both are killed, for programs that wait; much more than `seconds`, since a busy machine is slow.
         memory_bytes: address space beyond the interpreter's.
         scratch_bytes: of its files together, where the system has namespaces; of each file elsewhere.
         descriptors: open files.
     """
 
     seconds: float = 3.0
-    wall_s: float = 10.0
+    wall_s: float = 30.0
     memory_bytes: int = 2**30
     scratch_bytes: int = 16 * 2**20
     descriptors: int = 64

@@ -90,7 +90,7 @@ class Server:
             self._become_tests(asked, channel)
         os.close(channel)
         watch = os.pidfd_open(pid)
-        ready, _, _ = select.select([watch, self._control], [], [])
+        ready, _, _ = select.select([watch, self._control.fileno()], [], [])
         if watch not in ready:
             with suppress(OSError):
                 self._control.recv(65536)  # "kill", or nobody is there any more

@@ -191,7 +191,7 @@ class _Object(Remote):
     __bool__ = _asking("bool", bool)
     __str__ = _asking("str", str)
     __repr__ = _asking("repr", str)
-    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = (  # type: ignore[assignment]
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = (
         _comparing(name) for name in ("eq", "ne", "lt", "le", "gt", "ge")
     )
 

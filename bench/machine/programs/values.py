@@ -250,7 +250,7 @@ class Reader:
 
     def _named(self, name: str, fields: list[str], values: Tree) -> Any:
         parts = self._value(values)
-        return collections.namedtuple(name, [str(one) for one in fields])(*parts)  # type: ignore[misc]
+        return collections.namedtuple(name, [str(one) for one in fields])(*parts)
 
     def _made(self, name: str, parts: list[Tree]) -> Any:
         return _MAKERS[name](*[self._value(part) for part in parts])
