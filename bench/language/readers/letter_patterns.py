@@ -71,8 +71,8 @@ _VERB = (
     rf"|turns\s+out\s+to|ought\s+to)\s+be)\b{_ADVERB}|(?i:becomes|remains)\b)\s*[:：]?|[:：=]|[-–—]+>?|=>|[→⇒]|[是为选][:：]?)"
 )
 _SUBJECT = (
-    r"(?:\b(?i:answer|choice|option|solution|selection|pick|response|guess|bet|vote)\b"
-    r"(?:\s+(?i:to|for|of|here|in|i\s+(?:would\s+)?(?:choose|pick|select|give))\b(?:\s[^.:\n]{1,80}?)?)?"
+    r"(?:\b(?i:answer|choice|option|solution|selection|pick|response|guess|bet|vote"
+    r"|conclusion|verdict)\b(?:\s+(?i:to|for|of|here|in|i\s+(?:would\s+)?(?:choose|pick|select|give))\b(?:\s[^.:\n]{1,80}?)?)?"
     r"|答案(?:应该|应|就|只能|当然|显然|肯定)?)"
 )
 _PRAISE = (
@@ -174,7 +174,8 @@ def patterns(count: int) -> Patterns:
         inline=re.compile(rf"(?:(?m:^)|(?<=[\s,;(\[]))[(\[]?([{upper}])[)\].:](?=[^\S\n]+\S)"),
         mention=re.compile("|".join(mention)),
         another=re.compile(
-            rf"[)\].}}]*\s*(?:,|/|\b(?i:or|and|and/or|or\s+even|or\s+maybe)\b|&|、|和|或|与|及)\s*{_NAME}[(\[]?[{upper}](?![{_WORD}'])"
+            rf"[)\].}}]*\s*(?:,|/|\b(?i:or|and|and/or|or\s+even|or\s+maybe)\b|&|、|和|或|与|及|还是)\s*选?{_NAME}[(\[]?[{upper}]"
+            rf"(?![{_WORD}'])"
             r"(?=\s*[)\].;!?,。]|\s*$|\s+(?i:are|both|depending|would|could|might|may)\b)"
         ),
         statements=tuple((level, re.compile(pattern)) for level, group in leveled for pattern in group),

@@ -34,7 +34,8 @@ _OF_ALL = re.compile(
 _JUST_SAID = re.compile(r"\bif\s+(?:I|we)\s+(?:have|had|must|should)\s+(?:to\s+)?\w+", re.IGNORECASE)
 # "C if the lamp is off" says nothing of a lamp that is on; "C, if I am not mistaken" does.
 _CONDITION_AFTER = re.compile(
-    r"[)\]\"'*]*\s*,?\s*(?:but\s+)?(?:only\s+)?(?:if|unless|provided|assuming|in\s+case|as\s+long\s+as|were|had)\b"
+    r"[)\]\"'*]*\s*,?\s*(?:but\s+)?(?:only\s+)?(?:if|unless|provided|assuming|in\s+case|as\s+long\s+as|were|had"
+    r"|only\s+(?:for|when|in))\b"
     r"(?!\s+(?:I|you\s+ask|we\s+(?:have|must|had)|anything|pressed|forced))",
     re.IGNORECASE,
 )
@@ -174,10 +175,14 @@ def _clean(text: str) -> str:
 
 def _statements(text: str, found: Patterns) -> list[_Statement]:
     statements = []
+    # "A: because it is warm. B: because it is cold." gives a reason for each option, and no answer.
+    reasons = len({match[1].upper() for match in found.inline.finditer(text) if match[0].endswith(":")}) > 1
     for level, pattern in found.statements:
         for match in pattern.finditer(text):
             group = match.lastindex
             if group is None or _is_turned(text, match.start(), match.end(group)):
+                continue
+            if reasons and match.start() == 0 and match.end(group) == 1 and text[1:2] == ":":
                 continue
             letter: str | None = match[group].upper()
             if found.another.match(text, match.end(group)):

@@ -23,7 +23,8 @@ ASIDE = re.compile(r"\([^()\n]*\)|（[^（）\n]*）|\[[^\[\]\n]*\]")
 # Sentences that are no part of a solution.
 REMARK = re.compile(
     r"^\W*(?:let'?s\s+)?(?:to\s+)?(?:check|double[- ]check|verif\w+|note|ps|p\.s|hope|let\s+me\s+know|reference|source"
-    r"|confidence|检查|验证|注意|注|检验)",
+    r"|confidence|an?\s+(?:common|frequent|typical)\s+(?:error|mistake|slip|trap)|caution|beware|be\s+careful"
+    r"|检查|验证|注意|注|检验|常见错误|易错)",
     re.IGNORECASE,
 )
 _NOT_KNOWN = any_of(
@@ -107,6 +108,9 @@ HEDGED = re.compile(
     r"|也可能|或许是|也许是",
     re.IGNORECASE,
 )
+# "It would be 12 without the extra two" says nothing of what it is.
+SUPPOSED = re.compile(r"\bwould\s+(?:be|have\s+been)\b[^,;\n]*\bwithout\b", re.IGNORECASE)
+PERCENT = re.compile(r"\s*(?:%|percent|per\s+cent|个百分点)", re.IGNORECASE)
 # "That is 15 more than the bus needs", after the answer.
 ONLY_COMPARED = re.compile(
     r"^\W*(?:that|this|it)(?:'s|\s+(?:is|was|makes))\b[^.!?\n]{0,60}?\b(?:\w+er|more|less)\s+than\b|^\W*(?:这|那)?比",

@@ -27,6 +27,7 @@ from bench.language.readers.number_patterns import (
     ONLY_COMPARED,
     OPERATOR,
     PARTS,
+    PERCENT,
     RANGE,
     REASON,
     REMARK,
@@ -34,6 +35,7 @@ from bench.language.readers.number_patterns import (
     RESULT,
     SAME,
     SENTENCE_END,
+    SUPPOSED,
     VARIABLE_AFTER,
     VARIABLE_BEFORE,
 )
@@ -163,6 +165,8 @@ def _picked(sentence: str) -> str | None:
     if quantities(bare):
         sentence = bare
     sentence = _without_reason(sentence)
+    if SUPPOSED.search(sentence) and not CONCLUDES.search(sentence):
+        return None
     if HEDGED.search(sentence) and len({q.value for q in quantities(sentence)}) > 1:
         return None
     assigned = _assigned(sentence)
@@ -218,7 +222,7 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
         if _are_alternatives(sentence, earlier, after):
             return None if "=" in mark[0] else after[0]
         if after[0].start - mark.end() <= 40 and not _goes_on(sentence, after):
-            return after[0]
+            return earlier[-1] if earlier and _is_percentage(sentence, earlier[-1], after[0]) else after[0]
         # "12 = 3 × 4" says what 12 is made of.
         made_of = len(earlier) == 1 and len(after) > 1 and _joins(OPERATOR, sentence, after)
         return earlier[0] if made_of else _single(sentence, after)
@@ -226,6 +230,13 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
     if bold and len({q.value for q in bold}) == 1 and not _goes_on(sentence, found[found.index(bold[0]) :]):
         return bold[0]
     return _single(sentence, found)
+
+
+def _is_percentage(sentence: str, first: Quantity, second: Quantity) -> bool:
+    """Return whether the second number is the first one in percent, as in "0.5 = 50%"."""
+    if first.value is None or second.value != 100 * first.value or PERCENT.match(sentence, first.end):
+        return False
+    return PERCENT.match(sentence, second.end) is not None
 
 
 def _are_alternatives(sentence: str, earlier: list[Quantity], after: list[Quantity]) -> bool:
