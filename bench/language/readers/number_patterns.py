@@ -109,7 +109,7 @@ HEDGED = re.compile(
     re.IGNORECASE,
 )
 # "It would be 12 without the extra two" says nothing of what it is.
-SUPPOSED = re.compile(r"\bwould\s+(?:be|have\s+been)\b[^,;\n]*\bwithout\b", re.IGNORECASE)
+SUPPOSED = re.compile(r"\bwould\s+(?:be|have\s+been)\b[^,;\n]{0,120}\bwithout\b", re.IGNORECASE)
 PERCENT = re.compile(r"\s*(?:%|percent|per\s+cent|个百分点)", re.IGNORECASE)
 # "That is 15 more than the bus needs", after the answer.
 ONLY_COMPARED = re.compile(

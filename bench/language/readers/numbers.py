@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from bench.language.readers.number_patterns import (
@@ -44,6 +44,8 @@ from bench.language.readers.quantities import Quantity, plain_formulas, quantiti
 from bench.language.readers.text import last_box, own_part
 
 Row = Mapping[str, Any]
+# Longer chains of reasons than this are no sentences.
+_MOST_REASONS = 8
 
 
 def last_number(text: str, row: Row, cut: bool = False) -> str | None:
@@ -186,7 +188,7 @@ def _picked(sentence: str) -> str | None:
 
 def _without_reason(sentence: str) -> str:
     """Return what stands before "because", if that has a number and nothing is concluded after it."""
-    for reason in REASON.finditer(sentence):
+    for reason in islice(REASON.finditer(sentence), _MOST_REASONS):
         before = sentence[: reason.start()]
         if quantities(before) and not CONCLUDES.search(sentence, reason.end()):
             return before
