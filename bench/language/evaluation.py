@@ -19,6 +19,7 @@ from bench.core.runs import become_latest
 from bench.core.verdict import PASSED, Outcome, Verdict, verdict_of
 from bench.language.backend import Backend
 from bench.language.case import LanguageCase
+from bench.language.executions import executions_of, require_jail_of
 from bench.language.grading import Graded, check_names, describe_score, grade, grade_groups
 from bench.language.inference import infer
 from bench.language.joining import identity, join, require_all
@@ -116,6 +117,7 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         """
         with self.recording():
             check_names(self._dataset)
+            require_jail_of(self._dataset)
             self._settle_labels()
             self._questions = self._build(self.case.rows)
             self.record.data = self._reader.label
@@ -279,7 +281,12 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
             )
 
     def _grade(self) -> dict[str, Graded]:
-        return grade(self._dataset, self._questions, self._store.read(), self.context.seed)
+        stored = self._store.read()
+        graded = grade(self._dataset, self._questions, stored, self.context.seed)
+        executions = executions_of(self._dataset, self._questions, stored)
+        if executions:
+            self._note_file("executions", self._store.keep_executions(executions))
+        return graded
 
     def _wait_for_others(self) -> Outcome:
         """Settle a shard that is not the last one; the score, and what is required of it, are the last one's."""

@@ -198,7 +198,7 @@ def resolve(raw: LanguageOptions, setting: Setting) -> LanguageSettings:
     if raw.mode in ("all", "infer"):
         expect_all_gpus(models, setting)
     _refuse_idle(raw, setting, models)
-    harness = resolve_harness(raw, setting)
+    harness = resolve_harness(raw, setting, raw.repeats)
     data = raw.data
     if data not in (OWN, HUB):
         data = str(setting.local_path(data))

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench.core.registry import Registry
+from bench.language.readers.code import passes_tests, python_code
 from bench.language.readers.letters import first_option, plain_letter
 from bench.language.readers.maths import formula
 from bench.language.readers.numbers import first_number, last_number, plain_number
@@ -43,6 +44,8 @@ for _reader in (
     boxed,
     strip,
     lower,
+    python_code,
+    passes_tests,
 ):
     POSTPROCESSORS.add(_reader.__name__, _reader)
 

@@ -109,7 +109,7 @@ class PredictionStore:
     """The predictions of one model on one dataset, which the shards of a run share.
 
     ``<directory>/<model>/<dataset>.jsonl`` holds a line for each question, ``<dataset>.fingerprint.json`` what they depend
-    on.
+    on, ``<dataset>.executions.json`` what became of programs that were run.
 
     Args:
         directory: ``predictions`` of a run.
@@ -148,6 +148,19 @@ class PredictionStore:
             except (json.JSONDecodeError, KeyError, TypeError):
                 continue
         return found
+
+    def keep_executions(self, executions: Mapping[str, list[dict[str, str]]]) -> Path:
+        """Write what became of the programs among the answers, by question, into ``<dataset>.executions.json``.
+
+        Args:
+            executions: of each question, for each of its answers ``outcome`` and ``detail``.
+
+        Returns:
+            The file.
+        """
+        path = self.path.with_suffix(".executions.json")
+        replace_file(path, json.dumps(executions, indent=1) + "\n")
+        return path
 
     def fingerprint(self) -> Fingerprint | None:
         """Return what the predictions depend on; None if there are none."""

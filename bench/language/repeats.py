@@ -31,7 +31,7 @@ def repeated_names(metric: str, repeats: int) -> tuple[str, ...]:
     if repeats < 2 or not isinstance(rule, SampleMetric) or not rule.proportion:
         return ()
     votes = () if isinstance(rule, GroupMetric) else (f"maj@{repeats}",)
-    return (*(f"pass@{k}" for k in _draws(repeats)), *votes)
+    return (*(f"pass@{k}" for k in powers(repeats)), *votes)
 
 
 def pass_at_k(right: int, drawn: int, k: int) -> float:
@@ -104,7 +104,7 @@ def evaluate_repeated(
     found: Named = {rule.name: (values, msgspec.structs.replace(score, unparsed=unparsed))}
     if not (rule.proportion and with_draws):
         return found
-    for k in _draws(repeats):
+    for k in powers(repeats):
         chances = [pass_at_k(round(sum(row)), repeats, k) for row in table]
         found[f"pass@{k}"] = (chances, _of_shares(f"pass@{k}", rule, chances, confidence))
     if not isinstance(rule, GroupMetric):
@@ -113,7 +113,7 @@ def evaluate_repeated(
     return found
 
 
-def _draws(repeats: int) -> list[int]:
+def powers(repeats: int) -> list[int]:
     """Return the k of pass@k: powers of two, and all."""
     powers = [2**power for power in range(1, repeats.bit_length()) if 2**power < repeats]
     return [*powers, repeats]

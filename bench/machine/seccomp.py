@@ -36,6 +36,26 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     # the clock
     "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171),
 }  # fmt: skip
+# What a program that only computes does not need besides: other processes, the network, memory that no limit counts, and
+# what files say of themselves, which Landlock leaves open.
+OF_OTHERS: dict[str, tuple[int | None, int | None]] = {
+    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281), "setpgid": (109, 154),
+    "setsid": (112, 157), "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setaffinity": (203, 122), "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119), "sched_setattr": (314, 274), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "personality": (135, 92),
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
+    "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None),
+    "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None),
+    "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "setxattrat": (463, 463), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+}  # fmt: skip
+_PRLIMIT = (302, 261)
+_NEW_THREAD = 0x10000  # CLONE_THREAD
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _NEW_NAMESPACES = 0x7E020080  # all CLONE_NEW* flags of clone
@@ -68,7 +88,19 @@ def restrict() -> None:
     Raises:
         OSError: an architecture whose numbers are not known, or the kernel refuses; nothing is restricted then.
     """
-    program = _program()
+    _install(_program())
+
+
+def forbid_others() -> None:
+    """Forbid the calls of `OF_OTHERS` too, new processes, and limits of others; threads stay. Call it after `restrict`.
+
+    Raises:
+        OSError: an architecture whose numbers are not known, or the kernel refuses; nothing is restricted then.
+    """
+    _install(_program_of_others())
+
+
+def _install(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program)
     description = struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     _prctl(_PR_SET_SECCOMP, _MODE_FILTER, description)
@@ -76,11 +108,47 @@ def restrict() -> None:
 
 @cache
 def _program() -> bytes:
+    column, lines = _beginning(FORBIDDEN)
+    deny = _ERRNO | errno.EPERM
+    lines += [
+        (_EQUAL, 0, 3, _CLONE[column]),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
+        (_RETURN, 0, 0, deny),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    return _packed(lines)
+
+
+@cache
+def _program_of_others() -> bytes:
+    column, lines = _beginning(OF_OTHERS)
+    deny = _ERRNO | errno.EPERM
+    lines += [
+        # A new thread, and limits of the process itself.
+        (_EQUAL, 0, 4, _CLONE[column]),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_ANY_BIT, 1, 0, _NEW_THREAD),
+        (_RETURN, 0, 0, deny),
+        (_RETURN, 0, 0, _ALLOW),
+        (_EQUAL, 0, 3, _PRLIMIT[column]),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_EQUAL, 1, 0, 0),
+        (_RETURN, 0, 0, deny),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    return _packed(lines)
+
+
+def _beginning(
+    forbidden: dict[str, tuple[int | None, int | None]],
+) -> tuple[int, list[tuple[int, int, int, int]]]:
+    """Return the column of this machine, and the lines that forbid calls; the number of the call is loaded after them."""
     machine = platform.machine()
     if not supported():
         raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known")
     column, architecture = _ARCHITECTURES[machine]
-    numbers = sorted(number for both in FORBIDDEN.values() if (number := both[column]) is not None)
+    numbers = sorted(number for both in forbidden.values() if (number := both[column]) is not None)
     deny = _ERRNO | errno.EPERM
     lines = [
         (_LOAD, 0, 0, _ARCHITECTURE),
@@ -94,13 +162,10 @@ def _program() -> bytes:
     lines += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     for number in numbers:
         lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, deny)]
-    lines += [
-        (_EQUAL, 0, 3, _CLONE[column]),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
-        (_RETURN, 0, 0, deny),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
+    return column, lines
+
+
+def _packed(lines: list[tuple[int, int, int, int]]) -> bytes:
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
 

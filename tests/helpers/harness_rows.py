@@ -165,7 +165,7 @@ ROWS: dict[str, Callable[[int], Row]] = {
         [{"question": "It was _ .", "answer": "ABCD"[i % 4], "options": four(i)}])},
     "EleutherAI/mutual": lambda i: {"answers": "ABCD"[i % 4], "options": four(i), "article": f"m : {say(i)}", "id": f"{i}"},
     "wmt/wmt16": lambda i: {"translation": {"de": f"Das Ding {i} steht da.", "en": say(i)}},
-    "rajpurkar/squad_v2": lambda i: {"id": f"s{i}", "title": "Own", "context": say(i), "question": ask(i),
+    "lighteval/squad_v2": lambda i: {"id": f"s{i}", "title": "Own", "context": say(i), "question": ask(i),
                                      "answers": {"text": [thing(i)] * (i % 2), "answer_start": [4] * (i % 2)}},
     "own/stories": lambda i: {"story": say(i), "ending": f" The {thing(i)} stayed."},
 }  # fmt: skip

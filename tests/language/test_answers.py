@@ -11,7 +11,7 @@ import pytest
 from bench.language.chat import Marks, parted
 from bench.language.postprocess import apply_postprocessors, normal_gold
 
-TABLES = ("answers.tsv", "answers_afterwards.tsv")
+TABLES = ("answers.tsv", "answers_afterwards.tsv", "answers_of_styles.tsv")
 READERS = {"letter": "first_option", "number": "last_number", "formula": "formula"}
 
 
@@ -25,8 +25,10 @@ def unescaped(text: str) -> str:
 
 
 def read(kind: str, text: str, cut: bool) -> str | None:
-    name, count = re.fullmatch(r"([a-z]+)(\d*)", kind).groups()
-    row = {"options": [f"option {i}" for i in range(int(count))]} if count else {}
+    name, count, options = re.fullmatch(r"([a-z]+)(\d*)(?:=(.+))?", kind).groups()
+    row = {"options": options.split("|")} if options else {}
+    if count:
+        row = {"options": [f"option {i}" for i in range(int(count))]}
     answer = parted(text, Marks()).answer
     return None if answer is None else apply_postprocessors([READERS[name]], answer, row, cut=cut)
 
@@ -35,9 +37,10 @@ def read(kind: str, text: str, cut: bool) -> str | None:
 def test_each_answer_is_read_as_it_was_meant_or_not_at_all(table):
     wrong = []
     for kind, finish, right, text in rows_of(table):
-        wanted = None if right == "null" else unescaped(right)
+        wanted = None if right == "null" else unescaped(right.removeprefix("~"))
         found = read(kind, unescaped(text), finish == "length")
-        if found != wanted:
+        # Of those with a ~ it is known that they are not read; to read them wrongly would be a fault all the same.
+        if found != wanted and not (right.startswith("~") and found is None):
             wrong.append((text, found, wanted))
     assert not wrong
 
@@ -45,7 +48,8 @@ def test_each_answer_is_read_as_it_was_meant_or_not_at_all(table):
 def test_the_tables_hold_many_answers_of_every_kind():
     rows = [row for table in TABLES for row in rows_of(table)]
     assert len(rows) > 400
-    assert {re.sub(r"\d", "", kind) for kind, *_ in rows} == set(READERS)
+    assert {re.match("[a-z]+", kind)[0] for kind, *_ in rows} == set(READERS)
+    assert sum(right.startswith("~") for _, _, right, _ in rows) < 25
     assert sum(right == "null" for _, _, right, _ in rows) > 80
     assert sum(any("\u4e00" <= sign <= "\u9fff" for sign in text) for *_, text in rows) > 70
 

@@ -226,7 +226,7 @@ def test_a_group_names_the_task_that_has_no_score(bench, folder):
     ("name", "said"),
     [
         ("arc_easy", ("found no rows", "train, validation, test", "answerKey", "ARC-Easy")),
-        ("humaneval", ("runs the code that a model writes", "leave the task out")),
+        ("cruxeval_output", ("runs what a model writes by code of its own", "leave the task out")),
         ("own_needy", ("found no package nowhere_to_be_found", "install it")),
     ],
 )

@@ -20,6 +20,10 @@ _USUAL_METRICS = {
     "generate_until": ("exact_match",),
 }
 _USUAL_LENGTH = 256
+PASS_K = "pass_k"
+"""Key of a task's metadata: the k of pass@k that its own metric does not give."""
+# What a task's own code calls to run a program by itself.
+_RUNS_BY_ITSELF = ("exec(", "eval(", "subprocess", "multiprocessing", "os.system")
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _KEY_OF_RESULT = re.compile(r"[\"']([\w@.+-]+)[\"']\s*:")
 
@@ -77,10 +81,10 @@ def stand_in(task: HarnessTask) -> Dataset:
 def refusal(task: HarnessTask) -> str | None:
     """Return why a task is not run; None if nothing is known against it."""
     config = task.config
-    if config.get("unsafe_code"):
+    if config.get("unsafe_code") and not runs_programs(task):
         return (
-            f"{task.name}: found a task that runs the code that a model writes, expected one that only reads answers; code "
-            "is not run here without a jail; leave the task out"
+            f"{task.name}: found a task that runs what a model writes by code of its own, expected one that runs it by the "
+            "metric code_eval, whose place the jail can take; leave the task out"
         )
     for kind in ("image", "audio"):
         if config.get(f"doc_to_{kind}") is not None:
@@ -88,6 +92,23 @@ def refusal(task: HarnessTask) -> str | None:
     if config.get("use_prompt") is not None:
         return f"{task.name}: found a task with prompts of promptsource, expected its own; leave the task out"
     return None
+
+
+def runs_programs(task: HarnessTask) -> bool:
+    """Whether a task runs a model's programs, and only by the metric ``code_eval``, so that the jail can take its place."""
+    if not task.config.get("unsafe_code"):
+        return False
+    files = {function.file for function in functions(task.config) if function.file is not None}
+    texts = [file.read_text(encoding="utf-8") for file in sorted(files)]
+    return any("code_eval" in text for text in texts) and not any(
+        word in text for text in texts for word in _RUNS_BY_ITSELF
+    )
+
+
+def pass_k(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the k of pass@k that are measured besides a task's own metrics."""
+    metadata = config.get("metadata")
+    return tuple(metadata.get(PASS_K, ())) if isinstance(metadata, Mapping) else ()
 
 
 def describe(selection: Selection, name: str) -> dict[str, Any]:
@@ -125,7 +146,13 @@ def _metrics(task: HarnessTask) -> Iterator[str]:
         return
     for one in listed:
         name = one.get("metric")
+        if isinstance(name, FunctionName) and "k" in one and runs_programs(task):
+            most = int(task.config.get("repeats") or 1)
+            ks = one["k"] if isinstance(one["k"], list) else [one["k"]]
+            yield from (f"pass@{k}" for k in ks if k <= most)
+            continue
         yield str(name).rpartition(".")[2] if isinstance(name, FunctionName) else str(name)
+    yield from (f"pass@{k}" for k in pass_k(task.config))
 
 
 def _length(task: HarnessTask) -> int:

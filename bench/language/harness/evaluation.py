@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ from bench.language.results import write_json
 from bench.language.spec import Dataset, Generation
 
 _HERE = Path(__file__).parent
+# What a reader of a score should know of programs that did not pass.
+_UNUSUAL = {
+    "timed_out": "ran out of time",
+    "memory": "ran out of memory",
+    "refused": "asked for what the jail does not give",
+    "bad_tests": "have tests with a syntax error",
+}
 _CODE = ("asking.py", "tasks.py", "data.py", "selection.py")
 
 
@@ -191,7 +199,11 @@ class HarnessEvaluation(LanguageEvaluation):
         }
 
     def _grade(self) -> dict[str, Graded]:
-        measured = self._measure(self._store)
+        executions: dict[str, list[dict[str, str]]] = {}
+        measured = self._measure(self._store, executions)
+        if executions:
+            self._note_file("executions", self._store.keep_executions(executions))
+            self._warn_of(executions)
         self._measured = {one.name: one for one in measured}
         stored, cut = self._store.read(), None
         if isinstance(self._dataset.inference, Generation):
@@ -265,9 +277,18 @@ class HarnessEvaluation(LanguageEvaluation):
         found: list[Any] = self._questions
         return found
 
-    def _measure(self, store: PredictionStore) -> list[scoring.FilteredMetric]:
+    def _measure(
+        self, store: PredictionStore, executions: dict[str, list[dict[str, str]]] | None = None
+    ) -> list[scoring.FilteredMetric]:
         answers = {key: one["answers"] for key, one in store.read().items()}
-        return scoring.measure(self._loader.load(self._task), self._documents, answers)
+        return scoring.measure(self._loader.load(self._task), self._documents, answers, executions)
+
+    def _warn_of(self, executions: Mapping[str, list[dict[str, str]]]) -> None:
+        """Say which programs ended otherwise than by their tests."""
+        outcomes = Counter(one["outcome"] for done in executions.values() for one in done)
+        for outcome, words in _UNUSUAL.items():
+            if outcomes[outcome]:
+                self._warn(f"{outcomes[outcome]} of {outcomes.total()} programs {words}; see predictions/")
 
     def _asked(self, backend: Backend) -> asking.HarnessModel:
         return asking.harness_model(backend, self._model, self._settings.api_concurrency)

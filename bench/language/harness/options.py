@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.core.errors import UsageProblem
 from bench.core.options import Setting, option
+from bench.language.harness.drawing import draw
 from bench.language.harness.index import build_index
 from bench.language.harness.selection import Selection, select
 
@@ -29,6 +30,10 @@ class HarnessOptions:
     lm_eval_num_fewshot: int | None = option(
         "in-context examples of --lm-eval-tasks (default: as each task says)", metavar="N", least=0
     )
+    pass_k: tuple[str, ...] = option(
+        "k of pass@k for tasks that run programs, each at most as many as answers are drawn (default: as each task says)",
+        (), metavar="K", example="1",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,17 @@ class HarnessSettings:
         return "where the tasks say" if self.data is None else str(self.data)
 
 
-def resolve_harness(raw: HarnessOptions, setting: Setting) -> HarnessSettings | None:
+def resolve_harness(raw: HarnessOptions, setting: Setting, repeats: int = 1) -> HarnessSettings | None:
     """Return what is asked of lm-evaluation-harness; None if nothing is.
 
+    Args:
+        raw: the options.
+        setting: of the run.
+        repeats: answers that are drawn to each question.
+
     Raises:
-        UsageProblem: an unknown task, a folder that is not there, options without a task, or no harness.
+        UsageProblem: an unknown task, a folder that is not there, options without a task or that it cannot follow, or no
+            harness.
     """
     if not raw.lm_eval_tasks:
         idle = [one.name for one in fields(HarnessOptions) if one.name in setting.given]
@@ -70,4 +81,5 @@ def resolve_harness(raw: HarnessOptions, setting: Setting) -> HarnessSettings | 
             raise UsageProblem(f"--lm-eval-{flag} {folder}: no such folder, expected one; correct the path")
     index = build_index(include)
     selection = select(raw.lm_eval_tasks, index, raw.lm_eval_num_fewshot)
+    draw(selection, repeats, raw.pass_k)
     return HarnessSettings(selection, data)

@@ -14,8 +14,11 @@ from bench.core.errors import LanguageProblem
 from bench.core.estimate import PERCENT, Estimate
 from bench.core.record import Score
 from bench.language.grading import Graded
-from bench.language.harness.declared import metric_name
+from bench.language.harness.declared import metric_name, pass_k
+from bench.language.harness.stand_ins import NO_PUNKT
 from bench.language.harness.tasks import Document
+from bench.language.programs import grading
+from bench.language.repeats import pass_at_k
 from bench.statistics.bootstrap import RESAMPLES, interval_ends, resampled_indices
 from bench.statistics.proportion import wilson_interval
 
@@ -65,7 +68,10 @@ class FilteredMetric:
 
 
 def measure(
-    made: Any, documents: Sequence[Document], answers: Mapping[str, list[list[Any]]]
+    made: Any,
+    documents: Sequence[Document],
+    answers: Mapping[str, list[list[Any]]],
+    executions: dict[str, list[dict[str, str]]] | None = None,
 ) -> list[FilteredMetric]:
     """Return all metrics of a task after all of its filters, in the order of lm-evaluation-harness.
 
@@ -73,6 +79,7 @@ def measure(
         made: the task's object.
         documents: all that are scored.
         answers: by document, for each request a list of answers.
+        executions: takes, by document, what became of the programs that were run.
 
     Raises:
         LanguageProblem: answers that are missing, or that the task's own code cannot score.
@@ -93,15 +100,25 @@ def measure(
     made._instances = requests
     try:
         made.apply_filters()
-        found = _results(made, documents)
+        found = _results(made, documents, {} if executions is None else executions)
+    except LanguageProblem:
+        raise
+    except LookupError as error:
+        if "punkt" not in f"{error}":
+            raise _unscored(made, error) from error
+        raise LanguageProblem("data_failed", f"{made.config.task}: {NO_PUNKT}") from error
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise LanguageProblem(
-            "inference_failed",
-            f"{made.config.task}: found answers that the task's own filters or metrics cannot score ({said}); see "
-            "predictions/, or correct the task",
-        ) from error
+        raise _unscored(made, error) from error
     return found
+
+
+def _unscored(made: Any, error: Exception) -> LanguageProblem:
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return LanguageProblem(
+        "inference_failed",
+        f"{made.config.task}: found answers that the task's own filters or metrics cannot score ({said}); see "
+        "predictions/, or correct the task",
+    )
 
 
 def estimate(measured: FilteredMetric, seed: int, cut: int | None = None) -> Graded:
@@ -196,7 +213,9 @@ def in_table(found: Any, is_share: bool) -> Any:
     return found.scaled(100, PERCENT) if is_share else found
 
 
-def _results(made: Any, documents: Sequence[Document]) -> list[FilteredMetric]:
+def _results(
+    made: Any, documents: Sequence[Document], executions: dict[str, list[dict[str, str]]]
+) -> list[FilteredMetric]:
     collected: dict[tuple[str, str], list[Any]] = {}
     unread: dict[str, int] = {}
     for filtered in documents[0].requests[0].filtered_resps:
@@ -205,7 +224,17 @@ def _results(made: Any, documents: Sequence[Document]) -> list[FilteredMetric]:
             unread[filtered] = unread.get(filtered, 0) + any(
                 one == _UNREAD or (isinstance(one, list) and _UNREAD in one) for one in results
             )
-            for metric, value in made.process_results(document.requests[0].doc, results).items():
+            with grading(document.requests[0].doc) as question:
+                values = dict(made.process_results(document.requests[0].doc, results))
+            if question.executions:
+                done = question.executions
+                executions[document.key] = [{"outcome": one.outcome, "detail": one.detail} for one in done]
+                right = sum(one.passed for one in done)
+                values |= {
+                    f"pass@{k}": pass_at_k(right, len(done), k)
+                    for k in pass_k({"metadata": made.get_config("metadata")})
+                }
+            for metric, value in values.items():
                 collected.setdefault((metric, filtered), []).append(value)
     from lm_eval.api.metrics import mean  # noqa: PLC0415
 

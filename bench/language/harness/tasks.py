@@ -16,8 +16,11 @@ import numpy as np
 from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash
 from bench.language.harness.data import local_rows
+from bench.language.harness.declared import runs_programs
 from bench.language.harness.index import FunctionName
 from bench.language.harness.selection import HarnessTask
+from bench.language.harness.stand_ins import provide
+from bench.language.programs import require_jail
 
 # The seeds that lm-evaluation-harness sets before it loads a task: some tasks shuffle options while they load.
 _RANDOM_SEED, _NUMPY_SEED, FEWSHOT_SEED = 0, 1234, 1234
@@ -128,12 +131,17 @@ def documents(made: Any, first: int, end: int | None, prompting: Prompting) -> l
             f"{number}",
             number,
             content_hash(requests[0].doc),
-            content_hash([(one.request_type, one.args) for one in requests]),
+            content_hash([_asked_of(one) for one in requests]),
             tuple(sorted(requests, key=lambda one: one.idx)),
         )
         for number, requests in by_document.items()
         if number >= first
     ]
+
+
+def _asked_of(request: Any) -> tuple[Any, ...]:
+    """Return what is asked; answers to one question are drawn together, so their number belongs to it."""
+    return (request.request_type, request.args, *([request.repeats] if request.repeats > 1 else []))
 
 
 def functions_resolved(value: Any) -> Any:
@@ -161,6 +169,8 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
     from lm_eval.tasks import TaskManager  # noqa: PLC0415
 
     datasets.disable_progress_bars()
+    if runs_programs(task):
+        require_jail()
     with _quiet():
         config = _imported(task)
     try:
@@ -177,11 +187,12 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
         raise _of_rows(task.name, error, is_hub=folder is None) from error
     if made.get_config("num_fewshot") is None:
         made.set_config(key="num_fewshot", value=0)
-    if getattr(made, "UNSAFE_CODE", False) or getattr(made, "MULTIMODAL", False):
+    is_unsafe = getattr(made, "UNSAFE_CODE", False) and not runs_programs(task)
+    if is_unsafe or getattr(made, "MULTIMODAL", False):
         raise LanguageProblem(
             "task_invalid",
-            f"{task.name}: found a task that runs a model's code or reads images, expected one that reads text only; "
-            "leave it out",
+            f"{task.name}: found a task that runs a model's code by itself or reads images, expected one that reads text, "
+            "or that runs programs by the metric code_eval; leave it out",
         )
     return made
 
@@ -193,7 +204,10 @@ def _imported(task: HarnessTask) -> Any:
         LanguageProblem: code that cannot be imported.
     """
     try:
+        provide()
         return functions_resolved(task.config)
+    except LanguageProblem:
+        raise
     except ImportError as error:
         raise _of_package(task, error) from error
     except Exception as error:

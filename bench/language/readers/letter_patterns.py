@@ -31,6 +31,7 @@ class Patterns:
     Attributes:
         alone_first, alone_last: a letter that is the whole first or last line, or the last sentence.
         label: a line that begins with a letter, as in a list of options.
+        inline: a letter with a mark after it, as in a list of options within a line.
         mention: a letter that is a word, but not an article, a pronoun or part of a name.
         another: what follows a letter where the text goes on with "or B".
         statements: phrases.
@@ -39,6 +40,7 @@ class Patterns:
     alone_first: re.Pattern[str]
     alone_last: re.Pattern[str]
     label: re.Pattern[str]
+    inline: re.Pattern[str]
     mention: re.Pattern[str]
     another: re.Pattern[str]
     statements: tuple[tuple[Level, re.Pattern[str]], ...]
@@ -69,8 +71,8 @@ _VERB = (
     rf"|turns\s+out\s+to|ought\s+to)\s+be)\b{_ADVERB}|(?i:becomes|remains)\b)\s*[:：]?|[:：=]|[-–—]+>?|=>|[→⇒]|[是为选][:：]?)"
 )
 _SUBJECT = (
-    r"(?:\b(?i:answer|choice|option|solution|selection|pick|response|guess|bet|vote)\b"
-    r"(?:\s+(?i:to|for|of|here|in|i\s+(?:would\s+)?(?:choose|pick|select|give))\b(?:\s[^.:\n]{1,80}?)?)?"
+    r"(?:\b(?i:answer|choice|option|solution|selection|pick|response|guess|bet|vote"
+    r"|conclusion|verdict)\b(?:\s+(?i:to|for|of|here|in|i\s+(?:would\s+)?(?:choose|pick|select|give))\b(?:\s[^.:\n]{1,80}?)?)?"
     r"|答案(?:应该|应|就|只能|当然|显然|肯定)?)"
 )
 _PRAISE = (
@@ -79,6 +81,12 @@ _PRAISE = (
 _GOOD = (
     r"(?i:correct|right|best|true|accurate|appropriate|plausible|likely|suitable|sensible|logical|reasonable|better|it"
     r"|ideal|proper|valid|fitting|closer|closest|stronger|strongest|preferable|safer|safest)"
+)
+# "Antwort: C", "la respuesta correcta es la B": the same in other languages, with capital letters only.
+_ABROAD = (
+    r"(?i:antwort|lösung|réponse|respuesta|resposta|risposta|ответ|答え|正解|정답)(?:\s+(?i:correcta|correta|corretta|juste|correcte))?"
+    r"\s*(?:[:：]|(?i:ist|lautet|wäre|est|es|é|è|sería|seria)\b|—|[はは은는이])\s*[:：]?"
+    r"(?:\s*(?i:die|la|le|el|a|o|der|option|opción|opção|opzione|letra|lettre|lettera|buchstabe)\b)*\s*"
 )
 _I_CHOOSE = (
     r"\b(?i:I|we)(?i:'d|'ll|'m|'ve|\s+would|\s+will|\s+am|\s+have|\s+must|\s+should|\s+can)?"
@@ -110,7 +118,11 @@ def patterns(count: int) -> Patterns:
         rf"\\f?boxed\s*\{{{named}{any_letter}",
         rf"{of_option}\s*\b(?i:is|must\s+be|would\s+be|has\s+to\s+be|should\s+be)\s+(?:(?i:the|my)\s+)?{_PRAISE}(?i:answer|option|choice)\b",
         rf"{_I_CHOOSE}\s+{named}{big}",
-        rf"{_I_CHOOSE}\s+(?i:option|choice|letter|answer)\s+{_OPEN}{any_letter}",
+        rf"{_I_CHOOSE}\s+(?i:(?:answer\s+)?(?:option|choice|letter)|answer)\s+{_OPEN}{any_letter}",
+        rf"\b(?i:chang(?:e|ed|ing)|switch(?:ed|ing)?|revis(?:e|ed|ing)|updat(?:e|ed|ing)|correct(?:ed|ing)?)\s+(?i:my\s+|the\s+)?"
+        rf"(?i:(?:final\s+)?(?:answer|choice|pick|mind)\s+)?(?:(?i:from)\s+{named}[A-Z][)\].]*\s+)?(?i:to)\s+{named}{big}",
+        rf"(?:改选|改为|改成)(?:了)?\s*{named}{big}",
+        rf"\b{_ABROAD}{_OPEN}{big}",
         rf"\b(?i:my\s+(?:\w+\s+)?(?:guess|bet|vote|money|pick|choice)\s+(?:is|goes\s+to|would\s+be|goes\s+with|is\s+on))\s+{named}{big}",
         rf"\b(?i:settled|settling|settle|decided|landed)\s+(?i:on|for)\s+{named}{big}",
         rf"\b(?i:ended\s+up\s+with|went\s+with)\s+{named}{big}",
@@ -128,7 +140,7 @@ def patterns(count: int) -> Patterns:
         rf"\b(?i:only|except)\s+{named}{big}(?!\s+(?i:and|or)\b)",
         rf"{of_option}\s*(?i:is\s+the\s+only|alone\b|remains\b|is\s+left\b|is\s+what\s+remains|it\s+is\b|wins\b|for\s+sure)",
         rf"\b(?i:leaves?|leaving|left\s+with|remaining\s+(?:option|choice|one)\s+is|remains?)(?:\s+(?i:us|me|with|only|just|as))*\s+{named}{big}",
-        rf"\b(?i:so|therefore|thus|hence|consequently|accordingly|ergo)\b[,:\s]*{named}{big}(?=\s*[.!,;:)\]]|\s*$|\s*\n|\s+(?i:it|is\s+the|because|since|for))",
+        rf"\b(?i:so|therefore|thus|hence|consequently|accordingly|ergo|all\s+in\s+all|overall|in\s+conclusion|in\s+summary|to\s+sum\s+up)\b[,:\s]*{named}{big}(?=\s*[.!,;:)\]]|\s*$|\s*\n|\s+(?i:it|is\s+the|because|since|for))",
         rf"(?:->|=>|[→⇒∴])\s*{named}{big}",
         rf"\b(?i:points?(?:\s+clearly)?\s+to|leads?(?:\s+\w+)?\s+to|gives?(?:\s+us)?|yields?|corresponds?\s+to|match(?:es)?(?:\s+with)?|supports?"
         rf"|consistent\s+with|indicates?|prefer|fits\s+with|which\s+means|means|favou?rs?)\s+{named}{big}",
@@ -159,9 +171,11 @@ def patterns(count: int) -> Patterns:
             rf"(?:\n|[.!?。！？:：][^\S\n]+)\s*{_OPEN}{_NAME}{_OPEN}([{upper}])[\s)\]}}>.!]{{0,8}}\Z"
         ),
         label=re.compile(rf"(?m:^)[^\S\n]*[(\[]?([{both}])[)\].:：、](?=[^\S\n]*\S)"),
+        inline=re.compile(rf"(?:(?m:^)|(?<=[\s,;(\[]))[(\[]?([{upper}])[)\].:](?=[^\S\n]+\S)"),
         mention=re.compile("|".join(mention)),
         another=re.compile(
-            rf"[)\].}}]*\s*(?:,|/|\b(?i:or|and|and/or|or\s+even|or\s+maybe)\b|&|、|和|或|与|及)\s*{_NAME}[(\[]?[{upper}](?![{_WORD}'])"
+            rf"[)\].}}]*\s*(?:,|/|\b(?i:or|and|and/or|or\s+even|or\s+maybe)\b|&|、|和|或|与|及|还是)\s*选?{_NAME}[(\[]?[{upper}]"
+            rf"(?![{_WORD}'])"
             r"(?=\s*[)\].;!?,。]|\s*$|\s+(?i:are|both|depending|would|could|might|may)\b)"
         ),
         statements=tuple((level, re.compile(pattern)) for level, group in leveled for pattern in group),

@@ -32,6 +32,15 @@ _OF_ALL = re.compile(
     re.IGNORECASE,
 )
 _JUST_SAID = re.compile(r"\bif\s+(?:I|we)\s+(?:have|had|must|should)\s+(?:to\s+)?\w+", re.IGNORECASE)
+# "C if the lamp is off" says nothing of a lamp that is on; "C, if I am not mistaken" does.
+_CONDITION_AFTER = re.compile(
+    r"[)\]\"'*]*\s*,?\s*(?:but\s+)?(?:only\s+)?(?:if|unless|provided|assuming|in\s+case|as\s+long\s+as|were|had"
+    r"|only\s+(?:for|when|in))\b"
+    r"(?!\s+(?:I|you\s+ask|we\s+(?:have|must|had)|anything|pressed|forced))",
+    re.IGNORECASE,
+)
+# Options that an answer may begin with as words: "Yes, since the door was open".
+_WORDS_OF_JUDGEMENT = {"yes", "no", "true", "false", "maybe", "unknown", "correct", "incorrect"}
 _CORRECTED = re.compile(
     r"\b(?:wait|actually|correction|no,|sorry|oops|scratch that|on second thought|hold on|my mistake|let me correct)"
     r"|不对|更正|等等|纠正|重新",
@@ -45,7 +54,8 @@ _AGAINST = re.compile(
     re.IGNORECASE,
 )
 _AGAINST_BEFORE = re.compile(
-    r"(?:\b(?:not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
+    r"(?:\b(?:(?:\w+n't|cannot|can\s+not)(?:\s+be)?|not\s+be|no\s+es|n'est\s+pas|nicht|non\s+è|não\s+é"
+    r"|not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
     r"|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|discard(?:s|ed|ing)?|reject(?:s|ed|ing)?|cross(?:ed|ing)? out"
     r"|drop(?:ped)?|remov(?:e|ed|ing)|dismiss(?:ed|ing)?|against)|不是|不选|排除(?:了|掉)?|而非|非|除了|去掉)"
     r"\s*(?:both |either |options? |choices? |选项)?$",
@@ -165,10 +175,14 @@ def _clean(text: str) -> str:
 
 def _statements(text: str, found: Patterns) -> list[_Statement]:
     statements = []
+    # "A: because it is warm. B: because it is cold." gives a reason for each option, and no answer.
+    reasons = len({match[1].upper() for match in found.inline.finditer(text) if match[0].endswith(":")}) > 1
     for level, pattern in found.statements:
         for match in pattern.finditer(text):
             group = match.lastindex
             if group is None or _is_turned(text, match.start(), match.end(group)):
+                continue
+            if reasons and match.start() == 0 and match.end(group) == 1 and text[1:2] == ":":
                 continue
             letter: str | None = match[group].upper()
             if found.another.match(text, match.end(group)):
@@ -193,6 +207,8 @@ def _is_turned(text: str, start: int, end: int) -> bool:
         return True
     if re.search(r"\b(?:not|never|isn't|wasn't|cannot)\b|n't\b|不|非", inner, re.IGNORECASE):
         return True
+    if _CONDITION_AFTER.match(text, end):
+        return True
     ending = re.compile(r"[.!。！\n;；]|([?？])").search(text, end, end + 120)
     return ending is not None and ending[1] is not None
 
@@ -202,6 +218,10 @@ def _label_paragraph(text: str, found: Patterns) -> str | None:
     paragraph = re.split(r"\n\s*\n", text, maxsplit=1)[0]
     labels = {match[1].upper() for match in found.label.finditer(paragraph)}
     if len(labels) != 1 or not (start := found.label.match(paragraph)):
+        return None
+    # "A: 5, B: 7, C: 9" is a list of options within a line.
+    mark = paragraph[start.end() - 1]
+    if {match[1].upper() for match in found.inline.finditer(paragraph) if match[0].endswith(mark)} - labels:
         return None
     others = {match[1].upper() for match in found.label.finditer(text)} - labels
     # "A. x" and, after an empty line, "B. y": a list with room between its entries.
@@ -247,8 +267,22 @@ def _by_text(text: str, options: Sequence[str]) -> str | None:
     """Return the letter of the option whose text is the whole answer, or what "the answer is" names."""
     said = re.fullmatch(r"(?:.*\banswer(?: is|:))?\s*(.+?)[.!。]?", text, flags=re.IGNORECASE | re.DOTALL)
     wanted = said[1].strip().casefold() if said else ""
-    same = [i for i, option in enumerate(options) if option.strip().rstrip(".").casefold() == wanted]
-    return ALPHABET[same[0]] if len(same) == 1 else None
+    named = [option.strip().rstrip(".").casefold() for option in options]
+    same = [i for i, option in enumerate(named) if option == wanted]
+    if len(same) == 1:
+        return ALPHABET[same[0]]
+    return _by_first_word(text, named) if set(named) <= _WORDS_OF_JUDGEMENT else None
+
+
+def _by_first_word(text: str, words: Sequence[str]) -> str | None:
+    """Return the letter of the word of judgement that the answer begins with; None where another one follows."""
+    begun = {
+        word.casefold() for word in re.findall(r"(?:\A|[.!?\n])\W*(\w+)(?=\s*[,.;:!?—–-]|\s*\n|\s*\Z)", text)
+    } & set(words)
+    first = re.match(r"\W*(\w+)\s*(?:[,.;:!—–-]|\n|\Z)", text)
+    if first is None or begun != {first[1].casefold()} or _CORRECTED.search(text, first.end()):
+        return None
+    return ALPHABET[list(words).index(first[1].casefold())]
 
 
 def _options(row: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from bench.language.readers.text import last_box, own_part
 _SAID = re.compile(
     r"(?:\b(?i:(?:final\s+)?answers?)\b[^.\n:=]{0,60}?(?:\s(?:is|are)\b|\s*(?:\*\*)?\s*[:：])|答案(?:是|为|：|:))\s*(?:\*\*)?\s*"
 )
+_DENIED = re.compile(r"(?:not|never|neither|不是|并非)\b", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$([^$\n]+)\$", re.DOTALL)
 
 
@@ -28,7 +29,7 @@ def _read(text: str, cut: bool) -> str | None:
     box = last_box(text)
     if box is not None:
         return box[1]
-    said = list(_SAID.finditer(text))
+    said = [match for match in _SAID.finditer(text) if not _DENIED.match(text, match.end())]
     if not said:
         return None
     rest = text[said[-1].end() :]

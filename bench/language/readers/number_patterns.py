@@ -23,11 +23,13 @@ ASIDE = re.compile(r"\([^()\n]*\)|（[^（）\n]*）|\[[^\[\]\n]*\]")
 # Sentences that are no part of a solution.
 REMARK = re.compile(
     r"^\W*(?:let'?s\s+)?(?:to\s+)?(?:check|double[- ]check|verif\w+|note|ps|p\.s|hope|let\s+me\s+know|reference|source"
-    r"|confidence|检查|验证|注意|注|检验)",
+    r"|confidence|an?\s+(?:common|frequent|typical)\s+(?:error|mistake|slip|trap)|caution|beware|be\s+careful"
+    r"|检查|验证|注意|注|检验|常见错误|易错)",
     re.IGNORECASE,
 )
 _NOT_KNOWN = any_of(
-    "not sure | don't know | do not know | unable to | depends on | not enough information | insufficient | no idea"
+    "not sure | not certain | unsure | uncertain | can't decide | cannot decide | don't know | do not know | unable to"
+    "| depends on | not enough information | insufficient | no idea"
 )
 GIVES_UP = re.compile(
     rf"\b{_NOT_KNOWN}"
@@ -92,9 +94,47 @@ COMPOUND = re.compile(rf"\s*{_UNIT}\s*(?:,|and)?\s*$", re.IGNORECASE)
 CONCLUDES = re.compile(
     r"[,;，；]\s*(?:so|thus|hence|therefore|which\s+means)\b|[,，;；]\s*(?:所以|因此)", re.IGNORECASE
 )
-COMPARED = re.compile(r"\s+\w+\s+(?:\w+er|more|less)\s+than\b", re.IGNORECASE)
+COMPARED = re.compile(r"\s+(?:\w+\s+)?(?:\w+er|more|less)\s+than\b", re.IGNORECASE)
+# ", which is 50 less than 350" and "，比原价50元便宜10元" compare the answer with something else.
+COMPARISON = re.compile(
+    r"(?<=[0-9元个人岁米克])[，,]\s*比[^，,。；;\n]*"
+    r"|,\s*(?:which|that|and\s+that)\s+(?:is|was|are|were)\s+[^,.;\n]{0,40}?\b(?:\w+er|more|less)\s+than\b[^,;\n]*",
+    re.IGNORECASE,
+)
+# "5, because 5 + 2 = 7": what follows explains what was said before.
+REASON = re.compile(r"\s*[,，]?\s*(?:\bbecause\b|\bsince\b|因为)", re.IGNORECASE)
+HEDGED = re.compile(
+    r"\b(?:could|might|may)\s+(?:also|just\s+as\s+well|equally|well)\s+be\b|\bor\s+(?:maybe|perhaps|possibly)\b|\balternatively\b"
+    r"|也可能|或许是|也许是",
+    re.IGNORECASE,
+)
+# "It would be 12 without the extra two" says nothing of what it is.
+SUPPOSED = re.compile(r"\bwould\s+(?:be|have\s+been)\b[^,;\n]{0,120}\bwithout\b", re.IGNORECASE)
+PERCENT = re.compile(r"\s*(?:%|percent|per\s+cent|个百分点)", re.IGNORECASE)
+# "That is 15 more than the bus needs", after the answer.
+ONLY_COMPARED = re.compile(
+    r"^\W*(?:that|this|it)(?:'s|\s+(?:is|was|makes))\b[^.!?\n]{0,60}?\b(?:\w+er|more|less)\s+than\b|^\W*(?:这|那)?比",
+    re.IGNORECASE,
+)
+# "Part (a): 5", "(b) 7".
+PARTS = re.compile(
+    r"(?:\bpart\s*\(?[a-d1-4]\)?|(?<![\w)])\([a-d]\))\s*[:=]?\s*(?:(?:the\s+)?answer\s+)?(?:is\s+)?[$€£]?(?P<number>[-−]?[0-9][0-9,.]*)",
+    re.IGNORECASE,
+)
+# "x = 12": a variable and a number that is no part of a larger formula.
+ASSIGNED = re.compile(
+    r"(?<![A-Za-z0-9_\\^])(?<![-+*/×÷]\s)([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*([-−]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?)"
+    r"(?![0-9A-Za-z]|\.[0-9]|\s*[-+−*/×÷^=(\\])"
+)
+DROPPED = re.compile(
+    r"[^.;。；\n]{0,40}?\b(?:reject\w*|extraneous|discard\w*|invalid|not\s+valid|impossible|inadmissible|ruled\s+out"
+    r"|does\s+not|doesn't|cannot|negative)\b|[^。；\n]{0,12}(?:舍去|舍|不合|无效)",
+    re.IGNORECASE,
+)
+LISTED = re.compile(r"\W*(?:,|;|\band\b|\bor\b|、|，|和|或)\W*", re.IGNORECASE)
 NUMBERED = re.compile(
-    r"\b(?:chapter|figure|fig|page|section|room|question|problem|step|part|table|line|day|no)\.?\s+$",
+    r"\b(?:chapter|figure|fig|page|section|room|question|problem|step|part|table|line|day|no|method|approach"
+    r"|attempt|scenario|trial|equation|eq)\.?\s+$",
     re.IGNORECASE,
 )
 VARIABLE_BEFORE = re.compile(r"(?<![A-Za-z])[A-Za-z]\s*[-+−*/×÷]\s*$")

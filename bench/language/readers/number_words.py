@@ -47,6 +47,12 @@ def number_in_words(text: str) -> int | None:
     return values[0] if len(values) == 1 else None
 
 
+def whole_number_in_words(text: str) -> int | None:
+    """Return the number of a text that is nothing but a number in words and at most one word for what is counted."""
+    found = re.fullmatch(rf"\W*(?P<number>{_ENGLISH.pattern})(?:\s+[a-z]+)?\W*", text.strip(), re.IGNORECASE)
+    return None if found is None else number_in_words(found["number"])
+
+
 def _english(words: str) -> int | None:
     total, part = 0, 0
     for word in re.split(r"[\s-]+", words.lower()):

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice, pairwise
 from typing import Any
 
 from bench.language.readers.number_patterns import (
     ADJUNCT,
     ANSWER,
     ASIDE,
+    ASSIGNED,
     COMPARED,
+    COMPARISON,
     COMPOUND,
     CONCLUDES,
     DENIED,
+    DROPPED,
     FINISHED,
     GIVES_UP,
     HASHES,
+    HEDGED,
+    LISTED,
     NUMBERED,
+    ONLY_COMPARED,
     OPERATOR,
+    PARTS,
+    PERCENT,
     RANGE,
+    REASON,
     REMARK,
     REST,
     RESULT,
     SAME,
     SENTENCE_END,
+    SUPPOSED,
     VARIABLE_AFTER,
     VARIABLE_BEFORE,
 )
-from bench.language.readers.number_words import number_in_words
+from bench.language.readers.number_words import number_in_words, whole_number_in_words
 from bench.language.readers.quantities import Quantity, plain_formulas, quantities, written
 from bench.language.readers.text import last_box, own_part
 
 Row = Mapping[str, Any]
+# Longer chains of reasons than this are no sentences.
+_MOST_REASONS = 8
 
 
 def last_number(text: str, row: Row, cut: bool = False) -> str | None:
@@ -74,7 +87,10 @@ def _read(text: str, cut: bool) -> str | None:
         return said
     if cut:
         return None
-    plain = _without_labels(plain_formulas(text))
+    plain = plain_formulas(text)
+    if len({match["number"].rstrip(".,") for match in PARTS.finditer(plain)}) > 1:
+        return None
+    plain = _without_labels(plain)
     sentences = [sentence for sentence in SENTENCE_END.split(plain) if sentence and sentence.strip()]
     for place in range(len(sentences) - 1, -1, -1):
         sentence = sentences[place]
@@ -82,9 +98,12 @@ def _read(text: str, cut: bool) -> str | None:
             return None
         if REMARK.match(sentence) or sentence.rstrip().endswith(("?", "？")):
             continue
+        if ONLY_COMPARED.match(sentence) and any(map(quantities, sentences[:place])):
+            continue
         if quantities(sentence):
             return _picked(sentence)
-    return None
+    words = whole_number_in_words(plain)
+    return None if words is None else str(words)
 
 
 def _without_labels(text: str) -> str:
@@ -144,9 +163,17 @@ def _is_finished(text: str, place: int) -> bool:
 
 def _picked(sentence: str) -> str | None:
     """Return the number that a sentence states; None if it has several."""
-    bare = ASIDE.sub(" ", sentence)
+    bare = COMPARISON.sub(" ", ASIDE.sub(" ", sentence))
     if quantities(bare):
         sentence = bare
+    sentence = _without_reason(sentence)
+    if SUPPOSED.search(sentence) and not CONCLUDES.search(sentence):
+        return None
+    if HEDGED.search(sentence) and len({q.value for q in quantities(sentence)}) > 1:
+        return None
+    assigned = _assigned(sentence)
+    if assigned is not None:
+        return assigned or None
     found = [q for q in quantities(sentence) if not DENIED.search(sentence[max(0, q.start - 20) : q.start])]
     found = [q for q in found if not _is_term(sentence, q)]
     found = [q for q in found if not COMPARED.match(sentence, q.end)] or found
@@ -159,6 +186,35 @@ def _picked(sentence: str) -> str | None:
     return None if chosen is None or chosen.value is None else written(chosen.value)
 
 
+def _without_reason(sentence: str) -> str:
+    """Return what stands before "because", if that has a number and nothing is concluded after it."""
+    for reason in islice(REASON.finditer(sentence), _MOST_REASONS):
+        before = sentence[: reason.start()]
+        if quantities(before) and not CONCLUDES.search(sentence, reason.end()):
+            return before
+    return sentence
+
+
+def _assigned(sentence: str) -> str | None:
+    """Return what variables are said to be where a sentence gives several values; None where it gives no more than one.
+
+    "x = 12 and x = -5" leaves two answers open, which is empty text; of "x = 12; x = -5 is rejected" one is left.
+    """
+    found = list(ASSIGNED.finditer(sentence))
+    several = [
+        (first, second)
+        for first, second in pairwise(found)
+        if first[2] != second[2]
+        and (first[1] == second[1] or LISTED.fullmatch(sentence, first.end(), second.start()))
+    ]
+    if not several:
+        return None
+    kept = [match for match in found if not DROPPED.match(sentence, match.end())]
+    values = {one.value for match in kept for one in quantities(match[2])}
+    value = values.pop() if len(values) == 1 else None
+    return "" if value is None else written(value)
+
+
 def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
     for mark in reversed(list(SAME.finditer(sentence))):
         after = [q for q in found if mark.end() <= q.start]
@@ -168,7 +224,7 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
         if _are_alternatives(sentence, earlier, after):
             return None if "=" in mark[0] else after[0]
         if after[0].start - mark.end() <= 40 and not _goes_on(sentence, after):
-            return after[0]
+            return earlier[-1] if earlier and _is_percentage(sentence, earlier[-1], after[0]) else after[0]
         # "12 = 3 × 4" says what 12 is made of.
         made_of = len(earlier) == 1 and len(after) > 1 and _joins(OPERATOR, sentence, after)
         return earlier[0] if made_of else _single(sentence, after)
@@ -176,6 +232,13 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
     if bold and len({q.value for q in bold}) == 1 and not _goes_on(sentence, found[found.index(bold[0]) :]):
         return bold[0]
     return _single(sentence, found)
+
+
+def _is_percentage(sentence: str, first: Quantity, second: Quantity) -> bool:
+    """Return whether the second number is the first one in percent, as in "0.5 = 50%"."""
+    if first.value is None or second.value != 100 * first.value or PERCENT.match(sentence, first.end):
+        return False
+    return PERCENT.match(sentence, second.end) is not None
 
 
 def _are_alternatives(sentence: str, earlier: list[Quantity], after: list[Quantity]) -> bool:

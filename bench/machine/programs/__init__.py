@@ -1,0 +1,1 @@
+"""Programs that somebody else wrote, run with their tests in a jail."""
