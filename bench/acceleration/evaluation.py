@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +12,7 @@ from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import differences, is_per_image, missing_methods
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.effect import effect_of, judge_effect
+from bench.acceleration.evidence import peak_advice, peak_of_candidate
 from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
@@ -26,6 +28,7 @@ from bench.acceleration.gates import (
 )
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.foreign_load import ForeignLoad
+from bench.acceleration.null_launch import counted
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.protocol.messages import GpuMemory
@@ -34,12 +37,16 @@ from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
+from bench.acceleration.times import Times
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.core.errors import ScoringProblem, UnclearProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
+from bench.core.requirement import required_gates
 from bench.core.verdict import PASSED, Outcome, Verdict
+from bench.statistics.launches import Rounds
+from bench.statistics.sequential import SampleLooks, sample_looks
 
 SPEED_METRICS = ("speedup", "latency_s")
 GATES = ("images", "steady", "effect", "quality", "memory", "latency", "speedup")
@@ -89,6 +96,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             batch_size=inputs.plan.batch_size, processes=self.resources, target=case.target_file,
         )  # fmt: skip
         self._estimates: dict[str, Estimate] = {}
+        self._quality: Verdict | None = None  # where all samples were scored while the pair was timed
         self._observed: dict[str, Configuration] = {}  # by role, with samples of the weights
 
     def __exit__(self, *error: object) -> None:
@@ -185,14 +193,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             return self._conclude({"images": images})
 
         speed = self._time()
-        with pair.asking_both():
-            pair.complete(speed.calls)
+        quality = self._score(speed.calls)
         pair.audit()
         if speed.rounds:
             pair.time_baseline_steps()
         self._record_raw(speed)
         images = self._judge_images()
-        quality = self._judge_quality()
         latency, speedup = speed.judge()
         # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
         if self.case.max_latency_s is not None and not latency.holds:
@@ -221,21 +227,46 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return judge_images(self._pair.output_problems(any_size=is_size_free))
 
     def _time(self) -> SpeedMeasurement:
-        inputs, pair = self._inputs, self._pair
+        inputs, pair, case = self._inputs, self._pair, self.case
         load = None
         if inputs.arms.gpu is None:
-            load = ForeignLoad(inputs.arms.cores, (pair.baseline.process.pid, pair.candidate.process.pid))
+            load = ForeignLoad(inputs.arms.cores, pair.pids)
         timer = PairedTimer(
             pair.baseline, pair.candidate,
-            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun,
+            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun, cores=inputs.arms.cores,
         )  # fmt: skip
-        speed = SpeedMeasurement(self.case, timer, inputs.plan, seed=inputs.samples.run_seed)
+
+        def relaunch() -> None:
+            pair.audit()
+            self._note_memory(timer.times)
+            order = pair.relaunch()
+            if load is not None:
+                load.watch(pair.pids)
+            timer.relaunched(pair.baseline, pair.candidate, order)
+
+        def null() -> Sequence[Rounds]:
+            if case.required_speedup is None and not is_required:
+                return ()
+            timer.times.null = pair.null_launch(inputs.cache, inputs.plan)
+            return counted(timer.times.null)
+
+        is_required = any(one.asks(case) for one in self.context.requirements if one.metric in SPEED_METRICS)
+        speed = SpeedMeasurement(
+            case, timer, inputs.plan, relaunch=relaunch, null=null, is_required=is_required
+        )
         with pair.asking_both():
             for _ in speed.looks():
                 self._record_estimates(speed)
-                if pair.is_broken or speed.is_decided():
+                self._note_memory(timer.times)
+                others = [self._judge_memory(timer.times), *self._required(speed)]
+                if pair.is_broken or speed.is_decided(others) or self._cannot_pass():
                     break
         return speed
+
+    def _required(self, speed: SpeedMeasurement) -> Iterable[Verdict]:
+        """Return the verdicts on what the run requires of the speed."""
+        asked = [one for one in self.context.requirements if one.metric in SPEED_METRICS]
+        return required_gates(asked, self.case, speed.estimates()).values()
 
     def _under_load(self, metric: str, verdict: Verdict) -> Verdict:
         """Return the verdict on a metric, undecided where it is one of speed and too much else was computed."""
@@ -247,19 +278,50 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _foreign_load(self) -> float | None:
         return None if self.body.times is None else self.body.times.foreign_load
 
-    def _judge_quality(self) -> Verdict:
-        outputs = self._pair.outputs()
+    def _cannot_pass(self) -> bool:
+        """Whether the images that the rounds have made fail a gate already, so that more launches would change nothing."""
+        if not self._judge_images().holds:
+            return True
+        count = len(self._inputs.samples)
+        if self._quality is None and self._pair.outputs(count) is not None:
+            self._quality = self._judge_quality(count, 0.05)
+        return self._quality is not None and self._quality.verdict in ("fail", "error")
+
+    def _score(self, calls: int) -> Verdict:
+        """Score the pair, on half of the samples where that decides, and return the verdict on its quality.
+
+        Args:
+            calls: how many batches both arms have made.
+        """
+        if self._quality is not None:
+            return self._quality
+        pair, samples, size = self._pair, self._inputs.samples, self._inputs.plan.batch_size
+        looks = sample_looks(len(samples), made=calls * size, step=size)
+        if any(one.asks(self.case) for one in self.context.requirements if one.metric not in SPEED_METRICS):
+            looks = SampleLooks((len(samples),), 0.05)  # what the run requires of a metric counts all samples
+        for count in looks.counts:
+            with pair.asking_both():
+                pair.complete(calls, count)
+            quality = self._judge_quality(count, looks.look_alpha)
+            if quality.verdict != "inconclusive":
+                break
+        return quality
+
+    def _judge_quality(self, count: int, look_alpha: float) -> Verdict:
+        outputs = self._pair.outputs(count)
         if outputs is None:
             return PASSED  # their own verdict says what is wrong
         samples = self._inputs.samples
         scores = self._inputs.scoring.compare(
-            samples.take(range(len(samples))),
+            samples.take(range(count)),
             outputs["baseline"],
             outputs["candidate"],
             baseline_identity=self._references.baseline_identity(self._pair.baseline),
             seed=samples.run_seed,
+            look_alpha=look_alpha,
         )
         body, loss = self.body, scores.loss
+        body.quality.samples = count
         # What could be computed is reported whatever could not.
         body.quality.baseline, body.quality.candidate = scores.baseline, scores.candidate
         body.quality.loss, body.quality.low, body.quality.high = loss.value, loss.low, loss.high
@@ -273,7 +335,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
         body, found = self.body, speed.estimates()
-        body.speedup.rounds = speed.rounds
+        body.speedup.rounds, body.speedup.launches = speed.rounds, speed.launches
         self._estimates |= found
         if found:
             speedup, latency = found["speedup"], found["latency_s"]
@@ -283,19 +345,30 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
         self.body.times.step_s = dict(self._pair.step_s)
+        self._note_memory(speed.times)
+
+    def _note_memory(self, times: Times) -> None:
+        """Note what the arms have taken in this launch; the record shows the highest of all launches."""
         memory = self.body.memory = self.body.memory or Memory()
         for role, arm in (("baseline", self._pair.baseline), ("candidate", self._pair.candidate)):
-            setattr(memory, f"{role}_peak_bytes", arm.peak_bytes())
-            for name, value in msgspec.structs.asdict(arm.gpu_memory() or GpuMemory()).items():
-                setattr(memory, f"{role}_{name}", value)
+            on_gpu = arm.gpu_memory()
+            taken = {"peak_bytes": arm.peak_bytes(), **msgspec.structs.asdict(on_gpu or GpuMemory())}
+            for name, value in taken.items():
+                highest = getattr(memory, f"{role}_{name}")
+                if value is not None and (highest is None or value > highest):
+                    setattr(memory, f"{role}_{name}", value)
+            if times.launches:
+                times.launches[-1].peak_bytes[role] = (
+                    taken["peak_bytes"]
+                    if self._inputs.arms.gpu is None
+                    else gpu_bytes_needed(on_gpu or GpuMemory())
+                )
 
-    def _judge_memory(self) -> Verdict:
-        memory = self.body.memory
-        if memory is None:
+    def _judge_memory(self, times: Times | None) -> Verdict:
+        if self.body.memory is None or times is None:
             return PASSED
-        on_gpu = self._inputs.arms.gpu is not None
-        needed = gpu_bytes_needed(memory) if on_gpu else memory.candidate_peak_bytes
-        return judge_memory(needed, memory.allowed_bytes)
+        peak, allowed = peak_of_candidate(times), self.body.memory.allowed_bytes
+        return judge_memory(peak, allowed, peak_advice(times, peak, allowed))
 
     def _conclude(self, judged: dict[str, Verdict]) -> Outcome:
         """Settle the case by the gates that were judged; those that were not are passed."""
@@ -316,5 +389,5 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)
         record.metrics = dict(self._estimates)
-        found["memory"] = self._judge_memory()
+        found["memory"] = self._judge_memory(body.times)
         return self.conclude(found, self._estimates, review=self._under_load)
