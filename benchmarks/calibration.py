@@ -89,7 +89,7 @@ def fixed_design(machine: Machine, over: float, trials: int, seed: int) -> float
     for _ in range(trials):
         drawn = [machine.launch(rng, REQUIRED * over, FIXED_ROUNDS) for _ in range(FIXED_LAUNCHES)]
         places = [location_of_logs(log_ratios(one.baseline_s, one.candidate_s))[0] for one in drawn]
-        passed += np.mean(places) - reach * np.std(places, ddof=1) >= math.log(REQUIRED)
+        passed += bool(np.mean(places) - reach * np.std(places, ddof=1) >= math.log(REQUIRED))
     return passed / trials
 
 
@@ -213,7 +213,7 @@ def print_real(pairs: int, minutes: float, workers: int, file: Path, seed: int) 
             if record.times is not None and record.speedup.value is not None:
                 ends.append(record)
                 launches += by_launch(record.times)
-        held = sum(end.speedup.low <= 1 <= end.speedup.high for end in ends)
+        held = sum((end.speedup.low or 0) <= 1 <= (end.speedup.high or 0) for end in ends)
         print(
             f"{len(launches)} A/A launches, {len(ends)} cases: {held} intervals hold 1.000, "
             f"{sum(end.verdict == 'pass' for end in ends)} passed, {sum(end.verdict == 'fail' for end in ends)} failed",

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.acceleration.evidence import LEAST_ROUNDS
 from bench.acceleration.timing import FIRST_ROUNDS, TimingPlan
 from bench.core.gate import Limit, gate
 from bench.statistics.launch_costs import rounds_per_launch
 from bench.statistics.launches import LaunchTest, Rounds
+from bench.statistics.paired_times import MIN_ROUNDS
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]
@@ -144,10 +146,9 @@ def follow(test: LaunchTest, draw: Draw, null: Rounds, *, truth: float, required
     while look is not None:
         while len(launches) < min(look, PLAN.max_launches):
             noise = test.noise(launches, [null])
-            wanted = min(
-                rounds_per_launch(noise, launch_s=LAUNCH_COST, round_s=1.0), PLAN.max_rounds - rounds
-            )
-            if wanted < 4:
+            best = rounds_per_launch(noise, launch_s=LAUNCH_COST, round_s=1.0, least=LEAST_ROUNDS)
+            wanted = min(best, PLAN.max_rounds - rounds)
+            if wanted < MIN_ROUNDS:
                 break
             launches.append(draw(wanted))
             rounds += wanted

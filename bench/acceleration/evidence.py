@@ -14,6 +14,8 @@ from bench.statistics.launches import ASSUMED_PEAK_SD, LaunchTest, Noise, Rounds
 from bench.statistics.paired_times import MIN_ROUNDS
 
 ROLES = ("baseline", "candidate")
+LEAST_ROUNDS = 6
+"""Rounds of a launch: of four, two may be stalled."""
 MOST_ADVISED = 64
 """Launches above which no budget is advised: it would take hours, and a quieter machine takes minutes."""
 _MARGIN = 1.2  # what is advised above what is needed, since noise does not stay as it was
@@ -80,8 +82,8 @@ class Evidence:
     def next_rounds(self) -> int:
         """How many rounds a further launch should have, so that the interval narrows fastest."""
         if self.noise is None or not (self.launch_s > 0 and self.round_s > 0):
-            return MIN_ROUNDS
-        return rounds_per_launch(self.noise, launch_s=self.launch_s, round_s=self.round_s)
+            return LEAST_ROUNDS
+        return rounds_per_launch(self.noise, launch_s=self.launch_s, round_s=self.round_s, least=LEAST_ROUNDS)
 
     def advice(self, estimate: Estimate, bound: float) -> str:
         """Return the noise and what would decide whether an estimate is above or below its limit, both in figures.

@@ -16,7 +16,8 @@ from bench.machine.cores import Core
 
 ROLES = ("baseline", "candidate")
 FIRST_ROUNDS = 6
-"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often."""
+"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often. With four,
+stalls would leave many undecided."""
 
 
 @dataclass(frozen=True)

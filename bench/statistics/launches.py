@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.core.estimate import Estimate
-from bench.statistics.paired_times import location_of_logs, log_ratios, log_times
+from bench.statistics.paired_times import location_of_logs, log_ratios, log_times, pooled_cutoff
 from bench.statistics.sequential import CORRELATION_ALLOWANCE, LOOK_ALPHA
 
 Floats = NDArray[np.float64]
@@ -163,8 +163,8 @@ class LaunchTest:
             >>> round(one.value, 6), one.low > 1.5, four.high - four.low < one.high - one.low
             (2.0, True, True)
         """
-        places = _located(_some(_levels(launches, "launch")))
-        return self._estimate(places, _located(_levels(null, "A/A launch"))[0], "speedup", "x")
+        levels, same = _some(_levels(launches, "launch")), _levels(null, "A/A launch")
+        return self._estimate(_located(levels, same), _located(same, levels)[0], "speedup", "x")
 
     def latency(self, launches: Sequence[ArrayLike]) -> Estimate:
         """Return the typical seconds of one arm, from its times launch by launch, each of shape (rounds,).
@@ -210,15 +210,15 @@ class LaunchTest:
     def noise(self, launches: Sequence[Rounds], null: Sequence[Rounds] = ()) -> Noise:
         """Return how much launches and rounds scatter; arguments and errors as for `speedup`."""
         levels, same = _levels(launches, "launch"), _levels(null, "A/A launch")
-        places, errors, counts = _located(_some(levels))
-        variance, _ = self._variance(places, errors, _located(same)[0])
+        places, errors, counts = _located(_some(levels), same)
+        variance, _ = self._variance(places, errors, _located(same, levels)[0])
         within = float(np.median((self.widen * errors) ** 2))
         return Noise(
             launch_sd=math.sqrt(max(variance - within, 0.0)),
             round_sd=float(np.sqrt(np.mean(errors**2 * counts))),
             rounds=float(np.mean(counts)),
             launches=len(levels),
-            null=tuple(np.exp(_located(same)[0]).tolist()),
+            null=tuple(np.exp(_located(same, levels)[0]).tolist()),
             seen_sd=math.sqrt(max(places.var(ddof=1) - float(np.mean(errors**2)), 0.0))
             if len(places) > 1
             else None,
@@ -335,9 +335,13 @@ def _checked(function: object, what: str, number: int, *times: ArrayLike) -> Flo
         raise ValueError(f"{what} {number + 1}: {problem}") from None
 
 
-def _located(levels: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Return location, its standard error and number of rounds of each launch, each of shape (launches,)."""
-    found = [location_of_logs(logs) for logs in levels]
+def _located(levels: Sequence[Floats], others: Sequence[Floats] = ()) -> tuple[Floats, Floats, Floats]:
+    """Return location, its standard error and number of rounds of each launch, each of shape (launches,).
+
+    Which rounds count as stalls is judged by the scatter of all launches, and of others of this machine.
+    """
+    cutoff = pooled_cutoff([*levels, *others]) if levels else 0.0
+    found = [location_of_logs(logs, cutoff) for logs in levels]
     return (
         np.array([place for place, _ in found]),
         np.array([error for _, error in found]),

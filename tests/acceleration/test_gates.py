@@ -207,8 +207,8 @@ def test_an_interval_that_contains_its_limit_is_undecided_and_any_other_is_decid
             gates.judge_speedup(interval(1.1, 1.7), 1.5, LONG),
             "inconclusive: speedup 1.40x [1.10, 1.70] over 3 launches, 14 rounds contains the required 1.5x; launches "
             "scatter by 2.0 % (taken as 4.0 % with what is known beforehand), rounds by 6.0 %; against itself the ratio "
-            "was 1.021; at this noise about 8 launches decide, 70 s more: raise --max-launches to 8, --max-rounds to 34 "
-            "and --time-budget to 115; a quieter machine, fewer workers (-n) or --exclusive make it surer",
+            "was 1.021; at this noise about 6 launches decide, 54 s more: raise --max-launches to 6, --max-rounds to 32 "
+            "and --time-budget to 96; a quieter machine, fewer workers (-n) or --exclusive make it surer",
         ),
         (
             gates.judge_latency(interval(0.3, 0.5), 0.5, SHORT),
