@@ -1,6 +1,7 @@
 """A launch of a baseline against itself: how far two launches of one pipeline differ on this machine, once per run.
 
-Its ratio is 1 but for noise, so that a gap which is no larger is not decided in the first launch of a pair.
+Its ratio is 1 but for noise, so that a gap which is no larger is not decided in the first launch of a pair. Its rounds have
+one sample: they are shorter and scatter more than those of a pair, so that launches look further apart if anything.
 """
 
 from __future__ import annotations
@@ -79,7 +80,10 @@ def _measure(
         other.load(seen)
         timer = PairedTimer(
             baseline, other, sample_at=samples.at, keep=keep, calls=_FIRST_BATCH,
-            plan=replace(plan, max_rounds=FIRST_ROUNDS, time_budget_s=max(plan.time_budget_s, 1.0)),
+            plan=replace(
+                plan, batch_size=1, warmup_rounds=max(plan.warmup_rounds, 2), max_rounds=FIRST_ROUNDS,
+                time_budget_s=max(plan.time_budget_s, 1.0),
+            ),
         )  # fmt: skip
         other.generate_first(
             [samples.at(_FIRST_BATCH * plan.batch_size - 1 - index) for index in range(plan.batch_size)]
