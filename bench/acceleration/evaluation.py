@@ -96,7 +96,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             batch_size=inputs.plan.batch_size, processes=self.resources, target=case.target_file,
         )  # fmt: skip
         self._estimates: dict[str, Estimate] = {}
-        self._quality: Verdict | None = None  # where all samples were scored while the pair was timed
+        self._quality: dict[str, Verdict] | None = (
+            None  # where all samples were scored while the pair was timed
+        )
         self._observed: dict[str, Configuration] = {}  # by role, with samples of the weights
 
     def __exit__(self, *error: object) -> None:
@@ -208,7 +210,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return self._conclude(
             {
                 "images": images, "steady": judge_configuration(pair.drift[:1]), "effect": self._judge_effect(),
-                "quality": quality, "latency": latency, "speedup": speedup,
+                **quality, "latency": latency, "speedup": speedup,
             }
         )  # fmt: skip
 
@@ -285,10 +287,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         count = len(self._inputs.samples)
         if self._quality is None and self._pair.outputs(count) is not None:
             self._quality = self._judge_quality(count, 0.05)
-        return self._quality is not None and self._quality.verdict in ("fail", "error")
+        words = {verdict.verdict for verdict in (self._quality or {}).values()}
+        return bool(words & {"fail", "error"})
 
-    def _score(self, calls: int) -> Verdict:
-        """Score the pair, on half of the samples where that decides, and return the verdict on its quality.
+    def _score(self, calls: int) -> dict[str, Verdict]:
+        """Score the pair, on half of the samples where that decides, and return the verdicts on its quality.
 
         Args:
             calls: how many batches both arms have made.
@@ -303,14 +306,14 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             with pair.asking_both():
                 pair.complete(calls, count)
             quality = self._judge_quality(count, looks.look_alpha)
-            if quality.verdict != "inconclusive":
+            if all(verdict.verdict != "inconclusive" for verdict in quality.values()):
                 break
         return quality
 
-    def _judge_quality(self, count: int, look_alpha: float) -> Verdict:
+    def _judge_quality(self, count: int, look_alpha: float) -> dict[str, Verdict]:
         outputs = self._pair.outputs(count)
         if outputs is None:
-            return PASSED  # their own verdict says what is wrong
+            return {}  # their own verdict says what is wrong
         samples = self._inputs.samples
         scores = self._inputs.scoring.compare(
             samples.take(range(count)),
@@ -330,8 +333,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         self.rows = scores.rows
         self.videos = outputs if self._pair.noun == "video" else {}
         if scores.problems:
-            return Verdict("error", ScoringProblem.reason_code, scores.problems[0])
-        return judge_quality(loss, self.case.max_quality_loss)
+            return {"quality": Verdict("error", ScoringProblem.reason_code, scores.problems[0])}
+        return {"quality": judge_quality(loss, self.case.max_quality_loss)}
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
         body, found = self.body, speed.estimates()

@@ -223,7 +223,7 @@ def judged(
     evaluation._time = lambda: SimpleNamespace(
         calls=1, rounds=6, times=Times(foreign_load=load), judge=lambda: (latency, verdict)
     )
-    evaluation._score = lambda calls: quality
+    evaluation._score = lambda calls: {"quality": quality}
     evaluation._judge_effect = lambda: PASSED
     evaluation.measure()
     return evaluation.record

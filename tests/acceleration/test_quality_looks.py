@@ -61,7 +61,7 @@ def evaluated(
 def scored(intervals: list[tuple[float, float]], *, calls: int, require: tuple[str, ...] = ()):
     """Return the verdict of a case with 32 samples, of which as many batches of two are there, and what was asked."""
     evaluation, scoring, completed = evaluated(intervals, require=require)
-    verdict = evaluation._score(calls)
+    verdict = evaluation._score(calls)["quality"]
     assert completed == [count for count, _ in scoring.asked]
     assert evaluation.body.quality.samples == completed[-1]
     return verdict, scoring.asked
