@@ -2,53 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import msgspec
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import differences, is_per_image, missing_methods
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.effect import effect_of, judge_effect
-from bench.acceleration.evidence import peak_advice, peak_of_candidate
 from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
     achievement,
-    gpu_bytes_needed,
     judge_configuration,
     judge_images,
-    judge_memory,
     judge_next_to,
     judge_quality,
     percent,
     point_estimate,
 )
 from bench.acceleration.host.arm_factory import ArmFactory
-from bench.acceleration.host.foreign_load import ForeignLoad
-from bench.acceleration.null_launch import counted
+from bench.acceleration.launching import SPEED_METRICS, Launching
+from bench.acceleration.memory_use import judge_launches, note_memory
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
-from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.quality import Scoring
 from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
-from bench.acceleration.times import Times
-from bench.acceleration.timing import PairedTimer, TimingPlan
+from bench.acceleration.timing import TimingPlan
 from bench.core.errors import ScoringProblem, UnclearProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
-from bench.core.requirement import required_gates
 from bench.core.verdict import PASSED, Outcome, Verdict
-from bench.statistics.launches import Rounds
 from bench.statistics.sequential import SampleLooks, sample_looks
 
-SPEED_METRICS = ("speedup", "latency_s")
 GATES = ("images", "steady", "effect", "quality", "memory", "latency", "speedup")
 """Names of the gates; the first that is missed decides."""
 
@@ -229,46 +218,18 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return judge_images(self._pair.output_problems(any_size=is_size_free))
 
     def _time(self) -> SpeedMeasurement:
-        inputs, pair, case = self._inputs, self._pair, self.case
-        load = None
-        if inputs.arms.gpu is None:
-            load = ForeignLoad(inputs.arms.cores, pair.pids)
-        timer = PairedTimer(
-            pair.baseline, pair.candidate,
-            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun, cores=inputs.arms.cores,
+        inputs = self._inputs
+        self.body.memory = self.body.memory or Memory()
+        launching = Launching(
+            self.case, self._pair, inputs.arms, inputs.samples, inputs.cache, inputs.plan,
+            self.context.requirements, self.body.memory,
         )  # fmt: skip
 
-        def relaunch() -> None:
-            pair.audit()
-            self._note_memory(timer.times)
-            order = pair.relaunch()
-            if load is not None:
-                load.watch(pair.pids)
-            timer.relaunched(pair.baseline, pair.candidate, order)
+        def look(speed: SpeedMeasurement) -> bool:
+            self._record_estimates(speed)
+            return not speed.is_decided() and self._cannot_pass()
 
-        def null() -> Sequence[Rounds]:
-            if case.required_speedup is None and not is_required:
-                return ()
-            timer.times.null = pair.null_launch(inputs.cache, inputs.plan)
-            return counted(timer.times.null)
-
-        is_required = any(one.asks(case) for one in self.context.requirements if one.metric in SPEED_METRICS)
-        speed = SpeedMeasurement(
-            case, timer, inputs.plan, relaunch=relaunch, null=null, is_required=is_required
-        )
-        with pair.asking_both():
-            for _ in speed.looks():
-                self._record_estimates(speed)
-                self._note_memory(timer.times)
-                others = [self._judge_memory(timer.times), *self._required(speed)]
-                if pair.is_broken or speed.is_decided(others) or self._cannot_pass():
-                    break
-        return speed
-
-    def _required(self, speed: SpeedMeasurement) -> Iterable[Verdict]:
-        """Return the verdicts on what the run requires of the speed."""
-        asked = [one for one in self.context.requirements if one.metric in SPEED_METRICS]
-        return required_gates(asked, self.case, speed.estimates()).values()
+        return launching.measure(look)
 
     def _under_load(self, metric: str, verdict: Verdict) -> Verdict:
         """Return the verdict on a metric, undecided where it is one of speed and too much else was computed."""
@@ -348,30 +309,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
         self.body.times.step_s = dict(self._pair.step_s)
-        self._note_memory(speed.times)
-
-    def _note_memory(self, times: Times) -> None:
-        """Note what the arms have taken in this launch; the record shows the highest of all launches."""
-        memory = self.body.memory = self.body.memory or Memory()
-        for role, arm in (("baseline", self._pair.baseline), ("candidate", self._pair.candidate)):
-            on_gpu = arm.gpu_memory()
-            taken = {"peak_bytes": arm.peak_bytes(), **msgspec.structs.asdict(on_gpu or GpuMemory())}
-            for name, value in taken.items():
-                highest = getattr(memory, f"{role}_{name}")
-                if value is not None and (highest is None or value > highest):
-                    setattr(memory, f"{role}_{name}", value)
-            if times.launches:
-                times.launches[-1].peak_bytes[role] = (
-                    taken["peak_bytes"]
-                    if self._inputs.arms.gpu is None
-                    else gpu_bytes_needed(on_gpu or GpuMemory())
-                )
-
-    def _judge_memory(self, times: Times | None) -> Verdict:
-        if self.body.memory is None or times is None:
-            return PASSED
-        peak, allowed = peak_of_candidate(times), self.body.memory.allowed_bytes
-        return judge_memory(peak, allowed, peak_advice(times, peak, allowed))
+        self.body.memory = self.body.memory or Memory()
+        note_memory(self.body.memory, speed.times, self._pair, on_gpu=self._inputs.arms.gpu is not None)
 
     def _conclude(self, judged: dict[str, Verdict]) -> Outcome:
         """Settle the case by the gates that were judged; those that were not are passed."""
@@ -392,5 +331,5 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)
         record.metrics = dict(self._estimates)
-        found["memory"] = self._judge_memory(body.times)
+        found["memory"] = judge_launches(body.memory, body.times)
         return self.conclude(found, self._estimates, review=self._under_load)

@@ -14,6 +14,7 @@ from records import case
 from bench.acceleration.arm import torch_costs
 from bench.acceleration.evaluation import AccelerationEvaluation
 from bench.acceleration.gates import gpu_bytes_needed, judge_memory
+from bench.acceleration.memory_use import judge_launches
 from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.times import Launch, Times
 from bench.acceleration.timing import TimingPlan
@@ -164,7 +165,7 @@ def test_the_limit_is_one_of_the_card_where_there_is_one_and_else_of_resident_me
     )
     times = Times(launches=[Launch(order=["baseline", "candidate"])])
     evaluation._record_raw(SimpleNamespace(times=times))
-    assert evaluation._judge_memory(times).verdict == verdict
+    assert judge_launches(evaluation.body.memory, times).verdict == verdict
     plain = evaluation.record.to_json()
     assert plain["memory"]["allowed_bytes"] == 2_000_000_000
     for role in ("baseline", "candidate"):
