@@ -45,6 +45,7 @@ from launch_trials import PLAN, SHAPES, Machine, Rates, follow
 from suite import PIPELINES, ROOT, cases_command, results_file, write_tasks
 
 from bench.acceleration.evidence import by_launch
+from bench.acceleration.null_launch import NULL_ROUNDS
 from bench.acceleration.record import Speedup
 from bench.acceleration.times import Times
 from bench.acceleration.timing import FIRST_ROUNDS
@@ -72,7 +73,7 @@ def rates(test: LaunchTest, machine: Machine, over: float, trials: int, seed: in
             follow(
                 test,
                 lambda rounds: machine.launch(rng, truth, rounds),
-                machine.launch(rng, 1.0),
+                machine.launch(rng, 1.0, NULL_ROUNDS),
                 truth=truth,
                 required=REQUIRED,
             )

@@ -18,11 +18,12 @@ from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import SampleStream
 from bench.acceleration.times import NullLaunch
-from bench.acceleration.timing import FIRST_ROUNDS, PairedTimer, TimingPlan
+from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.core.errors import INFRASTRUCTURE, ArmProblem
 from bench.statistics.launches import Rounds
 from bench.statistics.paired_times import MIN_ROUNDS
 
+NULL_ROUNDS = 6
 # Far behind all samples of the pairs, so that no pair repeats an image that was made here.
 _FIRST_BATCH = 1_000_000
 
@@ -81,7 +82,7 @@ def _measure(
         timer = PairedTimer(
             baseline, other, sample_at=samples.at, keep=keep, calls=_FIRST_BATCH,
             plan=replace(
-                plan, batch_size=1, warmup_rounds=max(plan.warmup_rounds, 2), max_rounds=FIRST_ROUNDS,
+                plan, batch_size=1, warmup_rounds=max(plan.warmup_rounds, 2), max_rounds=NULL_ROUNDS,
                 time_budget_s=max(plan.time_budget_s, 1.0),
             ),
         )  # fmt: skip
@@ -90,7 +91,7 @@ def _measure(
         )
         process.pause()
         timer.warm_up()
-        timer.run_until(FIRST_ROUNDS)
+        timer.run_until(NULL_ROUNDS)
         found.rounds = timer.times.rounds
         if arms.gpu is None:
             found.peak_bytes = {"baseline": baseline.peak_bytes(), "candidate": other.peak_bytes()}

@@ -15,9 +15,8 @@ from bench.acceleration.times import Launch, Round, Times
 from bench.machine.cores import Core
 
 ROLES = ("baseline", "candidate")
-FIRST_ROUNDS = 6
-"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often. With four,
-stalls would leave many undecided."""
+FIRST_ROUNDS = 4
+"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class TimingPlan:
 
     batch_size: int = 4
     warmup_rounds: int = 2
-    max_rounds: int = 40
+    max_rounds: int = 48
     ungated_rounds: int = 10
     ungated_precision: float = 0.25
     time_budget_s: float = 240.0

@@ -14,6 +14,7 @@ from records import case
 
 from bench.acceleration import pair as pair_module
 from bench.acceleration.configuration import Configuration
+from bench.acceleration.evidence import LEAST_ROUNDS
 from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch
 from bench.acceleration.pair import Pair
@@ -26,7 +27,7 @@ from bench.core.verdict import Verdict
 from bench.statistics.launches import Rounds
 
 PLAN = TimingPlan(
-    batch_size=2, warmup_rounds=2, max_rounds=40, ungated_rounds=14, ungated_precision=0.25, max_launches=8
+    batch_size=2, warmup_rounds=2, max_rounds=48, ungated_rounds=14, ungated_precision=0.25, max_launches=8
 )
 STEADY = [Rounds([1.0, 1.01, 1.0, 1.01], [1.0, 1.0, 1.01, 1.01])]
 
@@ -91,8 +92,8 @@ def measured(
         (2.0, {"max_latency_s": 0.3}, 1, "fail"),
         (1.0, {"expect": "speedup_missed", "required_speedup": 2.0}, 1, "fail"),
         (1.65, {"required_speedup": 1.5}, 3, "pass"),
-        (1.5, {"required_speedup": 1.5}, 7, "inconclusive"),
-        (2.0, {"max_latency_s": 0.5}, 7, "inconclusive"),
+        (1.5, {"required_speedup": 1.5}, 8, "inconclusive"),
+        (2.0, {"max_latency_s": 0.5}, 8, "inconclusive"),
     ],
 )
 def test_a_gate_is_timed_until_it_is_decided(
@@ -100,9 +101,7 @@ def test_a_gate_is_timed_until_it_is_decided(
 ) -> None:
     speed = measured(faster, **fields)
     assert speed.launches == launches
-    assert speed.rounds == min(launches * FIRST_ROUNDS, PLAN.max_rounds), (
-        "launches are worth more than rounds"
-    )
+    assert speed.rounds == FIRST_ROUNDS + LEAST_ROUNDS * (launches - 1), "launches are worth more than rounds"
     words = {found.verdict for found in speed.judge()}
     assert verdict in words
     assert len(words - {"pass", verdict}) == 0
@@ -144,14 +143,14 @@ def test_a_latency_that_differs_by_launch_is_undecided_and_the_reason_says_by_ho
 
 
 @pytest.mark.parametrize(("limits", "launches", "rounds"), [
-    ({"max_launches": 1}, 1, 6), ({"max_launches": 3}, 3, 18), ({"max_rounds": 14}, 2, 12), ({"max_rounds": 6}, 1, 6),
-    ({"time_budget_s": 0.5}, 1, 6),
+    ({"max_launches": 1}, 1, 4), ({"max_launches": 3}, 3, 16), ({"max_rounds": 12}, 2, 10), ({"max_rounds": 6}, 1, 4),
+    ({"time_budget_s": 0.5}, 1, 4),
 ])  # fmt: skip
 def test_a_budget_ends_a_measurement_at_the_end_of_a_launch(limits: dict, launches: int, rounds: int) -> None:
     speed = measured(1.5, plan=replace(PLAN, **limits), required_speedup=1.5)
     assert (speed.launches, speed.rounds) == (launches, rounds)
-    assert [launch.rounds for launch in speed.times.launches] == [6] * launches
-    assert [entry.launch for entry in speed.times.rounds].count(0) == 6
+    assert [launch.rounds for launch in speed.times.launches] == [4, *[6] * (launches - 1)]
+    assert [entry.launch for entry in speed.times.rounds].count(0) == 4
 
 
 def test_rounds_alternate_in_each_launch_and_which_arm_begins_is_drawn() -> None:
@@ -172,14 +171,14 @@ def test_once_a_gate_has_failed_nothing_more_is_timed() -> None:
 
 def test_what_else_is_undecided_is_measured_until_the_budget_is_spent() -> None:
     undecided = Verdict("inconclusive", "memory_undecided", "about the limit")
-    assert measured(2.0, max_memory_gb=1.0, others=(undecided,)).launches == 7
+    assert measured(2.0, max_memory_gb=1.0, others=(undecided,)).launches == 8
     assert measured(2.0, max_memory_gb=1.0).launches == 1
 
 
 def test_an_ungated_speedup_is_timed_until_it_is_precise_or_its_rounds_are_over() -> None:
-    assert measured(2.0, 0.01).rounds == 6
+    assert measured(2.0, 0.01).rounds == 4
     assert measured(2.0, 0.5).rounds == PLAN.ungated_rounds
-    assert measured(2.0, 0.5, is_required=True).rounds == 6
+    assert measured(2.0, 0.5, is_required=True).rounds == 4
 
 
 def test_estimates_are_named_and_hold_the_truth() -> None:
