@@ -1,19 +1,26 @@
-"""How often a verdict over launches is wrong, by simulation: the evidence for `bench/statistics/launches.py`.
+"""How often a verdict over launches is wrong, by simulation and here: the evidence for `bench/statistics/launches.py`.
 
     python benchmarks/calibration.py [--trials 400] [--seed 1]     # some minutes on one core
     python benchmarks/calibration.py --trials 400 --launch-sd 0.03 --round-sd 0.06 --shapes plain stalls
+    python benchmarks/calibration.py --real 200 [--minutes 30] [--workers 4]     # A/A launches of a pipeline that ships
 
 Each trial draws pairs of launches from a model of a machine's noise, and one pair of the same pipeline against itself, and
-follows ``LaunchTest`` to its end. The grid is the scatter of launches (0 to 5 %), that of rounds (1 to 10 %), and the shape
-of the noise within a launch. Printed for each point of it:
+follows ``LaunchTest`` to its end, with the default limits on rounds and launches and as many rounds in a launch as a pair
+that costs as much has. The grid is the scatter of launches (0 to 5 %), that of rounds (1 to 10 %), and the shape of the
+noise within a launch. Printed for each point of it:
 
 - for a candidate exactly at its requirement: how often it passes and how often it fails (each is allowed in 5 % of trials);
 - how often the interval at the end covers the truth, the least over all candidates (94 % is demanded);
 - for candidates 1.1 and 1.5 times as fast as required: how often they pass, and after how many rounds;
 - the rounds of the clear one as a multiple of those of ``SequentialTest``, which knows no launches;
-- how often the interval of ``ratio_interval`` on as many rounds of a single launch covers the truth.
+- how often the interval of ``ratio_interval`` on as many rounds of a single launch covers the truth;
+- a fixed design, Student's t on five launches of eight rounds: how often it passes the one 1.1 times as fast as required.
 
 The standard error of a rate p is sqrt(p (1 - p) / trials). All times are drawn; no model runs.
+
+``--real`` lets the suite judge a pipeline against itself, with a required speedup of exactly 1, so that a case goes to its
+last launch. Printed are the scatter of those launches and rounds, how many intervals hold 1.000, and what becomes of
+sequences that are drawn from the launches with replacement. It stops after ``--minutes`` and prints what it has.
 """
 
 from __future__ import annotations
@@ -21,154 +28,70 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from launch_trials import PLAN, SHAPES, Machine, Rates, follow
+from suite import PIPELINES, ROOT, cases_command, results_file, write_tasks
+
+from bench.acceleration.evidence import by_launch
+from bench.acceleration.null_launch import NULL_ROUNDS
+from bench.acceleration.record import Speedup
+from bench.acceleration.times import Times
+from bench.acceleration.timing import FIRST_ROUNDS
 from bench.core.gate import Limit, gate
 from bench.statistics.launches import LaunchTest, Rounds
-from bench.statistics.paired_times import ratio_interval
+from bench.statistics.paired_times import location_of_logs, log_ratios, ratio_interval
 from bench.statistics.sequential import SequentialTest
 
-Floats = NDArray[np.float64]
-Pair = tuple[Floats, Floats]
-"""Log times of baseline and candidate, (rounds,) each."""
-Shape = Callable[[np.random.Generator, int, float], Pair]
-"""Draws the noise within a launch, from the number of rounds and the standard deviation of a log ratio."""
-
 REQUIRED = 1.3
-ROUNDS = 6  # of a launch
+FIXED_LAUNCHES, FIXED_ROUNDS = 5, 8
 LAUNCH_SDS, ROUND_SDS = (0.0, 0.01, 0.03, 0.05), (0.01, 0.03, 0.06, 0.10)
 OVERS = (1.0, 1.1, 1.5)
-STALL_RATE, BURST_RATE, BURST_ROUNDS, DRIFT, CORRELATION = 0.1, 0.1, 2.0, 0.2, 0.3
 RESAMPLES = 500
 LEAST_COVERAGE, MOST_WRONG = 0.94, 0.05
-
-
-def plain(rng: np.random.Generator, rounds: int, sd: float) -> Pair:
-    """Independent rounds; the arms share the variance."""
-    return rng.normal(0, sd / math.sqrt(2), rounds), rng.normal(0, sd / math.sqrt(2), rounds)
-
-
-def drift(rng: np.random.Generator, rounds: int, sd: float) -> Pair:
-    """The machine becomes a fifth slower or faster over the launch; the order of the arms alternates."""
-    baseline, candidate = plain(rng, rounds, sd)
-    slope = rng.choice([-1, 1]) * math.log1p(DRIFT) / (2 * rounds)
-    first, second = 2 * np.arange(rounds), 2 * np.arange(rounds) + 1
-    is_odd = np.arange(rounds) % 2 == 1
-    return (
-        baseline + slope * np.where(is_odd, second, first),
-        candidate + slope * np.where(is_odd, first, second),
-    )
-
-
-def bursts(rng: np.random.Generator, rounds: int, sd: float) -> Pair:
-    """Other work comes and goes: some rounds in a row are slower by 10 to 50 %, each arm by a factor of its own."""
-    baseline, candidate = plain(rng, rounds, sd)
-    busy, left = np.zeros(rounds), 0
-    for number in range(rounds):
-        if left == 0 and rng.random() < BURST_RATE:
-            left = int(rng.geometric(1 / BURST_ROUNDS))
-        busy[number], left = float(left > 0), max(left - 1, 0)
-    return (
-        baseline + busy * np.log(rng.uniform(1.1, 1.5, rounds)),
-        candidate + busy * np.log(rng.uniform(1.1, 1.5, rounds)),
-    )
-
-
-def autocorrelated(rng: np.random.Generator, rounds: int, sd: float) -> Pair:
-    """Rounds are like those before them, AR(1)."""
-    shocks = rng.normal(0, sd, rounds)
-    shocks[1:] *= math.sqrt(1 - CORRELATION**2)
-    for number in range(1, rounds):
-        shocks[number] += CORRELATION * shocks[number - 1]
-    return shocks, np.zeros(rounds)
-
-
-def stalls(rng: np.random.Generator, rounds: int, sd: float) -> Pair:
-    """In a tenth of the rounds, one of the arms takes 1.5 to 3 times as long."""
-    baseline, candidate = plain(rng, rounds, sd)
-    stall = (rng.random(rounds) < STALL_RATE) * np.log(rng.uniform(1.5, 3, rounds))
-    in_baseline = rng.random(rounds) < 0.5
-    return baseline + stall * in_baseline, candidate + stall * ~in_baseline
-
-
-SHAPES: dict[str, Shape] = {
-    "plain": plain,
-    "drift": drift,
-    "bursts": bursts,
-    "autocorrelated": autocorrelated,
-    "stalls": stalls,
-}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A model of a machine's noise.
-
-    Attributes:
-        launch_sd, round_sd: standard deviations of the log ratio, of launches and of rounds within one.
-        shape: name of the noise within a launch.
-    """
-
-    launch_sd: float
-    round_sd: float
-    shape: str
-
-    def launch(self, rng: np.random.Generator, ratio: float, rounds: int = ROUNDS) -> Rounds:
-        """Draw a launch of a candidate that is ``ratio`` times as fast."""
-        baseline, candidate = SHAPES[self.shape](rng, rounds, self.round_sd)
-        effect = rng.normal(0, self.launch_sd)
-        return Rounds(ratio * np.exp(baseline + effect), np.exp(candidate))
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What became of the trials at one true ratio."""
-
-    passed: float
-    failed: float
-    covered: float
-    launches: float
-
-
-def follow(
-    test: LaunchTest, machine: Machine, truth: float, rng: np.random.Generator
-) -> tuple[str, bool, int]:
-    """Return the verdict at the end, whether the interval covers the truth, and the launches that it took."""
-    null = [machine.launch(rng, 1.0)]
-    launches: list[Rounds] = []
-    look = test.next_look(0)
-    while look is not None:
-        launches += [machine.launch(rng, truth) for _ in range(look - len(launches))]
-        speedup = test.speedup(launches, null)
-        verdict = gate(speedup, Limit(bound=REQUIRED)).verdict
-        if verdict != "inconclusive":
-            break
-        look = test.next_look(look)
-    assert speedup.low is not None
-    assert speedup.high is not None
-    return verdict, speedup.low <= truth <= speedup.high, len(launches)
+LEAST_POWER, MODERATE = 0.95, (0.03, 0.06)  # at up to this scatter of launches and rounds
+MOST_ROUNDS = 1.2  # of a clear case, as a multiple of today's
+SEQUENCES = 2000
 
 
 def rates(test: LaunchTest, machine: Machine, over: float, trials: int, seed: int) -> Rates:
     """Return what becomes of a candidate ``over`` times as fast as required."""
-    rng = np.random.default_rng(seed)
-    outcomes = [follow(test, machine, REQUIRED * over, rng) for _ in range(trials)]
-    verdicts, covered, launches = zip(*outcomes, strict=True)
-    return Rates(
-        verdicts.count("pass") / trials,
-        verdicts.count("fail") / trials,
-        float(np.mean(covered)),
-        float(np.mean(launches)),
+    rng, truth = np.random.default_rng(seed), REQUIRED * over
+    return Rates.of(
+        [
+            follow(
+                test,
+                lambda rounds: machine.launch(rng, truth, rounds),
+                machine.launch(rng, 1.0, NULL_ROUNDS),
+                truth=truth,
+                required=REQUIRED,
+            )
+            for _ in range(trials)
+        ]
     )
+
+
+def fixed_design(machine: Machine, over: float, trials: int, seed: int) -> float:
+    """Return how often Student's t on a fixed number of launches passes a candidate, whatever the first ones show."""
+    rng = np.random.default_rng(seed)
+    reach = 2.776 / math.sqrt(FIXED_LAUNCHES)  # two-sided 95 %, 4 degrees of freedom
+    passed = 0
+    for _ in range(trials):
+        drawn = [machine.launch(rng, REQUIRED * over, FIXED_ROUNDS) for _ in range(FIXED_LAUNCHES)]
+        places = [location_of_logs(log_ratios(one.baseline_s, one.candidate_s))[0] for one in drawn]
+        passed += bool(np.mean(places) - reach * np.std(places, ddof=1) >= math.log(REQUIRED))
+    return passed / trials
 
 
 def rounds_today(machine: Machine, over: float, trials: int, seed: int) -> float:
@@ -190,7 +113,7 @@ def rounds_today(machine: Machine, over: float, trials: int, seed: int) -> float
 def coverage_of_one_launch(machine: Machine, trials: int, seed: int) -> float:
     """Return how often the interval of one launch, with as many rounds as all launches have, covers the truth."""
     rng = np.random.default_rng(seed)
-    rounds = ROUNDS * max(LaunchTest().looks)
+    rounds = PLAN.max_rounds
     hits = 0
     for trial in range(trials):
         one = machine.launch(rng, REQUIRED, rounds)
@@ -205,28 +128,118 @@ def print_grid(machines: Sequence[Machine], trials: int, seed: int) -> bool:
     """Print a line for each model of noise; return whether every one keeps what is demanded."""
     test = LaunchTest()
     print(
-        f"Looks at {test.looks} launches of {ROUNDS} rounds, requirement {REQUIRED}, one A/A launch, {trials} trials"
+        f"Looks at {test.looks} launches, {FIRST_ROUNDS} rounds in the first, {PLAN.max_rounds} at most, requirement "
+        f"{REQUIRED}, one A/A launch, {trials} trials"
     )
     print(
         f"{'launch sd':>9}{'round sd':>10}  {'shape':15}{'false pass':>11}{'false fail':>11}{'rounds':>8}"
         f"{'pass 1.1x':>11}{'rounds':>8}{'pass 1.5x':>11}{'rounds':>8}{'x today':>9}{'covered':>9}{'one launch':>12}"
+        f"{'fixed':>8}"
     )
-    allowed = 2 * math.sqrt(MOST_WRONG * (1 - MOST_WRONG) / trials)
+
+    def allowed(rate: float) -> float:
+        """Two standard errors."""
+        return 2 * math.sqrt(rate * (1 - rate) / trials)
+
     kept = True
     for machine in machines:
         at, near, clear = (rates(test, machine, over, trials, seed + k) for k, over in enumerate(OVERS))
         few = max(trials // 8, 1)
-        ratio = clear.launches * ROUNDS / rounds_today(machine, OVERS[-1], few, seed)
+        ratio = clear.rounds / rounds_today(machine, OVERS[-1], few, seed)
         covered = min(one.covered for one in (at, near, clear))
         print(
             f"{machine.launch_sd:9.1%}{machine.round_sd:10.1%}  {machine.shape:15}{at.passed:11.1%}{at.failed:11.1%}"
-            f"{at.launches * ROUNDS:8.1f}{near.passed:11.1%}{near.launches * ROUNDS:8.1f}{clear.passed:11.1%}"
-            f"{clear.launches * ROUNDS:8.1f}{ratio:9.2f}{covered:9.1%}"
-            f"{coverage_of_one_launch(machine, few, seed):12.1%}",
+            f"{at.rounds:8.1f}{near.passed:11.1%}{near.rounds:8.1f}{clear.passed:11.1%}{clear.rounds:8.1f}{ratio:9.2f}"
+            f"{covered:9.1%}{coverage_of_one_launch(machine, few, seed):12.1%}"
+            f"{fixed_design(machine, OVERS[1], trials, seed):8.1%}",
             flush=True,
         )
-        kept &= max(at.passed, at.failed) <= MOST_WRONG + allowed and covered >= LEAST_COVERAGE - allowed
+        kept &= max(at.passed, at.failed) <= MOST_WRONG + allowed(MOST_WRONG)
+        kept &= covered >= LEAST_COVERAGE - allowed(LEAST_COVERAGE)
+        if machine.launch_sd <= MODERATE[0] and machine.round_sd <= MODERATE[1]:
+            kept &= near.passed >= LEAST_POWER - allowed(LEAST_POWER)
+            kept &= ratio <= MOST_ROUNDS
     return kept
+
+
+class _Record(msgspec.Struct):
+    """What is read of a record."""
+
+    verdict: str
+    speedup: Speedup
+    times: Times | None = None
+
+
+class _Results(msgspec.Struct):
+    records: list[_Record]
+
+
+def judge_against_itself(file: Path, cases: int, workers: int, limit_s: float) -> list[_Record]:
+    """Return the records of cases whose candidate is their baseline, and which have to be exactly as fast.
+
+    Records of a run that takes longer than its limit are lost with it, but for those that are written already.
+    """
+    tasks = [
+        {
+            "prompt_id": number, "prompt_context": "The same pipeline twice.", "difficulty": "medium",
+            "required_speedup": 1.0,
+            **dict.fromkeys(("target_file", "baseline_file", "candidate_file"), str(file)),
+        }
+        for number in range(1, cases + 1)
+    ]  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="modelgate-calibration-") as directory:
+        folder = Path(directory)
+        arguments = [
+            *write_tasks(folder, tasks), "-n", str(workers), "--num-samples", "4", "--max-foreign-load", "1",
+        ]  # fmt: skip
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                cases_command("acceleration", folder / "out", arguments),
+                cwd=ROOT, capture_output=True, check=False, timeout=limit_s,
+            )  # fmt: skip
+        found = results_file(folder / "out")
+        if not found.is_file():
+            return []
+        return msgspec.json.decode(found.read_bytes(), type=_Results).records
+
+
+def print_real(pairs: int, minutes: float, workers: int, file: Path, seed: int) -> bool:
+    """Measure launches of a pipeline against itself, print what they are, and return whether what is demanded is kept."""
+    deadline = time.monotonic() + 60 * minutes
+    launches: list[Rounds] = []
+    ends: list[_Record] = []
+    while len(launches) < pairs and (left_s := deadline - time.monotonic()) > 0:
+        cases = max(workers, 1)
+        for record in judge_against_itself(file, cases, workers, left_s):
+            if record.times is not None and record.speedup.value is not None:
+                ends.append(record)
+                launches += by_launch(record.times)
+        held = sum((end.speedup.low or 0) <= 1 <= (end.speedup.high or 0) for end in ends)
+        print(
+            f"{len(launches)} A/A launches, {len(ends)} cases: {held} intervals hold 1.000, "
+            f"{sum(end.verdict == 'pass' for end in ends)} passed, {sum(end.verdict == 'fail' for end in ends)} failed",
+            flush=True,
+        )
+    if len(launches) < 2:
+        print("NOT measured: fewer than two launches")
+        return False
+    places = np.array([location_of_logs(log_ratios(one.baseline_s, one.candidate_s))[0] for one in launches])
+    noise = LaunchTest(assumed_launches=1e-9).noise(launches)
+    print(
+        f"launches scatter by {places.std(ddof=1):.2%} with their rounds, {noise.launch_sd:.2%} without them; rounds by "
+        f"{noise.round_sd:.2%}; the mean ratio is {math.exp(places.mean()):.4f}"
+    )
+    rng, test = np.random.default_rng(seed), LaunchTest()
+
+    def draw(rounds: int) -> Rounds:
+        return launches[rng.integers(len(launches))]
+
+    drawn = Rates.of([follow(test, draw, draw(0), truth=1.0, required=1.0) for _ in range(SEQUENCES)])
+    print(
+        f"{SEQUENCES} sequences drawn from them: {drawn.passed:.1%} pass at the limit, {drawn.failed:.1%} fail, "
+        f"{drawn.covered:.1%} of the intervals hold 1.000"
+    )
+    return max(drawn.passed, drawn.failed) <= MOST_WRONG and drawn.covered >= LEAST_COVERAGE
 
 
 def main() -> int:
@@ -239,8 +252,25 @@ def main() -> int:
     parser.add_argument("--launch-sd", type=float, nargs="+", default=LAUNCH_SDS, metavar="SD")
     parser.add_argument("--round-sd", type=float, nargs="+", default=ROUND_SDS, metavar="SD")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=SHAPES)
+    parser.add_argument("--real", type=int, metavar="N", help="measure so many A/A launches instead")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="stop measuring after so long (default 60)"
+    )
+    parser.add_argument("--workers", type=int, default=4, help="worker processes of the suite (default 4)")
+    parser.add_argument(
+        "--file",
+        type=Path,
+        default=PIPELINES / "baselines/ddim_20.py",
+        help="the pipeline (default: ddim_20.py)",
+    )
     options = parser.parse_args()
     started = time.perf_counter()
+    if options.real is not None:
+        kept = print_real(
+            options.real, options.minutes, options.workers, options.file.resolve(), options.seed
+        )
+        print(f"\n{time.perf_counter() - started:.0f} s; {'kept' if kept else 'NOT kept'}: what is demanded")
+        return 0 if kept else 1
     grid = itertools.product(options.launch_sd, options.round_sd, options.shapes)
     kept = print_grid([Machine(*point) for point in grid], options.trials, options.seed)
     print(

@@ -3,16 +3,18 @@
     python benchmarks/verdict_cost.py [--num-samples 64] [--batch-size 4] [--skip-serial]
     python benchmarks/verdict_cost.py --only 24 --num-samples 2 --batch-size 1 --workers 0 --skip-serial  # smallest
 
-Prints wall times and their ratios, all from one run of this script, and both protocols' results for each task. Controls
-are left out on both sides. So is the task of torch.compile, whose compiler takes the same time everywhere.
+Prints wall times and processor times with their ratios, all from one run of this script, and both protocols' results for
+each task. Controls are left out on both sides. So is the task of torch.compile, whose compiler takes the same time in both.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from suite import (
@@ -33,18 +35,51 @@ from suite import (
 COMPILED = 11
 
 
-def judged_by_suite(arguments: Sequence[str]) -> tuple[float, Results]:
-    """Return the seconds of a run of the suite, and its results."""
+@dataclass(frozen=True)
+class Cost:
+    """What a protocol took: seconds, and seconds of processors, which other work on the machine changes less."""
+
+    seconds: float
+    processor_s: float
+
+
+class Clock:
+    """Measures from its making on; what is measured has to have ended, and its processes with it."""
+
+    def __init__(self) -> None:
+        self._began, self._used = time.perf_counter(), _used_s()
+
+    def read(self) -> Cost:
+        """Return what was taken since."""
+        return Cost(time.perf_counter() - self._began, _used_s() - self._used)
+
+
+def _used_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def judged_by_suite(arguments: Sequence[str]) -> tuple[Cost, Results]:
+    """Return what a run of the suite took, and its results."""
     with tempfile.TemporaryDirectory(prefix="modelgate-cost-") as directory:
-        seconds = run_cases("acceleration", Path(directory), arguments)
-        return seconds, read_results(Path(directory))
+        clock = Clock()
+        run_cases("acceleration", Path(directory), arguments)
+        return clock.read(), read_results(Path(directory))
 
 
-def judged_by_plain(arguments: Sequence[str]) -> tuple[float, list[PlainResult]]:
-    """Return the seconds of the plain protocol, and its results."""
-    begin = time.perf_counter()
+def judged_by_plain(arguments: Sequence[str]) -> tuple[Cost, list[PlainResult]]:
+    """Return what the plain protocol took, and its results."""
+    clock = Clock()
     results = finish_plain(start_plain(*arguments))
-    return time.perf_counter() - begin, results
+    return clock.read(), results
+
+
+def print_cost(name: str, cost: Cost, plain: Cost) -> None:
+    """Print what a protocol took, and how many times that the plain one took."""
+    print(
+        f"{name:34}{cost.seconds:9.1f}{plain.seconds / cost.seconds:14.2f}{cost.processor_s:13.1f}"
+        f"{plain.processor_s / cost.processor_s:14.2f}"
+    )
 
 
 def print_task(record: Judged, peer: PlainResult) -> None:
@@ -79,18 +114,18 @@ def main() -> None:
         sizes = ["--num-samples", options.num_samples, "--batch-size", options.batch_size]
         common = [*write_tasks(Path(directory), tasks), *sizes]
         suite = [*common, "--max-rounds", options.max_rounds]
-        parallel_s, results = judged_by_suite(["-n", options.workers, *suite])
-        serial_s = None if options.skip_serial else judged_by_suite(suite)[0]
-        plain_s, plain = judged_by_plain([*common, "--prompts", str(PROMPTS), "--clip", str(CLIP)])
+        parallel, results = judged_by_suite(["-n", options.workers, *suite])
+        serial = None if options.skip_serial else judged_by_suite(suite)[0]
+        plain_cost, plain = judged_by_plain([*common, "--prompts", str(PROMPTS), "--clip", str(CLIP)])
 
     print(f"{len(tasks)} tasks, {options.num_samples} samples each, batches of {options.batch_size}")
-    print(f"{'protocol':34}{'seconds':>9}{'plain / this':>14}")
-    print(f"{'plain, one process, all cores':34}{plain_s:9.1f}{1:14.2f}")
-    if serial_s is not None:
-        print(f"{'modelgate, serial':34}{serial_s:9.1f}{plain_s / serial_s:14.2f}")
-    print(f"{f'modelgate, -n {options.workers}':34}{parallel_s:9.1f}{plain_s / parallel_s:14.2f}")
-    if serial_s is not None:
-        print(f"serial / -n {options.workers}: {serial_s / parallel_s:.2f}")
+    print(f"{'protocol':34}{'seconds':>9}{'plain / this':>14}{'processor s':>13}{'plain / this':>14}")
+    print_cost("plain, one process, all cores", plain_cost, plain_cost)
+    if serial is not None:
+        print_cost("modelgate, serial", serial, plain_cost)
+    print_cost(f"modelgate, -n {options.workers}", parallel, plain_cost)
+    if serial is not None:
+        print(f"serial / -n {options.workers}: {serial.seconds / parallel.seconds:.2f}")
     print(f"verdicts of -n {options.workers}: {results.summary.passed} passed of {results.summary.total}")
     print(f"{'task':44}{'speedup [interval]':>24}{'plain':>8}{'loss':>9}{'plain':>9}")
     for record, peer in zip(results.records, plain, strict=True):

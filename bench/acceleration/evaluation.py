@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import differences, is_per_image, missing_methods
@@ -15,34 +13,31 @@ from bench.acceleration.freedom import split
 from bench.acceleration.gates import (
     SUSPICIOUS_SPEEDUP,
     achievement,
-    gpu_bytes_needed,
     judge_configuration,
     judge_images,
-    judge_memory,
     judge_next_to,
     judge_quality,
     percent,
     point_estimate,
 )
-from bench.acceleration.host.arm_factory import ArmFactory, visible_gpu
-from bench.acceleration.host.card_watch import CardWatch
-from bench.acceleration.host.foreign_load import ForeignLoad
+from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.launching import SPEED_METRICS, Launching
+from bench.acceleration.memory_use import judge_launches, note_memory
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import SampleStream
-from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.quality import Scoring
 from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
-from bench.acceleration.timing import PairedTimer, TimingPlan
+from bench.acceleration.timing import TimingPlan
 from bench.core.errors import ScoringProblem, UnclearProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
 from bench.core.verdict import PASSED, Outcome, Verdict
+from bench.statistics.sequential import SampleLooks, sample_looks
 
-SPEED_METRICS = ("speedup", "latency_s")
 GATES = ("images", "steady", "effect", "quality", "memory", "latency", "speedup")
 """Names of the gates; the first that is missed decides."""
 
@@ -90,6 +85,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             batch_size=inputs.plan.batch_size, processes=self.resources, target=case.target_file,
         )  # fmt: skip
         self._estimates: dict[str, Estimate] = {}
+        self._quality: dict[str, Verdict] | None = (
+            None  # where all samples were scored while the pair was timed
+        )
         self._observed: dict[str, Configuration] = {}  # by role, with samples of the weights
 
     def __exit__(self, *error: object) -> None:
@@ -186,14 +184,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             return self._conclude({"images": images})
 
         speed = self._time()
-        with pair.asking_both():
-            pair.complete(speed.calls)
+        quality = self._score(speed.calls)
         pair.audit()
         if speed.rounds:
             pair.time_baseline_steps()
         self._record_raw(speed)
         images = self._judge_images()
-        quality = self._judge_quality()
         latency, speedup = speed.judge()
         # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
         if self.case.max_latency_s is not None and not latency.holds:
@@ -203,7 +199,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return self._conclude(
             {
                 "images": images, "steady": judge_configuration(pair.drift[:1]), "effect": self._judge_effect(),
-                "quality": quality, "latency": latency, "speedup": speedup,
+                **quality, "latency": latency, "speedup": speedup,
             }
         )  # fmt: skip
 
@@ -222,25 +218,18 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return judge_images(self._pair.output_problems(any_size=is_size_free))
 
     def _time(self) -> SpeedMeasurement:
-        inputs, pair = self._inputs, self._pair
-        load, card = None, None
-        pids = (pair.baseline.process.pid, pair.candidate.process.pid)
-        if inputs.arms.gpu is None:
-            load = ForeignLoad(inputs.arms.cores, pids)
-        elif pair.card is not None:
-            card = (pair.card, CardWatch(visible_gpu(inputs.arms.environment, inputs.arms.gpu), pids))
-        timer = PairedTimer(
-            pair.baseline, pair.candidate,
-            sample_at=inputs.samples.at, keep=pair.keep, plan=inputs.plan, load=load, per=pair.noun,
-            card=card,
+        inputs = self._inputs
+        self.body.memory = self.body.memory or Memory()
+        launching = Launching(
+            self.case, self._pair, inputs.arms, inputs.samples, inputs.cache, inputs.plan,
+            self.context.requirements, self.body.memory,
         )  # fmt: skip
-        speed = SpeedMeasurement(self.case, timer, inputs.plan, seed=inputs.samples.run_seed)
-        with pair.asking_both():
-            for _ in speed.looks():
-                self._record_estimates(speed)
-                if pair.is_broken or speed.is_decided():
-                    break
-        return speed
+
+        def look(speed: SpeedMeasurement) -> bool:
+            self._record_estimates(speed)
+            return not speed.is_decided() and self._cannot_pass()
+
+        return launching.measure(look)
 
     def _under_load(self, metric: str, verdict: Verdict) -> Verdict:
         """Return the verdict on a metric, undecided where it is one of speed and too much else was computed."""
@@ -252,19 +241,51 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _foreign_load(self) -> float | None:
         return None if self.body.times is None else self.body.times.foreign_load
 
-    def _judge_quality(self) -> Verdict:
-        outputs = self._pair.outputs()
+    def _cannot_pass(self) -> bool:
+        """Whether the images that the rounds have made fail a gate already, so that more launches would change nothing."""
+        if not self._judge_images().holds:
+            return True
+        count = len(self._inputs.samples)
+        if self._quality is None and self._pair.outputs(count) is not None:
+            self._quality = self._judge_quality(count, 0.05)
+        words = {verdict.verdict for verdict in (self._quality or {}).values()}
+        return bool(words & {"fail", "error"})
+
+    def _score(self, calls: int) -> dict[str, Verdict]:
+        """Score the pair, on half of the samples where that decides, and return the verdicts on its quality.
+
+        Args:
+            calls: how many batches both arms have made.
+        """
+        if self._quality is not None:
+            return self._quality
+        pair, samples, size = self._pair, self._inputs.samples, self._inputs.plan.batch_size
+        looks = sample_looks(len(samples), made=calls * size, step=size)
+        if any(one.asks(self.case) for one in self.context.requirements if one.metric not in SPEED_METRICS):
+            looks = SampleLooks((len(samples),), 0.05)  # what the run requires of a metric counts all samples
+        for count in looks.counts:
+            with pair.asking_both():
+                pair.complete(calls, count)
+            quality = self._judge_quality(count, looks.look_alpha)
+            if all(verdict.verdict != "inconclusive" for verdict in quality.values()):
+                break
+        return quality
+
+    def _judge_quality(self, count: int, look_alpha: float) -> dict[str, Verdict]:
+        outputs = self._pair.outputs(count)
         if outputs is None:
-            return PASSED  # their own verdict says what is wrong
+            return {}  # their own verdict says what is wrong
         samples = self._inputs.samples
         scores = self._inputs.scoring.compare(
-            samples.take(range(len(samples))),
+            samples.take(range(count)),
             outputs["baseline"],
             outputs["candidate"],
             baseline_identity=self._references.baseline_identity(self._pair.baseline),
             seed=samples.run_seed,
+            look_alpha=look_alpha,
         )
         body, loss = self.body, scores.loss
+        body.quality.samples = count
         # What could be computed is reported whatever could not.
         body.quality.baseline, body.quality.candidate = scores.baseline, scores.candidate
         body.quality.loss, body.quality.low, body.quality.high = loss.value, loss.low, loss.high
@@ -273,12 +294,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         self.rows = scores.rows
         self.videos = outputs if self._pair.noun == "video" else {}
         if scores.problems:
-            return Verdict("error", ScoringProblem.reason_code, scores.problems[0])
-        return judge_quality(loss, self.case.max_quality_loss)
+            return {"quality": Verdict("error", ScoringProblem.reason_code, scores.problems[0])}
+        return {"quality": judge_quality(loss, self.case.max_quality_loss)}
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
         body, found = self.body, speed.estimates()
-        body.speedup.rounds = speed.rounds
+        body.speedup.rounds, body.speedup.launches = speed.rounds, speed.launches
         self._estimates |= found
         if found:
             speedup, latency = found["speedup"], found["latency_s"]
@@ -288,19 +309,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
         self.body.times.step_s = dict(self._pair.step_s)
-        memory = self.body.memory = self.body.memory or Memory()
-        for role, arm in (("baseline", self._pair.baseline), ("candidate", self._pair.candidate)):
-            setattr(memory, f"{role}_peak_bytes", arm.peak_bytes())
-            for name, value in msgspec.structs.asdict(arm.gpu_memory() or GpuMemory()).items():
-                setattr(memory, f"{role}_{name}", value)
-
-    def _judge_memory(self) -> Verdict:
-        memory = self.body.memory
-        if memory is None:
-            return PASSED
-        on_gpu = self._inputs.arms.gpu is not None
-        needed = gpu_bytes_needed(memory) if on_gpu else memory.candidate_peak_bytes
-        return judge_memory(needed, memory.allowed_bytes)
+        self.body.memory = self.body.memory or Memory()
+        note_memory(self.body.memory, speed.times, self._pair, on_gpu=self._inputs.arms.gpu is not None)
 
     def _conclude(self, judged: dict[str, Verdict]) -> Outcome:
         """Settle the case by the gates that were judged; those that were not are passed."""
@@ -327,5 +337,5 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         record.achievement_rate, body.achievement_ratio = achievement(case, holds, value)
         body.point_estimate = point_estimate(case, value, body.quality.loss, body.latency.value)
         record.metrics = dict(self._estimates)
-        found["memory"] = self._judge_memory()
+        found["memory"] = judge_launches(body.memory, body.times)
         return self.conclude(found, self._estimates, review=self._under_load)

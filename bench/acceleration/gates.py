@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import Mismatch
-from bench.acceleration.record import Memory, PointEstimate
+from bench.acceleration.evidence import Evidence, counted
+from bench.acceleration.protocol.messages import GpuMemory
+from bench.acceleration.record import PointEstimate
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
 from bench.core.verdict import PASSED, Verdict
@@ -59,9 +61,9 @@ def judge_quality(loss: Estimate, allowed: float) -> Verdict:
     )
 
 
-def judge_speedup(speedup: Estimate, required: float | None, rounds: int) -> Verdict:
+def judge_speedup(speedup: Estimate, required: float | None, evidence: Evidence) -> Verdict:
     """Compare the speedup with the requirement, which is reached at its exact value; without one it is reported."""
-    found = f"speedup {speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
+    found = f"speedup {speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}] over {evidence.text()}"
     if required is None:
         return gate(speedup, None, shown=f"{found}, not gated")
     limit = Limit(
@@ -69,18 +71,20 @@ def judge_speedup(speedup: Estimate, required: float | None, rounds: int) -> Ver
         missed="speedup_missed",
         undecided="speedup_undecided",
         advice="the candidate must be faster",
-        more="raise --time-budget and --max-rounds, or use --exclusive on a quiet machine",
+        more=evidence.advice(speedup, required),
     )
     return _worded(
         gate(speedup, limit),
         limit,
         passed=f"{found} reaches {required:g}x",
         missed=f"{found} misses the required {required:g}x",
-        undecided=f"{found} contains the required {required:g}x after {rounds} rounds",
+        undecided=f"{found} contains the required {required:g}x",
     )
 
 
-def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int, per: str = "image") -> Verdict:
+def judge_latency(
+    latency: Estimate, allowed_s: float | None, evidence: Evidence, per: str = "image"
+) -> Verdict:
     """Compare the seconds per image or video with the limit, which is kept at its exact value.
 
     Without a limit nothing is said.
@@ -93,45 +97,63 @@ def judge_latency(latency: Estimate, allowed_s: float | None, rounds: int, per: 
         missed="latency_missed",
         undecided="latency_undecided",
         advice="the candidate must be faster",
-        more="raise --time-budget",
+        more=evidence.advice(latency, allowed_s),
     )
-    found = f"latency {latency.value:.3f} s [{latency.low:.3f}, {latency.high:.3f}] per {per}"
+    found = f"latency {latency.value:.3f} s [{latency.low:.3f}, {latency.high:.3f}] per {per} over {evidence.text()}"
     return _worded(
         gate(latency, limit),
         limit,
         passed=f"{found} is within {allowed_s:g} s",
         missed=f"{found} is above the allowed {allowed_s:g} s",
-        undecided=f"{found} contains the allowed {allowed_s:g} s after {rounds} rounds",
+        undecided=f"{found} contains the allowed {allowed_s:g} s",
     )
 
 
-def gpu_bytes_needed(memory: Memory) -> int | None:
-    """Return how much of its GPU the candidate takes; None where neither its torch nor the driver says.
+def gpu_bytes_needed(memory: GpuMemory) -> int | None:
+    """Return how much of its GPU an arm takes; None where neither its torch nor the driver says.
 
     What torch reserves and not what its tensors fill: it is what the card must have free. The driver counts what torch does
     not, such as another library's, and an arm cannot forge it, so the larger of the two counts.
     """
-    said = (memory.candidate_reserved_bytes, memory.candidate_driver_bytes)
+    said = (memory.reserved_bytes, memory.driver_bytes)
     return max((value for value in said if value is not None), default=None)
 
 
-def judge_memory(peak_bytes: int | None, allowed_bytes: int | None) -> Verdict:
-    """Compare the candidate's peak of memory with the limit, kept at its exact value; without one nothing is said."""
+def judge_memory(
+    peak: Estimate | None, allowed_bytes: int | None, advice: str = "measure more launches"
+) -> Verdict:
+    """Compare the candidate's peak of memory with the limit, kept at its exact value; without a limit nothing is said.
+
+    Args:
+        peak: in bytes, over launches; None where it could not be read.
+        allowed_bytes: the limit.
+        advice: what to do where it is undecided.
+    """
     if allowed_bytes is None:
         return PASSED
-    if peak_bytes is None:
+    if peak is None or peak.value is None or peak.low is None or peak.high is None:
         return Verdict(
             "inconclusive",
             "memory_undecided",
             "inconclusive: the peak of memory could not be read; see the arm's log",
         )
-    found = f"peak memory {peak_bytes / 1e9:.2f} GB"
-    if peak_bytes <= allowed_bytes:
-        return Verdict("pass", "passed", f"{found} is within {allowed_bytes / 1e9:g} GB")
-    return Verdict(
-        "fail",
-        "memory_missed",
-        f"{found} is above the allowed {allowed_bytes / 1e9:g} GB; the candidate must use less",
+    limit = Limit(
+        bound=allowed_bytes,
+        at_most=True,
+        missed="memory_missed",
+        undecided="memory_undecided",
+        advice="the candidate must use less",
+        more=advice,
+    )
+    low, value, high = (f"{bytes_ / 1e9:.3g}" for bytes_ in (peak.low, peak.value, peak.high))
+    found = f"peak memory {value} GB [{low}, {high}] over {counted(peak.n or 0, 'launch', 'launches')}"
+    allowed = f"{allowed_bytes / 1e9:g} GB"
+    return _worded(
+        gate(peak, limit),
+        limit,
+        passed=f"{found} is within {allowed}",
+        missed=f"{found} is above the allowed {allowed}",
+        undecided=f"{found} contains the allowed {allowed}",
     )
 
 

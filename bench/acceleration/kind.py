@@ -84,6 +84,7 @@ KIND = Kind(
         **{name.lower(): f"a case of level {name}" for name in LEVELS},
     },
     summarize=report.summarize,
+    run_facts=report.run_facts,
     shared=options.SHARED,
     inputs=inputs,
     properties=report.PROPERTIES,

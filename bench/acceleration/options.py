@@ -49,21 +49,33 @@ class AccelerationOptions:
         "inputs that come with the prompts (default: those that there are columns or folders of)", (), metavar="NAME",
         choices=(*INPUT_NAMES, NO_INPUTS),
     )  # fmt: skip
-    num_samples: int = option("images or videos scored per arm", 32, metavar="N", least=2)
+    num_samples: int = option(
+        "images or videos scored per arm; half of them where that decides", 32, metavar="N", least=2
+    )
     max_quality_loss: float = option(
         "allowed relative loss of the CLIP score where a task names none",
         DEFAULT_MAX_QUALITY_LOSS, metavar="FRACTION", least=0,
     )  # fmt: skip
-    time_budget: float = option("seconds of timed rounds per pair", 240.0, metavar="S", least=0)
-    max_rounds: int = option("timed rounds per pair at most", 40, metavar="N", least=6)
+    time_budget: float = option(
+        "seconds of timed rounds per pair, launches after the first included", 240.0, metavar="S", least=0
+    )
+    max_rounds: int = option("timed rounds per pair at most, in all launches", 48, metavar="N", least=6)
+    max_launches: int = option(
+        "how often a pair is started at most, while a gate of speed, latency or memory is undecided",
+        8,
+        metavar="N",
+        least=1,
+    )
     ungated_rounds: int = option(
         "timed rounds at most where no gate asks for the speed", 10, metavar="N", least=6
     )
     ungated_precision: float = option(
         "how precisely such a speedup is to be known, as half the width of its interval",
-        0.1, metavar="FRACTION", least=0,
+        0.25, metavar="FRACTION", least=0,
     )  # fmt: skip
-    warmup_rounds: int = option("untimed calls first, the first call included", 2, metavar="N", least=1)
+    warmup_rounds: int = option(
+        "untimed calls first in each launch, the first call included", 2, metavar="N", least=1
+    )
     max_foreign_load: float = option(
         "share of the leased cores' time that other processes may use during the rounds; above it, a verdict on speed is "
         "inconclusive",
@@ -131,6 +143,7 @@ def resolve(options: AccelerationOptions, setting: Setting) -> ResolvedOptions:
             ungated_precision=options.ungated_precision,
             time_budget_s=options.time_budget,
             max_foreign_load=options.max_foreign_load,
+            max_launches=options.max_launches,
         ),
         limits=_limits(options, setting),
         on_command_line=given,

@@ -5,26 +5,31 @@ from __future__ import annotations
 import math
 import secrets
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.acceleration.cache import ContentCache
 from bench.acceleration.comparison import Mismatch
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.card import Card
+from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
+from bench.acceleration.host.process import ArmProcess
+from bench.acceleration.null_launch import null_launch
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.references import References, as_reference_failure
+from bench.acceleration.times import NullLaunch
+from bench.acceleration.timing import ROLES, TimingPlan
 from bench.core.errors import ArmProblem
 from bench.metrics.image_fidelity import frames_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-ROLES = ("baseline", "candidate")
 # Mean absolute difference of pixels, of 255, that two calls with the same samples may have.
 _SAME = 1.0
 # Difference of one pixel that is rounding.
@@ -66,6 +71,11 @@ class Pair:
         self._galleries = {role: Gallery(role) for role in ROLES}
         self._loaded: dict[str, PipelineArm] = {}
         self.card = None if arms.gpu is None else Card()
+        self._seen: dict[str, SeenCall] = {}
+        self._running = {role: ExitStack() for role in ROLES}
+        self._audited: tuple[list[Sample], list[np.ndarray]] | None = None
+        self._completed = 0  # samples
+        self._later_batches = 0  # of the candidate, since it was started
         self.drift: list[Mismatch] = []
         self.step_s: dict[str, float | None] = dict.fromkeys(ROLES)
 
@@ -86,21 +96,15 @@ class Pair:
             ArmProblem: when the arm cannot load or generate.
         """
         assert file is not None, "a case without a problem has all its files"
-        seen = self._references.call_for(file, role, self._name, self._target)
-
-        def started() -> PipelineArm:
-            process = self._processes.enter_context(self._arms.start(role, self._name))
-            made = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s, self.card)
-            try:
-                made.load(seen)
-            except ArmProblem:
-                process.close()
-                raise
-            return made
-
-        arm = started() if self.card is None else self.card.with_room(role, started)
-        if self.card is not None:
-            self.card.add(arm)
+        seen = self._seen[role] = self._references.call_for(file, role, self._name, self._target)
+        self._processes.enter_context(self._running[role])
+        arm = self._started(
+            role,
+            seen,
+            lambda process: PipelineArm(
+                process, file, self._arms.device, self._arms.limits.load_timeout_s, self.card
+            ),
+        )
         batch = arm.first_call(self._samples.take(self._first))
         arm.process.pause()
         self._loaded[role] = arm
@@ -108,29 +112,87 @@ class Pair:
         assert arm.configuration is not None
         return arm.configuration
 
+    def _started(self, role: str, seen: SeenCall, made: Callable[[ArmProcess], PipelineArm]) -> PipelineArm:
+        """Start the process of an arm and load its file, with room on the card where there is one."""
+
+        def started() -> PipelineArm:
+            process = self._running[role].enter_context(self._arms.start(role, self._name))
+            arm = made(process)
+            try:
+                arm.load(seen)
+            except ArmProblem:
+                process.close()
+                raise
+            return arm
+
+        if self.card is None:
+            return started()
+        self.card.give_to(role)  # where the arms take turns, the other one has to leave first
+        arm = self.card.with_room(role, started)
+        self.card.add(arm)
+        return arm
+
+    def relaunch(self) -> list[str]:
+        """End both arms and start them again, with new private directories; return the order in which they were started.
+
+        Raises:
+            ArmProblem: when one of them cannot load again.
+        """
+        for role in ROLES:
+            self._running[role].close()
+        if self.card is not None:
+            self.card.empty()
+        order = list(ROLES)
+        secrets.SystemRandom().shuffle(order)
+        self._audited, self._later_batches = None, 0
+        for role in order:
+            before = self._loaded[role]
+            arm = self._loaded[role] = self._started(role, self._seen[role], before.again)
+            arm.process.pause()
+            if role == "candidate":
+                self.drift += [
+                    Mismatch(field=f"{name} in a later launch", target=then, candidate=now)
+                    for name in ("pipeline_class", "model_id", "scheduler_class", "methods")
+                    if (then := getattr(before.loaded_as, name)) != (now := getattr(arm.loaded_as, name))
+                ]
+        return order
+
+    @property
+    def pids(self) -> tuple[int, int]:
+        """The processes of both arms."""
+        return self.baseline.process.pid, self.candidate.process.pid
+
+    def null_launch(self, cache: ContentCache, plan: TimingPlan) -> NullLaunch:
+        """Return the run's launch of a baseline against itself, from whichever case needs it first."""
+        with as_reference_failure("baseline"):
+            return null_launch(
+                cache, self._arms, self.baseline, self._seen["baseline"],
+                case_id=self._name, samples=self._samples, plan=plan,
+            )  # fmt: skip
+
     def keep(self, role: str, indices: list[int], batch: Batch) -> None:
         """Keep what a batch made."""
         gallery = self._galleries[role]
         if not gallery.add(indices, batch):
             return
+        if role == "candidate" and indices != self._first:
+            self._later_batches += 1
+            if (
+                secrets.randbelow(self._later_batches) == 0
+            ):  # each is as likely, and which one, nobody knows before
+                self._audited = ([self._samples.at(index) for index in indices], batch.outputs)
         for index in [index for index in indices if index >= len(self._samples)]:
             del gallery.outputs[index]  # such samples only serve the clock
 
     def audit(self) -> None:
-        """Make one of the candidate's later batches again while steps and calls are counted, and note what differs.
+        """Make one of the candidate's batches of this launch again while steps and calls are counted, and note what differs.
 
         Calls after the first one run without hooks, the timed ones among them, so nothing was counted in them. A candidate
         that did less work there than in its first call made other images there than it makes now.
         """
-        gallery, size = self._galleries["candidate"], self._batch_size
-        batches = [
-            list(range(number * size, (number + 1) * size)) for number in range(1, len(self._samples) // size)
-        ]
-        kept = [indices for indices in batches if all(index in gallery.outputs for index in indices)]
-        if not kept or gallery.problems:
+        if self._audited is None or self._galleries["candidate"].problems:
             return
-        indices = secrets.choice(kept)  # which one, nobody knows before
-        samples = self._samples.take(indices)
+        samples, timed = self._audited
         first, batch = self.candidate.first_observed, self.candidate.audit(samples)
         self.step_s["candidate"] = batch.observed.step_s
         self.drift += [
@@ -138,14 +200,13 @@ class Pair:
             for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls_per_image")
             if (before := getattr(first, name)) != (now := getattr(batch.observed, name))
         ]
-        timed = [gallery.outputs[index] for index in indices]
         distance = _distance(timed, batch.outputs)
         if distance:  # some methods draw at random: how far apart are two calls that are both watched?
             band = _distance(batch.outputs, self.candidate.audit(samples).outputs)
             if distance > _SAME + 2 * band:
                 self.drift.append(
                     Mismatch(
-                        field=f"{gallery.noun}s while not watched",
+                        field=f"{self.noun}s while not watched",
                         target="those of the same call now",
                         candidate=f"{distance:.1f} grey levels away",
                     )
@@ -167,14 +228,18 @@ class Pair:
             self.baseline.process.pause()
         return self.step_s["baseline"]
 
-    def complete(self, calls: int) -> None:
+    def complete(self, calls: int, count: int | None = None) -> None:
         """Make what is missing, of samples that the timed rounds did not: the baseline's once per run.
 
         Args:
             calls: how many batches both arms have made.
+            count: how many samples are needed; all where it is left out.
         """
-        count, size = len(self._samples), self._batch_size
-        missing = range(min(calls * size, count), count)
+        count, size = len(self._samples) if count is None else count, self._batch_size
+        missing = range(min(max(calls * size, self._completed), count), count)
+        if not missing:
+            return
+        self._completed = count
         chunks = [list(missing[start : start + size]) for start in range(0, len(missing), size)]
         self.baseline.process.pause()
         for indices in chunks:
@@ -238,10 +303,10 @@ class Pair:
         self._require_sound_baseline()
         return self._galleries["candidate"].check(self._galleries["baseline"], any_size=any_size)
 
-    def outputs(self) -> dict[str, list[np.ndarray]] | None:
-        """Return the images or videos of both arms in the order of the samples; None where some are missing."""
-        indices = range(len(self._samples))
-        if any(len(gallery.outputs) < len(indices) for gallery in self._galleries.values()):
+    def outputs(self, count: int | None = None) -> dict[str, list[np.ndarray]] | None:
+        """Return the images or videos of both arms for the first samples, or for all; None where some are missing."""
+        indices = range(len(self._samples) if count is None else count)
+        if any(index not in gallery.outputs for gallery in self._galleries.values() for index in indices):
             return None
         return {
             role: [gallery.outputs[index] for index in indices] for role, gallery in self._galleries.items()

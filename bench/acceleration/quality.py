@@ -104,6 +104,7 @@ class Scoring:
         *,
         baseline_identity: list[Any],
         seed: int,
+        look_alpha: float = 0.05,
     ) -> PairScores:
         """Score both arms on the same samples.
 
@@ -114,6 +115,7 @@ class Scoring:
             baseline, candidate: uint8 images [height, width, 3], or videos [frames, height, width, 3], n each.
             baseline_identity: what determines the baseline's outputs besides the samples.
             seed: seed of the bootstrap.
+            look_alpha: two-sided error of the interval of the loss, smaller where it is one of several looks.
 
         Raises:
             InfrastructureProblem: when the scoring process has died.
@@ -123,7 +125,7 @@ class Scoring:
         loss = Estimate(metric="quality_loss", higher_is_better=False)
         try:
             scores = self._clip_scores(samples, baseline, candidate, baseline_identity)
-            loss = _loss_of(scores, seed)
+            loss = _loss_of(scores, seed, look_alpha)
         except ScoringProblem as problem:
             problems.insert(0, str(problem))
             loss = replace(loss, reason=str(problem))
@@ -198,10 +200,11 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _loss_of(scores: dict[str, np.ndarray], seed: int) -> Estimate:
+def _loss_of(scores: dict[str, np.ndarray], seed: int, look_alpha: float) -> Estimate:
     baseline, candidate, _ = (scores[name] for name in _CLIP_ROWS)
     try:
-        return quality_loss_interval(baseline, candidate, seed=seed)
+        found = quality_loss_interval(baseline, candidate, confidence=1 - look_alpha, seed=seed)
+        return replace(found, confidence=0.95)  # of all looks together
     except ValueError as error:  # scores that are not positive in sum, so that nothing can be lost
         raise ScoringProblem(f"no quality loss can be computed: {error}") from error
 

@@ -28,13 +28,14 @@ class Configurations(msgspec.Struct, kw_only=True):
 
 
 class Speedup(msgspec.Struct, kw_only=True):
-    """Baseline time over candidate time, its interval, the requirement and the number of timed rounds."""
+    """Baseline time over candidate time, its interval, the requirement and the number of timed rounds and launches."""
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
     required: float | None = None
     rounds: int = 0
+    launches: int = 0
 
 
 class Latency(msgspec.Struct, kw_only=True):
@@ -47,7 +48,7 @@ class Latency(msgspec.Struct, kw_only=True):
 
 
 class Quality(msgspec.Struct, kw_only=True):
-    """Mean scores of both arms and the relative loss, a fraction, with its interval and the allowance."""
+    """Mean scores of both arms, the relative loss, a fraction, with its interval, the allowance, and how many count."""
 
     metric: str = "clip_score"
     baseline: float | None = None
@@ -56,6 +57,7 @@ class Quality(msgspec.Struct, kw_only=True):
     low: float | None = None
     high: float | None = None
     allowed: float | None = None
+    samples: int = 0
 
 
 class PointEstimate(msgspec.Struct, kw_only=True):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from bench.acceleration.case import DIFFICULTIES, LEVELS
 from bench.acceleration.record import AccelerationBody
+from bench.acceleration.times import NullLaunch, Times
 from bench.core.estimate import PERCENT, Estimate
 from bench.core.kind import Finish, Section
 from bench.core.record import Json, Record
@@ -43,7 +47,12 @@ PROPERTIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def table(finish: Finish) -> Section:
     """Return the section of the summary: groups of tasks, and a sentence about controls."""
-    notes = [*control_note(finish.records), *unread_note(finish.records), *isolation_note(finish.records)]
+    notes = [
+        *control_note(finish.records),
+        *null_note(finish.records),
+        *unread_note(finish.records),
+        *isolation_note(finish.records),
+    ]
     cases = [CASE_HEADER, *map(case_row, sorted(finish.records, key=_first_what_failed))]
     return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], notes, cases)
 
@@ -65,6 +74,41 @@ def case_row(record: Record) -> tuple[str, ...]:
         if quality.loss is None
         else f"{100 * quality.loss:.1f} % [{100 * (quality.low or 0):.1f}, {100 * (quality.high or 0):.1f}]",
         "-" if quality.allowed is None else f"{100 * quality.allowed:.3g} %",
+    )
+
+
+def null_launches(records: Iterable[Record]) -> list[NullLaunch]:
+    """Return the launches of a baseline against itself that this run measured: one, or one for each sort of device."""
+    found: dict[str, NullLaunch] = {}
+    for record in records:
+        times: Times | None = record.body.times
+        if record.reused is None and times is not None and times.null is not None:
+            found.setdefault(times.null.of, times.null)
+    return list(found.values())
+
+
+def run_facts(records: Sequence[Record]) -> Json:
+    """Return what was measured once for all cases, as a key of ``run``; nothing where nothing was."""
+    found = null_launches(records)
+    return {"null_launches": msgspec.to_builtins(found)} if found else {}
+
+
+def null_note(records: Iterable[Record]) -> list[str]:
+    """Return the sentence about launches of one pipeline against itself, in a list; empty when there are none."""
+    return [f"A/A launch: {_null_text(null)}" for null in null_launches(records)]
+
+
+def _null_text(null: NullLaunch) -> str:
+    what = f"the baseline of {null.of} against itself"
+    if null.problem is not None:
+        return f"{what} could not be measured: {null.problem}"
+    ratios = [entry.baseline_s / entry.candidate_s for entry in null.rounds]
+    if len(ratios) < 2:
+        return f"{what} was cut short"
+    logs = [math.log(ratio) for ratio in ratios]
+    return (
+        f"{what} has a speedup of {math.exp(statistics.median(logs)):.3f} over {len(ratios)} rounds that scatter by "
+        f"{100 * statistics.stdev(logs):.1f} %"
     )
 
 

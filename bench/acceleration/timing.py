@@ -1,7 +1,8 @@
-"""Timed rounds of a pair: alternating, paired, one arm awake at a time."""
+"""Timed rounds of a pair: alternating, paired, one arm awake at a time, in launches."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -14,7 +15,12 @@ from bench.acceleration.host.card_watch import CardWatch
 from bench.acceleration.host.foreign_load import ForeignLoad
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import Sample
-from bench.acceleration.times import Round, Times
+from bench.acceleration.times import Launch, Round, Times
+from bench.machine.cores import Core
+
+ROLES = ("baseline", "candidate")
+FIRST_ROUNDS = 4
+"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often."""
 
 
 @dataclass(frozen=True)
@@ -23,25 +29,27 @@ class TimingPlan:
 
     Attributes:
         batch_size: samples of one call.
-        warmup_rounds: untimed calls of each arm before the first timed round, the first call included.
-        max_rounds: timed rounds at most.
+        warmup_rounds: untimed calls of each arm before the first timed round of a launch, its first call included.
+        max_rounds: timed rounds at most, of all launches.
         ungated_rounds: the same for a speedup that no gate asks for.
         ungated_precision: how precisely such a speedup is to be known, as half the width of its interval.
-        time_budget_s: seconds of timed rounds after which no further round begins.
+        time_budget_s: seconds of timed rounds and further launches after which no further round begins.
         max_foreign_load: share of the leased cores' time that others may use before a verdict on speed is undecided.
+        max_launches: how often the pair is started at most.
     """
 
     batch_size: int = 4
     warmup_rounds: int = 2
-    max_rounds: int = 40
+    max_rounds: int = 48
     ungated_rounds: int = 10
-    ungated_precision: float = 0.1
+    ungated_precision: float = 0.25
     time_budget_s: float = 240.0
     max_foreign_load: float = 0.25
+    max_launches: int = 8
 
 
 class PairedTimer:
-    """Runs rounds of a baseline and a candidate.
+    """Runs rounds of a baseline and a candidate, launch by launch.
 
     Args:
         baseline, candidate: loaded arms that have made their first call.
@@ -51,6 +59,9 @@ class PairedTimer:
         load: measures what else computes during the rounds; None where no cores are leased.
         per: what the arms make of a prompt, ``image`` or ``video``.
         card: the GPU that the arms share, and what reads it between rounds; None on a processor.
+        cores: the leased ones, for the record.
+        order: in which the arms were started.
+        calls: how many batches both arms have made.
     """
 
     def __init__(
@@ -64,44 +75,87 @@ class PairedTimer:
         load: ForeignLoad | None = None,
         per: str = "image",
         card: tuple[Card, CardWatch] | None = None,
+        cores: Sequence[Core] = (),
+        order: Sequence[str] = ("candidate", "baseline"),
+        calls: int = 1,  # the first call of both arms made the samples of the first batch
     ) -> None:
-        self._arms = {"baseline": baseline, "candidate": candidate}
         self._sample_at, self._keep, self._plan, self._load, self._card = sample_at, keep, plan, load, card
-        self.calls = 1  # the first call of both arms made the samples of the first batch
-        self.times = Times(
-            per=per,
+        self._cores = [list(core) for core in cores]
+        self.calls = calls
+        self.times = Times(per=per)
+        self._enter(baseline, candidate, order)
+        first = self.times.launches[0]
+        first.first_call_s = {role: arm.first_call_s for role, arm in self._arms.items()}
+        # The record shows the first launch here too, as it did when there was only one.
+        self.times.load_s, self.times.first_call_s = first.load_s, first.first_call_s
+        self.times.warmup_s = first.warmup_s
+        self.times.compile_s = {role: arm.compile_s for role, arm in self._arms.items()}
+        self._began = time.monotonic()
+        self._deadline = self._began + plan.time_budget_s
+
+    def _enter(self, baseline: PipelineArm, candidate: PipelineArm, order: Sequence[str]) -> None:
+        self._arms = {"baseline": baseline, "candidate": candidate}
+        launch = Launch(
+            order=list(order),
+            cores=self._cores,
             load_s={role: arm.load_s for role, arm in self._arms.items()},
-            first_call_s={role: arm.first_call_s for role, arm in self._arms.items()},
-            compile_s={role: arm.compile_s for role, arm in self._arms.items()},
         )
-        self._deadline = time.monotonic() + plan.time_budget_s
+        self.times.launches.append(launch)
+        self._first = secrets.choice(ROLES)  # the arm that begins, and then every other round
+
+    @property
+    def launch(self) -> Launch:
+        """The launch that is timed at the moment."""
+        return self.times.launches[-1]
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the budget that are left."""
+        return self._deadline - time.monotonic()
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the timing began, without those that were not the pair's."""
+        return self._plan.time_budget_s - self.left_s
 
     @property
     def budget_spent(self) -> bool:
         """Whether no further round may begin."""
-        return len(self.times.rounds) >= self._plan.max_rounds or time.monotonic() >= self._deadline
+        return len(self.times.rounds) >= self._plan.max_rounds or self.left_s <= 0
+
+    def postpone(self, seconds: float) -> None:
+        """Add seconds to the budget: they were spent on something that all cases of the run share."""
+        self._deadline += seconds
+
+    def relaunched(self, baseline: PipelineArm, candidate: PipelineArm, order: Sequence[str]) -> None:
+        """Go on with arms that were started again; they are loaded and have made no call."""
+        self._enter(baseline, candidate, order)
+        self.launch.first_call_s = dict(self._call_both(order, None, is_first=True))
 
     def warm_up(self) -> None:
-        """Make the untimed calls that follow the first one."""
+        """Make the untimed calls that follow the first one of the launch."""
         for _ in range(self._plan.warmup_rounds - 1):
-            for role, seconds in self._call_both(("baseline", "candidate"), None).items():
-                self.times.warmup_s[role].append(seconds)
+            for role, seconds in self._call_both(ROLES, None).items():
+                self.launch.warmup_s[role].append(seconds)
 
     def run_until(self, count: int) -> int:
-        """Add timed rounds until there are so many or the budget is spent; return how many there are."""
-        while len(self.times.rounds) < count and not self.budget_spent:
+        """Add timed rounds until the launch has so many or the budget is spent; return how many it has."""
+        launch = self.launch
+        while launch.rounds < count and not self.budget_spent:
             # Alternating cancels drift of the machine, and whatever the first arm does to caches.
-            even = len(self.times.rounds) % 2 == 0
-            order = ("baseline", "candidate") if even else ("candidate", "baseline")
-            seconds = self._call_both(order, self._load)
+            starts_first = launch.rounds % 2 == 0
+            first = self._first if starts_first else next(role for role in ROLES if role != self._first)
+            seconds = self._call_both(sorted(ROLES, key=lambda role: role != first), self._load)
             self.times.rounds.append(
                 Round(
-                    first=order[0],
+                    first=first,
                     baseline_s=seconds["baseline"],
                     candidate_s=seconds["candidate"],
                     images=self._plan.batch_size,
+                    launch=len(self.times.launches) - 1,
                 )
             )
+            launch.rounds += 1
             if self._card is not None:
                 self._card[1].look()
         if self._card is not None:
@@ -109,9 +163,11 @@ class PairedTimer:
             self.times.card = msgspec.structs.replace(watch.times(), sharing=card.sharing)
         if self._load is not None:
             self.times.foreign_load = self._load.share
-        return len(self.times.rounds)
+        return launch.rounds
 
-    def _call_both(self, order: Sequence[str], load: ForeignLoad | None) -> dict[str, float]:
+    def _call_both(
+        self, order: Sequence[str], load: ForeignLoad | None, *, is_first: bool = False
+    ) -> dict[str, float]:
         indices = list(range(self.calls * self._plan.batch_size, (self.calls + 1) * self._plan.batch_size))
         samples = [self._sample_at(index) for index in indices]
         self.calls += 1
@@ -121,8 +177,9 @@ class PairedTimer:
                 for other, arm in self._arms.items():
                     if other != role:
                         arm.process.pause()
-                batches[role] = self._arms[role].generate(samples)
-                self._arms[role].process.pause()
+                arm = self._arms[role]
+                batches[role] = arm.generate_first(samples) if is_first else arm.generate(samples)
+                arm.process.pause()
         # Kept after both were timed, so that keeping costs neither of them a cold cache.
         for role, batch in batches.items():
             self._keep(role, indices, batch)

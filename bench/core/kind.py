@@ -142,6 +142,7 @@ class Kind:
         marker_help: those markers, each with its meaning.
         finish: writes what the kind wants to leave in the run's directory.
         summarize: keys that it adds to the summary of the results, also without records.
+        run_facts: what it measured once for all its cases, as keys that it adds to ``run`` in the results.
         shared: names of options that kinds share which apply to it.
         properties: JUnit properties, each with its path in the record's JSON.
         services: what can be started for its cases, by name.
@@ -171,6 +172,7 @@ class Kind:
     marker_help: Mapping[str, str] = field(default_factory=dict)
     finish: Callable[[Finish], None] = _no_finish
     summarize: Callable[[Sequence[Record]], Json] = _no_summary
+    run_facts: Callable[[Sequence[Record]], Json] = _no_summary
     shared: tuple[str, ...] = ()
     properties: tuple[tuple[str, tuple[str, ...]], ...] = ()
     services: Mapping[str, Callable[[ServiceRun], Service]] = field(default_factory=dict)

@@ -67,10 +67,14 @@ class ResultsFile:
             OSError: when it cannot be written; the old file is untouched.
         """
         self._pace.begin()
-        summary = summarize(self.ordered(), self.kinds.values())
-        head = _encode({"schema_version": SCHEMA_VERSION, "run": self.run, "summary": summary})[:-2]
-        records = b",\n".join(self._texts[nodeid] for nodeid in self._order())
-        replace_file(self.path, head + b',\n "records": [\n' + records + b"\n]}\n")
+        records = self.ordered()
+        summary = summarize(records, self.kinds.values())
+        run = dict(self.run)
+        for kind in self.kinds.values():
+            run |= kind.run_facts([record for record in records if record.kind == kind.name])
+        head = _encode({"schema_version": SCHEMA_VERSION, "run": run, "summary": summary})[:-2]
+        texts = b",\n".join(self._texts[nodeid] for nodeid in self._order())
+        replace_file(self.path, head + b',\n "records": [\n' + texts + b"\n]}\n")
         self._pace.end()
 
     def _order(self) -> list[str]:

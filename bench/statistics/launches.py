@@ -25,14 +25,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.core.estimate import Estimate
-from bench.statistics.paired_times import MIN_ROUNDS, location_of_logs, log_ratios, log_times
+from bench.statistics.paired_times import location_of_logs, log_ratios, log_times, pooled_cutoff
 from bench.statistics.sequential import CORRELATION_ALLOWANCE, LOOK_ALPHA
 
 Floats = NDArray[np.float64]
@@ -42,8 +42,27 @@ LAUNCH_LOOKS = (1, 2, 3, 4, 6, 8)
 ASSUMED_LAUNCH_SD = 0.05
 """Scatter of launches, of a log ratio, that is assumed before any is seen: the largest that the simulation draws. Eight
 pairs of one pipeline against itself on two busy cores were off by 1.9 % in the median and 4.3 % at worst."""
+ASSUMED_PEAK_SD = 0.01
+"""The same of peaks of memory. Pipelines of Stable Diffusion were off by 0.2 %, one with a motion module by 1.8 %."""
 ASSUMED_LAUNCHES = 4.0
 """How many launches that assumption counts as."""
+
+
+def looks_up_to(most: int) -> tuple[int, ...]:
+    """Return at which numbers of launches the interval is looked at, six times at most, where there are at most so many.
+
+    Raises:
+        ValueError: less than one launch.
+
+    Example:
+        >>> looks_up_to(3), looks_up_to(8) == LAUNCH_LOOKS, looks_up_to(16)
+        ((1, 2, 3), True, (1, 2, 3, 4, 8, 16))
+    """
+    if most < 1:
+        raise ValueError(f"found {most} launches at most, expected at least one")
+    late = (round(math.sqrt(4 * most)), most) if most > 4 else (most,)
+    return tuple(sorted({look for look in (1, 2, 3, 4, *late) if look <= most}))
+
 
 Comparison = Literal["faster", "slower", "equivalent", "undecided"]
 
@@ -71,6 +90,7 @@ class Noise:
         rounds: of a launch, on average.
         launches: that were measured, without those of A/A.
         null: the ratio of each A/A launch, which is 1 but for noise.
+        seen_sd: that of the launches that were measured alone; None for one of them.
     """
 
     launch_sd: float
@@ -78,17 +98,22 @@ class Noise:
     rounds: float
     launches: int
     null: tuple[float, ...]
+    seen_sd: float | None = None
 
     def text(self) -> str:
         """Return what was seen in a sentence, for a reason or a log.
 
         Example:
             >>> Noise(0.031, 0.06, 8, 3, (1.021,)).text()
-            'launches scatter by 3.1 % and rounds by 6.0 %; against itself the ratio was 1.021'
+            'launches are taken to scatter by 3.1 %, rounds scatter by 6.0 %; against itself the ratio was 1.021'
+            >>> Noise(0.031, 0.06, 8, 3, (), 0.02).text()
+            'launches scatter by 2.0 % (taken as 3.1 % with what is known beforehand), rounds by 6.0 %'
         """
-        text = f"launches scatter by {self.launch_sd:.1%} and rounds by {self.round_sd:.1%}".replace(
-            "%", " %"
-        )
+        taken, rounds = (f"{100 * sd:.1f} %" for sd in (self.launch_sd, self.round_sd))
+        text = f"launches are taken to scatter by {taken}, rounds scatter by {rounds}"
+        if self.seen_sd is not None:
+            seen = f"{100 * self.seen_sd:.1f} %"
+            text = f"launches scatter by {seen} (taken as {taken} with what is known beforehand), rounds by {rounds}"
         if self.null:
             text += f"; against itself the ratio was {', '.join(f'{one:.3f}' for one in self.null)}"
         return text
@@ -138,7 +163,8 @@ class LaunchTest:
             >>> round(one.value, 6), one.low > 1.5, four.high - four.low < one.high - one.low
             (2.0, True, True)
         """
-        return self._estimate(_levels(launches, "launch"), _levels(null, "A/A launch"), "speedup", "x")
+        levels, same = _some(_levels(launches, "launch")), _levels(null, "A/A launch")
+        return self._estimate(_located(levels, same), _located(same, levels)[0], "speedup", "x")
 
     def latency(self, launches: Sequence[ArrayLike]) -> Estimate:
         """Return the typical seconds of one arm, from its times launch by launch, each of shape (rounds,).
@@ -149,20 +175,53 @@ class LaunchTest:
             ValueError: as for `speedup`.
         """
         levels = [_checked(log_times, "launch", number, times) for number, times in enumerate(launches)]
-        return self._estimate(levels, [], "latency_s", "s", higher_is_better=False)
+        return self._estimate(_located(_some(levels)), np.empty(0), "latency_s", "s", higher_is_better=False)
+
+    def peak(self, peaks: ArrayLike, null: ArrayLike = ()) -> Estimate:
+        """Return the typical peak of memory of one arm, from its peaks launch by launch, in bytes.
+
+        What is assumed beforehand is a scatter of `ASSUMED_PEAK_SD`: memory differs far less between launches than time.
+
+        Args:
+            peaks: shape (launches,), above 0.
+            null: ratios of the peaks of A/A launches, shape (A/A launches,).
+
+        Raises:
+            ValueError: no launch, or a peak or ratio that is not finite and positive.
+
+        Example:
+            >>> test = LaunchTest()
+            >>> one, three = (test.peak([2e9] * launches) for launches in (1, 3))
+            >>> one.value, one.high < 2.1e9, three.high < one.high
+            (2000000000.0, True, True)
+        """
+        values, ratios = (np.asarray(some, np.float64) for some in (peaks, null))
+        if not values.size or not all(
+            np.isfinite(some).all() and (some > 0).all() for some in (values, ratios)
+        ):
+            raise ValueError(
+                f"found peaks of {values.tolist()} bytes and ratios of {ratios.tolist()}, expected at least one peak, all "
+                "above 0; measure them again"
+            )
+        located = (np.log(values), np.zeros(values.size), np.ones(values.size))
+        known = replace(self, assumed_sd=ASSUMED_PEAK_SD)
+        return known._estimate(located, np.log(ratios), "peak_bytes", "B", higher_is_better=False)
 
     def noise(self, launches: Sequence[Rounds], null: Sequence[Rounds] = ()) -> Noise:
         """Return how much launches and rounds scatter; arguments and errors as for `speedup`."""
         levels, same = _levels(launches, "launch"), _levels(null, "A/A launch")
-        places, errors, counts = _located(_some(levels))
-        variance, _ = self._variance(places, errors, _located(same)[0])
+        places, errors, counts = _located(_some(levels), same)
+        variance, _ = self._variance(places, errors, _located(same, levels)[0])
         within = float(np.median((self.widen * errors) ** 2))
         return Noise(
             launch_sd=math.sqrt(max(variance - within, 0.0)),
             round_sd=float(np.sqrt(np.mean(errors**2 * counts))),
             rounds=float(np.mean(counts)),
             launches=len(levels),
-            null=tuple(np.exp(_located(same)[0]).tolist()),
+            null=tuple(np.exp(_located(same, levels)[0]).tolist()),
+            seen_sd=math.sqrt(max(places.var(ddof=1) - float(np.mean(errors**2)), 0.0))
+            if len(places) > 1
+            else None,
         )
 
     def next_look(self, launches_done: int) -> int | None:
@@ -190,8 +249,8 @@ class LaunchTest:
 
     def _estimate(
         self,
-        levels: Sequence[Floats],
-        null: Sequence[Floats],
+        located: tuple[Floats, Floats, Floats],
+        null: Floats,
         metric: str,
         unit: str,
         *,
@@ -204,8 +263,8 @@ class LaunchTest:
                 f"found an error of {self.look_alpha:g} at a look and {self.assumed_launches:g} assumed launches, expected "
                 "a chance between 0 and 1 and more than 0 launches; change them"
             )
-        places, errors, counts = _located(_some(levels))
-        variance, freedom = self._variance(places, errors, _located(null)[0])
+        places, errors, counts = located
+        variance, freedom = self._variance(places, errors, null)
         if len(places) == 1:
             # The scatter of rounds is known from these rounds alone: it has their degrees of freedom.
             within = float((self.widen * errors[0]) ** 2)
@@ -255,106 +314,6 @@ def compare(estimate: Estimate, margin: float) -> Comparison:
     return "slower" if high < 1 else "undecided"
 
 
-@dataclass(frozen=True)
-class Split:
-    """How to spend a budget of time.
-
-    Attributes:
-        rounds: of each launch.
-        launches: that fit into the budget, or that a half width needs.
-        seconds: that they take.
-        standard_error: of the log ratio, after all of them.
-    """
-
-    rounds: int
-    launches: int
-    seconds: float
-    standard_error: float
-
-
-def rounds_per_launch(
-    noise: Noise, *, launch_s: float, round_s: float, least: int = MIN_ROUNDS, most: int = 40
-) -> int:
-    """Return how many rounds a launch should have, so that a given time gives the narrowest interval.
-
-    It is ``sqrt(launch_s / round_s) * round_sd / launch_sd`` (Kalibera & Jones 2013), an even number, so that both orders of
-    the arms occur equally often: launches that cost much or agree are worth more rounds.
-
-    Args:
-        noise: that was seen.
-        launch_s: seconds from the start of a pair to its first round.
-        round_s: seconds of a round of both arms.
-        least, most: bounds.
-
-    Raises:
-        ValueError: a cost that is not positive, or bounds that are none.
-
-    Example:
-        >>> rounds_per_launch(Noise(0.03, 0.06, 8, 3, ()), launch_s=20.0, round_s=2.0)
-        6
-        >>> rounds_per_launch(Noise(0.0, 0.06, 8, 3, ()), launch_s=20.0, round_s=2.0)
-        40
-    """
-    if not (launch_s > 0 and round_s > 0 and MIN_ROUNDS <= least <= most):
-        raise ValueError(
-            f"found {launch_s:g} s for a launch, {round_s:g} s for a round and {least} to {most} rounds, expected positive "
-            f"times and bounds of at least {MIN_ROUNDS}; measure the times"
-        )
-    if noise.launch_sd == 0:
-        return most
-    best = math.sqrt(launch_s / round_s) * noise.round_sd / noise.launch_sd
-    return int(min(max(2 * round(best / 2), least), most))
-
-
-def split_budget(noise: Noise, *, budget_s: float, launch_s: float, round_s: float) -> Split:
-    """Return how many launches, and rounds of each, a budget of seconds buys; at least one launch.
-
-    Raises:
-        ValueError: as for `rounds_per_launch`.
-
-    Example:
-        >>> split_budget(Noise(0.03, 0.06, 8, 3, ()), budget_s=200.0, launch_s=20.0, round_s=2.0).launches
-        6
-    """
-    rounds = rounds_per_launch(noise, launch_s=launch_s, round_s=round_s)
-    each = launch_s + rounds * round_s
-    launches = max(int(budget_s // each), 1)
-    return Split(rounds, launches, launches * each, _standard_error(noise, rounds, launches))
-
-
-def launches_needed(noise: Noise, half_width: float, *, rounds: int, alpha: float = LOOK_ALPHA) -> int:
-    """Return how many launches give an interval of a half width, in log units, if noise stays as it is.
-
-    It says in a reason what would help: launches, or a quieter machine where there would be too many of them.
-
-    Raises:
-        ValueError: a half width that is not positive, or no rounds.
-
-    Example:
-        >>> launches_needed(Noise(0.03, 0.06, 8, 3, ()), 0.05, rounds=8)
-        6
-    """
-    from scipy.special import stdtrit  # noqa: PLC0415
-
-    if not half_width > 0 or rounds < 1:
-        raise ValueError(
-            f"found a half width of {half_width:g} and {rounds} rounds, expected more than 0 of both; ask for a width such "
-            "as 0.05"
-        )
-    launches = 1
-    while (
-        float(stdtrit(ASSUMED_LAUNCHES + launches - 1, 1 - alpha / 2))
-        * _standard_error(noise, rounds, launches)
-        > half_width
-    ):
-        launches += max(launches // 20, 1)
-    return launches
-
-
-def _standard_error(noise: Noise, rounds: int, launches: int) -> float:
-    return math.sqrt((noise.launch_sd**2 + noise.round_sd**2 / rounds) / launches)
-
-
 def _levels(launches: Sequence[Rounds], what: str) -> list[Floats]:
     """Return the log ratios of each launch, checked."""
     return [
@@ -376,9 +335,13 @@ def _checked(function: object, what: str, number: int, *times: ArrayLike) -> Flo
         raise ValueError(f"{what} {number + 1}: {problem}") from None
 
 
-def _located(levels: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Return location, its standard error and number of rounds of each launch, each of shape (launches,)."""
-    found = [location_of_logs(logs) for logs in levels]
+def _located(levels: Sequence[Floats], others: Sequence[Floats] = ()) -> tuple[Floats, Floats, Floats]:
+    """Return location, its standard error and number of rounds of each launch, each of shape (launches,).
+
+    Which rounds count as stalls is judged by the scatter of all launches, and of others of this machine.
+    """
+    cutoff = pooled_cutoff([*levels, *others]) if levels else 0.0
+    found = [location_of_logs(logs, cutoff) for logs in levels]
     return (
         np.array([place for place, _ in found]),
         np.array([error for _, error in found]),

@@ -19,6 +19,7 @@ core, is in every round and in no interval.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -86,8 +87,12 @@ def log_times(seconds: ArrayLike) -> Floats:
     return np.log(_times(seconds, "seconds"))
 
 
-def location_of_logs(logs: Floats) -> tuple[float, float]:
+def location_of_logs(logs: Floats, cutoff: float | None = None) -> tuple[float, float]:
     """Return the biweight location of rounds, shape (rounds,), and its standard error for independent ones.
+
+    Args:
+        logs: the rounds.
+        cutoff: distance from the centre at which a round loses all weight, where more is known than these rounds say.
 
     The standard error is that of an M-estimate (Huber 1981, "Robust Statistics"), with n - 1 for few rounds. It needs no
     resampling.
@@ -97,7 +102,7 @@ def location_of_logs(logs: Floats) -> tuple[float, float]:
         (0.1, 0.0)
     """
     ordered, n = np.sort(logs), len(logs)
-    cutoff = _cutoff(ordered)
+    cutoff = _cutoff(ordered) if cutoff is None else cutoff
     centre = float(np.median(ordered))
     if cutoff == 0:
         return centre, 0.0
@@ -231,6 +236,19 @@ def _exp_of_location(
     with np.errstate(over="ignore"):  # clocks that are off by hundreds of orders of magnitude: no bound
         value, low, high = np.exp([centre, low, high]).tolist()
     return value, low, high
+
+
+def pooled_cutoff(levels: Sequence[Floats]) -> float:
+    """Return the cutoff of rounds, each of shape (rounds,), that scatter alike around centres of their own.
+
+    Of few rounds that have a stall among them, the scatter is badly known; of all together it is known well. For one level
+    it is that level's own.
+    """
+    rounds = sum(map(len, levels))
+    # A level takes a part of its scatter for its centre.
+    return _cutoff(np.concatenate([level - np.median(level) for level in levels])) * math.sqrt(
+        rounds / (rounds - len(levels) + 1)
+    )
 
 
 def _cutoff(values: Floats) -> float:

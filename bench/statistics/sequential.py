@@ -24,6 +24,43 @@ LOOK_ALPHA = 0.0142
 # Successive rounds are alike. At a lag-one correlation of 0.3 the standard error is 1.36 times that of
 # independent rounds. Six rounds are too few to estimate a correlation, so this one is allowed for.
 CORRELATION_ALLOWANCE = math.sqrt((1 + 0.3) / (1 - 0.3))
+# The same for two looks.
+TWO_LOOKS_ALPHA = 0.0294
+# A look at part of the samples that would save less than this part of them is not worth its price.
+_WORTH_A_LOOK = 0.25
+
+
+@dataclass(frozen=True)
+class SampleLooks:
+    """At which numbers of samples an interval is looked at.
+
+    Attributes:
+        counts: ascending; the last is all of them.
+        look_alpha: two-sided error of one look alone, so that all together have 5 %.
+    """
+
+    counts: tuple[int, ...]
+    look_alpha: float
+
+
+def sample_looks(total: int, *, made: int, step: int) -> SampleLooks:
+    """Return the looks at samples that are made in steps: one at half of them, or at what is there, if that saves enough.
+
+    Args:
+        total: samples.
+        made: those that are there already. They must not be as many because of what they are worth.
+        step: samples of one call.
+
+    Example:
+        >>> sample_looks(64, made=32, step=4)
+        SampleLooks(counts=(32, 64), look_alpha=0.0294)
+        >>> sample_looks(32, made=32, step=4)
+        SampleLooks(counts=(32,), look_alpha=0.05)
+    """
+    half = max(made, -(-total // (2 * step)) * step)
+    if total - half < _WORTH_A_LOOK * total:
+        return SampleLooks((total,), 0.05)
+    return SampleLooks((half, total), TWO_LOOKS_ALPHA)
 
 
 @dataclass(frozen=True)

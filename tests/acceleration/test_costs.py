@@ -14,12 +14,13 @@ from records import case
 from bench.acceleration.arm import torch_costs
 from bench.acceleration.evaluation import AccelerationEvaluation
 from bench.acceleration.gates import gpu_bytes_needed, judge_memory
+from bench.acceleration.memory_use import judge_launches
 from bench.acceleration.protocol.messages import GpuMemory
-from bench.acceleration.record import Memory
-from bench.acceleration.times import Times
+from bench.acceleration.times import Launch, Times
 from bench.acceleration.timing import TimingPlan
 from bench.core.evaluation import RunContext
 from bench.machine.gpu_memory import memory_of_processes
+from bench.statistics.launches import LaunchTest
 
 # In the arm itself: a card that torch has used, as far as a processor can show one.
 ON_A_CARD = f"""
@@ -143,10 +144,7 @@ def test_an_arm_on_a_card_tells_its_peaks_and_the_driver_is_asked_too(
 def test_on_a_card_the_larger_of_what_torch_holds_and_what_the_driver_says_counts(
     reserved: int | None, driver_says: int | None, needed: int | None
 ) -> None:
-    memory = Memory(
-        candidate_peak_bytes=9_000, candidate_allocated_bytes=8_000, candidate_reserved_bytes=reserved,
-        candidate_driver_bytes=driver_says, baseline_reserved_bytes=7_000,
-    )  # fmt: skip
+    memory = GpuMemory(allocated_bytes=8_000, reserved_bytes=reserved, driver_bytes=driver_says)
     assert gpu_bytes_needed(memory) == needed
 
 
@@ -165,8 +163,9 @@ def test_the_limit_is_one_of_the_card_where_there_is_one_and_else_of_resident_me
     evaluation._pair = SimpleNamespace(
         baseline=arm, candidate=arm, step_s={"baseline": 0.2, "candidate": None}
     )
-    evaluation._record_raw(SimpleNamespace(times=Times()))
-    assert evaluation._judge_memory().verdict == verdict
+    times = Times(launches=[Launch(order=["baseline", "candidate"])])
+    evaluation._record_raw(SimpleNamespace(times=times))
+    assert judge_launches(evaluation.body.memory, times).verdict == verdict
     plain = evaluation.record.to_json()
     assert plain["memory"]["allowed_bytes"] == 2_000_000_000
     for role in ("baseline", "candidate"):
@@ -178,7 +177,8 @@ def test_the_limit_is_one_of_the_card_where_there_is_one_and_else_of_resident_me
 
 
 def test_an_arm_that_says_less_than_the_driver_misses_its_limit() -> None:
-    memory = Memory(candidate_reserved_bytes=1_000_000_000, candidate_driver_bytes=5_000_000_000)
-    verdict = judge_memory(gpu_bytes_needed(memory), 2_000_000_000)
+    memory = GpuMemory(reserved_bytes=1_000_000_000, driver_bytes=5_000_000_000)
+    verdict = judge_memory(LaunchTest().peak([gpu_bytes_needed(memory)]), 2_000_000_000)
     assert (verdict.verdict, verdict.reason_code) == ("fail", "memory_missed")
-    assert "5.00 GB is above the allowed 2 GB" in verdict.reason
+    assert "peak memory 5 GB" in verdict.reason
+    assert "is above the allowed 2 GB" in verdict.reason

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from records import case
 from test_requirement import IN_A_TASK, NAMED, NOT_NAMED
 
-from bench.acceleration.gates import judge_memory
 from bench.acceleration.kind import KIND
 from bench.acceleration.report import unread_note
 from bench.acceleration.requirement.chinese import in_english
@@ -181,23 +180,6 @@ def test_a_hard_task_without_a_readable_demand_is_unclear_and_achieves_nothing(l
         0.0,
     )
     assert record.reason_code in REASON_CODES
-
-
-@pytest.mark.parametrize(
-    ("peak", "allowed", "verdict", "code"),
-    [
-        (2_000_000_000, None, "pass", "passed"),
-        (2_000_000_000, 2_000_000_000, "pass", "passed"),
-        (2_000_000_001, 2_000_000_000, "fail", "memory_missed"),
-        (None, 2_000_000_000, "inconclusive", "memory_undecided"),
-        (None, None, "pass", "passed"),
-    ],
-)
-def test_memory_is_held_against_its_limit(
-    peak: int | None, allowed: int | None, verdict: str, code: str
-) -> None:
-    found = judge_memory(peak, allowed)
-    assert (found.verdict, found.reason_code) == (verdict, code)
 
 
 def test_the_limit_of_memory_is_in_the_record() -> None:

@@ -198,9 +198,6 @@ class FakePair:
     def output_problems(self, *, any_size: bool = False) -> list[str]:
         return []
 
-    def complete(self, calls: int) -> None:
-        """Make no image."""
-
     def audit(self) -> None:
         """Make no image again."""
 
@@ -226,7 +223,7 @@ def judged(
     evaluation._time = lambda: SimpleNamespace(
         calls=1, rounds=6, times=Times(foreign_load=load), judge=lambda: (latency, verdict)
     )
-    evaluation._judge_quality = lambda: quality
+    evaluation._score = lambda calls: {"quality": quality}
     evaluation._judge_effect = lambda: PASSED
     evaluation.measure()
     return evaluation.record

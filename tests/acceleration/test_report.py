@@ -24,7 +24,9 @@ def test_blank_record_is_plain_and_has_what_is_asked_for():
     assert json.loads(json.dumps(plain)) == plain
     assert (plain["verdict"], plain["reason_code"], plain["control"]) == ("error", "not_run", None)
     assert (plain["prompt_id"], plain["difficulty"], plain["level"]) == (7, "hard", "L4")
-    assert plain["speedup"] == {"value": None, "low": None, "high": None, "required": 2.0, "rounds": 0}
+    assert plain["speedup"] == {
+        "value": None, "low": None, "high": None, "required": 2.0, "rounds": 0, "launches": 0,
+    }  # fmt: skip
     assert plain["latency"] == {"value": None, "low": None, "high": None, "allowed": 0.5}
     assert plain["config"] == {
         "target": None,
@@ -36,6 +38,7 @@ def test_blank_record_is_plain_and_has_what_is_asked_for():
     assert plain["quality"] == {
         "metric": "clip_score", "baseline": None, "candidate": None, "loss": None, "low": None, "high": None,
         "allowed": 0.05,
+        "samples": 0,
     }  # fmt: skip
     assert {plain[name] for name in ("fidelity", "achievement_ratio", "point_estimate", "times")} == {None}
     assert case(expect="crashed").blank().to_json()["control"]["expected"] == "crashed"
@@ -93,6 +96,9 @@ def test_record_of_an_earlier_version_reads_back_as_it_was():
         "they were not recorded then"
     )
     assert again["config"].pop("free") is None
+    assert (again["times"].pop("launches"), again["times"].pop("null")) == ([], None)
+    assert again["quality"].pop("samples") == 0, "it was not recorded then"
+    assert (again["times"]["rounds"][0].pop("launch"), again["speedup"].pop("launches")) == (0, 0)
     assert again["times"].pop("compile_s") == again["times"].pop("step_s") == {}
     for name in set(again["memory"]) - set(earlier["memory"]):
         assert again["memory"].pop(name) is None

@@ -16,6 +16,7 @@ from records import case, record
 from bench.acceleration import gates
 from bench.acceleration.comparison import Mismatch, differences
 from bench.acceleration.configuration import Configuration, OutputShape
+from bench.acceleration.evidence import Evidence
 from bench.acceleration.freedom import split
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.host.pipeline_arm import Batch
@@ -255,8 +256,8 @@ def test_videos_of_several_lengths_are_scored_where_that_is_free() -> None:
 def test_seconds_are_per_video() -> None:
     latency = Estimate(metric="latency_s", value=2.0, low=1.9, high=2.1)
     assert (
-        "2.000 s [1.900, 2.100] per video is within 3 s"
-        in gates.judge_latency(latency, 3.0, 6, "video").reason
+        "2.000 s [1.900, 2.100] per video over 1 launch, 6 rounds is within 3 s"
+        in gates.judge_latency(latency, 3.0, Evidence(1, 6), "video").reason
     )
     times = Times(per="video", rounds=[Round(first="baseline", baseline_s=4.0, candidate_s=2.0, images=2)])
     assert times.per_output_s("candidate") == [1.0]

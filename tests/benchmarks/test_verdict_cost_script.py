@@ -17,8 +17,8 @@ def test_it_prints_times_and_what_both_protocols_found(run_script):
     )  # fmt: skip
     lines = printed.splitlines()
     assert lines[0] == "1 tasks, 2 samples each, batches of 1"
-    assert re.fullmatch(r"plain, one process, all cores +\d+\.\d +1\.00", lines[2])
-    assert re.fullmatch(r"modelgate, -n 0 +\d+\.\d +\d+\.\d\d", lines[3])
+    assert re.fullmatch(r"plain, one process, all cores +\d+\.\d +1\.00 +\d+\.\d +1\.00", lines[2])
+    assert re.fullmatch(r"modelgate, -n 0 +\d+\.\d +\d+\.\d\d +\d+\.\d +\d+\.\d\d", lines[3])
     assert re.fullmatch(r"verdicts of -n 0: [01] passed of 1", lines[4])
     speedup, loss = r"\d+\.\d\d \[\d+\.\d\d, \d+\.\d\d\]", r"-?\d+\.\d %"
     assert re.fullmatch(rf"hard-\S+-24 +{speedup} +\d+\.\d\d +{loss} +{loss}", lines[6])

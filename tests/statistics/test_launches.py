@@ -11,16 +11,7 @@ from scipy import stats
 
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
-from bench.statistics.launches import (
-    ASSUMED_LAUNCH_SD,
-    LaunchTest,
-    Noise,
-    Rounds,
-    compare,
-    launches_needed,
-    rounds_per_launch,
-    split_budget,
-)
+from bench.statistics.launches import ASSUMED_LAUNCH_SD, LaunchTest, Rounds, compare, looks_up_to
 from bench.statistics.paired_times import location_of_logs, ratio_interval
 
 REQUIRED, TEST = 1.3, LaunchTest()
@@ -179,7 +170,7 @@ def test_the_standard_error_of_a_location_is_its_scatter(rounds):
     assert np.sqrt(np.mean([error**2 for _, error in found])) == pytest.approx(scatter, rel=0.15)
 
 
-# Noise, split, margin
+# Noise, peaks, looks, margin
 
 
 def test_the_noise_is_that_which_was_drawn():
@@ -188,33 +179,35 @@ def test_the_noise_is_that_which_was_drawn():
     found = TEST.noise(launches, exact(1.02))
     assert found.launch_sd == pytest.approx(0.04, rel=0.25)
     assert found.round_sd == pytest.approx(0.08, rel=0.1)
+    assert found.seen_sd == pytest.approx(0.04, rel=0.25)
+    assert TEST.noise(launches[:1]).seen_sd is None
     assert (found.rounds, found.launches, found.null) == (20, 60, (pytest.approx(1.02),))
     assert "against itself the ratio was 1.020" in found.text()
 
 
-def test_a_split_is_the_best_there_is():
-    """Next to every other number of rounds, at the same cost."""
-    noise, cost = Noise(0.03, 0.06, 6, 3, ()), {"launch_s": 20.0, "round_s": 2.0}
-
-    def spread(rounds):
-        return (noise.launch_sd**2 + noise.round_sd**2 / rounds) * (20 + 2 * rounds)
-
-    best = rounds_per_launch(noise, **cost)
-    assert best == min(range(4, 41, 2), key=spread)
-    found = split_budget(noise, budget_s=300.0, **cost)
-    assert (found.rounds, found.launches, found.seconds) == (best, 9, 9 * (20 + 2 * best))
-    assert found.standard_error == pytest.approx(math.sqrt((0.03**2 + 0.06**2 / best) / 9))
-    assert split_budget(noise, budget_s=1.0, **cost).launches == 1
-    assert rounds_per_launch(Noise(0.2, 0.01, 6, 3, ()), **cost) == 4
+def test_peaks_of_memory_have_an_interval_over_launches_that_narrows_and_covers():
+    rng = np.random.default_rng(7)
+    hits = 0
+    for _ in range(200):
+        found = TEST.peak(2e9 * np.exp(rng.normal(0, 0.01, 3)))
+        hits += found.low <= 2e9 <= found.high
+    assert hits >= 0.94 * 200
+    one, four = TEST.peak([2e9]), TEST.peak([2e9] * 4)
+    assert one.high / one.value == pytest.approx(1.04, abs=0.01)
+    assert four.high < one.high
+    assert (four.metric, four.unit, four.higher_is_better, four.n) == ("peak_bytes", "B", False, 4)
 
 
-def test_the_launches_that_a_width_needs_give_it():
-    noise = Noise(0.03, 0.06, 6, 3, ())
-    few, many = (launches_needed(noise, width, rounds=6) for width in (0.2, 0.02))
-    assert few < 4 < many
-    rng = np.random.default_rng(6)
-    found = TEST.speedup([launch(rng, 1.4) for _ in range(many)])
-    assert (math.log(found.high) - math.log(found.low)) / 2 == pytest.approx(0.02, rel=0.3)
+def test_peaks_that_differ_between_processes_of_one_pipeline_widen_the_interval():
+    assert TEST.peak([2e9], [1.1]).high > TEST.peak([2e9], [1.001]).high
+
+
+@pytest.mark.parametrize("most", range(1, 40))
+def test_there_are_at_most_six_looks_and_the_last_is_at_the_most(most):
+    looks = looks_up_to(most)
+    assert len(looks) <= 6
+    assert (looks[0], looks[-1]) == (1, most)
+    assert list(looks) == sorted(set(looks))
 
 
 @pytest.mark.parametrize(
@@ -256,10 +249,11 @@ def test_settings_that_mean_nothing_are_refused():
         replace(TEST, assumed_launches=0.0).speedup(exact(1.0))
     with pytest.raises(ValueError, match="A/A launch 1: found 2 rounds"):
         TEST.speedup(exact(1.0), [Rounds([1, 1], [1, 1])])
-    with pytest.raises(ValueError, match="expected positive times"):
-        rounds_per_launch(Noise(0.03, 0.06, 6, 3, ()), launch_s=0.0, round_s=1.0)
-    with pytest.raises(ValueError, match="found a half width of 0"):
-        launches_needed(Noise(0.03, 0.06, 6, 3, ()), 0.0, rounds=6)
+    with pytest.raises(ValueError, match="found 0 launches at most"):
+        looks_up_to(0)
+    for peaks, null in (([], []), ([0.0], []), ([1e9, math.inf], []), ([1e9], [0.0])):
+        with pytest.raises(ValueError, match="expected at least one peak, all above 0"):
+            TEST.peak(peaks, null)
     for estimate, margin in ((Estimate(metric="speedup", value=1.0), 0.05), (TEST.speedup(exact(1.0)), 0.0)):
         with pytest.raises(ValueError, match="expected a ratio with an interval and a margin above 0"):
             compare(estimate, margin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from timed_pairs import autocorrelated, draw_pair, normal, stalls_in_one_arm, st
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
 from bench.statistics.paired_times import latency_interval, ratio_interval
-from bench.statistics.sequential import SequentialTest, precise_enough
+from bench.statistics.sequential import SequentialTest, precise_enough, sample_looks
 
 REQUIRED = 1.5
 QUICK = SequentialTest(resamples=1000)
@@ -148,3 +149,25 @@ def test_an_interval_without_a_bound_is_never_precise_enough(low, high):
 def test_precision_of_what_was_not_measured_is_refused(fields):
     with pytest.raises(ValueError, match="found speedup without a value or an interval"):
         precise_enough(Estimate(metric="speedup", **fields), 0.05)
+
+
+# Looks at samples
+
+
+def test_two_looks_at_samples_are_wrong_in_five_percent_together():
+    looks = sample_looks(64, made=8, step=4)
+    assert looks.counts == (32, 64)
+    reach = NormalDist().inv_cdf(1 - looks.look_alpha / 2)
+    drawn = np.random.default_rng(0).normal(0, 1, (20_000, 64))
+    means = np.stack([drawn[:, :count].sum(axis=1) / np.sqrt(count) for count in looks.counts])
+    assert np.mean((np.abs(means) > reach).any(axis=0)) == pytest.approx(0.05, abs=0.006)
+
+
+@pytest.mark.parametrize("made", [0, 5, 16, 40, 63, 64, 500])
+@pytest.mark.parametrize("step", [1, 3, 4, 100])
+def test_a_look_at_part_of_the_samples_saves_a_quarter_of_them_or_there_is_none(made, step):
+    looks = sample_looks(64, made=made, step=step)
+    assert looks.counts[-1] == 64
+    first = looks.counts[0]
+    assert first == 64 or (first <= 48 and first >= max(made, 32))
+    assert looks.look_alpha == (0.05 if len(looks.counts) == 1 else 0.0294)

@@ -30,6 +30,11 @@ class Card:
         """Let an arm that is loaded take part."""
         self._arms[arm.process.role] = arm
 
+    def empty(self) -> None:
+        """Forget the arms: they have ended, and others are started in their place."""
+        self._arms.clear()
+        self._away.clear()
+
     def give_to(self, role: str) -> bool:
         """Make an arm the only one there, where the arms take turns; return whether it has just come back.
 

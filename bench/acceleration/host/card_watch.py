@@ -36,6 +36,10 @@ class CardWatch:
         self._next = 0.0
         self._readings: list[GpuState] = []
 
+    def watch(self, pids: Sequence[int]) -> None:
+        """Go on with the processes of another launch."""
+        self._pids = pids
+
     def look(self) -> None:
         """Read it, unless that was done a moment ago."""
         if self._readings and self._clock() < self._next:

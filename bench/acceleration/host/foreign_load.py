@@ -27,6 +27,10 @@ class ForeignLoad:
         self._elapsed_s = self._own_s = 0.0
         self._busy_s: float | None = 0.0
 
+    def watch(self, pids: Sequence[int]) -> None:
+        """Count the processes of a later launch as the pair's."""
+        self._pids = pids
+
     @contextmanager
     def measured(self) -> Iterator[None]:
         """Measure while the body runs."""

@@ -55,6 +55,9 @@ class PipelineArm:
         device: ``cpu`` or ``cuda``.
         load_timeout_s: seconds for loading, and again for the first call.
         card: the GPU that it shares with another arm; None on a processor, or where it is alone.
+
+    Attributes:
+        loaded_as: what was loaded, before any call.
     """
 
     process: ArmProcess
@@ -67,6 +70,7 @@ class PipelineArm:
     first_call_s: float | None = None
     compile_s: float | None = None
     first_observed: Observed = field(default_factory=Observed)
+    loaded_as: Described = field(default_factory=Described)
     _described: Described = field(default_factory=Described)
     _seen: SeenCall = field(default_factory=SeenCall)
     _by: str = "none"
@@ -95,7 +99,7 @@ class PipelineArm:
             seen.sent,
             timeout_s=self.load_timeout_s,
         )  # fmt: skip
-        self._described = self._message(header.get("configuration"), Described)
+        self._described = self.loaded_as = self._message(header.get("configuration"), Described)
         self._by = str(header.get("by"))
         if self._by != "generate":
             self._require_own_pipeline()
@@ -172,6 +176,18 @@ class PipelineArm:
         if call is None or self._by not in ("run", "target"):
             return CallTaken(by=self._by, why=self._seen.probed.why)
         return CallTaken(by=self._by, line=call.line, arguments=call.arguments, state=call.state)
+
+    def again(self, process: ArmProcess) -> PipelineArm:
+        """Return the arm of a later launch, with what was observed in this one; it is to be loaded."""
+        arm = PipelineArm(process, self.file, self.device, self.load_timeout_s, self.card)
+        arm.configuration, arm.first_observed = self.configuration, self.first_observed
+        return arm
+
+    def generate_first(self, samples: list[Sample]) -> Batch:
+        """Generate for the first time in a later launch, where nothing needs to be observed again."""
+        batch, _ = self._generate(samples, timeout_s=self.load_timeout_s)
+        self.first_call_s = batch.seconds
+        return batch
 
     def generate(self, samples: list[Sample]) -> Batch:
         """Generate one image or video per sample, timed from this side."""

@@ -1,0 +1,103 @@
+"""A launch of a baseline against itself: how far two launches of one pipeline differ on this machine, once per run.
+
+Its ratio is 1 but for noise, so that a gap which is no larger is not decided in the first launch of a pair. Its rounds have
+one sample: they are shorter and scatter more than those of a pair, so that launches look further apart if anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from bench.acceleration.cache import ContentCache
+from bench.acceleration.evidence import per_output
+from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.own_call import SeenCall
+from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
+from bench.acceleration.prompts import SampleStream
+from bench.acceleration.times import NullLaunch
+from bench.acceleration.timing import PairedTimer, TimingPlan
+from bench.core.errors import INFRASTRUCTURE, ArmProblem
+from bench.statistics.launches import Rounds
+from bench.statistics.paired_times import MIN_ROUNDS
+
+NULL_ROUNDS = 6
+# Far behind all samples of the pairs, so that no pair repeats an image that was made here.
+_FIRST_BATCH = 1_000_000
+
+
+def null_launch(
+    cache: ContentCache,
+    arms: ArmFactory,
+    baseline: PipelineArm,
+    seen: SeenCall,
+    *,
+    case_id: str,
+    samples: SampleStream,
+    plan: TimingPlan,
+) -> NullLaunch:
+    """Return the run's launch of a baseline against itself, measured by the first case that needs it.
+
+    Args:
+        cache: the run's.
+        arms: starts a second process of the baseline.
+        baseline: of the case, warm.
+        seen: how it is called.
+        case_id: for the record.
+        samples: prompts and seeds.
+        plan: sizes of the timing.
+    """
+
+    def measure() -> NullLaunch:
+        found = NullLaunch(of=case_id)
+        try:
+            _measure(found, arms, baseline, seen, samples, plan)
+        except ArmProblem as problem:
+            if problem.reason_code in INFRASTRUCTURE:
+                raise
+            # It says nothing of the candidate: there may be no memory for another process of the baseline.
+            found.problem, found.rounds = str(problem), []
+        return found
+
+    key = cache.key("null launch", arms.device, len(arms.cores))
+    return msgspec.convert(cache.once_json(key, lambda: msgspec.to_builtins(measure())), NullLaunch)
+
+
+def _measure(
+    found: NullLaunch,
+    arms: ArmFactory,
+    baseline: PipelineArm,
+    seen: SeenCall,
+    samples: SampleStream,
+    plan: TimingPlan,
+) -> None:
+    def keep(role: str, indices: list[int], batch: Batch) -> None:
+        """Keep nothing: the images only serve the clock."""
+
+    with arms.start("baseline", f"{found.of}.again") as process:
+        other = baseline.again(process)
+        other.load(seen)
+        timer = PairedTimer(
+            baseline, other, sample_at=samples.at, keep=keep, calls=_FIRST_BATCH,
+            plan=replace(
+                plan, batch_size=1, warmup_rounds=max(plan.warmup_rounds, 2), max_rounds=NULL_ROUNDS,
+                time_budget_s=max(plan.time_budget_s, 1.0),
+            ),
+        )  # fmt: skip
+        other.generate_first(
+            [samples.at(_FIRST_BATCH * plan.batch_size - 1 - index) for index in range(plan.batch_size)]
+        )
+        process.pause()
+        timer.warm_up()
+        timer.run_until(NULL_ROUNDS)
+        found.rounds = timer.times.rounds
+        if arms.gpu is None:
+            found.peak_bytes = {"baseline": baseline.peak_bytes(), "candidate": other.peak_bytes()}
+    baseline.process.pause()
+
+
+def counted(null: NullLaunch | None) -> Sequence[Rounds]:
+    """Return its rounds as the interval counts them; nothing where it was not measured, or cut short."""
+    return [] if null is None or len(null.rounds) < MIN_ROUNDS else [per_output(null.rounds)]
