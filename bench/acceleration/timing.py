@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bench.acceleration.host.foreign_load import ForeignLoad
-from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
-from bench.acceleration.prompts import Sample
 from bench.acceleration.times import Round, Times
+
+if TYPE_CHECKING:
+    from bench.acceleration.host.foreign_load import ForeignLoad
+    from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
+    from bench.acceleration.prompts import Sample
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from bench.core.errors import UsageProblem
 
 EXTRA = "pip install 'modelgate[lm-eval]'"
@@ -116,6 +114,8 @@ def read_config(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """
     if path in seen:
         raise UsageProblem(f"{path}: found a file that includes itself, expected none; remove the `include`")
+    import yaml  # noqa: PLC0415  most runs read no YAML
+
     try:
         found = yaml.load(path.read_bytes(), Loader=_loader(path.parent))
     except (OSError, yaml.YAMLError) as error:
@@ -206,6 +206,8 @@ def _names(value: bytes | None) -> tuple[str, ...]:
     bare = value.strip().strip(b"\"'")
     if _PLAIN.fullmatch(bare):
         return (bare.decode(),)
+    import yaml  # noqa: PLC0415  as above
+
     try:
         found = yaml.load(b"x:" + value, Loader=_loader(Path()))["x"]
     except yaml.YAMLError:
@@ -215,6 +217,8 @@ def _names(value: bytes | None) -> tuple[str, ...]:
 
 def _loader(folder: Path) -> Any:
     """Return a safe loader that also knows ``!function``."""
+    import yaml  # noqa: PLC0415  as above
+
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     loader = type("Loader", (base,), {})
     loader.add_constructor(  # type: ignore[attr-defined]  # of the base class
