@@ -21,7 +21,7 @@ def preload() -> None:
     with suppress(ImportError):  # of a version that has none
         from transformers.conversion_mapping import get_checkpoint_conversion_mapping  # noqa: PLC0415
 
-        get_checkpoint_conversion_mapping("clip_text_model")
+        get_checkpoint_conversion_mapping("clip_text_model")  # type: ignore[no-untyped-call]  # as transformers has it
     # diffusers imports lazily; naming a class imports its module.
     for name in (
         "AutoencoderKL",
