@@ -5,6 +5,7 @@ Hooks are specified at https://docs.pytest.org/en/stable/reference/reference.htm
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -102,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from problem
+    gc.freeze()  # what has been imported stays; each look for garbage in it would cost as much as some imports
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -357,6 +359,12 @@ def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
     config.stash[ENDED] = ended
     config.stash[ENDINGS].is_over = True
     return ended.problems
+
+
+@pytest.hookimpl(trylast=True)  # when pytest has looked for what could not be ended
+def pytest_unconfigure() -> None:
+    """Spare the looks for garbage that pytest and the interpreter take as they end: with torch each takes half a second."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

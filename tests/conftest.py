@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ pytest.register_assert_rewrite("arms")
 
 import arms  # noqa: E402
 from comparing import one_thread  # noqa: E402, F401  a fixture for every folder
+
+from bench.machine.imports import importing  # noqa: E402
 
 # Warnings are errors in tests, but for these.
 TOLERATED = (
@@ -53,6 +55,13 @@ SLOW_FILES = frozenset(
 )  # fmt: skip
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while thousands of tests, and the frameworks that they import, are collected."""
+    with importing():
+        return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow files, and put these files first, so that no worker is left alone with one at the end."""
@@ -67,6 +76,8 @@ def own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the runs that tests start from waiting for those of other workers, and for anybody else's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODELGATE_LEASE_DIR", str(tmp_path_factory.mktemp("leases")))
+        # There are hundreds of runs. Each would compile the suite again where it may not keep what it compiles.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
 

@@ -13,7 +13,6 @@ from bench.acceleration.host.service import start_fork_server
 from bench.acceleration.options import AccelerationOptions, ResolvedOptions
 from bench.acceleration.prompts import named_files
 from bench.acceleration.record import AccelerationBody
-from bench.acceleration.tasks.join import load_cases
 from bench.core.case import Case
 from bench.core.evaluation import RunContext
 from bench.core.extras import DIFFUSION
@@ -29,6 +28,8 @@ FORK_SERVER = "fork_server"
 
 def make_cases(resolved: ResolvedOptions, setting: Setting) -> Sequence[AccelerationCase]:
     """Return the cases of the task files."""
+    from bench.acceleration.tasks.join import load_cases  # noqa: PLC0415  other kinds need none of it
+
     return load_cases(
         resolved.given.tasks,
         resolved.candidates,

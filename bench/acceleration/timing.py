@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.acceleration.host.card import Card
-from bench.acceleration.host.card_watch import CardWatch
-from bench.acceleration.host.foreign_load import ForeignLoad
-from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
-from bench.acceleration.prompts import Sample
 from bench.acceleration.times import Launch, Round, Times
-from bench.machine.cores import Core
+
+if TYPE_CHECKING:
+    from bench.acceleration.host.card import Card
+    from bench.acceleration.host.card_watch import CardWatch
+    from bench.acceleration.host.foreign_load import ForeignLoad
+    from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
+    from bench.acceleration.prompts import Sample
+    from bench.machine.cores import Core
 
 ROLES = ("baseline", "candidate")
 FIRST_ROUNDS = 4

@@ -7,13 +7,19 @@ from typing import Any
 
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.kind import Kind
+from bench.core.options import Setting
 from bench.language.case import LanguageCase
-from bench.language.cases import make_cases
 from bench.language.library import adopt
 from bench.language.opencompass import refuse_file
-from bench.language.options import LanguageOptions, check, resolve
+from bench.language.options import LanguageOptions, LanguageSettings, check, resolve
 from bench.language.record import LanguageBody
 from bench.language.report import headline, section, write_files
+
+
+def _make_cases(settings: LanguageSettings, setting: Setting) -> list[LanguageCase]:
+    from bench.language.cases import make_cases  # noqa: PLC0415  other kinds need none of it
+
+    return make_cases(settings, setting)
 
 
 def _adopt(path: Path, text: str) -> bool:
@@ -46,7 +52,7 @@ def _evaluation(case: LanguageCase, context: RunContext, resources: Any) -> Eval
 KIND = Kind(
     name="language",
     options=LanguageOptions,
-    make_cases=make_cases,
+    make_cases=_make_cases,
     evaluation=_evaluation,
     table=section,
     body=LanguageBody,

@@ -7,6 +7,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from bench.language.models.config import ModelConfig
+from bench.machine.imports import importing
 
 if TYPE_CHECKING:
     from bench.language.backend import Backend
@@ -57,28 +58,24 @@ class ModelHolder:
             from bench.language.vllm.backend import vllm_backend  # noqa: PLC0415
 
             return vllm_backend(config, self._device)
+        _import_frameworks()
         from transformers.utils import logging  # noqa: PLC0415
 
         from bench.language.backend import LocalBackend  # noqa: PLC0415
         from bench.language.models.loading import load_model  # noqa: PLC0415
         from bench.machine.memory import keep_freed_memory  # noqa: PLC0415
-        from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
         keep_freed_memory()
         # One bar per worker is noise between pytest's lines.
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it without types
-        ensure_torchvision()  # transformers imports torchvision, which fails with a build for another torch
-        _import_frameworks()
         return LocalBackend(load_model(config, self._device), config.batch_size)
 
 
 @functools.cache
 def _import_frameworks() -> None:
-    """Import what every model needs, and exclude it from garbage collection.
+    """Import what every model needs."""
+    from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
-    A full collection walks through everything that the modules of a framework hold. pytest and the interpreter run
-    several of them when a process ends, which takes more than a second.
-    """
-    import transformers.modeling_utils  # noqa: F401, PLC0415
-
-    gc.freeze()
+    with importing():
+        ensure_torchvision()  # transformers imports torchvision, which fails with a build for another torch
+        import transformers.modeling_utils  # noqa: F401, PLC0415

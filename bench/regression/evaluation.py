@@ -14,6 +14,7 @@ from bench.core.evaluation import Evaluation, RunContext
 from bench.core.gate import Limit, gate
 from bench.core.record import Score
 from bench.core.verdict import Outcome, Verdict
+from bench.machine.imports import importing
 from bench.regression.case import RegressionCase
 from bench.regression.dataset import groups_of, scores_of
 from bench.regression.figures import Figures, figures
@@ -108,7 +109,8 @@ class RegressionEvaluation(Evaluation[RegressionCase]):
         return self._fit_model(task, rows)
 
     def _fit_model(self, task: RegressionTask, rows: Rows) -> Trained:
-        from bench.regression.fitting import Fit  # noqa: PLC0415  imports torch and transformers
+        with importing():
+            from bench.regression.fitting import Fit  # noqa: PLC0415  imports torch and transformers
 
         options, record, seed = self._given.options, self.record, self.context.seed
         self._fit = fit = Fit(

@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = "NDArray[np.float64]"
+
+
+def _array(values: ArrayLike) -> Floats:
+    import numpy as np  # noqa: PLC0415  collecting names ranges and scales nothing
+
+    return np.asarray(values, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -34,14 +41,14 @@ class ScoreRange:
 
     def to_unit(self, scores: ArrayLike) -> Floats:
         """Return scores of the range as numbers from 0 to 1, of the same shape."""
-        return (np.asarray(scores, dtype=np.float64) - self.low) / (self.high - self.low)
+        return (_array(scores) - self.low) / (self.high - self.low)
 
     def from_unit(self, values: ArrayLike) -> Floats:
         """Return numbers from 0 to 1 as scores of the range, of the same shape: `x * (high - low) + low`.
 
         A list is made an array first: a list times 3 is the list repeated three times.
         """
-        return np.asarray(values, dtype=np.float64) * (self.high - self.low) + self.low
+        return _array(values) * (self.high - self.low) + self.low
 
     def contains(self, score: float) -> bool:
         """Whether a score is a number of the range; NaN is not."""
@@ -158,20 +165,20 @@ class Scale:
     def ends(self, groups: Sequence[str | None]) -> tuple[Floats, Floats]:
         """Return the least and the greatest score of rows, each of shape (rows, targets)."""
         ranges = [[self.range_of(target, group) for target in self.targets] for group in groups]
-        low = np.array([[one.low for one in row] for row in ranges], dtype=np.float64)
-        high = np.array([[one.high for one in row] for row in ranges], dtype=np.float64)
+        low = _array([[one.low for one in row] for row in ranges])
+        high = _array([[one.high for one in row] for row in ranges])
         shape = (len(groups), len(self.targets))
         return low.reshape(shape), high.reshape(shape)
 
     def to_unit(self, scores: ArrayLike, groups: Sequence[str | None]) -> Floats:
         """Return scores of shape (rows, targets) as numbers from 0 to 1, each by the range of its target and group."""
         low, high = self.ends(groups)
-        return (np.asarray(scores, dtype=np.float64) - low) / (high - low)
+        return (_array(scores) - low) / (high - low)
 
     def from_unit(self, values: ArrayLike, groups: Sequence[str | None]) -> Floats:
         """Return numbers from 0 to 1 of shape (rows, targets) as scores."""
         low, high = self.ends(groups)
-        return np.asarray(values, dtype=np.float64) * (high - low) + low
+        return _array(values) * (high - low) + low
 
     def to_plain(self) -> Any:
         """Return plain builtins that say the same, for configurations and checkpoints."""

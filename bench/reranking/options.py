@@ -11,7 +11,7 @@ from bench.core.case import Case
 from bench.core.errors import UsageProblem
 from bench.core.options import Setting, option
 from bench.core.registry import no_such
-from bench.metrics.ranking.order import TieRule
+from bench.metrics.ties import TieRule
 from bench.reranking.case import RerankingCase
 
 NegativeGrades = Literal["not-relevant", "refuse"]

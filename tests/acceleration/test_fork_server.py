@@ -49,6 +49,8 @@ if os.fork() == 0:
 os.wait()
 print("pids", os.getpid(), child.pid, os.read(reading, 20).decode(), flush=True)
 """
+# It ends by itself before torch would be imported, for servers that have not.
+LEAVES_PROCESSES_AND_FAILS = f"{LEAVES_PROCESSES}raise RuntimeError('no pipeline')\n"
 
 
 def is_dead(pid: int) -> bool:
@@ -128,7 +130,7 @@ def test_arms_end_with_their_evaluator(server, arm_starter, tmp_path):
 
 
 def test_arms_end_with_the_fork_server(bare_server, bare_starter):
-    with bare_starter.start(LEAVES_PROCESSES) as arm:
+    with bare_starter.start(LEAVES_PROCESSES_AND_FAILS) as arm:
         load_in_vain(arm)
         pids = printed_pids(bare_starter.log(arm))
         bare_server.terminate()
@@ -168,7 +170,7 @@ def test_the_fork_server_ends_with_its_parent(tmp_path):
     ):
         server = int(parent.stdout.readline())
         starter = ArmStarter(f"{directory}/fork", tmp_path)
-        with starter.start(LEAVES_PROCESSES) as arm:
+        with starter.start(LEAVES_PROCESSES_AND_FAILS) as arm:
             load_in_vain(arm)
             pids = printed_pids(starter.log(arm))
             parent.kill()

@@ -164,7 +164,10 @@ def test_arms_know_the_methods_of_users(run: ServiceRun, tmp_path: Path) -> None
     service = start_fork_server(with_users(run, folder), command=SERVER_WITHOUT_IMPORTS)
     try:
         assert service.address == str(run.scratch / "fork1")
-        shows = "from bench.acceleration.methods import METHODS\nprint('method', METHODS['my_method'].detect(None))"
+        shows = (
+            "from bench.acceleration.methods import METHODS\nprint('method', METHODS['my_method'].detect(None))\n"
+            "raise RuntimeError('no pipeline')"  # and no import of torch, which looking for one would take
+        )
         starter = ArmStarter(service.address, tmp_path / "arms")
         with starter.start(shows) as arm:
             load_in_vain(arm)

@@ -421,7 +421,9 @@ def test_fingerprint_does_not_change_with_what_training_leaves(directory, name):
     assert fingerprint(config(directory)) == before
 
 
-def test_hub_name_counts_by_the_commit_that_is_loaded(directory, tmp_path):
+def test_hub_name_counts_by_the_commit_that_is_loaded(directory, tmp_path, monkeypatch):
+    # Without it the tokenizer asks the hub of its model, and without a network again and again for 20 seconds.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     cache = tmp_path / "cache"
     repository = cache / "models--org--tiny"
     (repository / "refs").mkdir(parents=True)

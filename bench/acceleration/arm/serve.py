@@ -23,6 +23,18 @@ from bench.core.record import Json
 Answer = tuple[Json, bytes]
 
 
+def import_all() -> None:
+    """Import what an arm needs; called in the fork server, once for all arms."""
+    import bench.acceleration.arm.blame
+    import bench.acceleration.arm.detection
+    import bench.acceleration.arm.loading
+    import bench.acceleration.arm.observation
+    import bench.acceleration.arm.odd_inputs
+    import bench.acceleration.arm.parts_of_model
+    import bench.acceleration.arm.probe
+    import bench.acceleration.arm.torch_costs  # noqa: F401
+
+
 def main(specification: Json, channel_descriptor: int, output_descriptor: int) -> None:
     """Enter the sandbox and serve requests until the evaluator closes the channel.
 

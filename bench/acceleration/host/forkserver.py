@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from bench.acceleration.arm import serve
 from bench.acceleration.host.preload import preload
 from bench.acceleration.host.process_tree import children, kill_tree, tree
 from bench.acceleration.protocol.wire import READY
@@ -185,8 +186,6 @@ class ForkServer:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._close_sockets()
-            from bench.acceleration.arm import serve  # noqa: PLC0415
-
             serve.main(specification, channel, output)
             status = 0
         except SystemExit as ending:
@@ -255,8 +254,10 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(address)
     listener.listen(128)
+    gc.disable()  # a tenth of the time of the imports
     with redirect_stdout(sys.stderr):  # the run waits for one word on stdout
         preload()
+        serve.import_all()
         installed()  # looked up once for all arms
         try:
             import_user_code(map(Path, user_dirs))
@@ -265,6 +266,7 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
     # Frozen objects are never visited by a child's collector, so their pages stay shared.
     gc.collect()
     gc.freeze()
+    gc.enable()
     print(READY, flush=True)
     ForkServer(listener, parent).serve()
     os._exit(0)  # tearing torch down takes a second and frees nothing that the kernel does not

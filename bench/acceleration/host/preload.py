@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 
 def preload() -> None:
     """Import what arms and scorers need; heavy on purpose, and without starting a thread pool."""
@@ -15,6 +17,11 @@ def preload() -> None:
     import transformers  # noqa: F401, PLC0415
     from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401, PLC0415
 
+    # transformers makes this table of patterns when it loads its first model, which is once for each arm.
+    with suppress(ImportError):  # of a version that has none
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping  # noqa: PLC0415
+
+        get_checkpoint_conversion_mapping("clip_text_model")  # type: ignore[no-untyped-call]  # as transformers has it
     # diffusers imports lazily; naming a class imports its module.
     for name in (
         "AutoencoderKL",

@@ -14,6 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from bench.acceleration.requirement.limits import MAX_SPEEDUP
 from bench.acceleration.requirement.patterns import PATTERNS, Pattern, number
 from bench.acceleration.requirement.words import (
     DENIED_FOLLOWING,
@@ -28,7 +29,6 @@ from bench.acceleration.requirement.words import (
 )
 from bench.core.errors import RequirementProblem
 
-MAX_SPEEDUP = 1_000.0
 MAX_QUOTED = 4
 MASK = "¤"
 # Characters around a number that can change its meaning. The bounds keep long texts fast.

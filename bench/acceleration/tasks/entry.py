@@ -14,7 +14,7 @@ from typing import Any
 from bench.acceleration.case import DIFFICULTIES, LEVELS
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.freedom import require_free_name
-from bench.acceleration.requirement.reading import MAX_SPEEDUP
+from bench.acceleration.requirement.limits import MAX_SPEEDUP
 from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
 from bench.core.record import Json
 

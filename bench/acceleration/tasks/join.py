@@ -15,13 +15,12 @@ mistake in it still judges everything else, and its records say what is wrong.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.acceleration.freedom import OF_LEVEL
-from bench.acceleration.requirement.demands import Demands, read_demands
 from bench.acceleration.tasks.caseid import CaseIds
 from bench.acceleration.tasks.cost import Costs
 from bench.acceleration.tasks.entry import ANNOTATION, GENERATION, Entry, EntryKind, read_entry
@@ -162,6 +161,19 @@ _DEMANDED = {
 }  # fmt: skip
 
 
+def _demands(text: str, known: Collection[str]) -> Json:
+    """Return what a text asks for, by field of `Demands`.
+
+    Raises:
+        RequirementProblem: as `read_demands`.
+    """
+    if not text:
+        return {}
+    from bench.acceleration.requirement.demands import read_demands  # noqa: PLC0415  compiles many patterns
+
+    return asdict(read_demands(text, known))
+
+
 class _Builder:
     """Makes the cases one after the other."""
 
@@ -204,16 +216,16 @@ class _Builder:
         known = [
             name for key, name in _DEMANDED.items() if values.get(key) is not None or key in entry.faulty
         ]
-        demands = Demands()
+        asked_for: Json = {}
         try:
-            demands = read_demands(text, known)
+            asked_for = _demands(text, known)
         except RequirementProblem as problem:
             problems.append(f"{entry.place_text}: prompt_context: {problem}")
         prompts = values.get("prompts_file")
         if prompts is not None and (wrong := self.prompts_problem(prompts)) is not None:
             problems.append(f"{entry.place_text}: prompts_file: {wrong}")
         for key, name in _DEMANDED.items():
-            asked = getattr(demands, name)
+            asked = asked_for.get(name)
             if asked is not None and name not in known:
                 values[key] = asked
         difficulty = values.get("difficulty", "medium")
@@ -234,7 +246,7 @@ class _Builder:
                 max_quality_loss=values.get("max_quality_loss", self.default_max_quality_loss),
                 max_latency_s=values.get("max_latency_s"),
                 max_memory_gb=values.get("max_memory_gb"),
-                unread_demands=demands.unread,
+                unread_demands=asked_for.get("unread", ()),
                 expect=expect,
                 free=(*OF_LEVEL[values.get("level")], *values.get("free", ())),
                 required_methods=values.get("methods", ()),

@@ -208,6 +208,7 @@ def _names(value: bytes | None) -> tuple[str, ...]:
     bare = value.strip().strip(b"\"'")
     if _PLAIN.fullmatch(bare):
         return (bare.decode(),)
+
     try:
         found = yaml.load(b"x:" + value, Loader=_loader(Path()))["x"]
     except yaml.YAMLError:
@@ -217,7 +218,7 @@ def _names(value: bytes | None) -> tuple[str, ...]:
 
 def _loader(folder: Path) -> Any:
     """Return a safe loader that also knows ``!function``."""
-    import yaml  # noqa: PLC0415  comes with an extra, and only tasks of the harness are YAML
+    import yaml  # noqa: PLC0415  as above
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     loader = type("Loader", (base,), {})

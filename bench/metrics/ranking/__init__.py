@@ -9,7 +9,8 @@ from bench.metrics.ranking.at_k import (
     metric_names,
 )
 from bench.metrics.ranking.metric import RANKING_METRICS, Hits, RankingMetric, RankingMetrics
-from bench.metrics.ranking.order import Ranked, TieRule, rank, rank_2d
+from bench.metrics.ranking.order import Ranked, rank, rank_2d
+from bench.metrics.ties import TieRule
 
 __all__ = [
     "DEFAULT_METRICS",

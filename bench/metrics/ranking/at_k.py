@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from bench.metrics.ranking.blocks import Booleans, Floats, Integers, blocks
 from bench.metrics.ranking.metric import RANKING_METRICS, Hits
-from bench.metrics.ranking.order import Ranked, TieRule
+from bench.metrics.ranking.order import Ranked
+from bench.metrics.ties import TieRule
 
 Treatment = Literal["skip", "zero"]
 

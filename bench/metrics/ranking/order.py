@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,8 +23,7 @@ from bench.metrics.ranking.inputs import (
     single_precision,
     table_of,
 )
-
-TieRule = Literal["pessimistic", "docid_desc", "stable"]
+from bench.metrics.ties import TieRule
 
 # A key shares an integer of 64 bits with a place, which is twice the row plus whether it is relevant.
 _PLACES = 1 << 32
