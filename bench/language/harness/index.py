@@ -201,8 +201,6 @@ def _header(path: str, known: dict[str, _Header], seen: tuple[str, ...]) -> _Hea
 
 def _names(value: bytes | None) -> tuple[str, ...]:
     """Return the names of a value: one, or a list."""
-    import yaml  # noqa: PLC0415  comes with an extra, and only tasks of the harness are YAML
-
     if value is None:
         return ()
     bare = value.strip().strip(b"\"'")
