@@ -85,6 +85,7 @@ def _register(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
     from bench.shipped import plugin_modules, shipped_root  # noqa: PLC0415  nothing of it where it is not used
 
     config = manager.get_plugin("pytestconfig")
+    assert config is not None, "pytest registers its configuration first"
     root = shipped_root()
     named = (config.invocation_params.dir, *map(Path, map(str, getattr(config, "args", ()) or ())))
     if any((root / "conftest.py").is_file() and place.absolute().is_relative_to(root) for place in named):

@@ -192,7 +192,8 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         declared: Option = field.metadata["option"]
         kind = _plain_type(hints[field.name])
         flags, ini = flags_of(field), ini_of(field)
-        raw, source, base = None, "", config.invocation_params.dir
+        raw: Any = None
+        source, base = "", config.invocation_params.dir
         if ini is not None:
             raw, source = os.environ.get(ini.upper()), ini.upper()
             if raw is not None and kind is bool:

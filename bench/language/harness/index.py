@@ -206,6 +206,7 @@ def _names(value: bytes | None) -> tuple[str, ...]:
     bare = value.strip().strip(b"\"'")
     if _PLAIN.fullmatch(bare):
         return (bare.decode(),)
+    import yaml  # noqa: PLC0415  comes with an extra, and only tasks of the harness are YAML
 
     try:
         found = yaml.load(b"x:" + value, Loader=_loader(Path()))["x"]
