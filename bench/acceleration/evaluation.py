@@ -152,10 +152,13 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
                 "max_memory_gb"
             )
         assert case.target_file is not None, "a case without a problem has all its files"
+        doing = self.context.doing
+        doing("target")
         with as_reference_failure("target"):
             first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
             target = self._references.target_configuration(case.target_file, first, case.id)
         config.target = target.without_weights()
+        doing("candidate")
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
         jail = self._pair.candidate.process.jail
@@ -176,6 +179,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _measure(self) -> Outcome:
         pair = self._pair
+        self.context.doing("baseline")
         with as_reference_failure("baseline"):
             self._observed["baseline"] = pair.load("baseline", self.case.baseline_file)
         self.body.config.baseline = self._observed["baseline"].without_weights()
@@ -184,10 +188,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             return self._conclude({"images": images})
 
         speed = self._time()
+        self.context.doing("quality")
         quality = self._score(speed.calls)
         pair.audit()
         if speed.rounds:
-            pair.time_baseline_steps()
+            pair.time_baseline()
         self._record_raw(speed)
         images = self._judge_images()
         latency, speedup = speed.judge()
@@ -227,6 +232,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
         def look(speed: SpeedMeasurement) -> bool:
             self._record_estimates(speed)
+            self.context.doing(f"round {self.body.speedup.rounds}", self.body.speedup.text())
             return not speed.is_decided() and self._cannot_pass()
 
         return launching.measure(look)
@@ -308,7 +314,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
-        self.body.times.step_s = dict(self._pair.step_s)
+        self.body.times.step_s, self.body.times.part_s = dict(self._pair.step_s), dict(self._pair.part_s)
         self.body.memory = self.body.memory or Memory()
         note_memory(self.body.memory, speed.times, self._pair, on_gpu=self._inputs.arms.gpu is not None)
 

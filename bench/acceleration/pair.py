@@ -25,6 +25,7 @@ from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.times import NullLaunch
 from bench.acceleration.timing import ROLES, TimingPlan
 from bench.core.errors import ArmProblem
+from bench.core.record import Json
 from bench.metrics.image_fidelity import frames_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Pair:
         card: the GPU that both arms have; None on a processor.
         drift: what the candidate did differently after its first call.
         step_s: median seconds between two steps by role, each from a warm call that is not timed.
+        part_s: seconds of each sort of part of the pipeline in that call, by role.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Pair:
         self._later_batches = 0  # of the candidate, since it was started
         self.drift: list[Mismatch] = []
         self.step_s: dict[str, float | None] = dict.fromkeys(ROLES)
+        self.part_s: dict[str, dict[str, float] | None] = dict.fromkeys(ROLES)
 
     @property
     def baseline(self) -> PipelineArm:
@@ -194,7 +197,7 @@ class Pair:
             return
         samples, timed = self._audited
         first, batch = self.candidate.first_observed, self.candidate.audit(samples)
-        self.step_s["candidate"] = batch.observed.step_s
+        self._note_costs("candidate", batch)
         self.drift += [
             Mismatch(field=f"{name} in a later call", target=before, candidate=now)
             for name in ("num_inference_steps", "scheduler_steps", "denoiser_calls_per_image")
@@ -213,20 +216,22 @@ class Pair:
                 )
         self.candidate.process.pause()
 
-    def time_baseline_steps(self) -> None:
-        """Take the time of the baseline's steps from the first case of the run that measured it."""
-        if self.baseline.first_observed.scheduler_steps > 1:
-            self.step_s["baseline"] = self._references.baseline_step_s(
-                self.baseline, self._batch_size, self._baseline_step_s
-            )
+    def _note_costs(self, role: str, batch: Batch) -> None:
+        self.step_s[role], self.part_s[role] = batch.observed.step_s, batch.observed.part_s
 
-    def _baseline_step_s(self) -> float | None:
+    def time_baseline(self) -> None:
+        """Take what the baseline's steps and parts take from the first case of the run that measured it."""
+        if self.baseline.first_observed.scheduler_steps > 1:
+            costs = self._references.baseline_costs(self.baseline, self._batch_size, self._baseline_costs)
+            self.step_s["baseline"], self.part_s["baseline"] = costs["step_s"], costs["part_s"]
+
+    def _baseline_costs(self) -> Json:
         """Make the baseline's first batch again, unless it was watched when it completed its images."""
         if self.step_s["baseline"] is None:
             with as_reference_failure("baseline"):
-                self.step_s["baseline"] = self.baseline.audit(self._samples.take(self._first)).observed.step_s
+                self._note_costs("baseline", self.baseline.audit(self._samples.take(self._first)))
             self.baseline.process.pause()
-        return self.step_s["baseline"]
+        return {"step_s": self.step_s["baseline"], "part_s": self.part_s["baseline"]}
 
     def complete(self, calls: int, count: int | None = None) -> None:
         """Make what is missing, of samples that the timed rounds did not: the baseline's once per run.
@@ -255,7 +260,7 @@ class Pair:
 
         def generate() -> list[np.ndarray]:
             batch = self.baseline.audit(samples)  # no timed call, and so one in which steps may be timed
-            self.step_s["baseline"] = batch.observed.step_s
+            self._note_costs("baseline", batch)
             self.keep("baseline", indices, batch)
             self._require_sound_baseline()
             return [gallery.outputs[index] for index in indices]

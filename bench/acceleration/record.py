@@ -37,6 +37,10 @@ class Speedup(msgspec.Struct, kw_only=True):
     rounds: int = 0
     launches: int = 0
 
+    def text(self) -> str:
+        """Return the value with its interval; empty where there is none."""
+        return "" if self.value is None else f"{self.value:.2f}x [{self.low:.2f}, {self.high:.2f}]"
+
 
 class Latency(msgspec.Struct, kw_only=True):
     """Seconds per image or video of the candidate, their interval and the limit."""

@@ -88,19 +88,17 @@ class References:
         )
         return [stored[str(index)] for index in range(len(samples))]
 
-    def baseline_step_s(
-        self, baseline: PipelineArm, batch_size: int, measure: Callable[[], float | None]
-    ) -> float | None:
-        """Return the seconds between two steps of a baseline, from whichever case measured them first.
+    def baseline_costs(self, baseline: PipelineArm, batch_size: int, measure: Callable[[], Json]) -> Json:
+        """Return what a warm call of a baseline takes, step by step and part by part, from the first case that measured it.
 
         Args:
             baseline: the loaded baseline, whose content is the key.
             batch_size: samples of one call.
-            measure: times them when nobody has.
+            measure: times them when nobody has; returns ``step_s`` and ``part_s``.
         """
-        key = self._cache.key("step_s", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
-        seconds: float | None = self._cache.once_json(key, lambda: [measure()])[0]
-        return seconds
+        key = self._cache.key("costs", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
+        costs: Json = self._cache.once_json(key, measure)
+        return costs
 
     def baseline_identity(self, baseline: PipelineArm) -> list[Any]:
         """Return what determines what a baseline makes besides the samples: its text, folder, model and device."""

@@ -68,7 +68,7 @@ def case_row(record: Record) -> tuple[str, ...]:
     return (
         record.id,
         record.verdict if record.verdict != "inconclusive" else "open",
-        "-" if speedup.value is None else f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]",
+        speedup.text() or "-",
         "-" if speedup.required is None else f"{speedup.required:g}x",
         "-"
         if quality.loss is None
@@ -172,7 +172,7 @@ def headline(record: Record) -> str:
     speedup, loss = body.speedup, body.quality.loss
     parts = []
     if speedup.value is not None:
-        parts.append(f"{speedup.value:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]")
+        parts.append(speedup.text())
     if loss is not None:
         parts.append(f"loss {100 * loss:.1f} %")
     parts += _warm_and_first(body)

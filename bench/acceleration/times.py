@@ -98,6 +98,8 @@ class Times(msgspec.Struct, kw_only=True):
         null: the launch of a baseline against itself that the interval counts; None where no gate asks for the speedup.
         step_s: median seconds between two steps of the scheduler in a warm call for a whole batch, by arm, as the arm says.
             That call is none of the rounds, in which nothing is watched. None where it was not made, or has no second step.
+        part_s: seconds that each sort of part of the pipeline takes in that call, by arm: ``text encoder``, ``denoiser``,
+            ``decoder``, ``image encoder`` and ``rest``.
         foreign_load: share of the leased cores' time that neither the pair nor its evaluator used during the rounds, from
             0 to 1; None where no cores are leased or the system does not tell.
         card: the GPU during the rounds; None on a processor.
@@ -114,6 +116,7 @@ class Times(msgspec.Struct, kw_only=True):
     launches: list[Launch] = msgspec.field(default_factory=list)
     null: NullLaunch | None = None
     step_s: dict[str, float | None] = msgspec.field(default_factory=dict)
+    part_s: dict[str, dict[str, float] | None] = msgspec.field(default_factory=dict)
     foreign_load: float | None = None
     card: CardTimes | None = None
 

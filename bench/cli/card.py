@@ -256,7 +256,13 @@ def _facts(record: Json, config: Json) -> list[tuple[str, str]]:
         facts.append(("methods", "none found"))
     speed, isolation = record.get("speedup") or {}, record.get("isolation") or {}
     if speed.get("rounds"):
-        facts.append(("timed", f"{speed['rounds']} rounds of both in alternating order"))
+        launches = speed.get("launches") or 1
+        facts.append(
+            (
+                "timed",
+                f"{speed['rounds']} rounds in alternating order, in {launches} launch{'es' if launches > 1 else ''} of both",
+            )
+        )
     samples = ((record.get("metrics") or {}).get("quality_loss") or {}).get("n")
     if samples:
         facts.append(("scored", f"{samples} pairs of the same prompt and seed"))

@@ -161,7 +161,10 @@ def test_the_limit_is_one_of_the_card_where_there_is_one_and_else_of_resident_me
         peak_bytes=lambda: 1_000_000_000, gpu_memory=lambda: None if gpu is None else on_card
     )
     evaluation._pair = SimpleNamespace(
-        baseline=arm, candidate=arm, step_s={"baseline": 0.2, "candidate": None}
+        baseline=arm,
+        candidate=arm,
+        step_s={"baseline": 0.2, "candidate": None},
+        part_s={},
     )
     times = Times(launches=[Launch(order=["baseline", "candidate"])])
     evaluation._record_raw(SimpleNamespace(times=times))

@@ -189,7 +189,7 @@ class FakePair:
 
     def __init__(self, drift: list[Mismatch] = ()) -> None:
         self.drift, self.is_broken = list(drift), False
-        self.step_s = {}
+        self.step_s, self.part_s = {}, {}
         self.baseline = self.candidate = SimpleNamespace(peak_bytes=lambda: None, gpu_memory=lambda: None)
 
     def load(self, role: str, file: Path | None) -> Configuration:
@@ -205,7 +205,7 @@ class FakePair:
         """Blame nobody."""
         return nullcontext()
 
-    def time_baseline_steps(self) -> None:
+    def time_baseline(self) -> None:
         """Make none for this either."""
 
 

@@ -37,6 +37,7 @@ def test_steps_and_denoiser_calls_are_counted(pipe):
         "idle_layers": [],
         "not_finite": False,
         "step_s": None,
+        "part_s": None,
         "compile_s": None,
     }
 

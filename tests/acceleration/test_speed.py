@@ -267,7 +267,9 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
         references = SimpleNamespace(
             baseline_outputs=lambda arm, samples, generate: generate(),
             call_for=lambda file, role, name, target: SeenCall(),
-            baseline_step_s=lambda arm, size, measure: measure() if of_other_case is None else of_other_case,
+            baseline_costs=lambda arm, size, measure: (
+                measure() if of_other_case is None else {"step_s": of_other_case, "part_s": {"denoiser": 1.0}}
+            ),
         )
         pair = Pair("case", arms, SAMPLES, references, batch_size=2, processes=ExitStack())
         for role in ("candidate", "baseline"):
@@ -391,7 +393,7 @@ def test_steps_are_timed_in_calls_that_are_not_timed_themselves(make_pair) -> No
     pair.keep("candidate", [2, 3], SAME)
     assert pair.step_s == {"baseline": None, "candidate": None}
     pair.audit()
-    pair.time_baseline_steps()
+    pair.time_baseline()
     assert pair.step_s == {"baseline": 0.2, "candidate": 0.1}
 
 
@@ -399,7 +401,7 @@ def test_a_baseline_whose_steps_another_case_timed_makes_no_call_for_them(make_p
     pair = make_pair([batch([0, 1])], [batch([0, 1]), batch([2, 3], step_s=0.1)], of_other_case=0.3)
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()
-    pair.time_baseline_steps()
+    pair.time_baseline()
     assert pair.step_s == {"baseline": 0.3, "candidate": 0.1}
 
 
@@ -409,7 +411,7 @@ def test_a_baseline_that_completes_its_images_makes_no_call_more_for_its_steps(m
     )
     pair.complete(1)
     pair.audit()
-    pair.time_baseline_steps()
+    pair.time_baseline()
     assert pair.step_s == {"baseline": 0.2, "candidate": 0.1}
 
 
@@ -417,7 +419,7 @@ def test_a_baseline_without_steps_makes_no_call_for_them(make_pair) -> None:
     pair = make_pair([batch([0, 1], steps=None, taken=0)], [batch([0, 1]), batch([2, 3], step_s=0.1)])
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()
-    pair.time_baseline_steps()
+    pair.time_baseline()
     assert pair.step_s == {"baseline": None, "candidate": 0.1}
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from bench.acceleration.arm.content import described
 from bench.acceleration.arm.counting import DenoiserCounter, StepCounter, denoisers_of
 from bench.acceleration.arm.loading import REPLACED
+from bench.acceleration.arm.part_times import PartClock
 from bench.acceleration.arm.patching import put
 from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, defaults_of
 from bench.acceleration.arm.torch_costs import time_when_done
@@ -40,6 +41,7 @@ class Watch:
     def _reset(self, at_step: Callable[[], None] | None = None, *, layers: bool = True) -> None:
         self._steps = StepCounter(at_step, None if layers else time_when_done)
         self._denoisers = DenoiserCounter(layers=layers)
+        self._parts = None if layers else PartClock(time_when_done)
         self._not_finite = False
         self._arguments: dict[str, Any] | None = None
 
@@ -91,6 +93,7 @@ class Watch:
             arguments=self._arguments,
             not_finite=self._not_finite,
             step_s=self._steps.step_s,
+            part_s=None if self._parts is None else self._parts.seconds(),
         )
 
     # The call
@@ -121,7 +124,9 @@ class Watch:
             self._steps.watch(stack, value, name)
 
     def _watch_parts(self, stack: ExitStack, pipe: Any, prefix: str = "") -> None:
-        """Count the schedulers and denoisers of a pipeline."""
+        """Count the schedulers and denoisers of a pipeline, and time its parts where layers are not counted."""
+        if self._parts is not None:
+            self._parts.watch(stack, pipe)
         for name, part in vars(pipe).items():
             self._steps.watch(stack, part, prefix + name)
         for name, denoiser in denoisers_of(pipe).items():

@@ -119,6 +119,7 @@ class Observed(msgspec.Struct, kw_only=True):
         not_finite: whether the images held NaN or infinity before they were made.
         step_s: median seconds between two successive steps of the scheduler; None where layers were counted, so that
             nothing was timed, or where there was no second step.
+        part_s: seconds of the whole call by sort of part (text encoder, denoiser, decoder, rest), likewise.
         compile_s: seconds that torch had compiled in this process until then; None where it had compiled nothing.
     """
 
@@ -132,6 +133,7 @@ class Observed(msgspec.Struct, kw_only=True):
     arguments: dict[str, Any] | None = None
     not_finite: bool = False
     step_s: float | None = None
+    part_s: dict[str, float] | None = None
     compile_s: float | None = None
 
 
