@@ -28,12 +28,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -193,11 +193,12 @@ def judge_against_itself(file: Path, cases: int, workers: int, limit_s: float) -
         arguments = [
             *write_tasks(folder, tasks), "-n", str(workers), "--num-samples", "4", "--max-foreign-load", "1",
         ]  # fmt: skip
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                cases_command("acceleration", folder / "out", arguments),
-                cwd=ROOT, capture_output=True, check=False, timeout=limit_s,
-            )  # fmt: skip
+        command = cases_command("acceleration", folder / "out", arguments)
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            try:
+                run.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                run.send_signal(signal.SIGINT)  # it ends its processes and writes what it has
         found = results_file(folder / "out")
         if not found.is_file():
             return []
