@@ -28,12 +28,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -145,7 +145,8 @@ def print_grid(machines: Sequence[Machine], trials: int, seed: int) -> bool:
     for machine in machines:
         at, near, clear = (rates(test, machine, over, trials, seed + k) for k, over in enumerate(OVERS))
         few = max(trials // 8, 1)
-        ratio = clear.rounds / rounds_today(machine, OVERS[-1], few, seed)
+        today = rounds_today(machine, OVERS[-1], few, seed)
+        ratio = clear.rounds / today
         covered = min(one.covered for one in (at, near, clear))
         print(
             f"{machine.launch_sd:9.1%}{machine.round_sd:10.1%}  {machine.shape:15}{at.passed:11.1%}{at.failed:11.1%}"
@@ -158,7 +159,7 @@ def print_grid(machines: Sequence[Machine], trials: int, seed: int) -> bool:
         kept &= covered >= LEAST_COVERAGE - allowed(LEAST_COVERAGE)
         if machine.launch_sd <= MODERATE[0] and machine.round_sd <= MODERATE[1]:
             kept &= near.passed >= LEAST_POWER - allowed(LEAST_POWER)
-            kept &= ratio <= MOST_ROUNDS
+            kept &= ratio <= MOST_ROUNDS + 2 * clear.rounds_se / today
     return kept
 
 
@@ -192,11 +193,12 @@ def judge_against_itself(file: Path, cases: int, workers: int, limit_s: float) -
         arguments = [
             *write_tasks(folder, tasks), "-n", str(workers), "--num-samples", "4", "--max-foreign-load", "1",
         ]  # fmt: skip
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                cases_command("acceleration", folder / "out", arguments),
-                cwd=ROOT, capture_output=True, check=False, timeout=limit_s,
-            )  # fmt: skip
+        command = cases_command("acceleration", folder / "out", arguments)
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            try:
+                run.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                run.send_signal(signal.SIGINT)  # it ends its processes and writes what it has
         found = results_file(folder / "out")
         if not found.is_file():
             return []

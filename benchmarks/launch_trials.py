@@ -120,12 +120,13 @@ class End:
 
 @dataclass(frozen=True)
 class Rates:
-    """What became of the trials at one true ratio."""
+    """What became of the trials at one true ratio, and the standard error of the rounds that they took."""
 
     passed: float
     failed: float
     covered: float
     rounds: float
+    rounds_se: float
 
     @classmethod
     def of(cls, ends: Sequence[End]) -> Rates:
@@ -136,6 +137,7 @@ class Rates:
             verdicts.count("fail") / len(ends),
             float(np.mean([end.covered for end in ends])),
             float(np.mean([end.rounds for end in ends])),
+            float(np.std([end.rounds for end in ends]) / math.sqrt(len(ends))),
         )
 
 

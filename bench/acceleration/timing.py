@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from bench.machine.cores import Core
 
 ROLES = ("baseline", "candidate")
-FIRST_ROUNDS = 4
-"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often."""
+FIRST_ROUNDS = 6
+"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often. After four, with
+two of them stalled, a clear case would need more launches than the saved rounds are worth."""
 
 
 @dataclass(frozen=True)

@@ -135,14 +135,14 @@ def test_a_passed_record_holds_what_was_measured(parallel: Finished) -> None:
     record = parallel.record(1)
     assert record["quality"]["loss"] == pytest.approx(0, abs=1e-6)
     assert record["fidelity"]["identical_images"] == SAMPLES
-    assert len(record["times"]["rounds"]) == record["speedup"]["rounds"] == 4
+    assert len(record["times"]["rounds"]) == record["speedup"]["rounds"] == 6
     firsts = [entry["first"] for entry in record["times"]["rounds"]]
-    assert firsts in (["baseline", "candidate"] * 2, ["candidate", "baseline"] * 2), (
+    assert firsts in (["baseline", "candidate"] * 3, ["candidate", "baseline"] * 3), (
         "rounds alternate which arm begins"
     )
     (launch,) = record["times"]["launches"]
     assert (launch["rounds"], launch["order"], record["speedup"]["launches"]) == (
-        4,
+        6,
         ["candidate", "baseline"],
         1,
     )

@@ -143,14 +143,14 @@ def test_a_latency_that_differs_by_launch_is_undecided_and_the_reason_says_by_ho
 
 
 @pytest.mark.parametrize(("limits", "launches", "rounds"), [
-    ({"max_launches": 1}, 1, 4), ({"max_launches": 3}, 3, 16), ({"max_rounds": 12}, 2, 10), ({"max_rounds": 6}, 1, 4),
-    ({"time_budget_s": 0.5}, 1, 4),
+    ({"max_launches": 1}, 1, 6), ({"max_launches": 3}, 3, 18), ({"max_rounds": 14}, 2, 12), ({"max_rounds": 6}, 1, 6),
+    ({"time_budget_s": 0.5}, 1, 6),
 ])  # fmt: skip
 def test_a_budget_ends_a_measurement_at_the_end_of_a_launch(limits: dict, launches: int, rounds: int) -> None:
     speed = measured(1.5, plan=replace(PLAN, **limits), required_speedup=1.5)
     assert (speed.launches, speed.rounds) == (launches, rounds)
-    assert [launch.rounds for launch in speed.times.launches] == [4, *[6] * (launches - 1)]
-    assert [entry.launch for entry in speed.times.rounds].count(0) == 4
+    assert [launch.rounds for launch in speed.times.launches] == [6] * launches
+    assert [entry.launch for entry in speed.times.rounds].count(0) == 6
 
 
 def test_rounds_alternate_in_each_launch_and_which_arm_begins_is_drawn() -> None:
@@ -176,9 +176,9 @@ def test_what_else_is_undecided_is_measured_until_the_budget_is_spent() -> None:
 
 
 def test_an_ungated_speedup_is_timed_until_it_is_precise_or_its_rounds_are_over() -> None:
-    assert measured(2.0, 0.01).rounds == 4
+    assert measured(2.0, 0.01).rounds == 6
     assert measured(2.0, 0.5).rounds == PLAN.ungated_rounds
-    assert measured(2.0, 0.5, is_required=True).rounds == 4
+    assert measured(2.0, 0.5, is_required=True).rounds == 6
 
 
 def test_estimates_are_named_and_hold_the_truth() -> None:

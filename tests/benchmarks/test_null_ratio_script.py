@@ -33,7 +33,7 @@ def test_it_prints_how_far_each_protocol_is_from_the_truth(judged, scripts, tmp_
         "1",
     ]
     assert lines[1].split() == ["modelgate", "-n", "2", "2.000", "2.000", "100.0", "%", "100.0", "%", "0/3"]
-    assert lines[2].split() == ["rounds:", "[4,", "4,", "4]"]
+    assert lines[2].split() == ["rounds:", "[6,", "6,", "6]"]
     assert lines[3].split()[-6:] == ["0.900", "1.200", "15.0", "%", "20.0", "%"]
     assert lines[4].split()[-6:] == ["0.900", "1.200", "10.0", "%", "20.0", "%"]  # as many as there are pairs
     assert [words[words.index("--repeat") + 1] for words in started] == ["3", "2", "2"]

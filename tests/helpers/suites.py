@@ -31,7 +31,7 @@ if __name__ == "__main__":
 """
 BASELINE = PLAIN + CALL
 
-# What a run needs here: few samples; every gate is as in a long run. A verdict usually falls at the first look, after 4
+# What a run needs here: few samples; every gate is as in a long run. A verdict usually falls at the first look, after 6
 # rounds; other tests on the same cores may make it need more.
 QUICK = (
     "--num-samples",

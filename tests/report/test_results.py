@@ -1,5 +1,6 @@
 """Results of a run: the counts, and the JSON file that is valid after every case."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -81,6 +82,19 @@ def test_file_is_complete_whenever_it_is_written(results):
         assert content["summary"] == summarize(results.ordered(), KINDS.values())
         assert content["records"] == [entry.to_json() for entry in results.ordered()]
         assert len(content["records"]) == number + 1
+
+
+def test_what_a_kind_measured_once_for_all_cases_is_in_the_run(tmp_path):
+    kind = dataclasses.replace(
+        toy_kind(), run_facts=lambda records: {"colours": len(records)} if records else {}
+    )
+    results = ResultsFile(tmp_path / "evaluation_results.json", {"id": "run"}, {"toy": kind})
+    results.write()
+    assert written(results)["run"] == {"id": "run"}
+    results.add("case", record("pass").to_json())
+    results.write()
+    assert written(results)["run"] == {"id": "run", "colours": 1}
+    assert results.run == {"id": "run"}, "what is known of the run itself stays apart"
 
 
 def test_file_without_records_is_valid(results):
