@@ -14,7 +14,7 @@ from bench.language.engine import continuous
 from bench.language.engine.generating import Generator, Request, with_noise
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group
-from bench.language.engine.prefixes import Part, parts_by_beginning
+from bench.language.engine.prefixes import TextPart, parts_by_beginning
 from bench.language.engine.slots import ROOM, Slots, swaps
 
 
@@ -391,20 +391,20 @@ def test_texts_are_parted_by_what_they_begin_with_where_that_saves_tokens():
     )
     usable = [len(text) - 1 for text in texts]
     assert parts_by_beginning(texts, usable) == [
-        Part(tuple(range(9)), 100), Part(tuple(range(9, 18)), 100), Part((18, 19), 0),
+        TextPart(tuple(range(9)), 100), TextPart(tuple(range(9, 18)), 100), TextPart((18, 19), 0),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [
-        ([(1,) * 30 + (2,), (1,) * 30 + (3,)], [Part((0, 1), 30)]),
-        ([(1,) * 10 + (2,), (1,) * 10 + (3,)], [Part((0, 1), 0)]),  # too short
-        ([(1,) * 90], [Part((0,), 0)]),
-        ([(1,) * 90, (1,) * 90], [Part((0, 1), 89)]),
-        ([(1, *range(60)), (2, *range(60)), (3, *range(60))], [Part((0, 1, 2), 0)]),
+        ([(1,) * 30 + (2,), (1,) * 30 + (3,)], [TextPart((0, 1), 30)]),
+        ([(1,) * 10 + (2,), (1,) * 10 + (3,)], [TextPart((0, 1), 0)]),  # too short
+        ([(1,) * 90], [TextPart((0,), 0)]),
+        ([(1,) * 90, (1,) * 90], [TextPart((0, 1), 89)]),
+        ([(1, *range(60)), (2, *range(60)), (3, *range(60))], [TextPart((0, 1, 2), 0)]),
         # Two of the texts share more than all do, but not enough to read them by themselves.
-        ([(1,) * 40 + (5,) * 40, (1,) * 40 + (5,) * 40, (1,) * 40 + (6,) * 40], [Part((0, 1, 2), 40)]),
+        ([(1,) * 40 + (5,) * 40, (1,) * 40 + (5,) * 40, (1,) * 40 + (6,) * 40], [TextPart((0, 1, 2), 40)]),
     ],
 )
 def test_one_part_has_all_that_no_other_part_has(texts, expected):

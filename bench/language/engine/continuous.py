@@ -15,7 +15,7 @@ import torch
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from bench.language.engine.caching import InPlaceLayer, Prefix, make_cache
-from bench.language.engine.facts import Facts
+from bench.language.engine.facts import ModelFacts
 from bench.language.engine.packing import Tokens
 from bench.language.engine.reading import ReadPrompts, read_prefix, read_prompts
 from bench.language.engine.slots import Slots, swaps
@@ -61,7 +61,7 @@ class Writer:
         pad: a token id.
     """
 
-    def __init__(self, model: Any, facts: Facts, of_layers: Sequence[int | None], pad: int) -> None:
+    def __init__(self, model: Any, facts: ModelFacts, of_layers: Sequence[int | None], pad: int) -> None:
         self.model, self.facts, self.of_layers, self.pad = model, facts, of_layers, pad
         self.last = LastLayer(model)
 
@@ -184,7 +184,7 @@ def make_writer(model: Any, pad: int) -> Writer | None:
         model: a causal language model of transformers, or the adapter around one.
         pad: a token id.
     """
-    facts, cache = Facts.of(model), make_cache(model, {})
+    facts, cache = ModelFacts.of(model), make_cache(model, {})
     if cache is None or not facts.takes_layout or "past_key_values" not in facts.named:
         return None
     layers: list[Any] = list(cache.layers)

@@ -17,7 +17,7 @@ LEAST_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ModelFacts:
     """A causal language model of transformers, or the adapter around one.
 
     Attributes:
@@ -35,7 +35,7 @@ class Facts:
     on_cpu: bool
 
     @classmethod
-    def of(cls, model: Any) -> Facts:
+    def of(cls, model: Any) -> ModelFacts:
         """Return what is known of a model."""
         config = model.config.get_text_config(decoder=True)
         # An adapter passes on what it is given, unless it puts tokens of its own before the text.

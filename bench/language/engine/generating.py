@@ -126,7 +126,7 @@ class Generator:
             left = [
                 Row(number, prompts[number], shared) for number, shared in order if number not in complete
             ]
-            choose = _Choosing(requests, self._sampling, self._penalties, self._model.device)
+            choose = _NextTokens(requests, self._sampling, self._penalties, self._model.device)
             writer.write(left, size, choose, over, ended)
 
         while len(complete) < len(requests):
@@ -226,7 +226,7 @@ class _Writers:
         return self._made[0]
 
 
-class _Choosing:
+class _NextTokens:
     """Chooses the next token of each text: the likeliest, or a drawn one."""
 
     def __init__(

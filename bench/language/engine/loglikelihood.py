@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.language.engine.batching import Batches
-from bench.language.engine.facts import Facts
+from bench.language.engine.facts import ModelFacts
 from bench.language.engine.masks import windowed
 from bench.language.engine.packing import (
     Group,
@@ -58,7 +58,7 @@ class Scorer:
         self._model, self._pad = model, pad
         self.batches = Batches(batch_size)
         self.fed_tokens = 0
-        self._facts = Facts.of(model)
+        self._facts = ModelFacts.of(model)
         self._keeps = self._facts.keeps
         self._last = LastLayer(model)
         self.shares = self._facts.takes_layout and self._sharing_agrees()
@@ -194,12 +194,14 @@ class Scorer:
             Group((common + tokens(2), common + tokens(4), common + tokens(1)), (7, 9, 9)),
             Group((other + tokens(3), other + tokens(1)), (5, 5)),
         ]
+        each = [Group((sequence,), (start,)) for group in groups for sequence, start in _each(group)]
         try:
-            packed = self._run_packed(None)(groups)
+            packed = [scores for group in self._run_packed(None)(groups) for scores in group]
+            unforked = [scores for (scores,) in self._run_packed(None)(each)]
         except Exception:  # a model may raise anything for arguments that it does not know
             return False
-        alone = [self._run_alone([Group((s,), (b,))])[0][0] for g in groups for s, b in _each(g)]
-        pairs = zip((scores for group in packed for scores in group), alone, strict=True)
+        alone = [self._run_alone([group])[0][0] for group in each]
+        pairs = zip([*packed, *unforked], [*alone, *alone], strict=True)
         worst = max(float(np.abs(np.subtract(a.loglikelihoods, b.loglikelihoods)).max()) for a, b in pairs)
         exact = self._model.dtype.itemsize >= 4
         return worst < (2e-4 if exact else 0.25)

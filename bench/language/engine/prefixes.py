@@ -12,7 +12,7 @@ LEAST_SAVED = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """Texts that begin alike.
 
     Attributes:
@@ -24,7 +24,7 @@ class Part:
     shared: int
 
 
-def parts_by_beginning(texts: Sequence[Tokens], usable: Sequence[int]) -> list[Part]:
+def parts_by_beginning(texts: Sequence[Tokens], usable: Sequence[int]) -> list[TextPart]:
     """Split texts into parts that share a beginning.
 
     All texts are one part, unless parts of them share much more: the questions of one subject begin with the examples
@@ -58,14 +58,14 @@ def parts_by_beginning(texts: Sequence[Tokens], usable: Sequence[int]) -> list[P
     for run in runs:
         shared = _shared(texts, usable, run)
         if len(run) > 1 and (len(run) - 1) * (shared - whole) >= LEAST_SAVED and len(runs) > 1:
-            parts.append(Part(tuple(sorted(run)), shared))
+            parts.append(TextPart(tuple(sorted(run)), shared))
         else:
             rest += run
     parts.sort(key=lambda part: part.shared * len(part.members), reverse=True)
     if rest:
         shared = _shared(texts, usable, rest)
         worth = shared >= MIN_PREFIX and len(rest) > 1
-        parts.append(Part(tuple(sorted(rest)), shared if worth else 0))
+        parts.append(TextPart(tuple(sorted(rest)), shared if worth else 0))
     return parts
 
 

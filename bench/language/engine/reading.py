@@ -14,7 +14,7 @@ import torch
 from transformers import DynamicCache
 
 from bench.language.engine.caching import Prefix
-from bench.language.engine.facts import Facts
+from bench.language.engine.facts import ModelFacts
 from bench.language.engine.masks import FULL, causal
 from bench.language.engine.packing import Tokens
 from bench.language.engine.slots import KeysAndValues
@@ -36,7 +36,7 @@ class ReadPrompts:
     layers: KeysAndValues
 
 
-def read_prefix(model: Any, facts: Facts, tokens: Tokens) -> Prefix:
+def read_prefix(model: Any, facts: ModelFacts, tokens: Tokens) -> Prefix:
     """Read the beginning of several prompts."""
     places = torch.arange(len(tokens), device=model.device)[None]
     arguments: dict[str, Any] = {"logits_to_keep": 1} if facts.keeps else {}
@@ -48,7 +48,7 @@ def read_prefix(model: Any, facts: Facts, tokens: Tokens) -> Prefix:
 
 def read_prompts(
     model: Any,
-    facts: Facts,
+    facts: ModelFacts,
     last: LastLayer,
     pad: int,
     prompts: Sequence[Tokens],
@@ -75,12 +75,13 @@ def read_prompts(
         most = facts.rows_at_once(width, 1 if facts.keeps else width)
         rows = ceil(left / ceil(left / max(1, most)))
         chosen = order[at : at + rows]
-        yield _read(model, facts, last, pad, chosen, [prompts[number] for number in chosen], prefix)
+        yield _read_rows(model, facts, last, pad, chosen, [prompts[number] for number in chosen], prefix)
         at += rows
 
 
-def _read(
-    model: Any, facts: Facts, last: LastLayer, pad: int, numbers: list[int], prompts: list[Tokens], prefix: Prefix | None
+def _read_rows(
+    model: Any, facts: ModelFacts, last: LastLayer, pad: int, numbers: list[int], prompts: list[Tokens],
+    prefix: Prefix | None,
 ) -> ReadPrompts:  # fmt: skip
     skip = 0 if prefix is None else prefix.length
     own = [len(prompt) - skip for prompt in prompts]

@@ -63,7 +63,7 @@ class LastLayer:
             if more or named or hidden.ndim != 3 or hidden.shape[1] <= kept:
                 return whole(hidden, *more, **named)
             found = hidden.new_zeros(hidden.shape)
-            found[:, -kept:] = whole(hidden[:, -kept:])
+            found[:, -kept:] = whole(hidden[:, -kept:].contiguous())
             return found
 
         part.forward = at_the_end
