@@ -47,11 +47,11 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
     """
 
     def __init__(self, span: Span, window: int | None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers leaves it without types
         self._span, self._window = span, window
         self.is_initialized = True
         # [slots, heads, columns, size] each; zeros, since a masked NaN is still a NaN.
-        self._buffers: list[torch.Tensor] = []
+        self.buffers: list[torch.Tensor] = []
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -60,7 +60,7 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
         span = self._span
         end = span.end
         begin = span.begin if self._window is None else max(span.begin, end - self._window)
-        keys, values = self._buffers[0][: span.rows], self._buffers[1][: span.rows]
+        keys, values = self.buffers[0][: span.rows], self.buffers[1][: span.rows]
         keys[:, :, end - 1 : end] = key_states
         values[:, :, end - 1 : end] = value_states
         return keys[:, :, begin:end], values[:, :, begin:end]
@@ -72,14 +72,14 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
     def put(self, row: int, given: tuple[torch.Tensor, torch.Tensor], of: int, length: int) -> None:
         """Write the first tokens of one of the given rows so that they end where all rows end."""
         end = self._span.end
-        for buffer, part in zip(self._buffers, given, strict=True):
+        for buffer, part in zip(self.buffers, given, strict=True):
             buffer[row, :, : end - length] = 0  # what a text before it left may be NaN
             buffer[row, :, end - length : end] = part[of, :, :length]
 
     def put_block(self, row: int, given: tuple[torch.Tensor, torch.Tensor]) -> None:
         """Write all given rows, which are equally long, from a row on."""
         end = self._span.end
-        for buffer, part in zip(self._buffers, given, strict=True):
+        for buffer, part in zip(self.buffers, given, strict=True):
             begin = end - part.shape[2]
             buffer[row : row + part.shape[0], :, :begin] = 0
             buffer[row : row + part.shape[0], :, begin:end] = part
@@ -87,10 +87,10 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
     def move(self, source: int, target: int) -> None:
         """Copy a row to another one."""
         end = self._span.end
-        for buffer in self._buffers:
+        for buffer in self.buffers:
             buffer[target, :, :end] = buffer[source, :, :end]
 
-    def lay_out(self, slots: int, columns: int, end: int, like: tuple[torch.Tensor, torch.Tensor]) -> None:
+    def lay_out(self, slots: int, columns: int, end: int, like: Sequence[torch.Tensor]) -> None:
         """Make buffers of this size, with what is in use so that it ends at a column."""
         span = self._span
         width = span.end - span.begin
@@ -98,17 +98,17 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
         for place, part in enumerate(like):
             new = part.new_zeros((slots, part.shape[1], columns, part.shape[3]))
             if span.rows:
-                new[: span.rows, :, end - width : end] = self._buffers[place][
+                new[: span.rows, :, end - width : end] = self.buffers[place][
                     : span.rows, :, span.begin : span.end
                 ]
             made.append(new)
-        self._buffers = made
+        self.buffers = made
 
     def shift(self, end: int) -> None:
         """Move what is in use within the buffers so that it ends at a column."""
         span = self._span
         width = span.end - span.begin
-        for buffer in self._buffers:
+        for buffer in self.buffers:
             used = buffer[: span.rows]
             used[:, :, end - width : end] = used[:, :, span.begin : span.end].clone()
 
@@ -132,7 +132,8 @@ class Slots(DynamicCache):
         super().__init__()
         self._size, self._windows, self._dtype, self._device = size, windows, dtype, device
         self._span = Span()
-        self.layers = [SlotLayer(self._span, window) for window in of_layers]
+        self._rows = [SlotLayer(self._span, window) for window in of_layers]
+        self.layers = list[Any](self._rows)
         self.layer_class_to_replicate = None
         self.lengths: list[int] = []
         self._columns = 0
@@ -153,7 +154,7 @@ class Slots(DynamicCache):
         self._make_room(max(lengths), given)
         first = len(self.lengths)
         block = list(of) == list(range(given[0][0].shape[0])) and set(lengths) == {given[0][0].shape[2]}
-        for layer, own in zip(self.layers, given, strict=True):
+        for layer, own in zip(self._rows, given, strict=True):
             if block:
                 layer.put_block(first, own)
                 continue
@@ -171,7 +172,7 @@ class Slots(DynamicCache):
             rows: in ascending order. Whoever keeps something for each row swaps likewise: see `swaps`.
         """
         for source, target in swaps(len(self.lengths), rows):
-            for layer in self.layers:
+            for layer in self._rows:
                 layer.move(source, target)
             self.lengths[target] = self.lengths[source]
             assert self._hidden is not None
@@ -210,13 +211,13 @@ class Slots(DynamicCache):
             return
         if width + ROOM <= self._columns:
             end = width
-            for layer in self.layers:
+            for layer in self._rows:
                 layer.shift(end)
         else:
             # A half more, so that the copies of a long text are few.
             end, self._columns = width, width + max(ROOM, width // 2)
-            for number, layer in enumerate(self.layers):
-                parts = tuple(layer._buffers) if like is None else like[number]
+            for number, layer in enumerate(self._rows):
+                parts = layer.buffers if like is None else like[number]
                 layer.lay_out(self._size, self._columns, end, parts)
         span.begin, span.end = end - (span.end - span.begin), end
         self._hide(range(span.rows))
