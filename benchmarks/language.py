@@ -185,14 +185,13 @@ class Comparison:
             question.context for question in make_questions(self._tokenizer, count, 2, 1, context=PROMPT)
         ]
         (examples,) = make_questions(self._tokenizer, 1, 2, 2, context=EXAMPLES)
-        label = f"generation, {NEW_TOKENS} tokens"
-        self._print_generation(label, prompts)
+        self._print_generation(f"generation, {NEW_TOKENS} tokens", prompts)
         self._print_generation(
-            f"{label}, same examples before", [f"{examples.context} {prompt}" for prompt in prompts]
+            "generation after shared examples", [f"{examples.context} {prompt}" for prompt in prompts]
         )
         # Random weights never end a text: a character that they write ends it, earlier or later.
         stop = uneven_stop(self._libraries["ours"].generate(prompts, NEW_TOKENS))
-        self._print_generation(f"{label} at most", prompts, stop)
+        self._print_generation("generation of unequal lengths", prompts, stop)
 
     def _print_generation(self, label: str, prompts: Sequence[str], stop: str = "\n") -> None:
         same = "-"

@@ -10,8 +10,8 @@ NEEDS_PEER = pytest.mark.skipif(
 )
 GENERATIONS = (
     "generation, 40 tokens",
-    "generation, 40 tokens, same examples before",
-    "generation, 40 tokens at most",
+    "generation after shared examples",
+    "generation of unequal lengths",
 )
 SMALLEST = ("--questions", "2", "--repeats", "1", "--shapes", "1", "--layers", "1")
 
