@@ -9,6 +9,9 @@ rows that ship: neither speed nor the agreement of log-likelihoods depends on wh
 round, in alternating order, and a ratio is taken within a round. Peak memory is that of a process that loads the model
 and scores the questions.
 
+A row says which ratio is asked for and whether it is reached. ``--clock processor`` takes processor time of all threads
+in place of wall time: use it where others load the machine.
+
 Then one task of lm-evaluation-harness is run from a cold start by our cases, by the harness on our engine, and by the
 harness. At last whole runs of the language cases are timed: on one core, without workers on all cores, and with four
 workers.
@@ -18,170 +21,41 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from language_runs import ROWS_OF_BATCH, print_suite, print_ways
-from suite import ROOT
+from language_runs import CLOCKS, ROWS_OF_BATCH, print_suite, print_ways, reached
+from language_sides import (
+    BATCH,
+    CONTEXT,
+    EXAMPLES,
+    LAYERS,
+    LIBRARIES,
+    NEW_TOKENS,
+    PROMPT,
+    Library,
+    Question,
+    build_model,
+    make_questions,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ROWS = ROOT / "fixtures/datasets/language"
-BATCH = 32
-CONTEXT = 150  # tokens before a choice
-PROMPT = 60  # tokens before a generation
-NEW_TOKENS = 40
-WIDTH, LAYERS = 256, 6
+# Choices, tokens of each, and the ratio that is asked for.
 SHAPES = {
-    "3 choices of 8 to 9 tokens": (3, 8),
-    "4 choices of 8 to 9 tokens": (4, 8),
-    "4 choices of one token": (4, 1),
+    "3 choices of 8 to 9 tokens": (3, 8, 3.0),
+    "4 choices of 8 to 9 tokens": (4, 8, 4.0),
+    "4 choices of one token": (4, 1, 1.5),
 }
-
-
-class Question(msgspec.Struct):
-    """A question with its choices; ``gold`` is the index of the right one."""
-
-    context: str
-    choices: list[str]
-    gold: int
-
-
-class Library(Protocol):
-    """What is compared."""
-
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Return the log-likelihood of each choice of each question, in nats."""
-
-    def generate(self, prompts: Sequence[str], length: int) -> list[str]:
-        """Return greedy continuations of at most ``length`` tokens."""
-
-
-class Ours:
-    """Modelgate."""
-
-    def __init__(self, directory: Path) -> None:
-        """Load the model."""
-        from bench.language.backend import LocalBackend  # noqa: PLC0415
-        from bench.language.models.config import ModelConfig  # noqa: PLC0415
-        from bench.language.models.loading import load_model  # noqa: PLC0415
-
-        config = ModelConfig("benchmark", str(directory), dtype="float32", batch_size=BATCH)
-        self.backend = LocalBackend(load_model(config), BATCH)
-
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Return the log-likelihood of each choice of each question, in nats."""
-        found: list[list[float]] = [[] for _ in questions]
-        self.backend.score_continuations(
-            [question.context for question in questions],
-            [[f" {choice}" for choice in question.choices] for question in questions],
-            lambda index, scores: found.__setitem__(index, [score.loglikelihood for score in scores]),
-        )
-        return found
-
-    def generate(self, prompts: Sequence[str], length: int) -> list[str]:
-        """Return greedy continuations of at most ``length`` tokens."""
-        texts = ["" for _ in prompts]
-        self.backend.generate(prompts, length, ["\n"], [0] * len(prompts), texts.__setitem__)
-        return texts
-
-
-class Peer:
-    """lm-evaluation-harness."""
-
-    def __init__(self, directory: Path) -> None:
-        """Load the model."""
-        import logging  # noqa: PLC0415
-
-        logging.disable(logging.WARNING)
-        from lm_eval.models.huggingface import HFLM  # noqa: PLC0415
-
-        self.lm = HFLM(pretrained=str(directory), dtype="float32", batch_size=BATCH, device="cpu")
-
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Return the log-likelihood of each choice of each question, in nats."""
-        from lm_eval.api.instance import Instance  # noqa: PLC0415
-
-        requests = [
-            Instance("loglikelihood", {}, (question.context, f" {choice}"), place)
-            for question in questions
-            for place, choice in enumerate(question.choices)
-        ]
-        found = iter(self.lm.loglikelihood(requests, disable_tqdm=True))
-        return [[next(found)[0] for _ in question.choices] for question in questions]
-
-    def generate(self, prompts: Sequence[str], length: int) -> list[str]:
-        """Return greedy continuations of at most ``length`` tokens."""
-        from lm_eval.api.instance import Instance  # noqa: PLC0415
-
-        options = {"until": ["\n"], "max_gen_toks": length, "do_sample": False}
-        requests = [Instance("generate_until", {}, (prompt, options), 0) for prompt in prompts]
-        return list(self.lm.generate_until(requests, disable_tqdm=True))
-
-
-LIBRARIES: dict[str, Callable[[Path], Library]] = {"ours": Ours, "peer": Peer}
-
-
-# Model and questions ----------------------------------------------------------------------------------------
-
-
-def build_model(directory: Path, width: int = WIDTH, layers: int = LAYERS) -> None:
-    """Save a GPT-2 with random weights, and a byte-level tokenizer trained on the rows that ship."""
-    import torch  # noqa: PLC0415
-    from tokenizers import ByteLevelBPETokenizer  # noqa: PLC0415
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: PLC0415
-    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
-
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
-    trained = ByteLevelBPETokenizer()
-    files = [str(file) for file in sorted(ROWS.glob("*.jsonl"))]
-    trained.train(files, vocab_size=1000, special_tokens=["<pad>", "<s>", "</s>"], show_progress=False)
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no types here
-        tokenizer_object=trained._tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
-    )
-    tokenizer.save_pretrained(directory)
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(
-        "gpt2", vocab_size=len(tokenizer), n_embd=width, n_layer=layers, n_head=8, n_positions=512,
-        bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]  # transformers has no types here
-    model.save_pretrained(directory)
-
-
-def make_questions(
-    tokenizer: PreTrainedTokenizerBase, count: int, choices: int, length: int, context: int = CONTEXT
-) -> list[Question]:
-    """Draw questions with contexts of about ``context`` tokens and choices of about ``length`` tokens."""
-    rng = random.Random(choices * 100 + length)
-    texts = [line for file in sorted(ROWS.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    vocabulary = sorted(
-        {word for text in texts for word in text.split() if word.isalpha() and word.islower()}
-    )
-
-    def draw_text(tokens: int) -> str:
-        chosen: list[str] = []
-        while len(tokenizer(" ".join(chosen))["input_ids"]) < tokens:
-            chosen.append(rng.choice(vocabulary))
-        return " ".join(chosen)
-
-    single = [word for word in vocabulary if len(tokenizer(f" {word}")["input_ids"]) == 1]
-    questions = []
-    for _ in range(count):
-        several = [draw_text(length + rng.randrange(2)) for _ in range(choices)] if length > 1 else None
-        answers = several or rng.sample(single, choices)
-        questions.append(Question(draw_text(context), answers, rng.randrange(choices)))
-    return questions
+GENERATION = 1.5
 
 
 # Comparison -------------------------------------------------------------------------------------------------
@@ -204,16 +78,18 @@ def greatest_difference(first: Sequence[Sequence[float]], second: Sequence[Seque
     )
 
 
-def alternate(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def alternate(
+    runs: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = CLOCKS["wall"]
+) -> dict[str, list[float]]:
     """Run all in each round, in alternating order; return the seconds of each round by name."""
     for run in runs.values():  # to warm up
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(repeats):
         for name in list(runs)[:: 1 if number % 2 else -1]:
-            begin = time.perf_counter()
+            begin = clock()
             runs[name]()
-            seconds[name].append(time.perf_counter() - begin)
+            seconds[name].append(clock() - begin)
     return seconds
 
 
@@ -232,67 +108,108 @@ def print_peak(library: str, directory: Path, file: Path) -> None:
 
 
 def print_row(
-    label: str, seconds: dict[str, list[float]], difference: str, equal: str, peaks: dict[str, int]
-) -> None:
+    label: str, seconds: dict[str, list[float]], asked: float, difference: str, equal: str, peaks: dict[str, int]
+) -> None:  # fmt: skip
     """Print a row of the comparison; what the peer is needed for is a dash without it."""
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     theirs = ratio = "-"
+    met = "-"
     if "peer" in seconds:
         theirs = f"{medians['peer']:.2f}"
         paired = zip(seconds["ours"], seconds["peer"], strict=True)
-        ratio = f"{statistics.median(other / own for own, other in paired):.2f}"
+        value = statistics.median(other / own for own, other in paired)
+        ratio, met = f"{value:.2f}", reached(value, asked)
     memory = "".join(f"{peak / 1e6:9.0f}" for peak in peaks.values())
     print(
-        f"{label:34}{medians['ours']:12.2f}{theirs:>9}{ratio:>12}{difference:>11}{equal:>10}{memory}",
+        f"{label:38}{medians['ours']:12.2f}{theirs:>9}{ratio:>12}{asked:7.1f}{met:>8}{difference:>11}{equal:>10}{memory}",
         flush=True,
     )
 
 
-def print_comparison(
-    directory: Path,
-    names: Sequence[str],
-    shapes: Sequence[str],
-    questions: int,
-    repeats: int,
-    memory: bool = True,
-) -> None:
-    """Print times, ratios, agreement and memory for each shape of question, and for generation."""
-    from transformers import AutoTokenizer  # noqa: PLC0415
+class Comparison:
+    """Rows of questions and of generations, each timed with all libraries.
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
-    libraries = {name: LIBRARIES[name](directory) for name in names}
-    print(f"{questions} questions, {CONTEXT}-token contexts, batch {BATCH}, medians of {repeats} rounds")
-    print(
-        f"{'':34}{'modelgate s':>12}{'peer s':>9}{'peer / ours':>12}{'max |dLL|':>11}{'acc equal':>10}"
-        f"{'peak MB':>9}{'peer MB':>9}"
-    )
-    for label in shapes:
-        choices, length = SHAPES[label]
-        drawn = make_questions(tokenizer, questions, choices, length)
+    Args:
+        directory: of the model; files are written there.
+        names: of the libraries.
+        options: of the command.
+    """
+
+    def __init__(self, directory: Path, names: Sequence[str], options: argparse.Namespace) -> None:
+        from transformers import AutoTokenizer  # noqa: PLC0415
+
+        self._directory, self._names, self._options = directory, names, options
+        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
+        self._libraries: dict[str, Library] = {name: LIBRARIES[name](directory) for name in names}
+
+    def print(self) -> None:
+        """Print times, ratios, agreement and memory for each shape of question, and for generation."""
+        options = self._options
+        print(
+            f"{options.questions} questions, {CONTEXT}-token contexts, batch {BATCH}, medians of {options.repeats} "
+            f"rounds, {options.clock} time"
+        )
+        print(
+            f"{'':38}{'modelgate s':>12}{'peer s':>9}{'peer / ours':>12}{'asked':>7}{'reached':>8}{'max |dLL|':>11}"
+            f"{'acc equal':>10}{'peak MB':>9}{'peer MB':>9}"
+        )
+        for label in list(SHAPES)[: options.shapes]:
+            self._print_choices(label)
+        self._print_generations()
+
+    def _timed(self, run: Callable[[Library], object]) -> dict[str, list[float]]:
+        runs: dict[str, Callable[[], object]] = {
+            name: partial(run, library) for name, library in self._libraries.items()
+        }
+        return alternate(runs, self._options.repeats, CLOCKS[self._options.clock])
+
+    def _print_choices(self, label: str) -> None:
+        choices, length, asked = SHAPES[label]
+        drawn = make_questions(self._tokenizer, self._options.questions, choices, length)
         difference = equal = "-"
-        if "peer" in libraries:
-            ours, peer = (libraries[name].score(drawn) for name in ("ours", "peer"))
+        if "peer" in self._libraries:
+            ours, peer = (self._libraries[name].score(drawn) for name in ("ours", "peer"))
             difference = f"{greatest_difference(ours, peer):.1e}"
             equal = str(accuracies(drawn, ours) == accuracies(drawn, peer))
-        seconds = alternate(
-            {name: partial(library.score, drawn) for name, library in libraries.items()}, repeats
-        )
+        seconds = self._timed(lambda library: library.score(drawn))
         peaks = {}
-        if memory:
-            file = directory / "questions.json"
+        if not self._options.skip_memory:
+            file = self._directory / "questions.json"
             file.write_bytes(msgspec.json.encode(drawn))
-            peaks = {name: peak_bytes(directory, name, file) for name in names}
-        print_row(label, seconds, difference, equal, peaks)
-    drawn = make_questions(tokenizer, max(1, questions // 4), 2, 1, context=PROMPT)
-    prompts = [question.context for question in drawn]
-    same = "-"
-    if "peer" in libraries:
-        texts = [library.generate(prompts, NEW_TOKENS) for library in libraries.values()]
-        same = f"{sum(own == other for own, other in zip(*texts, strict=True))}/{len(prompts)}"
-    seconds = alternate(
-        {name: partial(library.generate, prompts, NEW_TOKENS) for name, library in libraries.items()}, repeats
-    )
-    print_row(f"generation, {NEW_TOKENS} tokens", seconds, "", same, {})
+            peaks = {name: peak_bytes(self._directory, name, file) for name in self._names}
+        print_row(label, seconds, asked, difference, equal, peaks)
+
+    def _print_generations(self) -> None:
+        count = max(1, self._options.questions // 4)
+        prompts = [
+            question.context for question in make_questions(self._tokenizer, count, 2, 1, context=PROMPT)
+        ]
+        (examples,) = make_questions(self._tokenizer, 1, 2, 2, context=EXAMPLES)
+        self._print_generation(f"generation, {NEW_TOKENS} tokens", prompts)
+        self._print_generation(
+            "generation after shared examples", [f"{examples.context} {prompt}" for prompt in prompts]
+        )
+        # Random weights never end a text: a character that they write ends it, earlier or later.
+        stop = uneven_stop(self._libraries["ours"].generate(prompts, NEW_TOKENS))
+        self._print_generation("generation of unequal lengths", prompts, stop)
+
+    def _print_generation(self, label: str, prompts: Sequence[str], stop: str = "\n") -> None:
+        same = "-"
+        if "peer" in self._libraries:
+            texts = [library.generate(prompts, NEW_TOKENS, stop) for library in self._libraries.values()]
+            same = f"{sum(own == other for own, other in zip(*texts, strict=True))}/{len(prompts)}"
+        seconds = self._timed(lambda library: library.generate(prompts, NEW_TOKENS, stop))
+        print_row(label, seconds, GENERATION, "", same, {})
+
+
+def uneven_stop(texts: Sequence[str]) -> str:
+    """Return the character whose first places in texts are spread most."""
+
+    def spread(character: str) -> float:
+        places = [text.find(character) if character in text else len(text) for text in texts]
+        return statistics.pstdev(place / max(1, len(text)) for place, text in zip(places, texts, strict=True))
+
+    return max(sorted(set("".join(texts)) - {"\ufffd"}) or ["\n"], key=spread)
 
 
 # The command ------------------------------------------------------------------------------------------------
@@ -301,7 +218,7 @@ def print_comparison(
 def _questions_of(directory: Path, count: int) -> list[dict[str, Any]]:
     from transformers import AutoTokenizer  # noqa: PLC0415
 
-    choices, length = next(iter(SHAPES.values()))
+    choices, length, _ = next(iter(SHAPES.values()))
     drawn = make_questions(AutoTokenizer.from_pretrained(directory), count, choices, length)
     return [msgspec.to_builtins(question) for question in drawn]
 
@@ -331,6 +248,9 @@ def main() -> None:
     )
     parser.add_argument("--datasets", nargs="+", default=(), help="datasets of the whole runs (default: all)")
     parser.add_argument("--workers", type=int, default=4, help="workers of the whole runs (default 4)")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="what is compared (default wall time)"
+    )
     parser.add_argument("--peak-of", choices=LIBRARIES, help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -348,19 +268,11 @@ def main() -> None:
         directory = Path(name)
         build_model(directory / "benchmark", layers=options.layers)
         names = ["ours"] if options.skip_peer else ["ours", "peer"]
-        shapes = list(SHAPES)[: options.shapes]
         if not options.skip_shapes:
-            print_comparison(
-                directory / "benchmark",
-                names,
-                shapes,
-                options.questions,
-                options.repeats,
-                not options.skip_memory,
-            )
+            Comparison(directory / "benchmark", names, options).print()
         if not (options.skip_peer or options.skip_ways):
             drawn = _questions_of(directory / "benchmark", options.questions)
-            print_ways(directory / "benchmark", drawn, BATCH, options.repeats)
+            print_ways(directory / "benchmark", drawn, BATCH, options.repeats, options.clock)
         if not options.skip_suite:
             build_model(directory / "random", 128, 4)
             print_suite(directory, options.batches, options.rows, options.datasets, options.workers)

@@ -10,9 +10,11 @@ from typing import Protocol
 from bench.core.errors import LanguageProblem
 from bench.language.chat import ChatStyle, Marks, Prompt, WrittenText, conversation_of
 from bench.language.engine.asked import TokenScorer, TokenWriter
-from bench.language.engine.generating import Generator, Request
+from bench.language.engine.generating import Generator
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, TokenScores
+from bench.language.engine.stopping import Request
+from bench.language.engine.thrift import fuse_activations
 from bench.language.models.loading import LoadedModel, apply_chat
 from bench.language.record import Usage
 
@@ -143,6 +145,7 @@ class LocalBackend:
         # A padding token that only the tokenizer knows has no embedding. Padding is masked, so any token will do.
         pad = self._tokenizer.pad_token_id
         pad = pad if pad is not None and pad < vocabulary else 0
+        fuse_activations(loaded.model)
         self._scorer = Scorer(loaded.model, pad, batch_size)
         options = dict(loaded.config.generation_kwargs)
         self._generator = Generator(loaded.model, self._tokenizer, pad, batch_size, options, self._reads)
@@ -262,6 +265,7 @@ class LocalBackend:
             halvings=sum(batch.halvings for batch in batches),
             fed_tokens=self._scorer.fed_tokens,
             shared_prefixes=self._scorer.shares,
+            continuous_batching=self._generator.continuous,
             cut_prompts=self._cut,
             short_answers=self._short,
         )

@@ -68,6 +68,9 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
         halvings: how often memory ran out.
         fed_tokens: tokens that were scored or read, padding not counted.
         shared_prefixes: whether tokens that choices share are computed once.
+        continuous_batching: whether a text that ends leaves its batch and another one enters. Else each batch takes as
+            long as its longest text: a model with recurrent states or ALiBi, or a beam search. None if nothing was
+            written.
         cut_prompts: texts that the model could not read in one piece.
         short_answers: prompts that left less room for an answer than it was allowed.
     """
@@ -76,6 +79,7 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
     halvings: int | None = None
     fed_tokens: int | None = None
     shared_prefixes: bool | None = None
+    continuous_batching: bool | None = None
     cut_prompts: int | None = None
     short_answers: int | None = None
 
@@ -101,6 +105,7 @@ class Engine(Usage, kw_only=True):
             halvings=_increase(before.halvings, after.halvings),
             fed_tokens=_increase(before.fed_tokens, after.fed_tokens),
             shared_prefixes=after.shared_prefixes,
+            continuous_batching=after.continuous_batching,
             cut_prompts=_increase(before.cut_prompts, after.cut_prompts),
             short_answers=_increase(before.short_answers, after.short_answers),
             seconds=seconds,

@@ -8,12 +8,17 @@ import pytest
 NEEDS_PEER = pytest.mark.skipif(
     importlib.util.find_spec("lm_eval") is None, reason="lm-eval is not installed: see the extra 'lm-eval'"
 )
+GENERATIONS = (
+    "generation, 40 tokens",
+    "generation after shared examples",
+    "generation of unequal lengths",
+)
 SMALLEST = ("--questions", "2", "--repeats", "1", "--shapes", "1", "--layers", "1")
 
 
 def rows_of(printed: str) -> dict[str, list[str]]:
     """Return the cells of the comparison by label."""
-    return {line[:34].strip(): line[34:].split() for line in printed.splitlines() if len(line) > 34}
+    return {line[:38].strip(): line[38:].split() for line in printed.splitlines() if len(line) > 38}
 
 
 @pytest.mark.slow
@@ -23,11 +28,14 @@ def test_modelgate_alone_is_measured_without_the_peer_and_whole_runs_are_timed(r
         "--workers", "2",
     )  # fmt: skip
     rows = rows_of(printed)
-    seconds, *dashes, megabytes = rows["3 choices of 8 to 9 tokens"]
+    seconds, theirs, ratio, asked, *dashes, megabytes = rows["3 choices of 8 to 9 tokens"]
     assert float(seconds) >= 0
-    assert dashes == ["-"] * 4
+    assert [theirs, ratio, asked] == ["-", "-", "3.0"]
+    assert dashes == ["-"] * 3
     assert float(megabytes) > 50
-    assert re.fullmatch(r"\d+\.\d\d", rows["generation, 40 tokens"][0])
+    for label in GENERATIONS:
+        assert re.fullmatch(r"\d+\.\d\d", rows[label][0])
+        assert rows[label][1:5] == ["-", "-", "1.5", "-"]
     assert "4 choices of one token" not in rows
     assert "piqa_ll with tiny-lm and a random GPT-2, seconds of a whole run" in printed
     number = r" +\d+\.\d+"
@@ -37,17 +45,23 @@ def test_modelgate_alone_is_measured_without_the_peer_and_whole_runs_are_timed(r
 @NEEDS_PEER
 @pytest.mark.slow
 def test_both_are_measured_and_agree_and_so_do_three_ways_to_run_one_task(run_script):
-    rows = rows_of(run_script("language.py", "--skip-suite", "--skip-memory", *SMALLEST))
-    *_, difference, equal = rows["3 choices of 8 to 9 tokens"]
+    rows = rows_of(
+        run_script("language.py", "--skip-suite", "--skip-memory", "--clock", "processor", *SMALLEST)
+    )
+    _, _, ratio, asked, met, difference, equal = rows["3 choices of 8 to 9 tokens"]
+    assert met == ("yes" if float(ratio) >= float(asked) else "no")
     assert float(difference) < 1e-3
     assert equal == "True"
-    assert rows["generation, 40 tokens"][-1] == "1/1"
+    assert [rows[label][-1] for label in GENERATIONS] == ["1/1"] * 3
     ways = [
         rows[name] for name in ("cases, --lm-eval-tasks", "lm_eval --model modelgate", "lm_eval --model hf")
     ]
     assert [equal for *_, equal in ways] == ["True"] * 3
-    assert {tuple(scores) for _, _, *scores, _ in ways} == {tuple(ways[0][2:4])}
+    assert {tuple(scores) for *_, first, second, _ in ways for scores in [(first, second)]} == {
+        tuple(ways[0][4:6])
+    }
     assert all(float(seconds) > 0 for seconds, *_ in ways)
+    assert [asked for _, _, asked, *_ in ways] == ["2.0", "2.0", "-"]
     assert float(ways[-1][1]) == 1.0
 
 
@@ -69,6 +83,36 @@ def test_accuracies_are_by_log_likelihood_and_by_log_likelihood_per_character(sc
     scores = [[-2.0, -4.0], [-2.0, -4.0]]
     assert language.accuracies(questions, scores) == (0.5, 0.5)
     assert language.accuracies(questions[:1], scores[:1]) == (0.0, 1.0)
+
+
+def test_a_row_says_whether_the_ratio_that_is_asked_for_is_reached(scripts, capsys):
+    import language
+
+    seconds = {"ours": [1.0, 2.0, 1.0], "peer": [3.0, 5.0, 3.1]}
+    for asked, met in ((3.0, "yes"), (3.01, "no")):
+        language.print_row("a label", seconds, asked, "1e-6", "True", {})
+        assert capsys.readouterr().out.split()[2:6] == ["1.00", "3.10", "3.00", str(round(asked, 1))]
+        language.print_row("a label", seconds, asked, "1e-6", "True", {})
+        assert capsys.readouterr().out.split()[6] == met
+
+
+def test_texts_are_stopped_by_a_character_that_comes_earlier_in_some(scripts):
+    import language
+
+    assert language.uneven_stop(["xaaaa", "aaaax", "aaaaa"]) == "x"
+    assert language.uneven_stop(["", ""]) == "\n"
+
+
+def test_processor_time_counts_processes_that_have_ended(scripts):
+    import subprocess
+    import sys
+
+    import language_runs
+
+    clock = language_runs.CLOCKS["processor"]
+    begin = clock()
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    assert clock() > begin
 
 
 def test_runs_alternate(scripts):

@@ -7,71 +7,26 @@ import random
 import numpy as np
 import pytest
 import torch
+from random_models import ARCHITECTURES, VOCABULARY, Letters, make, tokens, written_alone
 from small_models import save_model
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 from transformers.cache_utils import DynamicLayer
 
 from bench.language.engine.batching import Batches
-from bench.language.engine.generating import Generator, Request, _EndingTokens
+from bench.language.engine.caching import ROOM, InPlaceLayer, make_cache
+from bench.language.engine.generating import Generator, Request
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, common_length, lay_out
-from bench.machine.torchvision_shim import ensure_torchvision
+from bench.language.engine.stopping import EndingTokens
 
-ensure_torchvision()
-from bench.language.engine.caching import ROOM, InPlaceLayer, make_cache, takes_prefix  # noqa: E402
-
-VOCABULARY = 97
-SMALL = {
-    "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "intermediate_size": 48, "max_position_embeddings": 96, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
-GROUPED = {"num_key_value_heads": 2, "head_dim": 8}
-ARCHITECTURES = {
-    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 96},
-    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
-    "llama": GROUPED,
-    "qwen2": {"num_key_value_heads": 2},
-    "qwen2-sliding": {
-        "num_key_value_heads": 2,
-        "use_sliding_window": True,
-        "sliding_window": 12,
-        "max_window_layers": 1,
-    },
-    "qwen3": GROUPED,
-    "mistral": {**GROUPED, "sliding_window": None},
-    "mistral-sliding": {**GROUPED, "sliding_window": 12},
-    "gemma": GROUPED,
-    "gemma2": {**GROUPED, "sliding_window": 12},
-    "gpt_neox": {},
-    "bloom": {"n_layer": 2, "n_head": 4},
-    "gpt_neo": {
-        "attention_types": [[["global", "local"], 1]],
-        "num_layers": 2,
-        "num_heads": 4,
-        "window_size": 8,
-    },
-}
 # One of each way to place tokens and to mask is enough for `make check`.
+NOT_SHARED = ("bloom", "gpt_neo", "mamba")
 QUICK = ("gpt2", "llama", "gemma2", "bloom")
 
 
 def each_of(names) -> list:
     """Return architectures as parameters; all but a few of them are slow."""
     return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
-
-
-def make(name: str, seed: int = 0):
-    torch.manual_seed(seed)
-    config = AutoConfig.for_model(name.split("-", maxsplit=1)[0], **{**SMALL, **ARCHITECTURES[name]})
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    for parameter in model.parameters():  # as initialised, attention hardly matters and a wrong mask hides
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.25)
-    return model
-
-
-def tokens(rng: random.Random, count: int) -> tuple[int, ...]:
-    return tuple(rng.randrange(3, VOCABULARY) for _ in range(count))
 
 
 def questions(rng: random.Random, count: int, prefix: tuple[int, ...] = ()) -> list[Group]:
@@ -122,7 +77,7 @@ def test_scores_equal_those_of_each_sequence_alone_at_any_batch_size_and_order(n
     assert_equal(shuffled, [expected[index] for index in order])
 
 
-@pytest.mark.parametrize("name", each_of(name for name in ARCHITECTURES if name not in ("bloom", "gpt_neo")))
+@pytest.mark.parametrize("name", each_of(name for name in ARCHITECTURES if name not in NOT_SHARED))
 def test_a_prefix_of_all_questions_is_computed_once_and_changes_nothing(name):
     model, rng = make(name), random.Random(2)
     groups = questions(rng, 9, prefix=tokens(rng, 40))
@@ -133,7 +88,7 @@ def test_a_prefix_of_all_questions_is_computed_once_and_changes_nothing(name):
     assert scorer.fed_tokens - before == 40 + sum(group.fed - 40 for group in groups)
 
 
-@pytest.mark.parametrize("name", ["bloom", "gpt_neo"])
+@pytest.mark.parametrize("name", NOT_SHARED)
 def test_what_takes_no_positions_or_masks_its_own_way_is_run_sequence_by_sequence(name):
     assert not Scorer(make(name), 0, 4).shares
 
@@ -226,26 +181,8 @@ def test_longest_items_come_first():
     assert seen == [9, 5, 3]
 
 
-class Letters:
-    """A tokenizer with a letter a token."""
-
-    eos_token_id = 2
-
-    def __len__(self):
-        return 100
-
-    def convert_ids_to_tokens(self, ids):
-        return [chr(0x40 + i) for i in ids]
-
-    def decode(self, ids, skip_special_tokens=False):
-        return "".join(chr(0x40 + i) for i in ids if not (skip_special_tokens and i < 3))
-
-    def batch_decode(self, rows, skip_special_tokens=False):
-        return [self.decode(row) for row in rows]
-
-
 @pytest.mark.parametrize(
-    "name", each_of(["gpt2", "opt", "llama", "mistral-sliding", "gemma2", "gpt_neox", "bloom"])
+    "name", each_of(["gpt2", "opt", "llama", "mistral-sliding", "gemma2", "gpt_neox", "bloom", "mamba"])
 )
 @pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])
 def test_texts_do_not_depend_on_the_batch(name, sampled):
@@ -259,17 +196,6 @@ def test_texts_do_not_depend_on_the_batch(name, sampled):
     assert all(len(text) <= request.max_out_len for text, request in zip(texts[0], requests, strict=True))
 
 
-def written_alone(model, prompt: tuple[int, ...], count: int) -> list[int]:
-    """Write greedily without any cache, one forward over the whole text for each token."""
-    text = list(prompt)
-    with torch.inference_mode():
-        while len(text) < len(prompt) + count and (
-            len(text) == len(prompt) or text[-1] != Letters.eos_token_id
-        ):
-            text.append(int(model(torch.tensor([text]), use_cache=False).logits[0, -1].argmax()))
-    return text[len(prompt) :]
-
-
 @pytest.mark.parametrize("name", each_of(ARCHITECTURES))
 @pytest.mark.parametrize("shared", [0, 40], ids=["nothing shared", "shared beginning"])
 def test_texts_are_those_that_the_model_writes_without_a_cache(name, shared):
@@ -278,19 +204,22 @@ def test_texts_are_those_that_the_model_writes_without_a_cache(name, shared):
     # From one token to a prompt so much longer that others get less than half of the prefix from the cache.
     prompts = [prefix + tokens(rng, count) for count in (1, 2, 9, 30)]
     requests = [Request(prompt, 24) for prompt in prompts]
-    texts = Generator(model, Letters(), 0, 4).generate(requests)
+    generator = Generator(model, Letters(), 0, 4)
+    texts = generator.generate(requests)
     assert texts == [Letters().decode(written_alone(model, p, 24), skip_special_tokens=True) for p in prompts]
-    assert takes_prefix(make_cache(model, {})) == (name not in ("mistral-sliding", "qwen2-sliding", "gemma2"))
+    assert generator.continuous == (name not in NOT_SHARED)
 
 
 def test_what_all_prompts_begin_with_is_read_once():
     model, rng = make("llama"), random.Random(7)
+    generator = Generator(model, Letters(), 0, 8)
+    generator.generate([Request((5,), 1)])  # what tests the model's cache is done once
     fed = []
     model.register_forward_pre_hook(
         lambda module, args, kwargs: fed.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     prefix = tokens(rng, 40)
-    Generator(model, Letters(), 0, 8).generate([Request(prefix + tokens(rng, 5), 1) for _ in range(8)])
+    generator.generate([Request(prefix + tokens(rng, 5), 1) for _ in range(8)])
     assert fed == [(1, 40), (8, 5)]
 
 
@@ -362,7 +291,7 @@ def test_a_text_ends_before_its_stop_string_and_no_other_row_is_cut():
 def test_a_stop_string_appears_only_with_a_token_that_may_bring_its_last_character(stop, tmp_path):
     """Rows whose newest token is no such token are not turned into text at each step."""
     tokenizer = AutoTokenizer.from_pretrained(save_model(tmp_path))
-    ending = _EndingTokens(tokenizer).that_may_end({stop})
+    ending = EndingTokens(tokenizer).that_may_end({stop})
     rng, appeared = random.Random(5), 0
     text = f"one two{stop}three B é \n\n é Question: {stop}"
     for number in range(40):

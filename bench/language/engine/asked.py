@@ -9,7 +9,7 @@ from bench.language.chat import WrittenText
 from bench.language.engine.packing import Group, TokenScores
 
 if TYPE_CHECKING:
-    from bench.language.engine.generating import Request
+    from bench.language.engine.stopping import Request
 
 
 class Batched(Protocol):
@@ -48,6 +48,10 @@ class TokenScorer(Protocol):
 
 class TokenWriter(Protocol):
     """Continues prompts."""
+
+    @property
+    def continuous(self) -> bool | None:
+        """Whether texts left and entered the batch one by one; None before anything was written."""
 
     @property
     def batches(self) -> Batched:

@@ -52,23 +52,42 @@ class Batches:
         order = sorted(range(len(items)), key=lambda index: length(items[index]), reverse=True)
         at = 0
         while at < len(order):
-            chosen = order[at : at + self.size]
-            try:
-                results = run([items[index] for index in chosen])
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or len(chosen) == 1:
-                    raise
-                self.size = max(1, len(chosen) // 2)
-                self.halvings += 1
-                failed = True
-            else:
-                failed = False
-            if failed:  # outside the handler: its traceback holds the tensors that did not fit
-                free_memory()
-                continue
-            for index, result in zip(chosen, results, strict=True):
-                done(index, result)
-            at += len(chosen)
+            results: list[Result] = []
+
+            def run_chosen(size: int, at: int = at, results: list[Result] = results) -> None:
+                results += run([items[index] for index in order[at : at + size]])
+
+            if self.attempt(len(order) - at, run_chosen):
+                for index, result in zip(order[at:], results, strict=False):
+                    done(index, result)
+                at += len(results)
+
+    def attempt(self, left: int, run: Callable[[int], None]) -> bool:
+        """Run something with as many items as a batch may have; if memory runs out, it may have half as many.
+
+        Args:
+            left: items that there are.
+            run: takes the number of items of a batch.
+
+        Returns:
+            Whether it ran.
+
+        Raises:
+            RuntimeError: a single item that does not fit into memory.
+        """
+        size = min(self.size, left)
+        try:
+            run(size)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or size == 1:
+                raise
+        else:
+            return True
+        # Outside the handler: its traceback holds the tensors that did not fit.
+        self.size = max(1, size // 2)
+        self.halvings += 1
+        free_memory()
+        return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.language.chat import Marks, WrittenText, stop_place, written
+from bench.language.chat import WrittenText, written
 from bench.language.engine.batching import Batches
 from bench.language.engine.decoding import readable
 from bench.language.engine.packing import MIN_PREFIX, common_length
+from bench.language.engine.penalties import Penalties, TextPenalties
+from bench.language.engine.prefixes import parts_by_beginning
 from bench.language.engine.sampling import Sampling
+from bench.language.engine.stopping import EndingTokens, Request, Stops
 
 if TYPE_CHECKING:
     from bench.language.engine.caching import Prefix
+    from bench.language.engine.continuous import Row, Writer
 
-# Tokens looked back at for a stop string, in addition to those of the string itself.
-_MARGIN = 8
-# The character that means a blank at the beginning of a piece, in byte-level and in SentencePiece vocabularies.
-_BLANKS = ("\u0120", "\u2581")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One text to continue.
-
-    Attributes:
-        tokens: token ids of the prompt.
-        max_out_len: new tokens at most.
-        stop: strings at which the text ends; none of them counts inside a thought.
-        seed: of this text's sampling.
-        marks: of thoughts; None if there are none.
-        begun: whether the prompt ends inside a thought.
-    """
-
-    tokens: tuple[int, ...]
-    max_out_len: int
-    stop: tuple[str, ...] = ()
-    seed: int = 0
-    marks: Marks | None = None
-    begun: bool = False
+__all__ = ["Generator", "Request"]
+Done = Callable[[int, WrittenText], None]
 
 
 class Generator:
-    """Generates with ``model.generate``.
+    """Writes texts, each as long as it takes: one that ends makes room for the next.
 
-    The beginning that all prompts share, such as in-context examples, is computed once if every layer of the model
+    Where the model's caches are not ours to lay out (see :func:`bench.language.engine.continuous.make_writer`), or the
+    options ask for another way than one token after the other (beams), batches go to the model's own ``generate``, which
+    runs as long as the longest text of each.
+
+    The beginning that prompts share, such as in-context examples, is computed once if every layer of the model
     keeps all its keys and values.
 
     Args:
@@ -62,40 +46,93 @@ class Generator:
         options: Mapping[str, Any] | None = None, window: int | None = None,
     ) -> None:  # fmt: skip
         self._model, self._tokenizer, self._pad, self._window = model, tokenizer, pad, window
-        self._ending = _EndingTokens(tokenizer)
+        self._ending = EndingTokens(tokenizer)
         self.batches = Batches(batch_size)
+        self._writers = _Writers(model, pad)
         self._options = dict(options or {})
         end = self._options.pop("eos_token_id", None)
+        defaults = getattr(model, "generation_config", None)
         if end is None:
-            end = getattr(model.generation_config, "eos_token_id", None)
+            end = getattr(defaults, "eos_token_id", None)
         self._ends = set(end if isinstance(end, list | tuple) else [end]) - {None}
         if tokenizer.eos_token_id is not None:
             self._ends.add(tokenizer.eos_token_id)
-        self._sampling = Sampling(self._options, getattr(model, "generation_config", None))
+        self._sampling = Sampling(self._options, defaults)
+        self._penalties = Penalties(self._options, defaults, sorted(self._ends))
+
+    @property
+    def continuous(self) -> bool | None:
+        """Whether texts left and entered the batch one by one; None before anything was written."""
+        return self._writers.used
 
     def with_options(self, options: Mapping[str, Any]) -> Generator:
         """Return a generator of the same model with other options; what ran out of memory once is not tried again."""
-        made = Generator(self._model, self._tokenizer, self._pad, "auto", options)
-        made.batches = self.batches
+        made = Generator(self._model, self._tokenizer, self._pad, "auto", options, self._window)
+        made.batches, made._writers = self.batches, self._writers
         return made
 
-    def generate(
-        self, requests: Sequence[Request], done: Callable[[int, WrittenText], None] | None = None
-    ) -> list[WrittenText]:
-        """Return what was written to each request; ``done`` gets each one as soon as its batch is complete."""
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[WrittenText]:
+        """Return what was written to each request; ``done`` gets each one as soon as it is complete."""
         results = [WrittenText("") for _ in requests]
+        if not requests:
+            return results
 
         def keep(index: int, text: WrittenText) -> None:
             results[index] = text
             if done is not None:
                 done(index, text)
 
+        writer = self._writers.get() if self._penalties.known else None
+        self._writers.used = writer is not None
+        if writer is not None:
+            self._write(writer, requests, keep)
+            return results
         prefix = self._prefix(requests)
         # A batch runs as long as its longest text may, so texts with the same limit go together.
         self.batches.run(
             requests, lambda r: (r.max_out_len, len(r.tokens)), lambda batch: self._run(batch, prefix), keep
         )
         return results
+
+    # -- one token after the other ------------------------------------------------------------------
+
+    def _write(self, writer: Writer, requests: Sequence[Request], keep: Done) -> None:
+        from bench.language.engine.continuous import Row  # noqa: PLC0415  imports torch
+
+        prompts = [request.tokens for request in requests]
+        order: list[tuple[int, int]] = []
+        for part in parts_by_beginning(prompts, [len(prompt) - 1 for prompt in prompts]):
+            # The longest first, as everywhere: where memory runs out, it does so immediately.
+            longest = sorted(
+                part.members, key=lambda n: (requests[n].max_out_len, len(prompts[n])), reverse=True
+            )
+            order += [(number, part.shared) for number in longest]
+        stops = Stops(self._ending, requests)
+        complete: set[int] = set()
+
+        def over(row: Row) -> bool:
+            request, token = requests[row.number], row.tokens[-1]
+            return (
+                token in self._ends
+                or len(row.tokens) >= request.max_out_len
+                or (token in stops.ending and stops.end(request, row.tokens))
+            )
+
+        def ended(row: Row) -> None:
+            complete.add(row.number)
+            keep(row.number, self._text(row.tokens, requests[row.number]))
+
+        def write(size: int) -> None:
+            left = [
+                Row(number, prompts[number], shared) for number, shared in order if number not in complete
+            ]
+            choose = _NextTokens(requests, self._sampling, self._penalties, self._model.device)
+            writer.write(left, size, choose, over, ended)
+
+        while len(complete) < len(requests):
+            self.batches.attempt(len(requests) - len(complete), write)
+
+    # -- batches of the model's own ``generate`` ----------------------------------------------------
 
     def _prefix(self, requests: Sequence[Request]) -> Prefix | None:
         """Compute the shared beginning of all prompts, unless it is short or the model's cache does not take it."""
@@ -132,7 +169,7 @@ class Generator:
             ids[row, width - len(request.tokens) :] = torch.tensor(request.tokens)
             mask[row, width - len(request.tokens) :] = 1
         device = self._model.device
-        stops = _StopStrings(self._ending, requests, width)
+        stops = _StopStrings(Stops(self._ending, requests), requests, width)
         cache = make_cache(self._model, self._options)
         if cache is not None and prefix is not None:
             prefix.fill(cache, [width - len(request.tokens) for request in requests])
@@ -172,19 +209,63 @@ class Generator:
         return LogitsProcessorList([*self._sampling.processors(), *drawn])
 
 
+class _Writers:
+    """What writes continuously with a model: made when it is needed first, which takes a few short forwards."""
+
+    def __init__(self, model: Any, pad: int) -> None:
+        self._model, self._pad = model, pad
+        self._made: list[Writer | None] = []
+        self.used: bool | None = None
+
+    def get(self) -> Writer | None:
+        """Return it; None if the model's caches are not ours to lay out."""
+        if not self._made:
+            from bench.language.engine.continuous import make_writer  # noqa: PLC0415  imports torch
+
+            self._made.append(make_writer(self._model, self._pad))
+        return self._made[0]
+
+
+class _NextTokens:
+    """Chooses the next token of each text: the likeliest, or a drawn one."""
+
+    def __init__(
+        self, requests: Sequence[Request], sampling: Sampling, penalties: Penalties, device: Any
+    ) -> None:  # fmt: skip
+        self._requests, self._penalties, self._device = requests, penalties, device
+        self._drawn, self._warpers = sampling.is_drawn, sampling.processors()
+        self._own: dict[int, TextPenalties] = {}
+
+    def __call__(self, logits: Any, rows: Sequence[Row]) -> list[int]:
+        scores = logits
+        if self._penalties:
+            import torch  # noqa: PLC0415
+
+            scores = torch.cat(
+                [self._penalized(row, logits[place : place + 1].float()) for place, row in enumerate(rows)]
+            )
+        if self._drawn:
+            scores = scores.float()
+            for warper in self._warpers:  # none of them reads the tokens
+                scores = warper(None, scores)
+            scores = with_noise(scores, [(self._requests[row.number].seed, len(row.tokens)) for row in rows])
+        tokens: list[int] = scores.argmax(-1).tolist()
+        return tokens
+
+    def _penalized(self, row: Row, scores: Any) -> Any:
+        own = self._own.get(row.number)
+        if own is None:
+            most = self._requests[row.number].max_out_len
+            own = self._own[row.number] = self._penalties.of(row.prompt, most, self._device)
+        return own.apply(row.tokens, scores)
+
+
 class _StopStrings:
-    """Ends a row once one of its stop strings appears in its new text.
+    """Ends a row once one of its stop strings appears in its new text."""
 
-    A stop string is complete with the token that brings its last character, so only rows whose newest token may do so
-    are decoded. A missed one would only make the row longer: the final text is cut at its stop strings anyway.
-    """
-
-    def __init__(self, tokens: _EndingTokens, requests: list[Request], width: int) -> None:
-        self._tokens, self._requests, self._width = tokens, requests, width
+    def __init__(self, stops: Stops, requests: list[Request], width: int) -> None:
+        self._stops, self._requests, self._width = stops, requests, width
         self._ended = [False] * len(requests)
-        stops = {stop for request in requests for stop in request.stop if stop}
-        self._look_back = max(map(len, stops), default=0) + _MARGIN  # no token is shorter than one byte
-        self._ending = tokens.that_may_end(stops)
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         import torch  # noqa: PLC0415
@@ -193,74 +274,40 @@ class _StopStrings:
         beams = input_ids.shape[0] // len(self._requests)
         if beams > 1:
             self._ended = [False] * input_ids.shape[0]
-        length = input_ids.shape[1]
-        newest = input_ids[:, -1].tolist()
-        for row, token in enumerate(newest):
+        length = input_ids.shape[1] - self._width
+        for row, token in enumerate(input_ids[:, -1].tolist()):
             request = self._requests[row // beams]
-            if self._ended[row]:
-                continue
-            if length - self._width >= request.max_out_len:
-                self._ended[row] = True
-            elif token in self._ending:
-                tail = input_ids[row, max(self._width, length - self._look_back) :].tolist()
-                text = self._tokens.text(tail)
-                ended = any(stop in text for stop in request.stop)
-                if ended and request.marks is not None:  # unless it is a part of a thought
-                    whole = self._tokens.text(input_ids[row, self._width :].tolist())
-                    ended = stop_place(whole, request.stop, request.marks, request.begun) is not None
-                self._ended[row] = ended
+            if not self._ended[row]:
+                self._ended[row] = length >= request.max_out_len or (
+                    token in self._stops.ending
+                    and self._stops.end(request, input_ids[row, self._width :].tolist())
+                )
         return torch.tensor(self._ended, device=input_ids.device)
-
-
-class _EndingTokens:
-    """Which tokens may bring the last character of a stop string.
-
-    Args:
-        tokenizer: whose tokens.
-    """
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self._found: dict[frozenset[str], frozenset[int]] = {}
-
-    def text(self, tokens: list[int]) -> str:
-        """Return the text of tokens."""
-        text: str = self._tokenizer.decode(tokens, skip_special_tokens=False)
-        return text
-
-    def that_may_end(self, stops: set[str]) -> frozenset[int]:
-        """Return the ids of the tokens that may bring the last character of a stop string."""
-        last = frozenset(stop[-1] for stop in stops)
-        if last not in self._found:
-            self._found[last] = self._ids(last) if last else frozenset()
-        return self._found[last]
-
-    def _ids(self, last: frozenset[str]) -> frozenset[int]:
-        ids = range(len(self._tokenizer))
-        # A blank at the beginning of a word is lost when the word is decoded alone; its piece shows it.
-        pieces = self._tokenizer.convert_ids_to_tokens(list(ids))
-        texts = self._tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)
-        blank = " " in last
-        return frozenset(
-            token
-            for token, piece, text in zip(ids, pieces, texts, strict=True)
-            # U+FFFD: part of a character, which this token may complete.
-            if not last.isdisjoint(text) or "\ufffd" in text or (blank and (piece or "")[:1] in _BLANKS)
-        )
 
 
 def _gumbel(requests: list[Request], width: int) -> Any:
     """Return a logits processor that adds Gumbel noise, each row from its own generator."""
-    import torch  # noqa: PLC0415
     from transformers import LogitsProcessor  # noqa: PLC0415
 
     class Gumbel(LogitsProcessor):
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             step = input_ids.shape[1] - width
-            noise = []
-            for request in requests:
-                generator = torch.Generator().manual_seed((request.seed * 1_000_003 + step) % 2**63)
-                noise.append(torch.empty(scores.shape[-1]).exponential_(generator=generator))
-            return scores.float() - torch.log(torch.stack(noise)).to(scores.device)
+            return with_noise(scores, [(request.seed, step) for request in requests])
 
     return Gumbel()
+
+
+def with_noise(scores: Any, drawn: Sequence[tuple[int, int]]) -> Any:
+    """Return scores plus Gumbel noise.
+
+    Args:
+        scores: [rows, vocabulary].
+        drawn: for each row, the seed of its text and how many tokens of it are drawn.
+    """
+    import torch  # noqa: PLC0415
+
+    generator = torch.Generator()
+    noise = torch.empty(len(drawn), scores.shape[-1])
+    for row, (seed, step) in zip(noise, drawn, strict=True):
+        row.exponential_(generator=generator.manual_seed((seed * 1_000_003 + step) % 2**63))
+    return scores.float() - torch.log(noise).to(scores.device)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -11,32 +11,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.language.engine.batching import Batches
+from bench.language.engine.facts import ModelFacts
+from bench.language.engine.masks import windowed
 from bench.language.engine.packing import (
-    MIN_PREFIX,
     Group,
     PackedBatch,
     PackedRow,
+    Tokens,
     TokenScores,
-    common_length,
     lay_out,
     pack,
 )
+from bench.language.engine.prefixes import parts_by_beginning
+from bench.language.engine.thrift import LastLayer
 
 if TYPE_CHECKING:
     import torch
 
     from bench.language.engine.caching import Prefix
 
-# Most logits in memory, in values: 2**26 in float32 are 256 MiB. And most of them copied together to be normalised.
-MAX_LOGITS = 2**26
+Keep = Callable[[int, list[TokenScores]], None]
+# Most logits that are copied together to be normalised, in values.
 MAX_GATHERED = 2**20
-# On a CPU, so many values of a layer stay in a core's own cache. A small model is then 1.5 times as fast as when four
-# processes compete for memory. With fewer tokens than the least, a large model would read its weights too often.
-CACHED_VALUES = 2**17
-LEAST_TOKENS = 512
-_WINDOWED = {"full_attention", "sliding_attention"}
-# Attends locally by the index in memory and ignores mask and positions.
-_OWN_LOCAL_ATTENTION = {"gpt_neo"}
 
 
 class Scorer:
@@ -62,21 +58,15 @@ class Scorer:
         self._model, self._pad = model, pad
         self.batches = Batches(batch_size)
         self.fed_tokens = 0
-        parameters = inspect.signature(model.forward).parameters
-        self._keeps = "logits_to_keep" in parameters
-        self._config = model.config.get_text_config(decoder=True)
-        self._hidden = model.get_input_embeddings().weight.shape[-1]
-        self._windows = _attention_windows(self._config)
-        self.shares = (
-            {"position_ids", "attention_mask"} <= parameters.keys()
-            and self._windows is not None
-            and self._config.model_type not in _OWN_LOCAL_ATTENTION
-            and self._sharing_agrees()
-        )
+        self._facts = ModelFacts.of(model)
+        self._keeps = self._facts.keeps
+        self._last = LastLayer(model)
+        self.shares = self._facts.takes_layout and self._sharing_agrees()
+        if self._facts.takes_layout and not self.shares and self._last.used:
+            self._last.used = False
+            self.shares = self._sharing_agrees()
 
-    def score(
-        self, groups: Sequence[Group], done: Callable[[int, list[TokenScores]], None] | None = None
-    ) -> list[list[TokenScores]]:
+    def score(self, groups: Sequence[Group], done: Keep | None = None) -> list[list[TokenScores]]:
         """Score groups; ``done`` gets each group's index and scores as soon as its batch is complete.
 
         Raises:
@@ -89,9 +79,14 @@ class Scorer:
             if done is not None:
                 done(index, scores)
 
-        prefix = self._prefix(groups) if self.shares and len(groups) > 1 else None
-        run = self._run_packed(prefix) if self.shares else self._run_alone
-        self.batches.run(groups, _length, run, keep)
+        if not self.shares:
+            self.batches.run(groups, _length, self._run_alone, keep)
+            return results
+        texts = [group.sequences[0] for group in groups]
+        for part in parts_by_beginning(texts, [_usable(group) for group in groups]):
+            prefix = self._read(texts[part.members[0]][: part.shared]) if part.shared else None
+            members = [groups[index] for index in part.members]
+            self.batches.run(members, _length, self._run_packed(prefix), _placed(part.members, keep))
         return results
 
     # -- shared tokens computed once ---------------------------------------------------------------
@@ -120,9 +115,7 @@ class Scorer:
         """
         places = max(len(row.tokens) - (row.first_query if self._keeps else 0) for row in rows)
         width = max(len(row.tokens) for row in rows)
-        most = min(MAX_LOGITS // (places * self._config.vocab_size), len(rows) * longest // width)
-        if self._model.device.type == "cpu":
-            most = min(most, max(LEAST_TOKENS, CACHED_VALUES // self._hidden) // width)
+        most = min(self._facts.rows_at_once(width, places), len(rows) * longest // width)
         parts = ceil(len(rows) / max(1, most))
         ends = [len(rows) * part // parts for part in range(parts + 1)]
         return [rows[start:end] for start, end in pairwise(ends)]
@@ -136,7 +129,7 @@ class Scorer:
             arguments = {"past_key_values": prefix.expand(len(batch.rows)), "use_cache": True}
         if self._keeps:
             arguments["logits_to_keep"] = batch.keep
-        with torch.inference_mode():
+        with torch.inference_mode(), self._last.only(batch.keep):
             logits = self._model(
                 input_ids=batch.input_ids.to(device),
                 position_ids=batch.position_ids.to(device),
@@ -169,66 +162,46 @@ class Scorer:
         arguments: dict[str, Any] = {"logits_to_keep": width - first} if self._keeps else {}
         if masked:
             arguments["attention_mask"] = mask.to(self._model.device)
-        with torch.inference_mode():
+        # Where the way that a model takes is not ours to know, it runs whole.
+        last = nullcontext() if masked else self._last.only(width - first)
+        with torch.inference_mode(), last:
             logits = self._model(input_ids=ids.to(self._model.device), use_cache=False, **arguments).logits
         self.fed_tokens += int(mask.sum())
         wanted = [[[place - first for place in places] for places in row.queries] for row in rows]
         return gather(logits[:, first - width :], wanted, [row.targets for row in rows])
 
     def _mask(self, allowed: torch.Tensor, distance: torch.Tensor) -> Any:
-        """Return additive masks [rows, 1, width, keys]: one, or one for each kind of layer if there are two kinds."""
-        import torch  # noqa: PLC0415
+        model = self._model
+        return windowed(self._facts.windows, allowed, distance, model.dtype, model.device)
 
-        dtype = self._model.dtype
-        windows = self._windows or {}
+    def _read(self, beginning: Tokens) -> Prefix:
+        from bench.language.engine.reading import read_prefix  # noqa: PLC0415  imports torch
 
-        def additive(window: int | None) -> torch.Tensor:
-            seen = allowed if window is None else allowed & (distance < window)
-            mask = torch.zeros(seen.shape, dtype=dtype)
-            return mask.masked_fill_(~seen, torch.finfo(dtype).min)[:, None].to(self._model.device)
-
-        masks = {name: additive(window) for name, window in windows.items()}
-        return next(iter(masks.values())) if len(masks) == 1 else masks
-
-    def _prefix(self, groups: Sequence[Group]) -> Prefix | None:
-        """Compute the shared beginning of all groups, unless it is short."""
-        length = common_length([group.sequences[0] for group in groups])
-        length = min([length, *(min(group.shared, min(group.starts) - 1) for group in groups)])
-        if length < MIN_PREFIX:
-            return None
-        import torch  # noqa: PLC0415
-
-        from bench.language.engine.caching import Prefix  # noqa: PLC0415  imports torch
-
-        places = torch.arange(length)
-        distance = (places[:, None] - places)[None]
-        arguments = {"logits_to_keep": 1} if self._keeps else {}
-        prefix = Prefix(
-            self._model, groups[0].sequences[0][:length], position_ids=places[None].to(self._model.device),
-            attention_mask=self._mask(distance >= 0, distance), **arguments,
-        )  # fmt: skip
-        self.fed_tokens += length
-        return prefix
+        self.fed_tokens += len(beginning)
+        return read_prefix(self._model, self._facts, beginning)
 
     def _sharing_agrees(self) -> bool:
         """Whether a packed row gives what each of its sequences gives alone."""
         rng = np.random.default_rng(0)
-        low = min(self._config.vocab_size - 1, 3)
+        vocabulary = self._facts.vocabulary
+        low = min(vocabulary - 1, 3)
 
         def tokens(count: int) -> tuple[int, ...]:
-            return tuple(rng.integers(low, self._config.vocab_size, count).tolist())
+            return tuple(rng.integers(low, vocabulary, count).tolist())
 
         common, other = tokens(9), tokens(5)
         groups = [
             Group((common + tokens(2), common + tokens(4), common + tokens(1)), (7, 9, 9)),
             Group((other + tokens(3), other + tokens(1)), (5, 5)),
         ]
+        each = [Group((sequence,), (start,)) for group in groups for sequence, start in _each(group)]
         try:
-            packed = self._run_packed(None)(groups)
+            packed = [scores for group in self._run_packed(None)(groups) for scores in group]
+            unforked = [scores for (scores,) in self._run_packed(None)(each)]
         except Exception:  # a model may raise anything for arguments that it does not know
             return False
-        alone = [self._run_alone([Group((s,), (b,))])[0][0] for g in groups for s, b in _each(g)]
-        pairs = zip((scores for group in packed for scores in group), alone, strict=True)
+        alone = [self._run_alone([group])[0][0] for group in each]
+        pairs = zip([*packed, *unforked], [*alone, *alone], strict=True)
         worst = max(float(np.abs(np.subtract(a.loglikelihoods, b.loglikelihoods)).max()) for a, b in pairs)
         exact = self._model.dtype.itemsize >= 4
         return worst < (2e-4 if exact else 0.25)
@@ -291,15 +264,13 @@ def gather(
     return results
 
 
-def _attention_windows(config: Any) -> dict[str, int | None] | None:
-    """Return the attention window of each kind of layer; None if a kind is neither full nor sliding."""
-    window = getattr(config, "sliding_window", None)
-    kinds = getattr(config, "layer_types", None)
-    if kinds is None:
-        return {"sliding_attention" if window else "full_attention": window or None}
-    if not set(kinds) <= _WINDOWED:
-        return None
-    return {kind: window if kind == "sliding_attention" else None for kind in sorted(set(kinds))}
+def _usable(group: Group) -> int:
+    """Return how many tokens of a group a beginning may hold: nothing scored is predicted by them."""
+    return min(group.shared, min(group.starts) - 1)
+
+
+def _placed(members: Sequence[int], keep: Keep) -> Keep:
+    return lambda index, scores: keep(members[index], scores)
 
 
 def _each(group: Group) -> list[tuple[tuple[int, ...], int]]:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from bench.core.errors import LanguageProblem
 from bench.language.chat import WrittenText, stop_place, written
 from bench.language.engine.decoding import readable
-from bench.language.engine.generating import Request
 from bench.language.engine.packing import Group, TokenScores
+from bench.language.engine.stopping import Request
 from bench.language.vllm.engine import Arguments, Reply, Tokens, VllmEngine
 from bench.language.vllm.sampling import VllmSampling
 
@@ -93,6 +93,7 @@ class EngineWriter:
     ) -> None:
         self._engine, self._tokenizer, self.batches, self._defaults = engine, tokenizer, calls, defaults
         self._sampling = VllmSampling(options, defaults, tokenizer.eos_token_id)
+        self.continuous: bool | None = True  # as vLLM always does
 
     def with_options(self, options: Mapping[str, Any]) -> EngineWriter:
         """Return a writer of the same model with other options."""
