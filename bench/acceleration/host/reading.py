@@ -86,7 +86,7 @@ def covered_places(readable: Iterable[Path], sockets: Iterable[Path]) -> list[Pa
         readable: as from `readable_places`.
         sockets: folders in which the run has sockets, besides those of the system.
     """
-    folders = [*map(Path, _OF_SOCKETS), *(folder.resolve() for folder in sockets)]
+    folders = [folder.resolve() for folder in (*map(Path, _OF_SOCKETS), *sockets)]
     places = list(readable)
     return [folder for folder in folders if not any(folder in (place, *place.parents) for place in places)]
 
