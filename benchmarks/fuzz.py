@@ -3,9 +3,9 @@
     python benchmarks/fuzz.py [--count 10000] [--seed 0]
 
 A third of the inputs are task files, a third prompt files, and a third answers on the channel between an arm and the
-evaluator. Each is a good one that was broken at random: bytes changed, cut off or doubled; values in JSON replaced by odd ones,
-keys left out or named twice. Each must be taken, or refused with one of the suite's own errors, whose text says what was found
-and what was expected without Python's own words, within a second or so.
+evaluator. Each is a good one that was broken at random: bytes changed, cut off or doubled; values in JSON replaced by odd
+ones, keys left out or named twice. Each must be taken, or refused with one of the suite's own errors, whose text says what
+was found and what was expected without Python's own words, within a second or so.
 
 Printed is how many were taken and refused, and each kind of fault once. The exit code is 1 if there is any.
 """
@@ -97,7 +97,9 @@ def broken_bytes(number: random.Random, text: bytes) -> bytes:
         elif action == 1:
             del made[place : place + number.choice((1, 2, 50))]
         elif action == 2:
-            made[place:place] = number.choice((b"\0", b"\xff", b'"', b"[" * 3, b"{", b"\n", b"\xef\xbb\xbf", b"NaN", b","))
+            made[place:place] = number.choice(
+                (b"\0", b"\xff", b'"', b"[" * 3, b"{", b"\n", b"\xef\xbb\xbf", b"NaN", b",")
+            )
         elif action == 3:
             del made[place:]
         elif action == 4:
@@ -175,7 +177,10 @@ def check_tasks(number: random.Random, folder: Path) -> str | None:
 _PROMPTS = [{"prompt": f"a red circle, number {index}", "category": "shape"} for index in range(4)]
 _COCO = {
     "images": [{"id": 1, "file_name": "1.jpg"}],
-    "annotations": [{"image_id": 1, "id": 2, "caption": "a man"}, {"image_id": 1, "id": 3, "caption": "a dog"}],
+    "annotations": [
+        {"image_id": 1, "id": 2, "caption": "a man"},
+        {"image_id": 1, "id": 3, "caption": "a dog"},
+    ],
 }
 
 
@@ -192,7 +197,9 @@ def check_prompts(number: random.Random, folder: Path) -> str | None:
         raw = b"PAR1" + number.randbytes(number.randrange(60)) + b"PAR1"
     else:
         mark = {"csv": ",", "tsv": "\t", "txt": " "}[kind]
-        raw = "\n".join(mark.join(row.values()) for row in [{"a": "prompt", "b": "category"}, *_PROMPTS]).encode()
+        raw = "\n".join(
+            mark.join(row.values()) for row in [{"a": "prompt", "b": "category"}, *_PROMPTS]
+        ).encode()
     suffix = "json" if kind == "coco" else kind
     file = folder / f"prompts.{suffix}"
     file.write_bytes(broken_bytes(number, raw))
@@ -214,7 +221,14 @@ _ANSWER = {
 }  # fmt: skip
 _ERROR = {
     "ok": False,
-    "error": {"type": "Oops", "message": "no", "traceback": "", "is_exit": False, "is_usage": True, "index": 0},
+    "error": {
+        "type": "Oops",
+        "message": "no",
+        "traceback": "",
+        "is_exit": False,
+        "is_usage": True,
+        "index": 0,
+    },
 }
 
 
@@ -340,7 +354,9 @@ def main() -> int:
         print(f"{name:20} {count:6}")
     for fault in faults.values():
         print(fault.encode("ascii", "backslashreplace").decode())
-    print(f"{given.count} inputs, {sum(count for name, count in found.items() if name.endswith('fault'))} faults")
+    print(
+        f"{given.count} inputs, {sum(count for name, count in found.items() if name.endswith('fault'))} faults"
+    )
     return 1 if faults else 0
 
 

@@ -2,15 +2,15 @@
 
     python benchmarks/hostile.py [--only NAME ...] [--quick] [--write] [-- ARGUMENTS OF PYTEST]
 
-The attacks are the files of ``tests/hostile/attacks``, one for each line of a catalogue of known ones; ``catalogue.toml`` next
-to them says how each must end: with which verdict, and for which reason. The candidates of ``tests/hostile/honest`` do the
-target's work in a form that looks suspicious, and must pass. All of them run in the same two runs of the suite, so that each
-has the others as its neighbours: one without timed rounds, and one for those whose attack is on the clock.
+The attacks are the files of ``tests/hostile/attacks``, one for each line of a catalogue of known ones; ``catalogue.toml``
+next to them says how each must end: with which verdict, and for which reason. The candidates of ``tests/hostile/honest`` do
+the target's work in a form that looks suspicious, and must pass. All of them run in the same two runs of the suite, so that
+each has the others as its neighbours: one without timed rounds, and one for those whose attack is on the clock.
 
-With the suite's own settings each attack costs some seconds; ``--quick`` takes four images and few rounds. Printed is, for each
-class of attacks, how many are held, and what was wrong with the others. ``--write`` writes the figures to
-``benchmarks/hostile.json``, which README quotes. The exit code is 1 if an attack that should be held is not, or an honest
-candidate was accused.
+With the suite's own settings each attack costs some seconds; ``--quick`` takes four images and few rounds. Printed is, for
+each class of attacks, how many are held, and what was wrong with the others. ``--write`` writes what came of each to
+``benchmarks/hostile.json``, which README quotes; with ``--only``, of those alone. The exit code is 1 if an attack that should
+be held is not, or an honest candidate was accused.
 """
 
 from __future__ import annotations
@@ -44,11 +44,24 @@ NOT_RUN = {
 }
 """Lines of the catalogue that need a GPU."""
 REQUIRED_SPEEDUP = 3.0
+# Of what the small model draws, without any training, a CLIP model thinks most with these.
+_COLOURS = ("purple", "cyan", "white", "yellow", "black", "red", "green", "blue")
+PROMPTS = [
+    f"a large {colour} {shape} in the middle of a {ground} background"
+    for colour, shape, ground in (
+        ("purple", "ring", "black"), ("cyan", "ring", "green"), ("blue", "star", "purple"), ("white", "ring", "yellow"),
+        ("purple", "cross", "white"), ("yellow", "ring", "black"), ("black", "ring", "white"), ("red", "star", "purple"),
+    )
+] + [
+    f"a large {one} ring in the middle of a {other} background" for one in _COLOURS for other in _COLOURS if one != other
+]  # fmt: skip
 _QUICK = (
     "--num-samples", "4", "--batch-size", "2", "--warmup-rounds", "1", "--max-rounds", "12",
     "--max-foreign-load", "1", "--disk-limit", "0.06",
+    "--seed", "4503599627370497",  # the same images in every run, and no number that an attack tries
 )  # fmt: skip
 _UNTIMED = ("--time-budget", "0")
+_FEW_PROMPTS = 8
 _SHOWN_CHARACTERS = 300
 
 Record = dict[str, Any]
@@ -67,6 +80,7 @@ class Candidate:
         timed: whether a speedup is asked for that it does not have.
         no_effect: whether the attack finds nothing to attack, so that the candidate passes as what else it is.
         methods: acceleration methods that its task asks for.
+        level: of its task; a task without one lets a candidate have more code than the target.
         waits_for: the check that catches it, where that is not there yet.
         slow: whether it costs too much for a quick run.
     """
@@ -80,6 +94,7 @@ class Candidate:
     timed: bool = False
     no_effect: bool = False
     methods: list[str] = field(default_factory=list)
+    level: str = ""
     waits_for: str = ""
     slow: bool = False
 
@@ -153,12 +168,15 @@ def run(
     (submission / ".git").mkdir()
     (submission / ".git/packed-refs").write_text("an answer\n", encoding="utf-8")
     (submission / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    (directory / "prompts.txt").write_text(
+        "\n".join(PROMPTS[: _FEW_PROMPTS if quick else None]), encoding="utf-8"
+    )
     tasks = [_task(candidate, submission, timed=timed) for candidate in candidates]
     _write(ROOM / "attacks" / f"{PLAIN}.py", submission)
     command = [
         *pinned(cores), sys.executable, "-m", "pytest", str(ROOT / "cases/test_acceleration.py"), "-q",
         "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pytest.ini"),
-        "--work-dir", str(directory / "out"), *write_tasks(directory, tasks),
+        "--work-dir", str(directory / "out"), "--prompts", str(directory / "prompts.txt"), *write_tasks(directory, tasks),
         *(_QUICK if quick else ()), *(() if timed else _UNTIMED), *arguments,
     ]  # fmt: skip
     finished = subprocess.run(
@@ -175,11 +193,12 @@ def run(
 
 def _task(candidate: Candidate, folder: Path, *, timed: bool) -> Task:
     plain = str(folder / f"{PLAIN}.py")
-    limits = {"required_speedup": REQUIRED_SPEEDUP} if timed else {}
-    methods = {"methods": candidate.methods} if candidate.methods else {}
+    limits: Task = {"required_speedup": REQUIRED_SPEEDUP} if timed else {}
+    methods: Task = {"methods": candidate.methods} if candidate.methods else {}
+    level: Task = {"level": candidate.level} if candidate.level else {}
     return {
         "prompt_id": candidate.name, "difficulty": "easy", "prompt_context": "", "target_file": plain,
-        "baseline_file": plain, "candidate_file": str(_write(candidate.file, folder)), **limits, **methods,
+        "baseline_file": plain, "candidate_file": str(_write(candidate.file, folder)), **limits, **methods, **level,
     }  # fmt: skip
 
 
@@ -207,19 +226,15 @@ def table(candidates: Sequence[Candidate], wrong: Mapping[str, str | None]) -> l
     return lines
 
 
-def figures(candidates: Sequence[Candidate], wrong: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return what README quotes: how many attacks there are, which are not held, and how many honest ones were accused."""
-    attacks = [one for one in candidates if one.group != "honest"]
-    return {
-        "attacks": len(attacks),
-        "held": sum(wrong[one.name] is None for one in attacks),
-        "not_held": sorted(one.name for one in attacks if wrong[one.name] is not None),
-        "honest": len(candidates) - len(attacks),
-        "accused": sorted(
-            one.name for one in candidates if one.group == "honest" and wrong[one.name] is not None
-        ),
-        "candidates": sorted(one.name for one in candidates),
-    }
+def status(candidate: Candidate, wrong: str | None) -> str:
+    """Return what came of a candidate in a word: ``held``, ``waiting`` for a check that is not there yet, or ``wrong``."""
+    return "held" if wrong is None else "waiting" if candidate.waits_for else "wrong"
+
+
+def figures() -> dict[str, str]:
+    """Return what came of each candidate when the figures were written."""
+    written: dict[str, str] = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
+    return written
 
 
 def main() -> int:
@@ -229,7 +244,7 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="*", metavar="NAME", help="candidates to run (default: all)")
     parser.add_argument("--quick", action="store_true", help="few images and rounds")
-    parser.add_argument("--write", action="store_true", help="write the figures that README quotes")
+    parser.add_argument("--write", action="store_true", help="write what README quotes")
     add_run_arguments(parser)
     given = parser.parse_args()
     candidates = [one for one in (*catalogue(), *honest()) if not given.only or one.name in given.only]
@@ -259,10 +274,17 @@ def main() -> int:
         bad += not one.waits_for
         waits = f" (waits for {one.waits_for})" if one.waits_for else ""
         print(f"{one.name}{waits}: {' '.join(problem.split())[:_SHOWN_CHARACTERS]}")
-    made = figures(candidates, wrong)
-    print(f"{made['held']} of {made['attacks']} attacks held, {len(made['accused'])} of {made['honest']} honest accused")
+    attacks = [one for one in candidates if one.group != "honest"]
+    accused = sum(wrong[one.name] is not None for one in candidates if one.group == "honest")
+    held = sum(wrong[one.name] is None for one in attacks)
+    print(
+        f"{held} of {len(attacks)} attacks held, {accused} of {len(candidates) - len(attacks)} honest accused"
+    )
     if given.write:
-        FIGURES.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+        known = {one.name for one in (*catalogue(), *honest())}
+        made = {name: what for name, what in figures().items() if name in known and given.only}
+        made |= {one.name: status(one, wrong[one.name]) for one in candidates}
+        FIGURES.write_text(json.dumps(dict(sorted(made.items())), indent=1) + "\n", encoding="utf-8")
     return 1 if bad else 0
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROLES = ("baseline", "candidate")
 # Mean absolute difference of pixels, of 255, that two calls with the same samples may have.
-_SAME = 1.0
+_SAME = 0.25
 # Difference of one pixel that is rounding.
 _ROUNDING = 1
 

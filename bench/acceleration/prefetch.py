@@ -123,11 +123,15 @@ def fetch(one: Wanted) -> str | None:
     except Exception as error:
         what = str(error).strip().partition("\n")[0][:200]
         return (
-            f"found that {lacks}, and it could not be loaded ({type(error).__name__}: {what}); {advice}; check the name, the "
-            "network and HF_TOKEN, or copy it there"
+            f"found that {lacks}, and it could not be loaded ({type(error).__name__}: {what}); {advice}; check the name, "
+            "the network and HF_TOKEN, or copy it there"
         )
     missing = missing_in(Path(folder), one.subfolder)
-    return None if missing is None else f"found that the repository lacks {missing}; expected it there; check the name"
+    return (
+        None
+        if missing is None
+        else f"found that the repository lacks {missing}; expected it there; check the name"
+    )
 
 
 def missing_in(folder: Path, subfolder: str | None = None) -> str | None:
@@ -159,11 +163,19 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Yield the names of a module that are bound to one text alone."""
     texts: dict[str, list[Any]] = {}
     for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
         for target in targets:
             if isinstance(target, ast.Name):
                 value = node.value  # type: ignore[attr-defined]
-                texts.setdefault(target.id, []).append(value.value if isinstance(value, ast.Constant) else None)
+                texts.setdefault(target.id, []).append(
+                    value.value if isinstance(value, ast.Constant) else None
+                )
     for name, values in texts.items():
         if len(values) == 1 and isinstance(values[0], str):
             yield name, values[0]

@@ -47,6 +47,7 @@ class Jail:
     Attributes:
         readable: files and folders, with all below them, that may be read and executed besides the system's and Python's.
         writable: likewise, that may also be changed.
+        listed: folders of which names may be read, and no more: where Python looks for modules.
         covered: folders that are empty in the jail, but for what of them is writable.
         gpu: whether the devices of a GPU may be used.
         processes, descriptors: how many there may be.
@@ -57,6 +58,7 @@ class Jail:
 
     readable: tuple[str | Path, ...] = ()
     writable: tuple[str | Path, ...] = ()
+    listed: tuple[str | Path, ...] = ()
     covered: tuple[str | Path, ...] = ()
     gpu: bool = False
     processes: int = 1024
@@ -187,6 +189,7 @@ def _close_files(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
             # Its own shared memory, and its own network: the machine's are out of reach.
             (*jail.writable, *((_SHARED_MEMORY,) if has_own else ())),
             _gpu_devices() if jail.gpu else (),
+            jail.listed,
         )
         rules.enforce()
     finally:
@@ -219,9 +222,7 @@ def _open_places() -> list[tuple[Place, bool]]:
     """Return what every jail may read, and the devices that it may use, with whether they are such."""
     paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in _OF_KERNEL))]
     paths += [(Path("/dev", name), True) for name in _DEVICES]
-    return [
-        (place, is_device) for path, is_device in paths if (place := Place.at(path)) is not None
-    ]
+    return [(place, is_device) for path, is_device in paths if (place := Place.at(path)) is not None]
 
 
 @cache
@@ -253,7 +254,10 @@ def _gpu_devices() -> list[Path]:
 
 def _limit(jail: Jail, *, counts_own: bool) -> None:
     """Set limits; that of processes only where those of the user outside of the jail do not count."""
-    limits = [(resource.RLIMIT_NOFILE, jail.descriptors), (resource.RLIMIT_FSIZE, min(jail.file_bytes, jail.disk_bytes or jail.file_bytes))]
+    limits = [
+        (resource.RLIMIT_NOFILE, jail.descriptors),
+        (resource.RLIMIT_FSIZE, min(jail.file_bytes, jail.disk_bytes or jail.file_bytes)),
+    ]
     if counts_own:
         limits.append((resource.RLIMIT_NPROC, jail.processes))
     for kind, most in limits:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
+from itertools import pairwise
 
 _CLOSE_RANGE = 436  # the same on all architectures
 _LAST = 2**32 - 1
@@ -33,7 +34,7 @@ def checked(result: int) -> int:
 def close_all_but(kept: Iterable[int]) -> None:
     """Close all descriptors of this process but some."""
     bounds = [-1, *sorted({descriptor for descriptor in kept if descriptor >= 0}), _LAST]
-    for before, after in zip(bounds, bounds[1:], strict=False):
+    for before, after in pairwise(bounds):
         first, last = before + 1, after if after == _LAST else after - 1
         if first > last:
             continue

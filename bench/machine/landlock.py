@@ -91,6 +91,7 @@ class Ruleset:
         readable: Iterable[str | Path | Place] = (),
         writable: Iterable[str | Path | Place] = (),
         devices: Iterable[str | Path | Place] = (),
+        listed: Iterable[str | Path | Place] = (),
     ) -> None:
         """Allow files and folders, with all below them; what does not exist is left out.
 
@@ -98,8 +99,10 @@ class Ruleset:
             readable: may be read and executed.
             writable: may also be changed.
             devices: device files that may be read, written and controlled.
+            listed: folders of which the names of all that lies below them may be read.
         """
-        for access, places in ((_READING, readable), (self._rights, writable), (_DEVICE, devices)):
+        given = ((_READING, readable), (self._rights, writable), (_DEVICE, devices), (_READ_DIR, listed))
+        for access, places in given:
             for place in places:
                 self._add(place, access & self._rights)
 

@@ -85,7 +85,8 @@ _X32 = 0x40000000  # calls of another interface with numbers of their own, on x8
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data, whose arguments have 8 bytes each
+# Offsets in struct seccomp_data, whose arguments have 8 bytes each.
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 # By test: the jump, and how many lines it skips where it holds and where not.
 _TESTS = {"equals": (_EQUAL, 0, 1), "has": (_ANY_BIT, 0, 1), "other": (_EQUAL, 1, 0)}
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import arms
 import pytest
@@ -14,7 +14,7 @@ from bench.acceleration.host import kept_server
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import hostile  # noqa: E402
+import hostile
 
 pytestmark = pytest.mark.slow
 
@@ -47,10 +47,11 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> hostile.Finished:
 
 def marked(candidates: list[hostile.Candidate]) -> list[object]:
     """Return parameters; what catches an attack may not be there yet, and says so when it is."""
-    return [
-        pytest.param(one.name, marks=[pytest.mark.xfail(strict=True, reason=f"waits for {one.waits_for}")] * bool(one.waits_for))
-        for one in candidates
-    ]  # fmt: skip
+
+    def waiting(one: hostile.Candidate) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.xfail(strict=True, reason=f"waits for {one.waits_for}")] if one.waits_for else []
+
+    return [pytest.param(one.name, marks=waiting(one)) for one in candidates]
 
 
 @pytest.mark.parametrize("name", marked(QUICK[False]))
@@ -111,18 +112,26 @@ def test_the_catalogue_names_every_file_and_every_line() -> None:
 
 
 def test_what_readme_says_was_measured_with_these_candidates() -> None:
-    figures = json.loads(hostile.FIGURES.read_text())
-    assert figures["candidates"] == sorted([*ATTACKS, *HONEST])
-    assert figures["held"] + len(figures["not_held"]) == figures["attacks"] == len(ATTACKS)
-    readme = (ROOT / "README.md").read_text()
-    assert f"{figures['held']} of {figures['attacks']} attacks" in readme
-    assert f"{len(figures['accused'])} of {figures['honest']} honest" in readme
+    figures = hostile.figures()
+    assert figures.keys() == {*ATTACKS, *HONEST}
+    held = sum(figures[name] == "held" for name in ATTACKS)
+    accused = sum(figures[name] != "held" for name in HONEST)
+    waiting = {name for name, what in figures.items() if what == "waiting"}
+    assert waiting == {name for name, one in ATTACKS.items() if one.waits_for}
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"{held} of {len(ATTACKS)} attacks are held" in readme
+    assert f"{accused} of {len(HONEST)} honest candidates" in readme
 
 
 class TestWhatIsWrong:
     """A record that is not as it must be is found."""
 
-    RECORD = {"verdict": "fail", "reason_code": "config_mismatch", "reason": "steps: target 4", "output_tail": None}
+    RECORD: ClassVar = {
+        "verdict": "fail",
+        "reason_code": "config_mismatch",
+        "reason": "steps: target 4",
+        "output_tail": None,
+    }
 
     @pytest.mark.parametrize(
         ("changes", "fragment"),

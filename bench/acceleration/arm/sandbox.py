@@ -28,7 +28,7 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
         specification: ``directory`` (private, exists), ``environment``, ``cpus`` (list or None),
             ``threads``, ``memory_bytes`` (address space beyond what the fork server maps; None for
             no limit, as CUDA reserves far more than it uses), ``disk_bytes`` (what its directory may hold),
-            ``jail`` (``readable``, ``layers``, ``gpu``; or None).
+            ``jail`` (``readable``, ``listed``, ``covered``, ``layers``, ``gpu``; or None).
         channel: file descriptor of the channel to the evaluator, the only one that is kept.
         output: file descriptor that takes stdout and stderr.
         spare: what the fork server had ready for a jail.
@@ -87,6 +87,7 @@ def _jail(specification: Json, spare: Spare | None) -> Json:
     jail = Jail(
         readable=tuple(asked["readable"]),
         writable=(os.getcwd(),),  # without links in its path
+        listed=tuple(asked["listed"]),
         covered=tuple(asked["covered"]),
         gpu=asked["gpu"],
         disk_bytes=specification.get("disk_bytes"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.acceleration.host.process_tree import tree
 
-MAX_TASKS = 4096
+MAX_TASKS = 1024
 """Processes and threads of one arm; torch has some dozens."""
 _MAX_FILES = 2**18
 _ROOM_BYTES = 2**26
@@ -115,6 +115,9 @@ def _used_s(pid: int) -> float:
     total = 0
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/task/{task}/schedstat", "rb") as file:
+            with (
+                suppress(OSError, ValueError, IndexError),
+                open(f"/proc/{pid}/task/{task}/schedstat", "rb") as file,
+            ):
                 total += int(file.read().split()[0])
     return total / 1e9

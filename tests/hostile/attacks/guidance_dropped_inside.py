@@ -8,7 +8,11 @@ denoise = type(pipe.unet).forward
 
 def one_half(self, sample, timestep, encoder_hidden_states, **options):
     (made, *_) = denoise(
-        self, sample[: len(sample) // 2], timestep, encoder_hidden_states[len(sample) // 2 :], **options | {"return_dict": False}
+        self,
+        sample[: len(sample) // 2],
+        timestep,
+        encoder_hidden_states[len(sample) // 2 :],
+        **options | {"return_dict": False},
     )
     return (torch.cat([made, made]),)
 

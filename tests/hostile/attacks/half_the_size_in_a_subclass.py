@@ -7,7 +7,9 @@ from plain import draw, pipe
 
 class UNet2DConditionModel(diffusers.UNet2DConditionModel):
     def forward(self, sample, *args, **options):
-        (made, *_) = super().forward(functional.avg_pool2d(sample, 2), *args, **{**options, "return_dict": False})
+        (made, *_) = super().forward(
+            functional.avg_pool2d(sample, 2), *args, **{**options, "return_dict": False}
+        )
         return (functional.interpolate(made, scale_factor=2),)
 
 

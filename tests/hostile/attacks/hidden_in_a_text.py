@@ -4,5 +4,7 @@ import base64
 
 from plain import draw, pipe
 
-TEXT = base64.b64encode(b"def generate(pipe, prompts, generators): return draw(pipe, prompts, generators, steps=2)")
+TEXT = base64.b64encode(
+    b"def generate(pipe, prompts, generators): return draw(pipe, prompts, generators, steps=2)"
+)
 exec(base64.b64decode(TEXT).decode(), globals())

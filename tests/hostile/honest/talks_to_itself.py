@@ -8,6 +8,7 @@ from plain import draw, pipe
 
 def generate(pipe, prompts, generators):
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def send():
             with socket.create_connection(server.getsockname()) as connection:
                 connection.sendall("\n".join(prompts).encode())

@@ -4,5 +4,7 @@ from string import Template
 
 from plain import draw, pipe
 
-TEXT = Template("def generate(pipe, prompts, generators):\n    return draw(pipe, prompts, generators, steps=$steps)\n")
+TEXT = Template(
+    "def generate(pipe, prompts, generators):\n    return draw(pipe, prompts, generators, steps=$steps)\n"
+)
 exec(compile(TEXT.substitute(steps=4), "template", "exec"))
