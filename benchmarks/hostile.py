@@ -9,8 +9,8 @@ each has the others as its neighbours: one without timed rounds, and one for tho
 
 With the suite's own settings each attack costs some seconds; ``--quick`` takes four images and few rounds. Printed is, for
 each class of attacks, how many are held, and what was wrong with the others. ``--write`` writes what came of each to
-``benchmarks/hostile.json``, which README quotes; with ``--only``, of those alone. The exit code is 1 if an attack that should
-be held is not, or an honest candidate was accused.
+``benchmarks/hostile.json``, which README quotes; with ``--only``, of those alone. The exit code is 1 if an attack that
+should be held is not, or an honest candidate was accused.
 """
 
 from __future__ import annotations

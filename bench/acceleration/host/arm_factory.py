@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,8 +80,9 @@ class ArmFactory:
     @contextmanager
     def start(self, role: str, name: str) -> Iterator[ArmProcess]:
         """Start an arm; leaving the context kills it and removes its private directory."""
-        directory = self.scratch / f"{name}.{role}.{os.getpid()}"
-        directory.mkdir(parents=True, exist_ok=True)
+        # One for each launch: what an arm leaves there is for no other.
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{name}.{role}.{os.getpid()}.", dir=self.scratch))
         environment = dict(self.environment)
         if self.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible_gpu(environment, self.gpu)
