@@ -300,8 +300,8 @@ def answers(folder: Path) -> Iterator[Check]:
         limits = ArmLimits(load_timeout_s=1.0, round_timeout_s=1.0)
         with ArmProcess(server.address, role="candidate", space=space, limits=limits) as process:
             arm = PipelineArm(process, folder / "a.py", "cpu", 1.0)
-            described, _ = arm._generate(_SAMPLES, observe=True)
-            for output in described.outputs:
+            batch = arm._generate(_SAMPLES, observe=True)[0]
+            for output in batch.outputs:
                 if output.dtype != "uint8" or output.ndim not in (3, 4):
                     return "fault: something other than images was taken"
         return None

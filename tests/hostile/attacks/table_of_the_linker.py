@@ -11,7 +11,7 @@ libc = ctypes.CDLL(None)
 wanted = ctypes.cast(libc.clock_gettime, ctypes.c_void_p).value
 instead = ctypes.cast(libc.clock_getres, ctypes.c_void_p).value  # always the same moment
 for line in Path("/proc/self/maps").read_text().splitlines():
-    found = re.match(r"(\w+)-(\w+) rw-p .*(?:python|libpython)", line)
+    found = re.match(r"(\w+)-(\w+) rw-p .*(?:/bin/python|libpython)[^/]*$", line)
     if found:
         begin, end = (int(text, 16) for text in found.groups())
         words = struct.unpack(f"{(end - begin) // 8}Q", ctypes.string_at(begin, end - begin))
