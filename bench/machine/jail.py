@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.machine import landlock, namespaces, seccomp
-from bench.machine.landlock import Place, Ruleset
+from bench.machine.landlock import OpenPlace, Ruleset
 
 LAYERS = ("namespaces", "capabilities", "privileges", "files", "calls", "limits")
 """Names of the layers, in the order in which they are entered."""
@@ -215,14 +215,14 @@ def _common_rules(*, allow_tcp: bool) -> Ruleset:
     return rules
 
 
-_HELD: list[tuple[Place, bool]] = []  # what `prepare` has opened
+_HELD: list[tuple[OpenPlace, bool]] = []  # what `prepare` has opened
 
 
-def _open_places() -> list[tuple[Place, bool]]:
+def _open_places() -> list[tuple[OpenPlace, bool]]:
     """Return what every jail may read, and the devices that it may use, with whether they are such."""
     paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in _OF_KERNEL))]
     paths += [(Path("/dev", name), True) for name in _DEVICES]
-    return [(place, is_device) for path, is_device in paths if (place := Place.at(path)) is not None]
+    return [(place, is_device) for path, is_device in paths if (place := OpenPlace.at(path)) is not None]
 
 
 @cache

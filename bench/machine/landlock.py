@@ -39,7 +39,7 @@ def version() -> int:
     return max(found, 0)
 
 
-class Place(NamedTuple):
+class OpenPlace(NamedTuple):
     """A file or folder that is held open, so that a rule can be made of it many times.
 
     Attributes:
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     is_folder: bool
 
     @classmethod
-    def at(cls, path: str | Path) -> Place | None:
+    def at(cls, path: str | Path) -> OpenPlace | None:
         """Return the place of a path; None where nothing is."""
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -88,10 +88,10 @@ class Ruleset:
 
     def allow(
         self,
-        readable: Iterable[str | Path | Place] = (),
-        writable: Iterable[str | Path | Place] = (),
-        devices: Iterable[str | Path | Place] = (),
-        listed: Iterable[str | Path | Place] = (),
+        readable: Iterable[str | Path | OpenPlace] = (),
+        writable: Iterable[str | Path | OpenPlace] = (),
+        devices: Iterable[str | Path | OpenPlace] = (),
+        listed: Iterable[str | Path | OpenPlace] = (),
     ) -> None:
         """Allow files and folders, with all below them; what does not exist is left out.
 
@@ -120,8 +120,8 @@ class Ruleset:
             os.close(self.descriptor)
         self.descriptor = -1
 
-    def _add(self, place: str | Path | Place, access: int) -> None:
-        opened = place if isinstance(place, Place) else Place.at(place)
+    def _add(self, place: str | Path | OpenPlace, access: int) -> None:
+        opened = place if isinstance(place, OpenPlace) else OpenPlace.at(place)
         if opened is None:  # nothing is there that could be allowed
             return
         try:
