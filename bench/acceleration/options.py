@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.acceleration.host.process import ArmLimits
 from bench.acceleration.inputs import NAMES as INPUT_NAMES
+from bench.acceleration.prefetch import prefetch
 from bench.acceleration.prompt_inputs import NO_INPUTS
 from bench.acceleration.prompts import check_prompts, named_files
 from bench.acceleration.timing import TimingPlan
@@ -88,6 +89,10 @@ class AccelerationOptions:
     memory_limit: float | None = option(
         "address space of one arm (default: from the machine's)", metavar="GB", above=0
     )
+    disk_limit: float | None = option(
+        "what the private directory of one arm may hold; in a jail it is in memory (default: a quarter of --memory-limit)",
+        metavar="GB", above=0,
+    )  # fmt: skip
     output_limit: float = option("what one arm may print", 8.0, metavar="MB", least=0)
     isolation: str = option(
         "what keeps an arm from the rest of the machine: a jail as far as the system has one, or a process of its own alone",
@@ -96,6 +101,10 @@ class AccelerationOptions:
     allow_read: tuple[Path, ...] = option(
         "files and folders that jailed arms may read besides the project of their file, its models and the model caches", (),
         metavar="PATH", neutral=True,
+    )  # fmt: skip
+    prefetch: bool = option(
+        "load the models that the files name from the hub before any arm starts, since arms have no network", False,
+        neutral=True,
     )  # fmt: skip
 
 
@@ -160,6 +169,8 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
     if not tasks:
         return
     given = options.given
+    if given.prefetch:
+        prefetch(tasks)
     shares_prompts = any(task.prompts_file is None for task in tasks)
     for name, is_needed, value, what in (
         ("clip", True, given.clip, "an open_clip model for the CLIP score"),
@@ -209,17 +220,20 @@ def _batch_size(text: str | None) -> int:
 
 def _limits(options: AccelerationOptions, setting: Setting) -> ArmLimits:
     """Return the limits of an arm; memory by default a fair part of the machine's, at least 4 GB."""
+    share = max(_LEAST_MEMORY, _total_memory() // (2 * setting.workers))
+    memory: int | None
     if setting.run.device == "cuda":
         memory = None  # CUDA maps far more address space than it uses: the limit would only break it
     elif options.memory_limit is not None:
-        memory = int(options.memory_limit * _GIB)
+        memory = share = int(options.memory_limit * _GIB)
     else:
-        memory = max(_LEAST_MEMORY, _total_memory() // (2 * setting.workers))
+        memory = share
     return ArmLimits(
         load_timeout_s=options.load_timeout,
         round_timeout_s=options.round_timeout,
         memory_bytes=memory,
         output_bytes=int(options.output_limit * 2**20),
+        disk_bytes=int(options.disk_limit * _GIB) if options.disk_limit is not None else share // 4,
     )
 
 

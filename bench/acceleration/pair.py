@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Mean absolute difference of pixels, of 255, that two calls with the same samples may have.
-_SAME = 1.0
+_SAME = 0.25
 # Difference of one pixel that is rounding.
 _ROUNDING = 1
 

@@ -92,16 +92,17 @@ def _tsv(path: Path, text: str, problem: Problem) -> Columns:
 
 
 def _coco(path: Path, text: str, problem: Problem) -> Columns:
+    form = 'expected COCO\'s form, {"annotations": [{"image_id": 1, "caption": "..."}]}; correct it'
     try:
-        annotations = json.loads(text)["annotations"]
-        captions: dict[Any, str] = {}
-        for entry in annotations:
-            captions.setdefault(entry["image_id"], entry["caption"])
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise problem(
-            f"{path}: found an object that is no list of captions ({type(error).__name__}: {error}); expected COCO's form, "
-            '{"annotations": [{"image_id": 1, "caption": "..."}]}; correct it'
-        ) from error
+        annotations = json.loads(text).get("annotations")
+    except (ValueError, RecursionError) as error:
+        raise problem(f"{path}: found what is no JSON ({error}); {form}") from error
+    captions: dict[Any, str] = {}
+    for index, entry in enumerate(annotations if isinstance(annotations, list) else [annotations]):
+        image = entry.get("image_id") if isinstance(entry, dict) else None
+        if not isinstance(image, int | str) or not isinstance(entry.get("caption"), str):
+            raise problem(f"{path}: found an annotation [{index}] without an image_id or a caption; {form}")
+        captions.setdefault(image, entry["caption"])
     if not captions:
         raise problem(f"{path}: found no captions; expected at least one; add some")
     return Columns(("caption",), {"caption": list(captions.values())})

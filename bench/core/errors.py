@@ -69,6 +69,7 @@ REASON_CODES: dict[str, str] = {
     "out_of_memory": "the candidate asked for more memory than its limit",
     "timed_out": "a time limit passed: of the candidate's loading or generating, or pytest-timeout's for the test",
     "output_flood": "the candidate printed more than the limit",
+    "out_of_turn": "the candidate computed while it was stopped and the baseline was timed",
     # error: everything else
     "task_invalid": "the task entry cannot be evaluated as written",
     "requirement_unclear": "a hard task of whose text no demand of speed, latency or memory could be read",

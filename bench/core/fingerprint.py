@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
@@ -26,6 +27,7 @@ _BENCH = Path(__file__).resolve().parents[1]
 _WHOLE_BYTES = 64 * 2**20
 _PIECE_BYTES = 4 * 2**20
 _MAX_FILES = 2000
+_OF_KERNEL = ("dev", "proc", "sys")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.*([A-Za-z_][\w.]*)", re.MULTILINE)
 _QUOTED = re.compile(r"""["']([^"'\n]{2,300})["']""")
 
@@ -98,8 +100,11 @@ def _neighbours(path: Path) -> list[Path]:
 def _is_named(path: Path, folder: Path) -> bool:
     """Whether a text of a file in a folder names a file, or a folder that does not hold that folder itself."""
     try:
+        # What the kernel shows of itself is no content, and may take for ever to read.
+        if path.resolve().parts[1:2] and path.resolve().parts[1] in _OF_KERNEL:
+            return False
         return path.is_file() or (path.is_dir() and not folder.resolve().is_relative_to(path.resolve()))
-    except (OSError, ValueError):  # a text that is no path
+    except (OSError, ValueError, RuntimeError):  # a text that is no path, or a loop of links
         return False
 
 
@@ -118,6 +123,8 @@ def _content(path: Path) -> str:
                 return f"too many files to read: {path}"
             return content_hash([[str(file.relative_to(path)), _content(file)] for file in files])
         state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe would never end
+            return f"no file: {stat.S_IFMT(state.st_mode)}"
         return _file_hash(str(path), state.st_size, state.st_mtime_ns)
     except OSError as error:
         return f"absent: {error.errno}"

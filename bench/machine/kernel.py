@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
+from itertools import pairwise
+
+_CLOSE_RANGE = 436  # the same on all architectures
+_LAST = 2**32 - 1
 
 
 @cache
@@ -23,3 +29,18 @@ def checked(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result
+
+
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close all descriptors of this process but some."""
+    bounds = [-1, *sorted({descriptor for descriptor in kept if descriptor >= 0}), _LAST]
+    for before, after in pairwise(bounds):
+        first, last = before + 1, after if after == _LAST else after - 1
+        if first > last:
+            continue
+        if libc().syscall(_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), 0) == 0:
+            continue
+        for name in os.listdir("/proc/self/fd"):  # a kernel before 5.9
+            if first <= int(name) <= last:
+                with suppress(OSError):  # the one that listed the directory
+                    os.close(int(name))

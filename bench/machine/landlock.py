@@ -12,6 +12,7 @@ import stat
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.machine.kernel import checked, libc
 
@@ -22,7 +23,7 @@ _EXECUTE, _WRITE, _READ_FILE, _READ_DIR = (1 << bit for bit in range(4))
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 # By version: how many kinds of access to files there are. Later versions added other things.
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
-_TCP_SINCE, _SCOPES_SINCE = 4, 6
+_TCP_SINCE, SCOPES_SINCE = 4, 6
 _TCP = 0b11  # to bind and to connect
 _SCOPES = 0b11  # abstract Unix sockets and signals
 _OF_FILES = (
@@ -38,53 +39,94 @@ def version() -> int:
     return max(found, 0)
 
 
-def restrict(
-    readable: Iterable[Path], writable: Iterable[Path], devices: Iterable[Path], *, allow_tcp: bool = False
-) -> int:
-    """Allow this thread, and all that it starts, nothing but these; call it before there are other threads.
+class OpenPlace(NamedTuple):
+    """A file or folder that is held open, so that a rule can be made of it many times.
+
+    Attributes:
+        descriptor: of the kind that only names it (O_PATH).
+        is_folder: whether it is one.
+    """
+
+    descriptor: int
+    is_folder: bool
+
+    @classmethod
+    def at(cls, path: str | Path) -> OpenPlace | None:
+        """Return the place of a path; None where nothing is."""
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return None
+        return cls(descriptor, stat.S_ISDIR(os.fstat(descriptor).st_mode))
+
+
+class Ruleset:
+    """What is allowed, before it is enforced: a descriptor, which a fork has too.
 
     Args:
-        readable: files and folders, with all below them, that may be read and executed; what does not
-            exist is left out.
-        writable: likewise, that may also be changed.
-        devices: device files that may be read, written and controlled.
         allow_tcp: whether TCP ports may be bound and connected to.
 
-    Returns:
-        The version of the interface that was used.
+    Attributes:
+        version: of the interface.
 
     Raises:
-        OSError: Landlock is missing, or the kernel refuses; nothing is restricted then.
+        OSError: Landlock is missing, or the kernel refuses.
     """
-    known = version()
-    if not known:
-        raise OSError(ctypes.get_errno(), "the kernel offers no Landlock")
-    rights = (1 << max(count for since, count in _FILE_RIGHTS.items() if since <= known)) - 1
-    attributes = [rights]
-    if known >= _TCP_SINCE:
-        attributes.append(0 if allow_tcp else _TCP)
-    if known >= _SCOPES_SINCE:
-        attributes.append(_SCOPES)
-    packed = struct.pack(f"={len(attributes)}Q", *attributes)
-    ruleset = checked(libc().syscall(_CREATE_RULESET, packed, len(packed), 0))
-    try:
-        for access, paths in ((_READING, readable), (rights, writable), (_DEVICE, devices)):
-            for path in paths:
-                _allow(ruleset, path, access & rights)
-        checked(libc().syscall(_RESTRICT_SELF, ruleset, 0))
-    finally:
-        os.close(ruleset)
-    return known
 
+    def __init__(self, *, allow_tcp: bool = False) -> None:
+        self.version, self.allows_tcp = version(), allow_tcp
+        if not self.version:
+            raise OSError(ctypes.get_errno(), "the kernel offers no Landlock")
+        self._rights = (1 << max(count for since, count in _FILE_RIGHTS.items() if since <= self.version)) - 1
+        attributes = [self._rights]
+        if self.version >= _TCP_SINCE:
+            attributes.append(0 if allow_tcp else _TCP)
+        if self.version >= SCOPES_SINCE:
+            attributes.append(_SCOPES)
+        packed = struct.pack(f"={len(attributes)}Q", *attributes)
+        self.descriptor = checked(libc().syscall(_CREATE_RULESET, packed, len(packed), 0))
 
-def _allow(ruleset: int, path: Path, access: int) -> None:
-    try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:  # nothing is there that could be allowed
-        return
-    try:
-        if not stat.S_ISDIR(os.fstat(place).st_mode):
-            access &= _OF_FILES
-        checked(libc().syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, place), 0))
-    finally:
-        os.close(place)
+    def allow(
+        self,
+        readable: Iterable[str | Path | OpenPlace] = (),
+        writable: Iterable[str | Path | OpenPlace] = (),
+        devices: Iterable[str | Path | OpenPlace] = (),
+        listed: Iterable[str | Path | OpenPlace] = (),
+    ) -> None:
+        """Allow files and folders, with all below them; what does not exist is left out.
+
+        Args:
+            readable: may be read and executed.
+            writable: may also be changed.
+            devices: device files that may be read, written and controlled.
+            listed: folders of which the names of all that lies below them may be read.
+        """
+        given = ((_READING, readable), (self._rights, writable), (_DEVICE, devices), (_READ_DIR, listed))
+        for access, places in given:
+            for place in places:
+                self._add(place, access & self._rights)
+
+    def enforce(self) -> None:
+        """Allow this thread, and all that it starts, nothing else; call it before there are other threads.
+
+        Raises:
+            OSError: the kernel refuses; nothing is restricted then.
+        """
+        checked(libc().syscall(_RESTRICT_SELF, self.descriptor, 0))
+
+    def close(self) -> None:
+        """Close the descriptor; what is enforced stays."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+    def _add(self, place: str | Path | OpenPlace, access: int) -> None:
+        opened = place if isinstance(place, OpenPlace) else OpenPlace.at(place)
+        if opened is None:  # nothing is there that could be allowed
+            return
+        try:
+            rule = struct.pack("=Qi", access if opened.is_folder else access & _OF_FILES, opened.descriptor)
+            checked(libc().syscall(_ADD_RULE, self.descriptor, _PATH_BENEATH, rule, 0))
+        finally:
+            if opened is not place:
+                os.close(opened.descriptor)

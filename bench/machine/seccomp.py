@@ -1,6 +1,6 @@
 """Linux' seccomp filter: system calls that a process gives up, for itself and all that it starts.
 
-The list names what a pipeline never needs and what leads out of a jail. Everything else stays allowed, since nobody knows
+The lists name what a pipeline never needs and what leads out of a jail. Everything else stays allowed, since nobody knows
 which calls a library makes. See the kernel's Documentation/userspace-api/seccomp_filter.rst.
 """
 
@@ -10,7 +10,9 @@ import ctypes
 import errno
 import platform
 import struct
+from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 from bench.machine.kernel import checked, libc
 
@@ -33,6 +35,10 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225), "syslog": (103, 116), "acct": (163, 89),
     "quotactl": (179, 60), "sethostname": (170, 161), "setdomainname": (171, 162), "vhangup": (153, 58),
     "iopl": (172, None), "ioperm": (173, None),
+    # other processes again: where their memory lies, and what is left of those that end
+    "migrate_pages": (256, 238), "move_pages": (279, 239), "process_mrelease": (448, 448),
+    # signals of any number that the kernel sends later: SIGCONT among them would wake a process that is stopped
+    "timer_create": (222, 107), "mq_notify": (244, 184),
     # the clock
     "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171),
 }  # fmt: skip
@@ -54,17 +60,64 @@ OF_OTHERS: dict[str, tuple[int | None, int | None]] = {
     "setxattrat": (463, 463), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
     "removexattrat": (466, 466),
 }  # fmt: skip
-_PRLIMIT = (302, 261)
-_NEW_THREAD = 0x10000  # CLONE_THREAD
-_CLONE = (56, 220)
-_CLONE3 = (435, 435)
+
+
+class Condition(NamedTuple):
+    """An argument of a system call that is not allowed to be what it is.
+
+    Attributes:
+        numbers: of the call, on x86-64 and on 64-bit ARM.
+        argument: which one, from 0.
+        test: ``equals`` a value, ``has`` a bit of it or ``lacks`` it, or is ``other`` than it.
+        value: of 32 bits.
+        error: what the call returns; 0 does nothing and says that it worked.
+    """
+
+    numbers: tuple[int, int]
+    argument: int
+    test: str
+    value: int
+    error: int = errno.EPERM
+
+
 _NEW_NAMESPACES = 0x7E020080  # all CLONE_NEW* flags of clone
+_CLONE_PARENT = 0x8000
+CONDITIONS: dict[str, Condition] = {
+    # A child of the parent's would be none of the arm's, and so would what nobody adopts for it.
+    "clone": Condition((56, 220), 0, "has", _NEW_NAMESPACES | _CLONE_PARENT),
+    "prctl": Condition((157, 167), 0, "equals", 36),  # PR_SET_CHILD_SUBREAPER
+    "fcntl": Condition((72, 25), 1, "equals", 10),  # F_SETSIG: a signal of any number, as above
+    "prlimit64": Condition((302, 261), 0, "other", 0),
+    # Another process of the same user may be slowed by these. Where a library means one of its own threads, it keeps the
+    # processors and the priority of the process, which nobody has to know.
+    "sched_setaffinity": Condition((203, 122), 0, "other", 0, 0),
+    "sched_setparam": Condition((142, 118), 0, "other", 0, 0),
+    "sched_setscheduler": Condition((144, 119), 0, "other", 0, 0),
+    "sched_setattr": Condition((314, 274), 0, "other", 0, 0),
+    "setpriority": Condition((141, 140), 1, "other", 0, 0),
+    "ioprio_set": Condition((251, 30), 1, "other", 0, 0),
+}
+"""Calls that are allowed but for what one of their arguments says; a process number of 0 is the caller's own."""
+OTHER_CONDITIONS: dict[str, Condition] = {
+    "clone": Condition((56, 220), 0, "lacks", 0x10000),  # CLONE_THREAD: threads stay
+    "prlimit64": Condition((302, 261), 0, "other", 0),
+}
+"""Likewise, besides `OF_OTHERS`."""
+_CLONE3 = (435, 435)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _X32 = 0x40000000  # calls of another interface with numbers of their own, on x86-64
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+# Offsets in struct seccomp_data, whose arguments have 8 bytes each.
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+# By test: the jump, and how many lines it skips where it holds and where not.
+_TESTS = {
+    "equals": (_EQUAL, 0, 1),
+    "has": (_ANY_BIT, 0, 1),
+    "lacks": (_ANY_BIT, 1, 0),
+    "other": (_EQUAL, 1, 0),
+}
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
@@ -83,7 +136,7 @@ def forbid_new_privileges() -> None:
 
 
 def restrict() -> None:
-    """Forbid the calls of `FORBIDDEN` and new namespaces to this thread and all that it starts: they fail with EPERM.
+    """Forbid the calls of `FORBIDDEN`, and what `CONDITIONS` says, to this thread and all that it starts.
 
     Raises:
         OSError: an architecture whose numbers are not known, or the kernel refuses; nothing is restricted then.
@@ -108,42 +161,18 @@ def _install(program: bytes) -> None:
 
 @cache
 def _program() -> bytes:
-    column, lines = _beginning(FORBIDDEN)
-    deny = _ERRNO | errno.EPERM
-    lines += [
-        (_EQUAL, 0, 3, _CLONE[column]),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
-        (_RETURN, 0, 0, deny),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
-    return _packed(lines)
+    """Return the filter; a fork server asks once for all of its forks."""
+    return _made(FORBIDDEN, CONDITIONS)
 
 
 @cache
 def _program_of_others() -> bytes:
-    column, lines = _beginning(OF_OTHERS)
-    deny = _ERRNO | errno.EPERM
-    lines += [
-        # A new thread, and limits of the process itself.
-        (_EQUAL, 0, 4, _CLONE[column]),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_ANY_BIT, 1, 0, _NEW_THREAD),
-        (_RETURN, 0, 0, deny),
-        (_RETURN, 0, 0, _ALLOW),
-        (_EQUAL, 0, 3, _PRLIMIT[column]),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_EQUAL, 1, 0, 0),
-        (_RETURN, 0, 0, deny),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
-    return _packed(lines)
+    return _made(OF_OTHERS, OTHER_CONDITIONS)
 
 
-def _beginning(
-    forbidden: dict[str, tuple[int | None, int | None]],
-) -> tuple[int, list[tuple[int, int, int, int]]]:
-    """Return the column of this machine, and the lines that forbid calls; the number of the call is loaded after them."""
+def _made(
+    forbidden: Mapping[str, tuple[int | None, int | None]], conditions: Mapping[str, Condition]
+) -> bytes:
     machine = platform.machine()
     if not supported():
         raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known")
@@ -162,11 +191,22 @@ def _beginning(
     lines += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     for number in numbers:
         lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, deny)]
-    return column, lines
-
-
-def _packed(lines: list[tuple[int, int, int, int]]) -> bytes:
+    for condition in conditions.values():
+        lines += [
+            (_EQUAL, 0, 4, condition.numbers[column]),
+            (_LOAD, 0, 0, _ARGUMENTS + 8 * condition.argument),
+            (*_TESTS[condition.test], condition.value),
+            (_RETURN, 0, 0, _ERRNO | condition.error),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    lines.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
+
+
+def prepare() -> None:
+    """Make what all forks of this process need, once."""
+    if supported():
+        _program()
 
 
 def _prctl(option: int, first: int, second: int | bytes) -> None:

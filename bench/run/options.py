@@ -351,6 +351,13 @@ def _absolute(text: str, base: Path) -> Path:
     return (base / Path(text).expanduser()).absolute()
 
 
+# A candidate sees seeds of images that follow from the run's. From so many, it cannot try which one that is and so know the
+# images that it is asked for next. They fit into the numbers of JSON.
+_SEEDS = 2**53
+# numpy's old generator takes no larger one.
+_STEADY_SEEDS = 2**32
+
+
 def resolve_seed(text: str | None) -> Seeds:
     """Return the seeds that ``--seed`` names; ``random`` draws one, so that nobody can know it beforehand.
 
@@ -358,11 +365,11 @@ def resolve_seed(text: str | None) -> Seeds:
         UsageProblem: when it is neither ``random`` nor an integer from 0.
     """
     if text is None or text == "random":
-        drawn = secrets.randbelow(2**31)
-        return Seeds(drawn, 0 if text is None else drawn)
+        drawn = secrets.randbelow(_SEEDS)
+        return Seeds(drawn, 0 if text is None else drawn % _STEADY_SEEDS)
     if not text.isascii() or not text.isdigit():
         raise UsageProblem(f"--seed {text}: expected an integer from 0, or `random`")
-    return Seeds(int(text), int(text))
+    return Seeds(int(text), int(text) % _STEADY_SEEDS)
 
 
 def worker_count(config: pytest.Config) -> int:

@@ -14,7 +14,7 @@ from arms import PAINTER, SAMPLES, ArmStarter, kept_server, load_in_vain
 from suites import BASELINE, Suite
 
 from bench.acceleration.host.failures import raised
-from bench.acceleration.host.reading import readable_places
+from bench.acceleration.host.reading import listed_places, readable_places
 from bench.machine import landlock
 
 pytestmark = pytest.mark.skipif(landlock.version() < 6, reason="this kernel lacks Landlock 6")
@@ -173,6 +173,19 @@ def test_a_file_reads_its_project_without_results_and_version_control(project: P
     assert not seen(project / "outputs/run/results.json", places)
     assert not seen(project / ".git/config", places)
     assert not seen(tmp_path / "other", places)
+
+
+def test_version_control_next_to_a_file_stays_closed_and_its_neighbours_are_found(project: Path) -> None:
+    (project / "a.py").touch()
+    (project / "helper.py").touch()
+    files = [project / "a.py"]
+    places = readable_places(files, begun_in=Path("/usr"), environment={}, hidden=[project / "outputs"])
+    assert seen(project / "helper.py", places)
+    assert seen(project / "zoo/m.bin", places)
+    assert not seen(project / ".git/config", places)
+    assert not seen(project / "outputs/run/results.json", places)
+    assert listed_places(files, places) == [project]
+    assert listed_places([project / "pipelines/a.py"], places) == []
 
 
 def test_without_a_project_it_is_the_folder_of_the_run_or_of_the_file(tmp_path: Path) -> None:

@@ -117,7 +117,11 @@ def test_files_of_prompts_are_read_in_the_forms_in_which_they_are_published(name
         ("p.tsv", "prompt\tnote\n", "no rows below the header"),
         ("p.tsv", " \n", "only blank lines.*expected rows separated by tabs"),
         ("p.txt", "", "the file is empty; expected a prompt a line"),
-        ("p.json", '{"annotations": [{"image_id": 1}]}', "no list of captions .KeyError: 'caption'"),
+        (
+            "p.json",
+            '{"annotations": [{"image_id": 1}]}',
+            "an annotation .0. without an image_id or a caption",
+        ),
         ("p.json", '{"annotations": []}', "found no captions"),
         ("p.json", '{"annotations": 3}', "COCO's form"),
     ],

@@ -1,5 +1,6 @@
 """What a result depends on: a change is noticed, and named by the part that changed."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,3 +101,11 @@ def test_text_that_only_looks_like_a_path_is_no_fault(tmp_path):
 
 def test_parts_that_only_one_has_differ():
     assert differing({"a": "1", "b": "2"}, {"a": "1", "c": "3"}) == ["c", "b"]
+
+
+@pytest.mark.parametrize("named", ["/proc/self/fd", "/dev/zero", "/dev/stdin", "/sys/kernel", "waiting"])
+def test_what_is_no_file_is_not_read_for_ever(tmp_path, named):
+    """A file of somebody else's may name anything."""
+    os.mkfifo(tmp_path / "waiting")
+    (tmp_path / "a.py").write_text(f"PLACE = {named!r}\nOTHER = './waiting'\n")
+    assert path_hash(tmp_path / "a.py") == path_hash(tmp_path / "a.py")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ def describe(loaded: LoadedPipeline) -> Described:
     """
     scheduler = getattr(loaded.pipe, "scheduler", None)
     return Described(
-        pipeline_class=type(loaded.pipe).__name__,
+        pipeline_class=class_name(loaded.pipe),
         model_id=model_id(loaded.pipe),
-        scheduler_class=None if scheduler is None else type(scheduler).__name__,
+        scheduler_class=None if scheduler is None else class_name(scheduler),
         scheduler=settings_of(scheduler),
         entry_point=loaded.entry,
         methods=detected_methods(loaded),
@@ -69,6 +69,11 @@ def _detected(name: str, loaded: LoadedPipeline) -> Parameters | None:
     return {str(key): json_value(value) for key, value in found.items()}
 
 
+def class_name(thing: Any) -> str:
+    """Return the name of a thing's class as a plain text, whatever text of its own the class has put there."""
+    return str.__str__(type(thing).__name__)
+
+
 def model_id(pipe: Any) -> str | None:
     """Return the hub name or the resolved local directory that the pipeline was loaded from."""
     name = getattr(pipe, "name_or_path", None) or getattr(pipe, "config", {}).get("_name_or_path")
@@ -79,14 +84,23 @@ def model_id(pipe: Any) -> str | None:
 
 
 def unknown_patches(pipe: Any) -> list[str]:
-    """Return the files of forwards whose code belongs to no known package: what no method accounts for."""
+    """Return the files of forwards, and of hooks around them, whose code belongs to no known package.
+
+    No method accounts for them.
+    """
     known = _OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
-    found = {_foreign_forward(module, known) for module in modules(pipe)}
+    found = {_foreign(function, known) for module in modules(pipe) for function in _run_by(module)}
     return sorted(file for file in found if file is not None)
 
 
-def _foreign_forward(module: Any, known: frozenset[str]) -> str | None:
-    forward: Any = module.forward
+def _run_by(module: Any) -> Iterator[Any]:
+    """Yield what runs when a module is called."""
+    yield module.forward
+    for hooks in ("_forward_pre_hooks", "_forward_hooks"):
+        yield from getattr(module, hooks, {}).values()
+
+
+def _foreign(forward: Any, known: frozenset[str]) -> str | None:
     for _ in range(20):  # through partials and decorators, also where one leads back to itself
         forward = getattr(forward, "func", forward)
         function = forward if hasattr(forward, "__globals__") else type(forward).__call__

@@ -12,24 +12,26 @@ import resource
 import signal
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from bench.core.record import Json
-from bench.machine.jail import Jail
+from bench.machine.jail import Jail, Spare, forget
 from bench.machine.jail import enter as enter_jail
+from bench.machine.kernel import close_all_but
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
 
 
-def enter(specification: Json, channel: int, output: int) -> Json:
+def enter(specification: Json, channel: int, output: int, spare: Spare | None = None) -> Json:
     """Confine this process as the specification says; called once, right after the fork.
 
     Args:
         specification: ``directory`` (private, exists), ``environment``, ``cpus`` (list or None),
             ``threads``, ``memory_bytes`` (address space beyond what the fork server maps; None for
-            no limit, as CUDA reserves far more than it uses), ``jail`` (``readable``, ``layers``, ``gpu``; or None).
+            no limit, as CUDA reserves far more than it uses), ``disk_bytes`` (what its directory may hold),
+            ``jail`` (``readable``, ``listed``, ``covered``, ``layers``, ``gpu``; or None).
         channel: file descriptor of the channel to the evaluator, the only one that is kept.
         output: file descriptor that takes stdout and stderr.
+        spare: what the fork server had ready for a jail.
 
     Returns:
         Layers of the jail that are in force, and those that are missing; empty without a jail.
@@ -42,7 +44,8 @@ def enter(specification: Json, channel: int, output: int) -> Json:
         os.dup2(nothing.fileno(), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    close_others(channel)
+    forget()
+    close_all_but((0, 1, 2, channel, *(() if spare is None else spare.descriptors)))
     os.set_inheritable(channel, False)
     # The server's own streams may hold a buffer and an encoding of its own; these are the arm's.
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -72,30 +75,26 @@ def enter(specification: Json, channel: int, output: int) -> Json:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(specification["threads"])
-    return _jail(specification)
+    return _jail(specification, spare)
 
 
-def _jail(specification: Json) -> Json:
+def _jail(specification: Json, spare: Spare | None) -> Json:
     asked = specification.get("jail")
     if asked is None:
+        if spare is not None:
+            spare.close()
         return {}
     jail = Jail(
-        readable=tuple(map(Path, asked["readable"])),
-        writable=(Path(specification["directory"]),),
-        covered=tuple(map(Path, asked["covered"])),
+        readable=tuple(asked["readable"]),
+        writable=(os.getcwd(),),  # without links in its path
+        listed=tuple(asked["listed"]),
+        covered=tuple(asked["covered"]),
         gpu=asked["gpu"],
+        disk_bytes=specification.get("disk_bytes"),
     )
-    entered = enter_jail(jail, asked["layers"])
+    entered = enter_jail(jail, asked["layers"], spare)
     os.chdir(specification["directory"])  # by its path in the jail
     return {"layers": list(entered.layers), "missing": entered.missing}
-
-
-def close_others(channel: int) -> None:
-    """Close every descriptor except the standard streams and the channel."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) != channel:
-            with suppress(OSError):  # the one that listed the directory
-                os.close(int(name))
 
 
 def mapped_bytes() -> int:

@@ -19,6 +19,7 @@ from bench.acceleration.arm import sandbox
 from bench.acceleration.protocol import wire
 from bench.acceleration.protocol.wire import CHANNEL_LOST
 from bench.core.record import Json
+from bench.machine.jail import Spare
 
 Answer = tuple[Json, bytes]
 
@@ -35,14 +36,16 @@ def import_all() -> None:
     import bench.acceleration.arm.torch_costs  # noqa: F401
 
 
-def main(specification: Json, channel_descriptor: int, output_descriptor: int) -> None:
+def main(
+    specification: Json, channel_descriptor: int, output_descriptor: int, spare: Spare | None = None
+) -> None:
     """Enter the sandbox and serve requests until the evaluator closes the channel.
 
     Raises:
         SystemExit: with CHANNEL_LOST, when the channel is gone while the evaluator waits.
     """
     channel = socket.socket(fileno=channel_descriptor)
-    entered = sandbox.enter(specification, channel_descriptor, output_descriptor)
+    entered = sandbox.enter(specification, channel_descriptor, output_descriptor, spare)
     if specification["kind"] == "scorer":
         from bench.acceleration.arm.scorer import ClipScorer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,18 +23,21 @@ class JailPlan:
     Attributes:
         readable: files and folders that they may read besides the system's and Python's.
         covered: folders that are empty for them, since there are sockets in them.
+        listed: folders of which they may read names alone.
         layers: names of the layers that they enter.
     """
 
     readable: tuple[Path, ...]
     covered: tuple[Path, ...] = ()
     layers: tuple[str, ...] = LAYERS
+    listed: tuple[Path, ...] = ()
 
     def specification(self, *, on_gpu: bool) -> Json:
         """Return what an arm is told."""
         return {
             "readable": list(map(str, self.readable)),
             "covered": list(map(str, self.covered)),
+            "listed": list(map(str, self.listed)),
             "layers": list(self.layers),
             "gpu": on_gpu,
         }
@@ -76,8 +80,9 @@ class ArmFactory:
     @contextmanager
     def start(self, role: str, name: str) -> Iterator[ArmProcess]:
         """Start an arm; leaving the context kills it and removes its private directory."""
-        directory = self.scratch / f"{name}.{role}.{os.getpid()}"
-        directory.mkdir(parents=True, exist_ok=True)
+        # One for each launch: what an arm leaves there is for no other.
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{name}.{role}.{os.getpid()}.", dir=self.scratch))
         environment = dict(self.environment)
         if self.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible_gpu(environment, self.gpu)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.acceleration.host.output import printable
@@ -20,6 +20,7 @@ _OUT_OF_MEMORY_SIGNS = (
     "OutOfMemoryError", "out of memory", "memory allocation failed", "memory exhausted",
 )  # fmt: skip
 _DISK_FULL_SIGNS = ("[Errno 28]", "[Errno 122]", "No space left on device", "Disk quota exceeded")
+_FILE_TOO_LARGE = "[Errno 27]"
 _SIGN_LINES = 60
 # What files that were written for another place raise, and what to do about it.
 _ADVICE = (
@@ -83,8 +84,23 @@ def not_started(error: OSError) -> Failure:
     )
 
 
-def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
-    """Explain an exception that the arm reports; all fields are untrusted."""
+def raised(
+    operation: str,
+    error: Any,
+    memory_bytes: int | None,
+    disk_bytes: int | None = None,
+    *,
+    has_room: bool = False,
+) -> Failure:
+    """Explain an exception that the arm reports; all fields are untrusted.
+
+    Args:
+        operation: during which it was raised.
+        error: what the arm says of it.
+        memory_bytes: the arm's limit, or None.
+        disk_bytes: size of the arm's directory where it is a disk of its own.
+        has_room: whether the disk has room, whatever the arm says: a full one would end the run.
+    """
     error = error if isinstance(error, dict) else {}
     text = printable(str(error.get("message", "")))[:MESSAGE_LENGTH].strip()
     kind = printable(str(error.get("type", "an unnamed exception")))[:MESSAGE_LENGTH]
@@ -93,7 +109,9 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
         code = "internal_error" if error.get("is_internal") else _failed(operation)
         index = error.get("index")
         return Failure(
-            code, text, is_of_file=False, is_of_prompts=bool(error.get("is_of_prompts")),
+            code,
+            text or f"refused {operation} and did not say why; expected a reason; see its log",
+            is_of_file=False, is_of_prompts=bool(error.get("is_of_prompts")),
             index=index if type(index) is int else None,
         )  # fmt: skip
     if error.get("is_exit"):
@@ -104,7 +122,9 @@ def raised(operation: str, error: Any, memory_bytes: int | None) -> Failure:
             trace,
         )
     exception = f"{kind}: {text}" if text else kind
-    if any(sign in exception for sign in _DISK_FULL_SIGNS):
+    if disk_bytes and any(sign in exception for sign in (*_DISK_FULL_SIGNS, _FILE_TOO_LARGE)):
+        return replace(over_disk(operation, disk_bytes, f" ({exception})"), traceback=trace)
+    if not has_room and any(sign in exception for sign in _DISK_FULL_SIGNS):
         return Failure(
             "disk_full",
             f"found no room on the disk during {operation} ({exception}); expected room in TMPDIR and the work directory; "
@@ -175,6 +195,32 @@ def left_its_processors(operation: str, elsewhere: Iterable[int], leased: Iterab
         _failed(operation),
         f"allowed itself processors {_numbers(elsewhere)} during {operation}; expected it to stay on "
         f"{_numbers(leased)}, which it has leased; remove os.sched_setaffinity() from the file",
+    )
+
+
+def out_of_turn(used_s: float, waited_s: float) -> Failure:
+    """Explain a process that computed while it was stopped and the other arm was timed."""
+    return Failure(
+        "out_of_turn",
+        f"used {used_s:.3f} s of processor time in {waited_s:.3f} s in which it had to wait while the other arm was timed; "
+        "expected none; remove what goes on after a call has returned: timers, signals, processes",
+    )
+
+
+def too_many_tasks(operation: str, found: int, limit: int) -> Failure:
+    """Explain a process that was killed because it started too many others."""
+    return Failure(
+        _failed(operation),
+        f"had {found} processes and threads during {operation} and was killed; expected {limit} at most; start fewer",
+    )
+
+
+def over_disk(operation: str, limit_bytes: int, what: str = "") -> Failure:
+    """Explain a process that wrote more than its directory may hold."""
+    return Failure(
+        _failed(operation),
+        f"wrote more than {limit_bytes / 2**30:.3g} GB into its directory during {operation}{what}; expected less; write "
+        "less, or raise --disk-limit if the pipeline needs it",
     )
 
 

@@ -36,7 +36,7 @@ from bench.acceleration.host.process_tree import children, kill_tree, tree
 from bench.acceleration.protocol.wire import READY
 from bench.core.errors import ModelgateError
 from bench.core.record import Json
-from bench.machine.jail import installed
+from bench.machine.jail import Spare, make_spare, prepare
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, forbid_core_dumps, set_process_option
 from bench.run.user_code import import_user_code
 
@@ -89,6 +89,7 @@ class ForkServer:
         self._arms: dict[int, Client] = {}
         self._leaving: set[Client] = set()
         self._stopping = False
+        self._spare: Spare | None = None
 
     def serve(self) -> None:
         """Serve until the parent process dies or the server gets SIGTERM; nothing is left then."""
@@ -103,6 +104,8 @@ class ForkServer:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while not self._stopping and os.getppid() == self._parent:
+            if self._spare is None:  # while nobody waits for it
+                self._spare = make_spare()
             for key, _ in self._selector.select(_LOOK_S):
                 if key.fileobj is self._listener:
                     self._accept()
@@ -156,16 +159,28 @@ class ForkServer:
             self._refuse(client, f"expected a JSON object and two descriptors: {error}")
             return
         try:
+            self._fill(specification)
             client.pid = os.fork()
         except OSError as error:
             self._refuse(client, f"the process could not be forked: {error}")
             return
         if not client.pid:
             self._become_arm(specification, channel, output)
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
         self._arms[client.pid] = client
         client.received = b""
         client.drop_descriptors()
         client.tell({"pid": client.pid})
+
+    def _fill(self, specification: Json) -> None:
+        asked = specification.get("jail")
+        if not isinstance(asked, dict):
+            return
+        if self._spare is None:  # several asked together
+            self._spare = make_spare()
+        self._spare.fill(map(str, asked.get("readable", ())))
 
     def _refuse(self, client: Client, reason: str) -> None:
         client.tell({"error": reason})
@@ -186,7 +201,7 @@ class ForkServer:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._close_sockets()
-            serve.main(specification, channel, output)
+            serve.main(specification, channel, output, self._spare)
             status = 0
         except SystemExit as ending:
             status = int(ending.code or 0)
@@ -259,6 +274,7 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
         preload()
         serve.import_all()
         installed()  # looked up once for all arms
+        prepare()
         try:
             import_user_code(map(Path, user_dirs))
         except ModelgateError as problem:

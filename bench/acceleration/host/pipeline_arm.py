@@ -267,8 +267,8 @@ class PipelineArm:
             placed = _at_its_row(problem, samples)
             raise placed from (None if placed is problem else problem)  # never from itself
         try:
-            outputs = unpack(header["shapes"], payload)
-        except (KeyError, TypeError, ValueError) as error:
+            outputs = unpack(header.get("shapes"), payload)
+        except ValueError as error:
             raise self._broken(error) from error
         observed = self._message(header.get("observed") or {}, Observed)
         not_finite = bool(header.get("not_finite")) or observed.not_finite

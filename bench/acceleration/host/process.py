@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bench.acceleration.host import failures
+from bench.acceleration.host import failures, usage
 from bench.acceleration.host.channel import Channel, Supervision
 from bench.acceleration.host.failures import Failure
 from bench.acceleration.host.output import OutputLog
@@ -43,12 +43,14 @@ class ArmLimits:
         round_timeout_s: seconds for one batch afterwards.
         memory_bytes: address space beyond what the fork server maps; None for no limit.
         output_bytes: bytes on stdout and stderr together.
+        disk_bytes: what its private directory may hold; None for no limit.
     """
 
     load_timeout_s: float = 300.0
     round_timeout_s: float = 300.0
     memory_bytes: int | None = None
     output_bytes: int = 8 * 2**20
+    disk_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class ArmProcess:
         self._limits = limits
         self._cpus = space.cpus
         self._stopped = False
+        self._directory = space.directory
+        self._used: usage.Used | None = None  # when it was stopped
         self._output = OutputLog(space.log, limits.output_bytes)
         self._supervision = Supervision()
         ours, theirs = socket.socketpair()
@@ -105,6 +109,7 @@ class ArmProcess:
             "cpus": list(space.cpus),
             "threads": space.threads,
             "memory_bytes": limits.memory_bytes,
+            "disk_bytes": limits.disk_bytes,
             "jail": space.jail,
         }
         self.jail: Json = {}
@@ -153,11 +158,19 @@ class ArmProcess:
         """Stop the process and all it started, so that none of it computes while another arm is timed."""
         if not self._stopped and self.is_alive():
             stop_tree(self.pid)
+            self._used = usage.settled(self.pid)
             self._stopped = True
 
     def resume(self) -> None:
-        """Let the process and all it started run again."""
+        """Let the process and all it started run again.
+
+        Raises:
+            ArmProblem: when it has computed although it was stopped: the other arm was slowed by that.
+        """
         if self._stopped and self.is_alive():
+            found = self._used and usage.used_meanwhile(self.pid, self._used)
+            if found:
+                raise self._fail(failures.out_of_turn(*found))
             resume_tree(self.pid)
         self._stopped = False
 
@@ -201,8 +214,12 @@ class ArmProcess:
         if header.get("nonce") != nonce:
             raise self._fail(failures.broken_answer(operation, "an answer without the request's number"))
         if not header.get("ok"):
-            failure = failures.raised(operation, header.get("error"), self._limits.memory_bytes)
+            failure = failures.raised(
+                operation, header.get("error"), self._limits.memory_bytes, self._own_disk_bytes,
+                has_room=usage.has_room(self._directory),
+            )  # fmt: skip
             raise self._problem(failure)
+        self._check_usage(operation)
         elsewhere = allowed_processors(self.pid) - set(self._cpus)
         if elsewhere:
             raise self._fail(failures.left_its_processors(operation, elsewhere, self._cpus))
@@ -213,6 +230,7 @@ class ArmProcess:
         pause_s = _POLL_S
         while not self._channel.is_ready(min(pause_s, deadline - time.monotonic())):
             pause_s = _FLOOD_POLL_S if self._check_output(operation) >= _FLOOD_BYTES else _POLL_S
+            self._check_usage(operation)
             if time.monotonic() >= deadline:
                 raise self._hang(failures.timed_out(operation, limit_s, option))
         try:
@@ -231,6 +249,22 @@ class ArmProcess:
         if self._output.is_flooded:
             raise self._fail(failures.flooded(operation, self._limits.output_bytes))
         return taken
+
+    @property
+    def _own_disk_bytes(self) -> int | None:
+        """The size of its directory where that is a disk of its own, which the kernel keeps it from filling further."""
+        return self._limits.disk_bytes if "namespaces" in self.jail.get("layers", ()) else None
+
+    def _check_usage(self, operation: str) -> None:
+        """End an arm that has started too many processes, or written too much where the kernel does not limit that."""
+        tasks = usage.tasks_of(self.pid)
+        if tasks > usage.MAX_TASKS:
+            raise self._fail(failures.too_many_tasks(operation, tasks, usage.MAX_TASKS))
+        limit = self._limits.disk_bytes
+        if limit is None or self._own_disk_bytes is not None:
+            return
+        if usage.bytes_below(self._directory, limit) > limit:
+            raise self._fail(failures.over_disk(operation, limit))
 
     def _hang(self, failure: Failure) -> ArmProblem:
         # The interpreter writes the stack of a process that aborts into the log: the line that hangs.

@@ -76,7 +76,22 @@ def readable_places(
     secrets += [project / ".git" for project in projects]
     linked = [*(link for project in of_trusted for link in _links_in(project)), *_linked(named)]
     wide = without([*projects, *modules, *caches, *named, *linked], [*hidden, *secrets])
-    return sorted({*wide, *without([*(file.parent for file in files), *allowed, _PACKAGE], [])})
+    own = without([file.parent for file in files], [*hidden, *secrets])
+    return sorted({*wide, *own, *without([*allowed, _PACKAGE], [])})
+
+
+def listed_places(files: Iterable[Path], readable: Iterable[Path]) -> list[Path]:
+    """Return the folders of pipeline files of which arms may read the names of what they hold, and not all of it.
+
+    Python looks for modules by these names.
+
+    Args:
+        files: the pipeline files of a case.
+        readable: as from `readable_places`.
+    """
+    places = set(readable)
+    folders = {file.resolve().parent for file in files}
+    return sorted(folder for folder in folders if places.isdisjoint((folder, *folder.parents)))
 
 
 def covered_places(readable: Iterable[Path], sockets: Iterable[Path]) -> list[Path]:
@@ -86,7 +101,7 @@ def covered_places(readable: Iterable[Path], sockets: Iterable[Path]) -> list[Pa
         readable: as from `readable_places`.
         sockets: folders in which the run has sockets, besides those of the system.
     """
-    folders = [*map(Path, _OF_SOCKETS), *(folder.resolve() for folder in sockets)]
+    folders = [folder.resolve() for folder in (*map(Path, _OF_SOCKETS), *sockets)]
     places = list(readable)
     return [folder for folder in folders if not any(folder in (place, *place.parents) for place in places)]
 

@@ -6,7 +6,6 @@ What a pipeline returns is packed in the arm, which is not trusted; unpacking in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import SourceProblem
@@ -41,7 +40,7 @@ def pack(outputs: Any) -> tuple[Json, bytes]:
     return {"shapes": shapes, "not_finite": not_finite}, b"".join(chunks)
 
 
-def unpack(shapes: Sequence[Sequence[int]], payload: bytes) -> list[np.ndarray]:
+def unpack(shapes: object, payload: bytes) -> list[np.ndarray]:
     """Return uint8 arrays: images of shape [height, width, 3], and videos of shape [frames, height, width, 3].
 
     Raises:
@@ -49,6 +48,8 @@ def unpack(shapes: Sequence[Sequence[int]], payload: bytes) -> list[np.ndarray]:
     """
     import numpy as np  # noqa: PLC0415
 
+    if not isinstance(shapes, list | tuple):
+        raise ValueError(f"{str(shapes)[:100]} was announced, not a list of sizes")
     outputs, offset = [], 0
     for shape in shapes:
         if not _is_size(shape):

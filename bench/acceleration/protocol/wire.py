@@ -57,6 +57,8 @@ def receive(channel: socket.socket) -> tuple[Json, bytes]:
         if _SURROGATE.search(text):
             # Half a character in an untrusted message would break every report that it gets into.
             header = json.loads(json.dumps(header, ensure_ascii=False).encode("utf-8", "replace"))
+    except UnicodeDecodeError as error:
+        raise WireError(f"the header of a message is no UTF-8 (byte {error.start})") from error
     except (ValueError, RecursionError) as error:
         raise WireError(f"the header of a message is no JSON: {error}") from error
     if not isinstance(header, dict):

@@ -36,6 +36,7 @@ EXPECTABLE_CODES = (
     "out_of_memory",
     "timed_out",
     "output_flood",
+    "out_of_turn",
 )
 REQUIREMENTS = ("compiler", "cuda")
 ALIASES = {"gt_file": "target_file", "gen_file": "candidate_file"}
@@ -47,6 +48,7 @@ MISSPELLINGS = {
     "quality_loss": "max_quality_loss",
 }
 NEAR_MISS = 0.84
+_SHOWN_ID = 80  # characters of an id in a message
 # Keys of other people's lists that mean a field where that field is missing, and are a note of their own where it is not.
 STANDS_FOR = {
     **dict.fromkeys(("id", "task_id", "uid", "index", "idx", "number"), "prompt_id"),
@@ -101,9 +103,15 @@ class Entry:
         return None if self.prompt_id is None else str(self.prompt_id)
 
     @property
+    def shown_id(self) -> str:
+        """The prompt id as messages show it."""
+        text = repr(self.prompt_id)
+        return text if len(text) <= _SHOWN_ID else f"{text[:_SHOWN_ID]}..."
+
+    @property
     def place_text(self) -> str:
         """File, place and prompt id, for a message."""
-        named = "" if self.prompt_id is None else f" (prompt_id {self.prompt_id!r})"
+        named = "" if self.prompt_id is None else f" (prompt_id {self.shown_id})"
         return f"{self.file.name}, {self.place}{named}"
 
 

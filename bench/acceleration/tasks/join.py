@@ -60,7 +60,7 @@ class _Side:
             note = f" (note that {names} could not be read)"
         own = "" if self.kind is ANNOTATION else ", or a candidate_file in this entry"
         return (
-            f"no {self.kind.name} entry has the prompt_id {entry.prompt_id!r}{note}; expected exactly one{own}; "
+            f"no {self.kind.name} entry has the prompt_id {entry.shown_id}{note}; expected exactly one{own}; "
             f"add it to a file given with {self.kind.option}, or remove this entry"
         )
 
@@ -149,7 +149,7 @@ def _duplicates(entry: Entry, same: list[Entry]) -> list[str]:
         return []
     places = ", ".join(other.place_text for other in same[:5]) + (", ..." if len(same) > 5 else "")
     return [
-        f"the prompt_id {entry.prompt_id!r} occurs {len(same)} times ({places}); expected once in all "
+        f"the prompt_id {entry.shown_id} occurs {len(same)} times ({places}); expected once in all "
         f"{entry.kind.name} lists together; rename or remove all but one"
     ]
 
