@@ -273,7 +273,6 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
     with redirect_stdout(sys.stderr):  # the run waits for one word on stdout
         preload()
         serve.import_all()
-        installed()  # looked up once for all arms
         prepare()
         try:
             import_user_code(map(Path, user_dirs))

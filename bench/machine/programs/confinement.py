@@ -91,7 +91,12 @@ def _restrict_files(scratch: Path) -> None:
         raise OSError(
             0, f"Landlock of version {landlock.version()}, at least {_LEAST_LANDLOCK} is needed (Linux 6.2)"
         )
-    landlock.restrict(readable(), [scratch], [Path("/dev", name) for name in _DEVICES])
+    rules = landlock.Ruleset()
+    try:
+        rules.allow(readable(), [scratch], [Path("/dev", name) for name in _DEVICES])
+        rules.enforce()
+    finally:
+        rules.close()
 
 
 def _restrict_calls() -> None:

@@ -62,7 +62,9 @@ class Server:
         from bench.machine import namespaces  # noqa: PLC0415  found only once its place is known
 
         with suppress(OSError):
-            namespaces.leave(2**16, map(Path, _COVERED), [self._scratch.parent])
+            covered = tuple(os.path.realpath(place) for place in _COVERED)
+            kept = (os.path.realpath(self._scratch.parent),)
+            namespaces.leave(namespaces.Own(2**16, covered, kept))
             self._has_namespaces = True
         mine, theirs = socket.socketpair()
         if not os.fork():
