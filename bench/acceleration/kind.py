@@ -13,6 +13,7 @@ from bench.acceleration.host.service import start_fork_server
 from bench.acceleration.options import AccelerationOptions, ResolvedOptions
 from bench.acceleration.prompts import named_files
 from bench.acceleration.record import AccelerationBody
+from bench.acceleration.summary_keys import AccelerationSummary
 from bench.acceleration.tasks.join import load_cases
 from bench.core.case import Case
 from bench.core.evaluation import RunContext
@@ -83,6 +84,7 @@ KIND = Kind(
         **{name.lower(): f"a case of level {name}" for name in LEVELS},
     },
     summarize=report.summarize,
+    summary_keys=AccelerationSummary,
     shared=options.SHARED,
     inputs=inputs,
     properties=report.PROPERTIES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from bench.core.case import Case
 from bench.core.errors import add_reason_codes
@@ -92,6 +92,10 @@ class Service:
         raise NotImplementedError
 
 
+class NoKeys(TypedDict):
+    """What a kind adds to the summary of the results that adds nothing."""
+
+
 def _no_check(options: Any, cases: Sequence[Case]) -> None:
     """Accept everything."""
 
@@ -140,6 +144,7 @@ class Kind:
         marker_help: those markers, each with its meaning.
         finish: writes what the kind wants to leave in the run's directory.
         summarize: keys that it adds to the summary of the results, also without records.
+        summary_keys: their types, for the schema of the results: a TypedDict or a struct.
         shared: names of options that kinds share which apply to it.
         properties: JUnit properties, each with its path in the record's JSON.
         services: what can be started for its cases, by name.
@@ -167,6 +172,7 @@ class Kind:
     marker_help: Mapping[str, str] = field(default_factory=dict)
     finish: Callable[[Finish], None] = _no_finish
     summarize: Callable[[Sequence[Record]], Json] = _no_summary
+    summary_keys: type = NoKeys
     shared: tuple[str, ...] = ()
     properties: tuple[tuple[str, tuple[str, ...]], ...] = ()
     services: Mapping[str, Callable[[ServiceRun], Service]] = field(default_factory=dict)
