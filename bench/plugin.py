@@ -38,6 +38,7 @@ from bench.run.options import (
 )
 from bench.run.outcome import crash_record, status_words
 from bench.run.process import (
+    AFTERWARDS,
     ENDED,
     ENDINGS,
     OPTIONS,
@@ -46,6 +47,7 @@ from bench.run.process import (
     RUN,
     SUMMARY_BEGAN,
     VIEW,
+    afterwards_of,
     case_of,
     configs_of,
     earlier_run,
@@ -111,6 +113,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         preflight.check_names((config.rootpath, options.work_dir))
         preflight.check_scratch()
         preflight.check_work_dir(options.work_dir)
+        config.stash[AFTERWARDS] = afterwards_of(config, options, KINDS)
         preflight.check_outputs(preflight.outputs_of(config.option, os.environ, config.invocation_params.dir))
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from problem
@@ -330,7 +333,7 @@ def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
         and terminal.all_skipped(run.results.ordered())
     ):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-    ended = finish_run(run, KINDS, finish, int(session.exitstatus))
+    ended = finish_run(run, KINDS, finish, int(session.exitstatus), config.stash[AFTERWARDS])
     config.stash[ENDED] = ended
     config.stash[ENDINGS].is_over = True
     return ended.problems

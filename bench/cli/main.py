@@ -1,6 +1,10 @@
 """The commands of ``python -m bench``.
 
 python -m bench report RUN                      what a run came to; completes the results of one that died
+python -m bench compare A B                     what changed from one run to others, case by case
+python -m bench merge RUN RUN --out DIR         join runs, such as shards, into one
+python -m bench table RUN                       a table of a run for a pull request
+python -m bench history FILE                    what cases came to over many runs
 python -m bench tasks --out DIR                 write a task set: 604 tasks of five levels, with candidates
 """
 
@@ -11,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli.report import report
+from bench.cli.stored import add_commands, run_command
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
 USAGE_ERROR = 4
@@ -36,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "report", help="show what a run came to, and complete the results of one that died"
     )
     reporting.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    reporting.add_argument("--no-html", action="store_true", help="do not draw report.html again")
+    add_commands(commands)
     _add_tasks(
         commands.add_parser(
             "tasks", help="write a task set: 604 tasks of five levels, with candidates",
@@ -50,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return tasks(
             given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
         )
-    return report(given.run) or 0
+    if given.command != "report":
+        return run_command(given)
+    return report(given.run, with_page=not given.no_html) or 0
 
 
 def _add_tasks(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,10 @@ from typing import Any, TypedDict
 
 from bench.core.case import Case
 from bench.core.errors import add_reason_codes
+from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.options import Setting
+from bench.core.page import KindView, PageRequest
 from bench.core.places import Places
 from bench.core.record import Body, Json, Record
 
@@ -120,6 +122,19 @@ def _no_finish(finish: Finish) -> None:
     """Write nothing."""
 
 
+def _score_alone(record: Record) -> Mapping[str, Estimate]:
+    score = record.score
+    return {} if score is None or score.metric is None else {score.metric: score}
+
+
+def _no_samples(request: PageRequest, record: Record) -> Mapping[str, Mapping[str, float]]:
+    return {}
+
+
+def _no_gaps(records: Sequence[Record]) -> Sequence[str]:
+    return ()
+
+
 def _no_summary(records: Sequence[Record]) -> Json:
     return {}
 
@@ -142,8 +157,15 @@ class Kind:
         headline: what was measured, in a few words.
         markers: pytest markers of a case, besides ``control``.
         marker_help: those markers, each with its meaning.
+        page: returns what the page of a run shows of its cases; without it the page shows what all records have.
         finish: writes what the kind wants to leave in the run's directory.
+        compared: its main estimates by name, which `compare` and `history` follow; the score where a kind does not say.
+        samples: values of single samples for paired comparisons: by the name of an estimate that is their mean, and by a key
+            that is the same in every run. Called with where files lie, and a record.
+        columns: what a record has for the table that people share, by column; its metrics where a kind does not say.
+        shown_columns: of them, those that are shown unasked.
         summarize: keys that it adds to the summary of the results, also without records.
+        gaps: what is missing among records of several runs that were joined, in sentences, such as a shard.
         summary_keys: their types, for the schema of the results: a TypedDict or a struct.
         shared: names of options that kinds share which apply to it.
         properties: JUnit properties, each with its path in the record's JSON.
@@ -170,9 +192,15 @@ class Kind:
     headline: Callable[[Record], str] = _no_words
     markers: Callable[[Case], tuple[str, ...]] = _no_markers
     marker_help: Mapping[str, str] = field(default_factory=dict)
+    page: Callable[[PageRequest], KindView] | None = None
     finish: Callable[[Finish], None] = _no_finish
+    compared: Callable[[Record], Mapping[str, Estimate]] = _score_alone
+    samples: Callable[[PageRequest, Record], Mapping[str, Mapping[str, float]]] = _no_samples
+    columns: Callable[[PageRequest, Record], Mapping[str, Estimate]] | None = None
+    shown_columns: tuple[str, ...] = ()
     summarize: Callable[[Sequence[Record]], Json] = _no_summary
     summary_keys: type = NoKeys
+    gaps: Callable[[Sequence[Record]], Sequence[str]] = _no_gaps
     shared: tuple[str, ...] = ()
     properties: tuple[tuple[str, tuple[str, ...]], ...] = ()
     services: Mapping[str, Callable[[ServiceRun], Service]] = field(default_factory=dict)

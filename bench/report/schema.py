@@ -37,6 +37,7 @@ class RunHead(TypedDict, total=False):
     seed: int
     workers: int
     environment: dict[str, Any]
+    merged_from: list[dict[str, Any]]
 
 
 class VerdictCounts(TypedDict):
