@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.acceleration.samples import sample_files
 from bench.core.files import replace_file
 from bench.core.record import Json
+from bench.report.html.images import small_webp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +19,6 @@ Images = Mapping[str, Mapping[int, "np.ndarray"]]
 
 MOST_STILLS = 12
 """Samples of a case whose images are kept."""
-LONGEST_SIDE = 512
-"""Pixels of the longest side of a kept image; a larger one is reduced."""
-_WEBP_QUALITY = 85
 
 
 def worst_samples(rows: Sequence[Json], count: int) -> list[int]:
@@ -78,8 +75,4 @@ def _shared(images: Images) -> list[int]:
 def _webp(image: np.ndarray) -> bytes:
     import PIL.Image  # noqa: PLC0415
 
-    made = PIL.Image.fromarray(image)
-    made.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    file = io.BytesIO()
-    made.save(file, "WEBP", quality=_WEBP_QUALITY)
-    return file.getvalue()
+    return small_webp(PIL.Image.fromarray(image))

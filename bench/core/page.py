@@ -7,7 +7,7 @@ come from a candidate or a dataset, so what draws it has to escape it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +72,7 @@ class Bar:
         at_most: whether the limit is an upper one.
         verdict: ``pass``, ``fail`` or ``inconclusive``; empty where nothing is decided.
         case: id of the case that it leads to; empty for none.
+        span: what the metric can be from and to, for its scale; None where it has no ends.
     """
 
     label: str
@@ -80,6 +81,20 @@ class Bar:
     at_most: bool = False
     verdict: str = ""
     case: str = ""
+    span: tuple[float, float] | None = None
+
+    def judged(self, *, strict: bool = False) -> Bar:
+        """Return the bar with the verdict of its interval, by the rule of every gate.
+
+        Args:
+            strict: whether the bound itself is not good enough.
+        """
+        low, high, bound = self.estimate.low, self.estimate.high, self.bound
+        if bound is None or low is None or high is None:
+            return self
+        worse, better, limit = (-high, -low, -bound) if self.at_most else (low, high, bound)
+        holds = worse > limit or (worse == limit and not strict)
+        return replace(self, verdict="pass" if holds else "fail" if better < limit else "inconclusive")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from bench.core.page import (
 )
 from bench.core.record import Json, Record
 from bench.language.report import table_rows
-from bench.report.html.plain import common_blocks, estimate_row, estimates, metric_blocks
+from bench.report.html.plain import common_blocks, estimate_row, estimates, metric_blocks, score_bars
 from bench.report.html.words import number
 
 _MOST_SAMPLES = 6  # of each sort
@@ -36,7 +36,7 @@ def view(request: PageRequest) -> KindView:
     """Return the view of the language cases of a run."""
     header, *rows = table_rows(request.records)
     blocks: list[Block] = [Grid(header, rows, "Models and datasets", note="A score with its 95 % interval.")]
-    bars = [bar for record in request.records for bar in _bars(record, record.id)]
+    bars = [bar for record in request.records for bar in score_bars(record, record.id)]
     if bars:
         blocks.append(Forest(bars[:_MOST_BARS], "Scores", _left_out(len(bars) - _MOST_BARS)))
     return KindView(blocks, {record.id: case_view(request, record) for record in request.records})
@@ -46,18 +46,10 @@ def _left_out(count: int) -> str:
     return f"{count} more stand in the table." if count > 0 else ""
 
 
-def _bars(record: Record, label: str) -> list[Bar]:
-    score = record.score
-    if score is None or score.value is None or score.metric is None:
-        return []
-    verdict = record.verdict if score.required is not None else ""
-    return [Bar(label, score, score.required, not score.higher_is_better, verdict, record.id)]
-
-
 def case_view(request: PageRequest, record: Record) -> CaseView:
     """Return the view of a case."""
     body = record.body
-    bars = _bars(record, record.score.metric if record.score and record.score.metric else "score")
+    bars = score_bars(record)
     blocks: list[Block] = [Forest(bars)] if bars else []
     blocks += _reference(record)
     blocks += _samples(request, record)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from bench.core.estimate import Estimate
 from bench.core.page import (
-    Bar,
     Block,
     CaseView,
     Dot,
@@ -21,7 +20,14 @@ from bench.core.page import (
     TextSamples,
 )
 from bench.core.record import Record
-from bench.report.html.plain import common_blocks, estimate_row, estimates, metric_blocks, score_bars
+from bench.report.html.plain import (
+    common_blocks,
+    estimate_row,
+    estimates,
+    gain_bars,
+    metric_blocks,
+    score_bars,
+)
 from bench.report.html.sample_tables import as_number, read_samples
 from bench.report.html.words import number, seconds
 
@@ -32,7 +38,8 @@ _MOST_CHARACTERS = 1_200
 
 def view(request: PageRequest) -> KindView:
     """Return the view of the regression cases of a run."""
-    bars = [bar for record in request.records for bar in gain_bars(record, record.id)]
+    tasks = [record for record in request.records if record.control is None]
+    bars = [bar for record in tasks for bar in gain_bars(record, record.id)]
     blocks: list[Block] = (
         [Forest(bars, "Gain over a trivial predictor", "Above zero is better than the trivial one.")]
         if bars
@@ -41,17 +48,9 @@ def view(request: PageRequest) -> KindView:
     return KindView(blocks, {record.id: case_view(request, record) for record in request.records})
 
 
-def gain_bars(record: Record, label: str) -> list[Bar]:
-    """Return the gain of a record against zero, in a list."""
-    gain = record.gain
-    if gain is None or gain.value is None:
-        return []
-    return [Bar(label, gain, 0.0, False, record.verdict, record.id)]
-
-
 def case_view(request: PageRequest, record: Record) -> CaseView:
     """Return the view of a case."""
-    bars = [*score_bars(record), *gain_bars(record, "gain")]
+    bars = [*score_bars(record), *gain_bars(record)]
     blocks: list[Block] = [Forest(bars)] if bars else []
     rows = read_samples(request, record)
     for target in _targets(rows):

@@ -19,7 +19,7 @@ from bench.core.page import (
     PageRequest,
 )
 from bench.core.record import Record
-from bench.report.html.plain import common_blocks, metric_blocks, score_bars
+from bench.report.html.plain import common_blocks, gain_bars, metric_blocks, score_bars
 from bench.report.html.sample_tables import as_number, read_samples
 from bench.report.html.words import number
 
@@ -45,12 +45,10 @@ def view(request: PageRequest) -> KindView:
 
 
 def _gains(record: Record, label: str) -> list[Bar]:
-    found = []
-    if record.gain is not None and record.gain.value is not None:
-        found.append(Bar(label, record.gain, 0.0, False, record.verdict, record.id))
+    found = gain_bars(record, label)
     base = record.body.base
     if base is not None and base.value is not None:
-        found.append(Bar(f"{label}, over {base.over}", base, 0.0, False, record.verdict, record.id))
+        found.append(Bar(f"{label}, over {base.over}", base, 0.0, case=record.id).judged(strict=True))
     return found
 
 

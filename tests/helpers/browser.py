@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,11 +16,25 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ANSWER_S = 90  # on a busy machine
+# The protocol's pipe has the numbers 3 and 4 in the browser; whatever has them before is moved out of the way.
+_EXEC = """
+import fcntl, os, sys
+for number, target in [(fcntl.fcntl(int(end), fcntl.F_DUPFD, 10), place) for place, end in enumerate(sys.argv[1:3], 3)]:
+    os.dup2(number, target)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find_browser() -> str | None:
     """Return the program, None where there is none."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+def _is_load(event: dict[str, Any], loader: str) -> bool:
+    params = event.get("params", {})
+    return (
+        event["method"] == "Page.lifecycleEvent" and params["name"] == "load" and params["loaderId"] == loader
+    )
 
 
 class Browser:
@@ -31,12 +46,9 @@ class Browser:
         self._read, from_browser = os.pipe()
         program = find_browser()
         assert program is not None
-        # The protocol's pipe has the numbers 3 and 4 in the browser.
-        os.set_inheritable(to_browser, True)
-        os.set_inheritable(from_browser, True)
         self._process = subprocess.Popen(
             [
-                "/bin/sh", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}', program, "--headless",
+                sys.executable, "-I", "-S", "-c", _EXEC, str(to_browser), str(from_browser), program, "--headless",
                 "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                 "--disable-background-networking", "--disable-extensions", "--no-first-run",
                 "--remote-debugging-pipe", f"--user-data-dir={self._home.name}", "about:blank",
@@ -59,6 +71,7 @@ class Browser:
         ]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._ask(f"{domain}.enable")
+        self._ask("Page.setLifecycleEventsEnabled", enabled=True)
 
     _session: str | None = None
 
@@ -142,10 +155,13 @@ class Browser:
             features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
         )
         self._ask("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self._ask("Page.navigate", url="about:blank")
+        self._go("about:blank")  # else a fragment of the same file is no new page
+        self._go(path.resolve().as_uri() + fragment)
+
+    def _go(self, address: str) -> None:
         self._events.clear()
-        self._ask("Page.navigate", url=path.resolve().as_uri() + fragment)
-        while not any(one["method"] == "Page.loadEventFired" for one in self._events):
+        loader = self._ask("Page.navigate", url=address)["loaderId"]
+        while not any(_is_load(one, loader) for one in self._events):
             self._next()
 
     def value(self, expression: str) -> Any:

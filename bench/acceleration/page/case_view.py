@@ -72,8 +72,7 @@ def _methods(record: Record) -> list[str]:
 
 
 def _gates(bars: Sequence[Bar]) -> list[Block]:
-    plain = [Bar(bar.label, bar.estimate, bar.bound, bar.at_most, bar.verdict) for bar in bars]
-    return [Forest(plain, "Gates")] if plain else []
+    return [Forest(bars, "Gates")] if bars else []
 
 
 def _differences(record: Record) -> list[Block]:

@@ -35,7 +35,7 @@ def speed_bar(record: Record, label: str = "speedup") -> Bar | None:
     )
     if estimate.value is None:
         return None
-    return _judged(Bar(label, estimate, look(speedup, "required"), case=record.id))
+    return Bar(label, estimate, look(speedup, "required"), case=record.id).judged()
 
 
 def loss_bar(record: Record, label: str = "quality loss") -> Bar | None:
@@ -48,7 +48,7 @@ def loss_bar(record: Record, label: str = "quality loss") -> Bar | None:
     estimate = Estimate(
         metric="quality loss", value=value, low=low, high=high, unit=PERCENT, higher_is_better=False
     )
-    return _judged(Bar(label, estimate, allowed, at_most=True, case=record.id), strict=True)
+    return Bar(label, estimate, allowed, at_most=True, case=record.id).judged(strict=True)
 
 
 def other_bars(record: Record) -> list[Bar]:
@@ -64,7 +64,7 @@ def other_bars(record: Record) -> list[Bar]:
             unit="s",
             higher_is_better=False,
         )
-        found.append(_judged(Bar("latency", estimate, latency.allowed, at_most=True)))
+        found.append(Bar("latency", estimate, latency.allowed, at_most=True).judged())
     memory = look(record.body, "memory")
     peak, allowed = look(memory, "candidate_peak_bytes"), look(memory, "allowed_bytes")
     if peak is not None and allowed is not None:
@@ -80,18 +80,6 @@ def _estimate(record: Record, metric: str, unit: str, value: Any, low: Any, high
     if known is not None and known.value is not None:
         return replace(known, unit=unit)
     return Estimate(metric=metric, value=value, low=low, high=high, unit=unit)
-
-
-def _judged(bar: Bar, *, strict: bool = False) -> Bar:
-    """Return the bar with the verdict of its interval, by the rule of every gate."""
-    estimate, bound = bar.estimate, bar.bound
-    if bound is None or estimate.low is None or estimate.high is None:
-        return bar
-    worse, better = (-estimate.high, -estimate.low) if bar.at_most else (estimate.low, estimate.high)
-    limit = -bound if bar.at_most else bound
-    holds = worse > limit or (worse == limit and not strict)
-    verdict = "pass" if holds else "fail" if better < limit else "inconclusive"
-    return Bar(bar.label, estimate, bound, bar.at_most, verdict, bar.case)
 
 
 def rounds_by_launch(record: Record) -> list[tuple[str, list[float]]]:

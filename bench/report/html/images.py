@@ -8,13 +8,18 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 CASE_CHARACTERS = 120_000
 """Characters of base64 that a case may take, on a page of few cases."""
-PAGE_CHARACTERS = 18_000_000
+PAGE_CHARACTERS = 17_000_000
 """Characters of base64 that all cases may take together."""
-_SIZES = ((384, 82), (256, 78), (192, 72), (128, 66), (96, 60))  # longest side in pixels, quality
-_SHARE = 4  # an image may take this part of what its case may take
+STILL_BYTES = 10_000
+"""Bytes of an image, so that a case has room for some. A run keeps its images so, and the page takes them as they are."""
+_SIZES = ((320, 82), (320, 68), (256, 68), (192, 64), (128, 60), (96, 50))  # longest side in pixels, quality
 _LONGEST_FILE = 64_000_000
 
 
@@ -46,6 +51,7 @@ class ImageStore:
     cases: int
     images: dict[str, str] = field(default_factory=dict)
     _left: int = 0
+    _is_full: bool = False
 
     @property
     def room(self) -> int:
@@ -54,10 +60,12 @@ class ImageStore:
 
     def begin_case(self) -> None:
         """Give the next case its room."""
-        self._left = self.room
+        self._left, self._is_full = self.room, False
 
     def pair(self, left: Path, right: Path) -> tuple[Stored, Stored] | None:
         """Return two images as they are stored, None where one cannot be read, or no room is left for both."""
+        if self._is_full:  # what would not be shown need not be encoded
+            return None
         made = [self._encoded(path) for path in (left, right)]
         if made[0] is None or made[1] is None:
             return None
@@ -68,6 +76,7 @@ class ImageStore:
         }
         size = sum(map(len, new.values()))
         if size > self._left:
+            self._is_full = True
             return None
         self._left -= size
         self.images |= new
@@ -76,29 +85,31 @@ class ImageStore:
     def _encoded(self, path: Path) -> tuple[Stored, str] | None:
         with suppress(OSError, ValueError, SyntaxError):  # what Pillow raises of a file that is no image
             if path.stat().st_size <= _LONGEST_FILE:
-                return _small(path.read_bytes(), self.room // _SHARE)
+                return self._stored(path.read_bytes())
         return None
 
+    def _stored(self, data: bytes) -> tuple[Stored, str]:
+        import PIL.Image  # noqa: PLC0415  only a page with images needs it
 
-def _small(data: bytes, most: int) -> tuple[Stored, str] | None:
-    """Return an image in at most so many characters, made smaller until it fits; None where it never does."""
-    import PIL.Image  # noqa: PLC0415  only a page with images needs it
+        image = PIL.Image.open(io.BytesIO(data))
+        if image.format != "WEBP" or len(data) > STILL_BYTES:
+            image.seek(0)  # of a video that is too large, the first frame
+            data = small_webp(image)
+            image = PIL.Image.open(io.BytesIO(data))
+        key = hashlib.sha256(data).hexdigest()[:20]
+        return Stored(key, *image.size), base64.b64encode(data).decode("ascii")
 
-    image = PIL.Image.open(io.BytesIO(data))
-    if image.format == "WEBP" and 4 * len(data) <= 3 * most and max(image.size) <= _SIZES[0][0]:
-        return _stored(data, image.size)
-    image.seek(0)  # of a video that is too large, the first frame
+
+def small_webp(image: PIL.Image.Image) -> bytes:
+    """Return an image as WebP of at most `STILL_BYTES`, made smaller until it is; noise alone may be a little larger."""
     frame = image.convert("RGB")
+    data = b""
     for side, quality in _SIZES:
         scaled = frame.copy()
         scaled.thumbnail((side, side))
         file = io.BytesIO()
-        scaled.save(file, "WEBP", quality=quality, method=4)
-        if 4 * file.tell() <= 3 * most:
-            return _stored(file.getvalue(), scaled.size)
-    return None
-
-
-def _stored(data: bytes, size: tuple[int, int]) -> tuple[Stored, str]:
-    key = hashlib.sha256(data).hexdigest()[:20]
-    return Stored(key, *size), base64.b64encode(data).decode("ascii")
+        scaled.save(file, "WEBP", quality=quality, method=3)
+        data = file.getvalue()
+        if len(data) <= STILL_BYTES:
+            break
+    return data

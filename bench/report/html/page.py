@@ -144,7 +144,10 @@ def _add_kind(made: Page, kind: Kind, request: PageRequest) -> None:
                 record=record,
                 view=one,
                 anchor=anchors[record.id],
-                bars=[(bar, scales[bar.estimate.metric or ""]) for bar in one.bars[:_MOST_BARS]],
+                bars=[
+                    (bar, svg.around_limit(bar, scales[bar.estimate.metric or ""]))
+                    for bar in one.bars[:_MOST_BARS]
+                ],
                 blocks=one.blocks,
                 urgency=_URGENCY.index(record.verdict),
                 sort={

@@ -20,16 +20,30 @@ def plain_view(request: PageRequest) -> KindView:
 
 def plain_case(record: Record) -> CaseView:
     """Return the view of a case from the common keys alone."""
-    return CaseView(blocks=[*metric_blocks(record), *common_blocks(record)], bars=score_bars(record))
+    return CaseView(
+        blocks=[*metric_blocks(record), *common_blocks(record)],
+        bars=[*score_bars(record), *gain_bars(record)],
+    )
 
 
-def score_bars(record: Record) -> list[Bar]:
+def score_bars(record: Record, label: str = "") -> list[Bar]:
     """Return the score of a record next to what is required of it, in a list."""
     score = record.score
     if score is None or score.value is None or score.metric is None:
         return []
-    verdict = "" if score.required is None else record.verdict
-    return [Bar(score.metric, score, score.required, not score.higher_is_better, verdict)]
+    span = (0.0, 100.0) if score.percent else None
+    bar = Bar(
+        label or score.metric, score, score.required, not score.higher_is_better, case=record.id, span=span
+    )
+    return [bar.judged()]
+
+
+def gain_bars(record: Record, label: str = "gain") -> list[Bar]:
+    """Return the gain of a record against zero, in a list."""
+    gain = record.gain
+    if gain is None or gain.value is None:
+        return []
+    return [Bar(label, gain, 0.0, case=record.id).judged(strict=True)]
 
 
 def metric_blocks(record: Record) -> list[Block]:

@@ -13,6 +13,7 @@ from bench.core.page import Bar, CurvePlot, Dot, DotPlot, StripPlot
 from bench.report.html.scale import Scale
 from bench.report.html.words import estimate_text, number
 
+_WIDE = 2.5
 _HUES = 6  # colours that the style sheet has for curves
 
 
@@ -32,12 +33,26 @@ def scales_of(bars: Sequence[Bar]) -> dict[str, Scale]:
     found = {}
     for metric, members in groupby(sorted(bars, key=_metric), key=_metric):
         values: list[float | None] = []
-        is_ratio = True
+        is_ratio, span = True, None
         for bar in members:
+            span = span or bar.span
             values += [bar.estimate.low, bar.estimate.high, bar.estimate.value, bar.bound]
             is_ratio = is_ratio and bar.estimate.unit == "x"
-        found[metric] = Scale.over(values, logarithmic=is_ratio)
+        found[metric] = Scale(*span) if span else Scale.over(values, logarithmic=is_ratio)
     return found
+
+
+def around_limit(bar: Bar, shared: Scale) -> Scale:
+    """Return a scale on which all limits of one sort stand at one place, and `shared` for a bar without a limit.
+
+    In a list it shows on which side of its limit a value is; what is far away is drawn at the end.
+    """
+    bound = bar.bound
+    if bound is None or bound <= 0:
+        return shared
+    if bar.estimate.unit == "x":
+        return Scale(bound / _WIDE, bound * _WIDE, True)
+    return Scale(-0.5 * bound, 1.5 * bound)
 
 
 def _metric(bar: Bar) -> str:
