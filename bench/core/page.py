@@ -14,11 +14,12 @@ from typing import Literal
 from bench.core.estimate import Estimate
 from bench.core.record import Record
 
+_LARGE = 100
 Tone = Literal["plain", "good", "bad", "unsure"]
 
 
 @dataclass(frozen=True)
-class Facts:
+class NamedFacts:
     """Names with what is known of them."""
 
     rows: Sequence[tuple[str, str]]
@@ -255,7 +256,7 @@ class Fold:
     blocks: Sequence[Block]
 
 
-Block = Facts | Prose | Grid | Forest | DotPlot | CurvePlot | StripPlot | ImagePairs | TextSamples | Fold
+Block = NamedFacts | Prose | Grid | Forest | DotPlot | CurvePlot | StripPlot | ImagePairs | TextSamples | Fold
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,11 @@ class PageRequest:
 
     directory: Path
     records: Sequence[Record]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many cases that each should show the most telling samples alone."""
+        return len(self.records) > _LARGE
 
     def file(self, record: Record, name: str) -> Path | None:
         """Return a file or folder of a record, None where it is not there.

@@ -13,11 +13,11 @@ from bench.core.page import (
     Bar,
     Block,
     CaseView,
-    Facts,
     Fold,
     Forest,
     Grid,
     KindView,
+    NamedFacts,
     PageRequest,
     TextSample,
     TextSamples,
@@ -72,7 +72,7 @@ def case_view(request: PageRequest, record: Record) -> CaseView:
         facts.append(
             ("asked", f"{body.engine.asked}, {body.engine.reused} taken over, in {body.engine.seconds:.3g} s")
         )
-    blocks.append(Fold("Protocol, engine and files", [Facts(facts), *common_blocks(record)]))
+    blocks.append(Fold("Protocol, engine and files", [NamedFacts(facts), *common_blocks(record)]))
     return CaseView(
         blocks, bars, {"model": [body.model], "dataset": [body.dataset], "method": [body.mode or "–"]}
     )

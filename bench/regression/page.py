@@ -11,10 +11,10 @@ from bench.core.page import (
     CaseView,
     Dot,
     DotPlot,
-    Facts,
     Fold,
     Forest,
     KindView,
+    NamedFacts,
     PageRequest,
     TextSample,
     TextSamples,
@@ -146,7 +146,7 @@ def _training(record: Record) -> list[Block]:
         ("took", seconds(training.seconds)),
         ("loss of the last epoch", number(training.loss)),
     ]
-    return [Facts(facts, "Training")]
+    return [NamedFacts(facts, "Training")]
 
 
 def samples(request: PageRequest, record: Record) -> Mapping[str, Mapping[str, float]]:

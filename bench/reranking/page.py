@@ -11,11 +11,11 @@ from bench.core.page import (
     CaseView,
     Curve,
     CurvePlot,
-    Facts,
     Fold,
     Forest,
     Grid,
     KindView,
+    NamedFacts,
     PageRequest,
 )
 from bench.core.record import Record
@@ -84,7 +84,7 @@ def case_view(request: PageRequest, record: Record) -> CaseView:
             ("candidates", number(body.queries.candidates)),
             ("not like the others", body.queries.remarks or "none"),
         ]
-    blocks.append(Fold("Queries, data and files", [Facts(facts), *common_blocks(record)]))
+    blocks.append(Fold("Queries, data and files", [NamedFacts(facts), *common_blocks(record)]))
     return CaseView(blocks, bars, {"model": [body.ranker], "dataset": [body.dataset]})
 
 

@@ -18,7 +18,7 @@ from bench.core.page import Bar
 from bench.kinds import KINDS
 from bench.report.html import images
 from bench.report.html.page import page, write_page
-from bench.report.html.scale import Scale
+from bench.report.html.scale import Axis
 from bench.report.results import ResultsFile
 
 VOID = {"meta", "link", "input", "img", "br"}
@@ -99,7 +99,7 @@ def test_a_control_that_was_not_rejected_spoils_the_headline(tmp_path):
         "Speedup against quality loss", "Speedups against their limits", "Gates",  # acceleration
         "Why it was rejected: it is another pipeline than its target", "num_inference_steps",
         "Where the source and the running pipeline disagree", "PNDM", "the candidate's source says",
-        "Images, the worst prompt first", "a picture of thing 3", "Speedup by round", "Every prompt (8)",
+        "Images, the worst prompt first", "a picture of thing 3", "Speedup by round", "Every prompt (8 of 8)",
         "must be rejected with", "config_mismatch",
         "Models and datasets", "Answers to read", "question 0", "answer 3", "read 3", "gold 3",  # language
         "2 of 6 answers could not be read, 1 were wrong",
@@ -250,15 +250,32 @@ def test_images_stay_within_their_room(tmp_path):
 
 
 def test_pages_of_24_and_of_600_cases_are_small_enough(tmp_path):
-    """Text of one case, times the cases, with all the room that images have."""
+    """What the text of a case takes, times the cases, with all the room that images have."""
     folder = tmp_path / "run"
-    records = [page_runs.accelerated(number, folder=folder, prompts=32) for number in range(4)]
-    four = len(drawn(page_runs.write_run(folder, records)).encode())
-    two = len(drawn(page_runs.write_run(folder, records[:2])).encode())
-    each, fixed = (four - two) / 2, two - (four - two)
-    for cases, limit in ((24, 5e6), (600, 30e6)):
-        room = images.ImageStore(cases).room * cases
-        assert fixed + cases * each + room < limit
+    records = [
+        page_runs.accelerated(number, folder=folder if number < 8 else None, prompts=32)
+        for number in range(110)
+    ]
+    for record in records[8:]:
+        record.files = dict(records[0].files)
+
+    def size(count):
+        return len(drawn(page_runs.write_run(folder, records[:count])).encode())
+
+    few, more, many, most = size(4), size(8), size(105), size(110)
+    assert 24 * (more - few) / 4 + few + 24 * images.ImageStore(24).room < 5e6
+    assert 600 * (most - many) / 5 + few + 600 * images.ImageStore(600).room < 30e6
+
+
+def test_a_large_page_shows_the_worst_prompts_alone(tmp_path):
+    folder = tmp_path / "run"
+    records = [
+        page_runs.accelerated(0, folder=folder, prompts=32),
+        *(page_runs.accelerated(n) for n in range(1, 102)),
+    ]
+    text = Reader(drawn(page_runs.write_run(folder, records))).text
+    assert "The worst prompts (8 of 32)" in text
+    assert "24 more stand in the predictions file." in text
 
 
 def test_write_page_puts_it_next_to_the_results(tmp_path):
@@ -275,15 +292,15 @@ def test_write_page_puts_it_next_to_the_results(tmp_path):
 
 
 def test_a_scale_holds_its_values_and_ticks_are_round():
-    scale = Scale.over([1.0, 3.7, None])
+    scale = Axis.over([1.0, 3.7, None])
     assert 0 < scale.at(1.0) < scale.at(3.7) < 100
     assert list(scale.ticks()) == [1.0, 1.5, 2.0, 2.5, 3.0, 3.5] or all(
         1 <= tick <= 4 for tick in scale.ticks()
     )
-    wide = Scale.over([0.5, 50.0], logarithmic=True)
+    wide = Axis.over([0.5, 50.0], logarithmic=True)
     assert list(wide.ticks()) == [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
-    assert Scale.over([2.0]).at(2.0) == 50.0
-    assert Scale.over([]).at(0.5) == 50.0
+    assert Axis.over([2.0]).at(2.0) == 50.0
+    assert Axis.over([]).at(0.5) == 50.0
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from bench.core.page import (
     Bar,
     Block,
     CaseView,
-    Facts,
     Fold,
     Forest,
     Grid,
     ImagePair,
     ImagePairs,
+    NamedFacts,
     PageRequest,
     Prose,
     Strip,
@@ -28,7 +28,7 @@ from bench.report.html.words import number, seconds
 
 ARMS = ("baseline", "candidate")
 _MOST_PAIRS = 12
-_MOST_PROMPTS = 32
+_MOST_PROMPTS, _MOST_ON_A_LARGE_PAGE = 32, 8
 _OBSERVED = (
     ("pipeline", "pipeline_class"),
     ("model", "model_id"),
@@ -55,7 +55,7 @@ def case_view(request: PageRequest, record: Record) -> CaseView:
         *_integrity(record),
         *_images(request, record, prompts),
         *_rounds(record),
-        *_more(record, prompts),
+        *_more(record, prompts, _MOST_ON_A_LARGE_PAGE if request.is_large else _MOST_PROMPTS),
     ]
     return CaseView(blocks, bars, {"model": _model(record), "method": _methods(record)})
 
@@ -126,7 +126,7 @@ def _integrity(record: Record) -> list[Block]:
             (name.replace("_", " "), f"{described(pair[0])} without, {described(pair[1])} with")
             for name, pair in (look(effect, "changes") or {}).items()
         ]
-        found.append(Facts(rows, "What its methods do"))
+        found.append(NamedFacts(rows, "What its methods do"))
     contradictions = look(record.body, "config", "candidate", "disagreements") or []
     if contradictions:
         rows3 = [
@@ -164,11 +164,10 @@ def _images(request: PageRequest, record: Record, prompts: Sequence[Prompt]) -> 
             pairs.append(_pair(left, right, by_number.get(place), place))
     if not pairs:
         return []
-    shown = f"{len(pairs)} of {len(prompts)} prompts" if prompts else f"{len(pairs)} prompts"
     return [
         ImagePairs(
             pairs, "baseline", "candidate", "Images, the worst prompt first",
-            f"{shown}. Images are reduced and compressed for this page; they were judged as they came out.",
+            "Images are reduced and compressed for this page; they were judged as they came out.",
         )
     ]  # fmt: skip
 
@@ -206,10 +205,12 @@ def _rounds(record: Record) -> list[Block]:
     ]  # fmt: skip
 
 
-def _more(record: Record, prompts: Sequence[Prompt]) -> list[Block]:
+def _more(record: Record, prompts: Sequence[Prompt], most: int) -> list[Block]:
     folds: list[Block] = []
     if prompts:
-        folds.append(Fold(f"Every prompt ({len(prompts)})", [_prompt_grid(prompts)]))
+        name = "Every prompt" if len(prompts) <= most else "The worst prompts"
+        title = f"{name} ({min(len(prompts), most)} of {len(prompts)})"
+        folds.append(Fold(title, [_prompt_grid(prompts, most)]))
     observed = _observed(record)
     if observed:
         folds.append(Fold("What was observed, and what the source says", observed))
@@ -222,7 +223,7 @@ def _more(record: Record, prompts: Sequence[Prompt]) -> list[Block]:
     return folds
 
 
-def _prompt_grid(prompts: Sequence[Prompt]) -> Grid:
+def _prompt_grid(prompts: Sequence[Prompt], most: int) -> Grid:
     names = list(dict.fromkeys(name for prompt in prompts for name in prompt.values))
     rows = [
         (
@@ -230,7 +231,7 @@ def _prompt_grid(prompts: Sequence[Prompt]) -> Grid:
             "–" if prompt.change is None else f"{prompt.change:+.2f}",
             *(number(prompt.values.get(name)) for name in names),
         )
-        for prompt in prompts[:_MOST_PROMPTS]
+        for prompt in prompts[:most]
     ]
     left = len(prompts) - len(rows)
     return Grid(
@@ -260,7 +261,7 @@ def _observed(record: Record) -> list[Block]:
     parts = look(arms["candidate"], "parts") or {}
     if parts:
         facts = [(name, _part(part)) for name, part in parts.items()]
-        blocks.append(Facts(facts, "Parts of the candidate"))
+        blocks.append(NamedFacts(facts, "Parts of the candidate"))
     call = look(arms["candidate"], "call")
     if call is not None:
         facts = [
@@ -268,7 +269,7 @@ def _observed(record: Record) -> list[Block]:
             ("line", described(look(call, "line"))),
             ("arguments", described(look(call, "arguments"))),
         ]
-        blocks.append(Facts(facts, "How the candidate is called"))
+        blocks.append(NamedFacts(facts, "How the candidate is called"))
     return blocks
 
 
@@ -305,5 +306,5 @@ def _costs(record: Record) -> list[Block]:
             ("layers in force", described(look(isolation, "layers"))),
         ]
         facts += [(f"missing: {name}", str(why)) for name, why in (look(isolation, "missing") or {}).items()]
-        blocks.append(Facts(facts, "What kept the candidate apart"))
+        blocks.append(NamedFacts(facts, "What kept the candidate apart"))
     return blocks

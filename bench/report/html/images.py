@@ -46,12 +46,14 @@ class ImageStore:
 
     Attributes:
         images: base64 of WebP by key.
+        left_out: pairs of the case for which there was no room.
     """
 
     cases: int
     images: dict[str, str] = field(default_factory=dict)
     _left: int = 0
     _is_full: bool = False
+    left_out: int = 0
 
     @property
     def room(self) -> int:
@@ -60,11 +62,12 @@ class ImageStore:
 
     def begin_case(self) -> None:
         """Give the next case its room."""
-        self._left, self._is_full = self.room, False
+        self._left, self._is_full, self.left_out = self.room, False, 0
 
     def pair(self, left: Path, right: Path) -> tuple[Stored, Stored] | None:
         """Return two images as they are stored, None where one cannot be read, or no room is left for both."""
         if self._is_full:  # what would not be shown need not be encoded
+            self.left_out += 1
             return None
         made = [self._encoded(path) for path in (left, right)]
         if made[0] is None or made[1] is None:
@@ -77,6 +80,7 @@ class ImageStore:
         size = sum(map(len, new.values()))
         if size > self._left:
             self._is_full = True
+            self.left_out += 1
             return None
         self._left -= size
         self.images |= new

@@ -20,7 +20,7 @@ from bench.core.record import Json, Record
 from bench.report.html import svg, words
 from bench.report.html.images import ImageStore
 from bench.report.html.plain import plain_view
-from bench.report.html.scale import Scale
+from bench.report.html.scale import Axis
 from bench.report.results import ResultsFile, summarize
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Row:
     record: Record
     view: CaseView
     anchor: str
-    bars: Sequence[tuple[Bar, Scale]]
+    bars: Sequence[tuple[Bar, Axis]]
     blocks: Sequence[Block]
     urgency: int
     sort: Mapping[str, float]
@@ -61,7 +61,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Part:
+class KindPart:
     """The cases of a kind: blocks of all of them, and how many passed."""
 
     kind: str
@@ -87,7 +87,7 @@ class Page:
 
     run: Json
     summary: Json
-    parts: list[Part] = field(default_factory=list)
+    parts: list[KindPart] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     facets: dict[str, list[str]] = field(default_factory=dict)
     sorts: list[str] = field(default_factory=list)
@@ -159,7 +159,7 @@ def _add_kind(made: Page, kind: Kind, request: PageRequest) -> None:
         )
     tasks = [record for record in request.records if record.control is None]
     passed = sum(record.verdict == "pass" for record in tasks)
-    made.parts.append(Part(kind.name, view.blocks, len(tasks), passed))
+    made.parts.append(KindPart(kind.name, view.blocks, len(tasks), passed))
 
 
 def _view(made: Page, kind: Kind, request: PageRequest) -> KindView:

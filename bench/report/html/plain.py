@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bench.core.estimate import Estimate
-from bench.core.page import Bar, Block, CaseView, Facts, Grid, KindView, PageRequest, Prose
+from bench.core.page import Bar, Block, CaseView, Grid, KindView, NamedFacts, PageRequest, Prose
 from bench.core.record import Record
 from bench.report.html.words import estimate_text, number, seconds
 
@@ -72,7 +72,7 @@ def common_blocks(record: Record) -> list[Block]:
     found: list[Block] = []
     if record.control is not None:
         found.append(
-            Facts(
+            NamedFacts(
                 [
                     ("must be rejected with", record.control.expected),
                     (
@@ -99,5 +99,5 @@ def common_blocks(record: Record) -> list[Block]:
     if record.reused is not None:
         facts.append(("taken over from run", record.reused))
     facts += sorted((record.files or {}).items())
-    found.append(Facts(facts, "Record and files"))
+    found.append(NamedFacts(facts, "Record and files"))
     return found

@@ -11,7 +11,7 @@ _TICKS = 5
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """An axis from `low` to `high`.
 
     Attributes:
@@ -26,7 +26,7 @@ class Scale:
     @classmethod
     def over(
         cls, values: Iterable[float | None], *, logarithmic: bool = False, margin: float = _MARGIN
-    ) -> Scale:
+    ) -> Axis:
         """Return a scale that holds all finite values, with some room on both sides."""
         found = [value for value in values if value is not None and math.isfinite(value)]
         logarithmic = logarithmic and all(value > 0 for value in found)
@@ -43,7 +43,7 @@ class Scale:
         """Return where a value stands, in percent of the axis; outside of it, at its end.
 
         Example:
-            >>> Scale(0, 4).at(1), Scale(1, 100, True).at(10), Scale(0, 1).at(7)
+            >>> Axis(0, 4).at(1), Axis(1, 100, True).at(10), Axis(0, 1).at(7)
             (25.0, 50.0, 100.0)
         """
         if self.logarithmic:

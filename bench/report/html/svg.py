@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from bench.core.estimate import Estimate
 from bench.core.page import Bar, CurvePlot, Dot, DotPlot, StripPlot
-from bench.report.html.scale import Scale
+from bench.report.html.scale import Axis
 from bench.report.html.words import estimate_text, number
 
 _WIDE = 2.5
@@ -28,7 +28,7 @@ def element(name: str, attributes: dict[str, Any], *children: Markup | str) -> M
     return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inner)
 
 
-def scales_of(bars: Sequence[Bar]) -> dict[str, Scale]:
+def scales_of(bars: Sequence[Bar]) -> dict[str, Axis]:
     """Return a scale for each metric of some bars, by its name."""
     found = {}
     for metric, members in groupby(sorted(bars, key=_metric), key=_metric):
@@ -38,11 +38,11 @@ def scales_of(bars: Sequence[Bar]) -> dict[str, Scale]:
             span = span or bar.span
             values += [bar.estimate.low, bar.estimate.high, bar.estimate.value, bar.bound]
             is_ratio = is_ratio and bar.estimate.unit == "x"
-        found[metric] = Scale(*span) if span else Scale.over(values, logarithmic=is_ratio)
+        found[metric] = Axis(*span) if span else Axis.over(values, logarithmic=is_ratio)
     return found
 
 
-def around_limit(bar: Bar, shared: Scale) -> Scale:
+def around_limit(bar: Bar, shared: Axis) -> Axis:
     """Return a scale on which all limits of one sort stand at one place, and `shared` for a bar without a limit.
 
     In a list it shows on which side of its limit a value is; what is far away is drawn at the end.
@@ -51,15 +51,15 @@ def around_limit(bar: Bar, shared: Scale) -> Scale:
     if bound is None or bound <= 0:
         return shared
     if bar.estimate.unit == "x":
-        return Scale(bound / _WIDE, bound * _WIDE, True)
-    return Scale(-0.5 * bound, 1.5 * bound)
+        return Axis(bound / _WIDE, bound * _WIDE, True)
+    return Axis(-0.5 * bound, 1.5 * bound)
 
 
 def _metric(bar: Bar) -> str:
     return bar.estimate.metric or ""
 
 
-def track(bar: Bar, scale: Scale) -> Markup:
+def track(bar: Bar, scale: Axis) -> Markup:
     """Return an interval with its limit on a line; the side on which it would hold is shaded."""
     estimate, parts = bar.estimate, []
     if bar.bound is not None:
@@ -88,7 +88,7 @@ def track(bar: Bar, scale: Scale) -> Markup:
     )  # fmt: skip
 
 
-def _interval(estimate: Estimate, scale: Scale) -> Iterable[Markup]:
+def _interval(estimate: Estimate, scale: Axis) -> Iterable[Markup]:
     if estimate.value is None:
         return
     if estimate.low is not None and estimate.high is not None:
@@ -106,11 +106,11 @@ def dot_plot(plot: DotPlot, anchors: dict[str, str]) -> Markup:
         plot: what to draw.
         anchors: of the cases, by id.
     """
-    x = Scale.over(_ends((dot.x for dot in plot.dots), plot.x_limit), logarithmic=plot.logarithmic)
-    y = Scale.over(_ends((dot.y for dot in plot.dots), plot.y_limit))
+    x = Axis.over(_ends((dot.x for dot in plot.dots), plot.x_limit), logarithmic=plot.logarithmic)
+    y = Axis.over(_ends((dot.y for dot in plot.dots), plot.y_limit))
     parts: list[Markup] = []
     if plot.is_square:
-        both = Scale(min(x.low, y.low), max(x.high, y.high))
+        both = Axis(min(x.low, y.low), max(x.high, y.high))
         x = y = both
         parts.append(element("line", {"class": "equal", "x1": "0%", "y1": "100%", "x2": "100%", "y2": "0%"}))
     unit = plot.dots[0].x.unit if plot.dots else ""
@@ -129,7 +129,7 @@ def _ends(estimates: Iterable[Estimate], limit: float | None) -> list[float | No
     return found
 
 
-def _dot(dot: Dot, x: Scale, y: Scale, anchors: dict[str, str]) -> Markup:
+def _dot(dot: Dot, x: Axis, y: Axis, anchors: dict[str, str]) -> Markup:
     if dot.x.value is None or dot.y.value is None:
         return Markup("")
     at_x, at_y = f"{x.at(dot.x.value)}%", f"{100 - y.at(dot.y.value):.2f}%"
@@ -157,8 +157,8 @@ def curve_plot(plot: CurvePlot) -> Markup:
     """Return curves with bands of their intervals, and a legend."""
     places = [place for curve in plot.curves for place, _ in curve.points]
     is_wide = bool(places) and min(places) > 0 and max(places) / min(places) >= 10
-    x = Scale.over(places, logarithmic=is_wide, margin=0.02)
-    y = Scale.over(
+    x = Axis.over(places, logarithmic=is_wide, margin=0.02)
+    y = Axis.over(
         [end for curve in plot.curves for _, e in curve.points for end in (e.low, e.value, e.high)],
         margin=0.04,
     )
@@ -195,7 +195,7 @@ def _unit(plot: CurvePlot) -> str:
 
 def strip_plot(plot: StripPlot) -> Markup:
     """Return a line for each strip with its values, and their median as a mark."""
-    scale = Scale.over([*(value for strip in plot.strips for value in strip.values), plot.limit])
+    scale = Axis.over([*(value for strip in plot.strips for value in strip.values), plot.limit])
     rows = []
     for strip in plot.strips:
         parts = [element("line", {"class": "axis", "x1": "0%", "x2": "100%", "y1": "50%", "y2": "50%"})]
@@ -223,7 +223,7 @@ def strip_plot(plot: StripPlot) -> Markup:
     return element("div", {"class": "forest"}, *rows)
 
 
-def _frame(x: Scale, y: Scale, units: tuple[str, str]) -> list[Markup]:
+def _frame(x: Axis, y: Axis, units: tuple[str, str]) -> list[Markup]:
     """Return grid lines and the numbers on both axes."""
     parts = []
     for value in x.ticks():
