@@ -86,7 +86,7 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
     plain: dict[Key, Json] = {}
     unknown = 0
     for place, entry in enumerate(data.get("records") or []):
-        kind = kinds.get(entry.get("kind")) if isinstance(entry, dict) else None
+        kind = kinds.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
         if kind is None:
             unknown += 1
             continue

@@ -154,9 +154,10 @@ def _name(schema: Json) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
 
 
-def _leaving_out(base: type) -> Iterator[str]:
+def _leaving_out(base: type[msgspec.Struct]) -> Iterator[str]:
     """Yield the names of the types whose writer leaves out what is as it is by default."""
+    made: type[msgspec.Struct]
     for made in base.__subclasses__():
-        if made.__struct_config__.omit_defaults:  # type: ignore[attr-defined]  # each is a msgspec.Struct
+        if made.__struct_config__.omit_defaults:
             yield made.__name__
         yield from _leaving_out(made)

@@ -157,7 +157,7 @@ def _images(request: PageRequest, record: Record, prompts: Sequence[Prompt]) -> 
         for path in folder.glob("*-candidate.webp")
         if path.name.partition("-")[0].isdigit()
     )
-    pairs = []
+    pairs: list[ImagePair] = []
     for place in numbers:
         left, right = (folder / f"{place}-{arm}.webp" for arm in ARMS)
         if left.is_file() and right.is_file() and len(pairs) < _MOST_PAIRS:
