@@ -92,7 +92,7 @@ def _reference(record: Record) -> list[Block]:
 def _samples(request: PageRequest, record: Record) -> list[Block]:
     """Return answers that could not be read, and wrong ones."""
     results, predictions = _results(request.file(record, "results")), request.file(record, "predictions")
-    values = next(iter((results.get("values") or {}).values()), [])
+    values: Sequence[Any] = next(iter((results.get("values") or {}).values()), [])
     keys = results.get("keys") or []
     is_asked_once = len(values) == len(keys) and all(isinstance(value, int | float) for value in values)
     if predictions is None or not is_asked_once or not keys:

@@ -10,7 +10,7 @@ from bench.report.compare import LEVEL, CaseChange, Change, Comparison
 from bench.report.html.page import plain_page
 from bench.report.html.words import estimate_text, number
 from bench.report.layout import aligned, table
-from bench.report.size import COMMENT_BYTES, fitted
+from bench.report.size import COMMENT_BYTES, TitledTable, fitted
 
 _FLIPS = ("case", "before", "after", "why")
 _CHANGES = ("case", "metric", "before", "after", "change [95 %]", "p (Holm)")
@@ -71,8 +71,8 @@ def markdown(comparison: Comparison, limit: int = COMMENT_BYTES) -> str:
     """
     others = " and ".join(comparison.names[1:])
     head = [f"## Modelgate: {others} against {comparison.names[0]}", f"**{summary_line(comparison)}**"]
-    tables = []
-    for title, header, rows in (
+    tables: list[TitledTable] = []
+    found: list[TitledTable] = [
         ("Verdict flips", _FLIPS, flip_rows(comparison)),
         ("Changes", _CHANGES, change_rows(comparison)),
         *(
@@ -80,7 +80,8 @@ def markdown(comparison: Comparison, limit: int = COMMENT_BYTES) -> str:
             for name, rows in comparison.surroundings.items()
         ),
         ("In one run alone", ("case", "run"), missing_rows(comparison)),
-    ):
+    ]
+    for title, header, rows in found:
         if rows:
             tables.append((f"### {title}", header, rows))
     return fitted(head, tables, [tested_line(comparison)], table, limit)
@@ -125,7 +126,8 @@ def _bars(comparison: Comparison) -> list[Bar]:
                 unit=change.change.unit,
             )  # fmt: skip
             neutral = 1.0 if change.change.unit == "x" else 0.0
-            found.append(Bar(f"{case.key[1]}: {change.metric}", estimate, neutral, False, verdict))
+            is_less_better = not change.after.higher_is_better
+            found.append(Bar(f"{case.key[1]}: {change.metric}", estimate, neutral, is_less_better, verdict))
     return found
 
 

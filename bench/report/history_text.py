@@ -73,7 +73,7 @@ def lines(series: Sequence[Series]) -> list[str]:
     """Return the history for a terminal."""
     if not series:
         return ["nothing fits; the file has no such case or metric"]
-    rows = [("case", "metric", "runs", "first", "last", "course", "last verdict")]
+    rows: list[tuple[str, ...]] = [("case", "metric", "runs", "first", "last", "course", "last verdict")]
     for one in series:
         values = [point.estimate.value for point in one.points]
         unit = one.points[-1].estimate.unit
