@@ -42,6 +42,7 @@ from bench.run.options import (
 )
 from bench.run.outcome import crash_record, status_words
 from bench.run.process import (
+    AFTERWARDS,
     BOARD,
     ENDED,
     ENDINGS,
@@ -51,6 +52,7 @@ from bench.run.process import (
     RUN,
     SUMMARY_BEGAN,
     VIEW,
+    afterwards_of,
     case_of,
     configs_of,
     earlier_run,
@@ -117,6 +119,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         preflight.check_names((config.rootpath, options.work_dir))
         preflight.check_scratch()
         preflight.check_work_dir(options.work_dir)
+        config.stash[AFTERWARDS] = afterwards_of(config, options, KINDS)
         preflight.check_outputs(preflight.outputs_of(config.option, os.environ, config.invocation_params.dir))
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from problem
@@ -355,7 +358,7 @@ def _end_run(session: pytest.Session, run: Run, exitstatus: int) -> list[str]:
         and terminal.all_skipped(run.results.ordered())
     ):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-    ended = finish_run(run, KINDS, finish, int(session.exitstatus))
+    ended = finish_run(run, KINDS, finish, int(session.exitstatus), config.stash[AFTERWARDS])
     config.stash[ENDED] = ended
     config.stash[ENDINGS].is_over = True
     return ended.problems

@@ -30,6 +30,7 @@ from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
+from bench.acceleration.stills import stills_folder, write_stills
 from bench.acceleration.timing import TimingPlan
 from bench.core.errors import ScoringProblem, UnclearProblem
 from bench.core.estimate import Estimate
@@ -95,6 +96,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         super().__exit__(*error)
         write_samples(self.context.directory, self.record, self.rows, self.context.places)
         write_videos(self.context.directory, self.case.id, self.videos)
+        write_stills(self.context.directory, self.case.id, self._pair.images(), self.rows)
 
     @property
     def body(self) -> AccelerationBody:
@@ -140,6 +142,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def settle(self, verdict: Verdict) -> None:
         """Write the verdict, the duration and the names of the files into the record."""
         self.record.files = sample_files(self.case.id, has_rows=bool(self.rows), has_videos=bool(self.videos))
+        self.record.files |= stills_folder(self.case.id, self._pair.images())
         super().settle(verdict)
 
     def _check_configuration(self) -> Verdict:

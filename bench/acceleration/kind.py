@@ -7,17 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.acceleration import options, report
+from bench.acceleration import compared, options, report
 from bench.acceleration.case import DIFFICULTIES, LEVELS, AccelerationCase
 from bench.acceleration.host.service import start_fork_server
 from bench.acceleration.options import AccelerationOptions, ResolvedOptions
 from bench.acceleration.prompts import named_files
 from bench.acceleration.record import AccelerationBody
+from bench.acceleration.summary_keys import AccelerationSummary
 from bench.core.case import Case
 from bench.core.evaluation import RunContext
 from bench.core.extras import DIFFUSION
 from bench.core.kind import Kind
 from bench.core.options import Setting
+from bench.core.page import KindView, PageRequest
 
 if TYPE_CHECKING:
     from bench.acceleration.evaluation import AccelerationEvaluation, AccelerationResources
@@ -54,6 +56,13 @@ def metric_names() -> tuple[str, ...]:
     return ("speedup", "latency_s", "quality_loss", *of_outputs)
 
 
+def page(request: PageRequest) -> KindView:
+    """Return what the page of a run shows of the cases."""
+    from bench.acceleration.page.view import view  # noqa: PLC0415  only the end of a run needs it
+
+    return view(request)
+
+
 def evaluation(
     case: AccelerationCase, context: RunContext, resources: AccelerationResources
 ) -> AccelerationEvaluation:
@@ -84,8 +93,14 @@ KIND = Kind(
         **dict.fromkeys(DIFFICULTIES, "a case of this difficulty"),
         **{name.lower(): f"a case of level {name}" for name in LEVELS},
     },
+    page=page,
+    compared=compared.compared,
+    samples=compared.samples,
+    columns=compared.columns,
+    shown_columns=compared.SHOWN,
     summarize=report.summarize,
     run_facts=report.run_facts,
+    summary_keys=AccelerationSummary,
     shared=options.SHARED,
     inputs=inputs,
     properties=report.PROPERTIES,

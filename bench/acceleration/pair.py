@@ -317,6 +317,14 @@ class Pair:
             role: [gallery.outputs[index] for index in indices] for role, gallery in self._galleries.items()
         }
 
+    def images(self) -> dict[str, dict[int, np.ndarray]]:
+        """Return the images or videos of the scored samples that both arms have made so far, by number."""
+        scored = range(len(self._samples))
+        return {
+            role: {number: gallery.outputs[number] for number in scored if number in gallery.outputs}
+            for role, gallery in self._galleries.items()
+        }
+
     def differing_images(self) -> tuple[int, int] | None:
         """Return how many images of the candidate are others than the baseline's, and of how many samples both are there."""
         galleries = [self._galleries[role].outputs for role in ROLES]

@@ -5,6 +5,10 @@ modelgate demo                                  a pass and a rejection of what s
 modelgate init DIR                              a first task list and candidate
 modelgate bench                                 judge all that ships
 modelgate report RUN                            what a run came to; completes the results of one that died
+modelgate compare A B                           what changed from one run to others, case by case
+modelgate merge RUN RUN --out DIR               join runs, such as shards, into one
+modelgate table RUN                             a table of a run for a pull request
+modelgate history FILE                          what cases came to over many runs
 modelgate tasks --out DIR                       write a task set: 604 tasks of five levels, with candidates
 """
 
@@ -16,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli.front import add_front, run_bench, run_front
+from bench.cli.stored import add_commands, run_command
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
 USAGE_ERROR = 4
@@ -49,9 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return tasks(
             given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
         )
+    if given.command != "report":
+        return run_command(given)
     from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
 
-    return report(given.run) or 0
+    return report(given.run, with_page=not given.no_html) or 0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -65,6 +72,8 @@ def make_parser() -> argparse.ArgumentParser:
         "report", help="show what a run came to, and complete the results of one that died"
     )
     reporting.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    reporting.add_argument("--no-html", action="store_true", help="do not draw report.html again")
+    add_commands(commands)
     _add_tasks(
         commands.add_parser(
             "tasks", help="write a task set: 604 tasks of five levels, with candidates",

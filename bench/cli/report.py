@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.core.files import describe_error
 from bench.kinds import KINDS
+from bench.report.html.page import write_page
 from bench.report.layout import aligned
 from bench.report.results import ResultsFile, count_verdicts
 from bench.report.tables import CASE_HEADER, case_row
@@ -16,8 +17,13 @@ from bench.run.occupied import is_occupied, take_over
 _CANNOT_BE_USED = 4
 
 
-def report(directory: Path) -> int:
-    """Print what a run came to; return the exit code."""
+def report(directory: Path, *, with_page: bool = True) -> int:
+    """Print what a run came to and draw its page again; return the exit code.
+
+    Args:
+        directory: of the run.
+        with_page: whether report.html is drawn.
+    """
     try:
         results, note = _results(directory)
     except OSError as error:
@@ -46,6 +52,13 @@ def report(directory: Path) -> int:
     if unrun:
         print(f"{unrun} of {len(records)} cases were not run; go on with pytest ... --reuse {directory}")
     print(f"results: {results.path}")
+    if with_page:
+        try:
+            print(f"page: {write_page(results, KINDS)}")
+        except OSError as error:
+            print(
+                f"report.html: {describe_error(error)}; the results themselves are complete", file=sys.stderr
+            )
     return 0
 
 

@@ -30,6 +30,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "requests": (LANGUAGE,),
     "rouge_score": (LANGUAGE,),
     "sacrebleu": (LANGUAGE,),
+    "ruptures": (REPORT,),
     "safetensors": (DIFFUSION, LANGUAGE, TUNING),
     "skimage": (DIFFUSION,),
     "sklearn": (TUNING, LANGUAGE),

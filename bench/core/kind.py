@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from bench.core.case import Case
 from bench.core.errors import add_reason_codes
+from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.options import Setting
+from bench.core.page import KindView, PageRequest
 from bench.core.places import Places
 from bench.core.record import Body, Json, Record
 
@@ -94,6 +96,10 @@ class Service:
         raise NotImplementedError
 
 
+class NoKeys(TypedDict):
+    """What a kind adds to the summary of the results that adds nothing."""
+
+
 def _no_check(options: Any, cases: Sequence[Case]) -> None:
     """Accept everything."""
 
@@ -118,6 +124,19 @@ def _no_finish(finish: Finish) -> None:
     """Write nothing."""
 
 
+def _score_alone(record: Record) -> Mapping[str, Estimate]:
+    score = record.score
+    return {} if score is None or score.metric is None else {score.metric: score}
+
+
+def _no_samples(request: PageRequest, record: Record) -> Mapping[str, Mapping[str, float]]:
+    return {}
+
+
+def _no_gaps(records: Sequence[Record]) -> Sequence[str]:
+    return ()
+
+
 def _no_summary(records: Sequence[Record]) -> Json:
     return {}
 
@@ -140,9 +159,17 @@ class Kind:
         headline: what was measured, in a few words.
         markers: pytest markers of a case, besides ``control``.
         marker_help: those markers, each with its meaning.
+        page: returns what the page of a run shows of its cases; without it the page shows what all records have.
         finish: writes what the kind wants to leave in the run's directory.
+        compared: its main estimates by name, which `compare` and `history` follow; the score where a kind does not say.
+        samples: values of single samples for paired comparisons: by the name of an estimate that is their mean, and by a key
+            that is the same in every run. Called with where files lie, and a record.
+        columns: what a record has for the table that people share, by column; its metrics where a kind does not say.
+        shown_columns: of them, those that are shown unasked.
         summarize: keys that it adds to the summary of the results, also without records.
         run_facts: what it measured once for all its cases, as keys that it adds to ``run`` in the results.
+        gaps: what is missing among records of several runs that were joined, in sentences, such as a shard.
+        summary_keys: their types, for the schema of the results: a TypedDict or a struct.
         shared: names of options that kinds share which apply to it.
         properties: JUnit properties, each with its path in the record's JSON.
         services: what can be started for its cases, by name.
@@ -170,9 +197,16 @@ class Kind:
     headline: Callable[[Record], str] = _no_words
     markers: Callable[[Case], tuple[str, ...]] = _no_markers
     marker_help: Mapping[str, str] = field(default_factory=dict)
+    page: Callable[[PageRequest], KindView] | None = None
     finish: Callable[[Finish], None] = _no_finish
+    compared: Callable[[Record], Mapping[str, Estimate]] = _score_alone
+    samples: Callable[[PageRequest, Record], Mapping[str, Mapping[str, float]]] = _no_samples
+    columns: Callable[[PageRequest, Record], Mapping[str, Estimate]] | None = None
+    shown_columns: tuple[str, ...] = ()
     summarize: Callable[[Sequence[Record]], Json] = _no_summary
     run_facts: Callable[[Sequence[Record]], Json] = _no_summary
+    summary_keys: type = NoKeys
+    gaps: Callable[[Sequence[Record]], Sequence[str]] = _no_gaps
     shared: tuple[str, ...] = ()
     properties: tuple[tuple[str, tuple[str, ...]], ...] = ()
     services: Mapping[str, Callable[[ServiceRun], Service]] = field(default_factory=dict)

@@ -36,6 +36,7 @@ from bench.language.predictions import (
     fingerprint_of,
 )
 from bench.language.prompting import Question, QuestionBuilder, repeated
+from bench.language.readable import readable_answers
 from bench.language.record import Engine, LanguageBody
 from bench.language.reference import compare_with_run
 from bench.language.results import write_results
@@ -314,8 +315,9 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
             self._body.groups = judge.parts(self._questions)
         results = self.context.directory / "results" / case.model / f"{case.stem}.json"
         write_results(
-            results, self._model, self._dataset, record, self._questions, metrics, self.context.places
-        )
+            results, self._model, self._dataset, record, self._questions, metrics, self.context.places,
+            readable_answers(self._dataset, self._questions, stored),
+        )  # fmt: skip
         self._note_file("results", results)
         reference = PASSED
         if judge is not None and is_judged:

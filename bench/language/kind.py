@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.kind import Kind
 from bench.core.options import Setting
+from bench.core.page import KindView, PageRequest
+from bench.core.record import Record
 from bench.language.case import LanguageCase
 from bench.language.library import adopt
 from bench.language.opencompass import refuse_file
 from bench.language.options import LanguageOptions, LanguageSettings, check, resolve
 from bench.language.record import LanguageBody
 from bench.language.report import headline, section, write_files
+from bench.language.shard_gaps import missing_shards
 
 
 def _make_cases(settings: LanguageSettings, setting: Setting) -> list[LanguageCase]:
@@ -49,6 +53,18 @@ def _evaluation(case: LanguageCase, context: RunContext, resources: Any) -> Eval
     return LanguageEvaluation(case, context, resources)
 
 
+def _page(request: PageRequest) -> KindView:
+    from bench.language.page import view  # noqa: PLC0415  only the end of a run needs it
+
+    return view(request)
+
+
+def _samples(request: PageRequest, record: Record) -> Mapping[str, Mapping[str, float]]:
+    from bench.language.page import samples  # noqa: PLC0415  only a comparison needs it
+
+    return samples(request, record)
+
+
 KIND = Kind(
     name="language",
     options=LanguageOptions,
@@ -60,6 +76,9 @@ KIND = Kind(
     check=check,
     headline=headline,
     finish=write_files,
+    page=_page,
+    samples=_samples,
+    gaps=missing_shards,
     shared=("batch_size", "exclusive"),
     adopt=_adopt,
     resumes_itself=True,

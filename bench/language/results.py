@@ -20,7 +20,7 @@ from bench.language.spec import Dataset
 
 def write_results(
     path: Path, model: ModelConfig, dataset: Dataset, record: Record, questions: Sequence[Question],
-    metrics: Mapping[str, Graded], places: Places,
+    metrics: Mapping[str, Graded], places: Places, answers: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:  # fmt: skip
     """Write ``results/<model>/<dataset>.json``: what was asked of which model, and the value of each sample.
 
@@ -32,7 +32,9 @@ def write_results(
         questions: of the whole dataset.
         metrics: of the whole dataset.
         places: make the paths of the model and the data relative.
+        answers: of `bench.language.readable`, by name.
     """
+    asked = [number for number, question in enumerate(questions) if not question.sample]
     write_json(
         path,
         {
@@ -45,6 +47,7 @@ def write_results(
             "metrics": {name: graded.score for name, graded in metrics.items()},
             "keys": [question.key for question in questions if not question.sample],
             "values": {name: graded.values for name, graded in metrics.items()},
+            **{name: [texts[number] for number in asked] for name, texts in (answers or {}).items()},
         },
     )
 

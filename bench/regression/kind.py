@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.evaluation import RunContext
 from bench.core.kind import Finish, Kind, Rows, Section
 from bench.core.options import Setting
+from bench.core.page import KindView, PageRequest
 from bench.core.record import Record
 from bench.regression.case import RegressionCase
 from bench.regression.options import RegressionOptions, resolve
@@ -91,6 +92,18 @@ def _inputs(case: RegressionCase) -> Sequence[Path]:
     ]  # fmt: skip
 
 
+def _page(request: PageRequest) -> KindView:
+    from bench.regression.page import view  # noqa: PLC0415  only the end of a run needs it
+
+    return view(request)
+
+
+def _samples(request: PageRequest, record: Record) -> Mapping[str, Mapping[str, float]]:
+    from bench.regression.page import samples  # noqa: PLC0415  only a comparison needs it
+
+    return samples(request, record)
+
+
 KIND = Kind(
     name="regression",
     options=RegressionOptions,
@@ -100,6 +113,9 @@ KIND = Kind(
     body=RegressionBody,
     resolve=resolve,
     headline=metric_headline,
+    page=_page,
+    samples=_samples,
+    shown_columns=SHOWN,
     shared=("exclusive", "tables", "predictions"),
     properties=SCORE_PROPERTIES,
     hints=_hints,

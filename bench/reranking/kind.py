@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.evaluation import RunContext
 from bench.core.kind import Finish, Kind, Section
 from bench.core.options import Setting
+from bench.core.page import KindView, PageRequest
 from bench.core.record import Record
 from bench.report.metric_table import SCORE_PROPERTIES, metric_headline, metric_section, signed
 from bench.reranking.case import RerankingCase
@@ -92,6 +93,18 @@ def _inputs(case: RerankingCase) -> Sequence[Path]:
     return [*RANKERS.inputs(case.ranker), *QUERY_SETS.inputs(case.dataset)]
 
 
+def _page(request: PageRequest) -> KindView:
+    from bench.reranking.page import view  # noqa: PLC0415  only the end of a run needs it
+
+    return view(request)
+
+
+def _samples(request: PageRequest, record: Record) -> Mapping[str, Mapping[str, float]]:
+    from bench.reranking.page import samples  # noqa: PLC0415  only a comparison needs it
+
+    return samples(request, record)
+
+
 KIND = Kind(
     name="reranking",
     options=RerankingOptions,
@@ -102,6 +115,9 @@ KIND = Kind(
     resolve=resolve,
     check=check,
     headline=_headline,
+    page=_page,
+    samples=_samples,
+    shown_columns=SHOWN,
     shared=("exclusive", "tables", "predictions"),
     properties=SCORE_PROPERTIES,
     inputs=_inputs,

@@ -12,6 +12,7 @@ from bench.core.kind import Finish, Kind, Section
 from bench.core.record import Record
 from bench.report.markdown import write_step_summary
 from bench.report.tables import finished_kinds
+from bench.run.afterwards import Afterwards, follow_up
 from bench.run.run import Run
 
 MakeFinish = Callable[[Kind, Sequence[Record], Path], Finish]
@@ -32,7 +33,9 @@ class Ended:
     problems: list[str] = field(default_factory=list)
 
 
-def finish_run(run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_status: int) -> Ended:
+def finish_run(
+    run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_status: int, asked: Afterwards | None = None
+) -> Ended:
     """End a run. What fails is said and keeps nothing else from being done.
 
     Args:
@@ -40,6 +43,7 @@ def finish_run(run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_sta
         kinds: by name.
         finish: makes what a kind is told.
         exit_status: of pytest.
+        asked: what follows when the results are complete.
     """
     ended = Ended(hints=run.collected().hints)
     is_complete = True
@@ -64,6 +68,9 @@ def finish_run(run: Run, kinds: Mapping[str, Kind], finish: MakeFinish, exit_sta
             results = run.results
             if is_complete:  # the last room is for what other plugins write
                 _attempt(ended, "the summary", lambda: write_step_summary(results, ended.sections))
+                followed = follow_up(results, kinds, asked or Afterwards())
+                ended.hints += followed.lines
+                ended.problems += followed.problems
     finally:
         run.close()
     if run.trouble is not None:

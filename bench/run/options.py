@@ -82,6 +82,18 @@ class RunOptions:
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
         metavar="latest|RUN|DIR", neutral=True,
     )  # fmt: skip
+    no_html: bool = option("write no report.html", False, neutral=True)
+    compare_to: str | None = option(
+        "an earlier run, or its evaluation_results.json, that this one is compared with at its end",
+        metavar="latest|RUN|DIR|FILE", neutral=True,
+    )  # fmt: skip
+    fail_on: tuple[str, ...] = option(
+        "what in that comparison fails the run: a case that passed and does not, or that got worse by more than chance",
+        (), choices=("regression",), neutral=True,
+    )  # fmt: skip
+    history: Path | None = option(
+        "SQLite file that collects what runs came to, for `history`", metavar="FILE", neutral=True
+    )
     retries: int = option(
         "how often a case runs again that the machine ended and nothing was decided: a process that cases share or a worker "
         "died, the disk was full, a limit of pytest-timeout struck", 1, metavar="N", least=0,
@@ -94,7 +106,7 @@ class RunOptions:
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
 OF_THE_RUN = (
     "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse",
-    "record_host", "no_wait", "retries",
+    "record_host", "no_wait", "retries", "no_html", "compare_to", "fail_on", "history",
 )  # fmt: skip
 
 

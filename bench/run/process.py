@@ -18,9 +18,10 @@ from bench.core.options import Setting
 from bench.core.places import Places
 from bench.core.record import Json
 from bench.core.requirement import parse_requirement
-from bench.core.runs import find_run
+from bench.core.runs import LATEST, find_run
 from bench.machine.environment import host_and_user
 from bench.report.board import Board
+from bench.run.afterwards import Afterwards, check_afterwards
 from bench.run.collected import Collected
 from bench.run.ending import Ended
 from bench.run.options import (
@@ -49,6 +50,7 @@ ENDINGS = pytest.StashKey[Endings]()
 RESUMING = pytest.StashKey[Resuming | None]()
 TELLER = pytest.StashKey[Teller]()
 BOARD = pytest.StashKey[Board]()
+AFTERWARDS = pytest.StashKey[Afterwards]()
 SUMMARY_BEGAN = pytest.StashKey[bool]()
 
 
@@ -154,6 +156,22 @@ def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Ki
 
     of_some = {field: flag for field, flag in shared.items() if field not in OF_THE_RUN}
     return Plan(kinds, read, flags, of_some, requirements)
+
+
+def afterwards_of(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Kind]) -> Afterwards:
+    """Return what a run is asked for at its end; called before it begins.
+
+    Raises:
+        UsageProblem: what cannot be done.
+    """
+    link = options.work_dir / LATEST
+    setting = Setting(
+        run=options, given=frozenset(), directory=config.invocation_params.dir, workers=1,
+        latest=link.resolve() if link.is_dir() else None,
+    )  # fmt: skip
+    return check_afterwards(
+        not options.no_html, options.compare_to, options.fail_on, options.history, setting, kinds
+    )
 
 
 def user_dirs_of(config: pytest.Config) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -48,6 +48,8 @@ OF_THE_READER = {
         ("set/anno.json", "set/gen.json", "set/anno_wrong.json", "set/wrong.json"),
         "written by `python -m bench tasks`",
     ),
+    **dict.fromkeys(("before/", "after/", "first/", "second/"), "runs of the reader"),
+    **dict.fromkeys(("merged/", "outputs/default/latest"), "written by a run"),
     "report.xml": "written by the run",
     "times.json": "written by the run",
 }

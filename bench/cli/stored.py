@@ -1,0 +1,164 @@
+"""The commands about stored runs: ``compare``, ``merge``, ``table`` and ``history``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import UsageProblem
+from bench.core.files import describe_error, replace_file
+from bench.kinds import KINDS
+from bench.report.runs import load_run
+
+FAILED, USAGE_ERROR = 1, 4
+_RUN = "directory of a run, or its evaluation_results.json"
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser of all commands; each names its function as ``do``."""
+    _add_compare(commands)
+    _add_merge(commands)
+    _add_table(commands)
+    _add_history(commands)
+
+
+def run_command(given: argparse.Namespace) -> int:
+    """Run one of the commands; return the exit code: 4 for what cannot be used."""
+    do: Callable[[argparse.Namespace], int] = given.do
+    try:
+        return do(given)
+    except UsageProblem as problem:
+        print(problem, file=sys.stderr)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{place}{describe_error(error)}; make room there, or choose another place", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare", help="what changed from one run to others, case by case",
+        description="Compare runs with the first one: verdict flips first, then changes in speedup, loss and score, each "
+        "with an interval and a test, corrected by Holm's rule.",
+    )  # fmt: skip
+    parser.add_argument("base", type=Path, metavar="A", help=_RUN)
+    parser.add_argument("others", type=Path, nargs="+", metavar="B", help="runs that are held against it")
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        help="write it as Markdown of under 64 kB; - prints it in place of the tables",
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+    parser.add_argument(
+        "--fail-on", choices=("regression",),
+        help="exit with 1 where a case that passed does not pass, or a main estimate got worse by more than chance",
+    )  # fmt: skip
+    parser.set_defaults(do=_compare)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from bench.report.compare import compare_runs  # noqa: PLC0415  each command loads what it needs
+    from bench.report.compare_text import html, lines, markdown  # noqa: PLC0415
+
+    runs = [load_run(path, KINDS) for path in (given.base, *given.others)]
+    comparison = compare_runs(runs[0], runs[1:], KINDS)
+    if given.markdown == "-":
+        print(markdown(comparison), end="")
+    else:
+        print("\n".join(lines(comparison)))
+        if given.markdown:
+            replace_file(Path(given.markdown), markdown(comparison))
+    if given.html:
+        replace_file(given.html, html(comparison))
+    return FAILED if given.fail_on and comparison.regressions else 0
+
+
+def _add_merge(commands: Any) -> None:
+    parser = commands.add_parser(
+        "merge", help="join runs, such as shards, into one",
+        description="Join runs into one: of a case that several runs have, the latest record that was decided counts. "
+        "What none of them has decided is listed.",
+    )  # fmt: skip
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=_RUN)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--no-html", action="store_true", help="write no report.html")
+    parser.set_defaults(do=_merge)
+
+
+def _merge(given: argparse.Namespace) -> int:
+    from bench.run.merge import merge_runs, write_merged  # noqa: PLC0415
+
+    merged = merge_runs([load_run(path, KINDS) for path in given.runs], KINDS)
+    print("\n".join(write_merged(merged, given.out, KINDS, with_page=not given.no_html)))
+    return FAILED if merged.gaps else 0
+
+
+def _add_table(commands: Any) -> None:
+    parser = commands.add_parser(
+        "table", help="a table of a run for a pull request",
+        description="Print a table in Markdown: a row for each case, with the speedup by wall time, PSNR, SSIM, LPIPS and "
+        "CLIP where they were measured, each with its 95 %% interval.",
+    )  # fmt: skip
+    parser.add_argument("run", type=Path, metavar="RUN", help=_RUN)
+    parser.add_argument("--columns", nargs="+", default=[], metavar="NAME", help="which columns, or `all`")
+    parser.add_argument(
+        "--cases", nargs="+", default=[], metavar="TEXT", help="only cases whose id holds one of these"
+    )
+    parser.add_argument("--controls", action="store_true", help="with the controls")
+    parser.add_argument("--no-intervals", action="store_true", help="values alone")
+    parser.set_defaults(do=_table)
+
+
+def _table(given: argparse.Namespace) -> int:
+    from bench.report.shared_table import shared_table  # noqa: PLC0415
+
+    names = [name for text in given.columns for name in text.split(",") if name]
+    run = load_run(given.run, KINDS)
+    print(
+        shared_table(
+            run,
+            KINDS,
+            columns=names,
+            cases=given.cases,
+            controls=given.controls,
+            intervals=not given.no_intervals,
+        ),
+        end="",
+    )
+    return 0
+
+
+def _add_history(commands: Any) -> None:
+    parser = commands.add_parser(
+        "history", help="what a case came to over many runs",
+        description="Show what a file of --history has collected: values over time, where they changed, and what changed "
+        "in the environment.",
+    )  # fmt: skip
+    parser.add_argument("file", type=Path, metavar="FILE", help="SQLite file that --history writes")
+    parser.add_argument(
+        "--add", type=Path, nargs="+", default=[], metavar="RUN", help="add stored runs first"
+    )
+    parser.add_argument(
+        "--cases", nargs="+", default=[], metavar="TEXT", help="only cases whose id holds one of these"
+    )
+    parser.add_argument("--metric", metavar="NAME", help="only this metric")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+    parser.set_defaults(do=_history)
+
+
+def _history(given: argparse.Namespace) -> int:
+    from bench.report.history import History  # noqa: PLC0415
+    from bench.report.history_text import html, lines  # noqa: PLC0415
+
+    runs = [load_run(path, KINDS) for path in given.add]
+    with History(given.file, must_exist=not given.add) as history:
+        for run in runs:
+            history.add(run, KINDS)
+        series = history.series(cases=given.cases, metric=given.metric)
+        print("\n".join(lines(series)))
+        if given.html:
+            replace_file(given.html, html(series))
+    return 0

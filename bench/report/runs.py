@@ -1,0 +1,118 @@
+"""Runs that are stored: read from their directories, or from their results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.core.errors import UsageProblem
+from bench.core.files import describe_error
+from bench.core.kind import Kind
+from bench.core.record import SCHEMA_VERSION, Json, Record
+
+RESULTS = "evaluation_results.json"
+Key = tuple[str, str]
+"""What a case is known by in every run: its kind and its id."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as it was written.
+
+    Attributes:
+        directory: of the run; files that records name lie below it, if they are still there.
+        name: what it is called in tables.
+        run: what is known of the run itself.
+        records: by kind and id, in the order of the results.
+        plain: the same as JSON objects.
+        unknown: how many records are of kinds that are not known here.
+    """
+
+    directory: Path
+    name: str
+    run: Json
+    records: Mapping[Key, Record]
+    plain: Mapping[Key, Json] = field(default_factory=dict)
+    unknown: int = 0
+
+    @property
+    def ordered(self) -> list[Record]:
+        """The records."""
+        return list(self.records.values())
+
+
+def load_run(path: Path, kinds: Mapping[str, Kind]) -> StoredRun:
+    """Return a run.
+
+    Args:
+        path: its directory, or its evaluation_results.json.
+        kinds: by name.
+
+    Raises:
+        UsageProblem: there are no results, or none that can be read.
+    """
+    file = path / RESULTS if path.is_dir() else path
+    try:
+        data: Any = msgspec.json.decode(file.read_bytes())
+    except OSError as error:
+        raise UsageProblem(
+            f"{path}: found no {RESULTS} ({describe_error(error)}); expected the directory of a run, or its {RESULTS}; "
+            "correct the path, or complete a run that died with `report`"
+        ) from error
+    except msgspec.DecodeError as error:
+        raise UsageProblem(
+            f"{file}: this is not JSON; expected the {RESULTS} of a run; correct the path"
+        ) from error
+    return read_run(data, file, kinds)
+
+
+def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
+    """Return the run that a results file holds.
+
+    Raises:
+        UsageProblem: results of another form.
+    """
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        found = "no schema_version" if version is None else f"schema_version {version!r}"
+        raise UsageProblem(
+            f"{file}: found {found}, expected {SCHEMA_VERSION}; read it with the version of Modelgate that wrote it"
+        )
+    records: dict[Key, Record] = {}
+    plain: dict[Key, Json] = {}
+    unknown = 0
+    for place, entry in enumerate(data.get("records") or []):
+        kind = kinds.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
+        if kind is None:
+            unknown += 1
+            continue
+        try:
+            record = kind.decode(entry)
+        except msgspec.ValidationError as error:
+            raise UsageProblem(
+                f"{file}, record {place} ({entry.get('id')}): found a key with a value of another type ({error}); expected "
+                "a record as Modelgate writes it; write the results again with `report`"
+            ) from error
+        records[record.kind, record.id] = record
+        plain[record.kind, record.id] = entry
+    run = data.get("run")
+    run = run if isinstance(run, dict) else {}
+    return StoredRun(
+        file.parent.resolve(), str(run.get("id") or file.parent.name), run, records, plain, unknown
+    )
+
+
+def name_apart(runs: list[StoredRun]) -> list[str]:
+    """Return a name for each of several runs, all different."""
+    names: list[str] = []
+    for run in runs:
+        name, number = run.name, 1
+        while name in names:
+            number += 1
+            name = f"{run.name} ({number})"
+        names.append(name)
+    return names
