@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -26,23 +27,29 @@ from bench.acceleration.gates import (
 )
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.foreign_load import ForeignLoad
+from bench.acceleration.null_band import perturbations_for
 from bench.acceleration.pair import Pair
-from bench.acceleration.prompts import SampleStream
+from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.quality import Scoring
+from bench.acceleration.quality_limits import judge_limit
 from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
+from bench.acceleration.safeguards import judge_safeguards
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
+from bench.acceleration.target_images import changes_images, judge_target, not_claimed
+from bench.acceleration.target_images import compare as compare_images
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.core.errors import ScoringProblem, UnclearProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
 from bench.core.verdict import PASSED, Outcome, Verdict
+from bench.metrics.extra_metrics import EXTRAS
 
 SPEED_METRICS = ("speedup", "latency_s")
-GATES = ("images", "steady", "effect", "quality", "memory", "latency", "speedup")
+GATES = ("images", "steady", "effect", "target", "quality", "safeguards", "memory", "latency", "speedup")
 """Names of the gates; the first that is missed decides."""
 
 
@@ -56,6 +63,8 @@ class AccelerationResources:
         scoring: CLIP scores.
         arms: starts arms on the leased cores or device.
         plan: sizes and limits of the timing.
+        extra_metrics: metrics of other packages that are measured of every pair.
+        has_safeguards: whether images must keep what no task asks for.
     """
 
     samples: SampleStream
@@ -63,6 +72,8 @@ class AccelerationResources:
     scoring: Scoring
     arms: ArmFactory
     plan: TimingPlan
+    extra_metrics: tuple[str, ...] = ()
+    has_safeguards: bool = True
 
 
 class AccelerationEvaluation(Evaluation[AccelerationCase]):
@@ -129,8 +140,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         """Time the pair, score its images or videos, and judge all gates.
 
         The gates are ``images``, ``steady`` (the candidate did the same while it was timed), ``effect`` (the methods that
-        the task asks for do something), ``quality``, ``latency`` and ``speedup``. Where a score cannot be computed,
-        ``quality`` is an error, and all else is reported.
+        the task asks for do something), ``target`` (who claims its configuration makes its images), ``quality``,
+        ``safeguards``, one for each metric that the task limits, ``latency`` and ``speedup``. Where a score cannot be
+        computed, ``quality`` is an error, and all else is reported.
 
         Raises:
             ArmProblem: when the baseline or the candidate fails.
@@ -155,7 +167,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         assert case.target_file is not None, "a case without a problem has all its files"
         with as_reference_failure("target"):
             first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
-            target = self._references.target_configuration(case.target_file, first, case.id)
+            target = self._references.target_configuration(case.target_file, first, case.id, self._secret)
         config.target = target.without_weights()
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
@@ -192,6 +204,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             pair.time_baseline_steps()
         self._record_raw(speed)
         images = self._judge_images()
+        watched = self._look_at_images()
         quality = self._judge_quality()
         latency, speedup = speed.judge()
         # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
@@ -202,7 +215,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return self._conclude(
             {
                 "images": images, "steady": judge_configuration(pair.drift[:1]), "effect": self._judge_effect(),
-                "quality": quality, "latency": latency, "speedup": speedup,
+                **watched, **quality, "latency": latency, "speedup": speedup,
             }
         )  # fmt: skip
 
@@ -247,10 +260,45 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _foreign_load(self) -> float | None:
         return None if self.body.times is None else self.body.times.foreign_load
 
-    def _judge_quality(self) -> Verdict:
+    @cached_property
+    def _secret(self) -> list[Sample]:
+        """Prompts with seeds that nobody knew before the run."""
+        return self._references.secret_samples(self._inputs.samples, self._inputs.plan.batch_size)
+
+    def _look_at_images(self) -> dict[str, Verdict]:
+        """Measure the null band of the baseline, and compare the candidate's images with the target's."""
+        pair, case, body = self._pair, self.case, self.body
+        with as_reference_failure("baseline"):
+            legal = perturbations_for(case.free, on_gpu=self._inputs.arms.gpu is not None)
+            own = self._references.null_images(pair.baseline, self._secret, legal)
+            pair.baseline.process.pause()
+        body.null_band = self._inputs.scoring.null_band(
+            self._secret, own, self._references.baseline_identity(pair.baseline)
+        )
+        fields = changes_images(body.config.mismatches or (), body.config.free or ())
+        if fields or pair.is_broken:
+            body.target_images = not_claimed(fields) if fields else None
+            return {}
+        assert case.target_file is not None, "a case without a problem has all its files"
+        assert case.baseline_file is not None, "a case without a problem has all its files"
+        is_baseline = self._references.are_the_same(case.target_file, case.baseline_file)
+        with as_reference_failure("target"):
+            first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
+            target = (
+                own
+                if is_baseline
+                else self._references.target_images(case.target_file, case.id, self._secret, first)
+            )
+        timed = pair.same_samples() if is_baseline else ()
+        body.target_images = compare_images(pair.secret_images(self._secret), target, timed)
+        if body.target_images.status == "not_repeated":
+            self.record.warnings.append(str(body.target_images.note))
+        return {"target": judge_target(body.target_images)}
+
+    def _judge_quality(self) -> dict[str, Verdict]:
         outputs = self._pair.outputs()
         if outputs is None:
-            return PASSED  # their own verdict says what is wrong
+            return {}  # their own verdict says what is wrong
         samples = self._inputs.samples
         scores = self._inputs.scoring.compare(
             samples.take(range(len(samples))),
@@ -258,18 +306,35 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             outputs["candidate"],
             baseline_identity=self._references.baseline_identity(self._pair.baseline),
             seed=samples.run_seed,
+            extras=self._extras(),
         )
         body, loss = self.body, scores.loss
         # What could be computed is reported whatever could not.
         body.quality.baseline, body.quality.candidate = scores.baseline, scores.candidate
         body.quality.loss, body.quality.low, body.quality.high = loss.value, loss.low, loss.high
-        body.fidelity = scores.fidelity()
+        body.fidelity, body.image_statistics = scores.fidelity(), scores.statistics()
+        body.distribution = scores.distribution
         self._estimates |= scores.estimates()
         self.rows = scores.rows
         self.videos = outputs if self._pair.noun == "video" else {}
         if scores.problems:
-            return Verdict("error", ScoringProblem.reason_code, scores.problems[0])
-        return judge_quality(loss, self.case.max_quality_loss)
+            return {"quality": Verdict("error", ScoringProblem.reason_code, scores.problems[0])}
+        limits = self.case.quality
+        judged = {"quality": judge_quality(loss, self.case.max_quality_loss)}
+        judged |= {
+            f"quality of {limit.metric}": judge_limit(limit, scores, body.null_band)
+            for limit in limits
+            if not limit.lifted
+        }
+        if self._inputs.has_safeguards:
+            judged["safeguards"], warnings = judge_safeguards(scores, {limit.metric for limit in limits})
+            self.record.warnings += warnings
+        return judged
+
+    def _extras(self) -> list[str]:
+        """Return the metrics of other packages that the run or the task asks for."""
+        asked = [limit.metric for limit in self.case.quality if not limit.lifted]
+        return list(dict.fromkeys([*self._inputs.extra_metrics, *(name for name in asked if name in EXTRAS)]))
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
         body, found = self.body, speed.estimates()
