@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
@@ -138,9 +139,8 @@ class Scoring:
                     columns[name] = run.values(name, prompts, middle[1], middle[0])
                     continue
                 key = self._cache.key("extra", name, baseline_identity, [s.identity() for s in samples])
-                columns[f"{OF_BASELINE}{name}"] = self._cache.once_json(
-                    key, lambda name=name, run=run: run.values(name, prompts, middle[0])
-                )
+                of_baseline = partial(run.values, name, prompts, middle[0])
+                columns[f"{OF_BASELINE}{name}"] = self._cache.once_json(key, of_baseline)
                 columns[name] = run.values(name, prompts, middle[1])
             except ScoringProblem as problem:
                 problems.append(str(problem))

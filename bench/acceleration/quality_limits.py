@@ -124,7 +124,7 @@ def _read_limit(name: str, asked: object, known: Mapping[str, MetricFacts]) -> Q
     )
     if not isinstance(asked, dict) or not asked:
         raise ValueError(f"the limit of {name} is {_shown(asked)}; {expected}; correct it")
-    repeated = getattr(asked, "repeated", ())
+    repeated: tuple[str, ...] = getattr(asked, "repeated", ())
     unknown = [key for key in asked if key not in _BOUNDS]
     if unknown or repeated:
         what = f"the unknown key {unknown[0]!r}" if unknown else f"{repeated[0]!r} more than once"

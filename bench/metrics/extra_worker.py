@@ -6,9 +6,9 @@ FOLDER holds ``request.json``::
     {"protocol": 1, "metric": "lpips", "device": "cpu", "prompts": [...],
      "images": ["0.png", ...], "references": ["r0.png", ...]}
 
-and gets ``answer.json``: ``{"values": [...]}``, a number or null for each image, or ``{"error": "..."}``. References are there
-for metrics that compare two images. Loaders are those of the packages; weights that no package ships are downloaded by them,
-or found in their caches.
+and gets ``answer.json``: ``{"values": [...]}``, a number or null for each image, or ``{"error": "..."}``. References are
+there for metrics that compare two images. Loaders are those of the packages; weights that no package ships are downloaded
+by them, or found in their caches.
 """
 
 from __future__ import annotations
@@ -94,10 +94,11 @@ def dino_cosine(images: Sequence[str], references: Sequence[str], prompts: objec
 def pick_score(images: Sequence[str], references: object, prompts: Sequence[str], device: str) -> Values:
     """PickScore v1: the scaled cosine of image and prompt."""
     import torch  # noqa: PLC0415
-    from transformers import AutoModel, AutoProcessor  # noqa: PLC0415
+    import transformers  # noqa: PLC0415
 
-    processor = AutoProcessor.from_pretrained("laion/CLIP-ViT-H-14-laion2B-s32B-b79K")
-    model = AutoModel.from_pretrained("yuvalkirstain/PickScore_v1").to(device).eval()
+    library: Any = transformers
+    processor = library.AutoProcessor.from_pretrained("laion/CLIP-ViT-H-14-laion2B-s32B-b79K")
+    model = library.AutoModel.from_pretrained("yuvalkirstain/PickScore_v1").to(device).eval()
     values = []
     with torch.inference_mode():
         for path, prompt in zip(images, prompts):  # noqa: B905  older interpreters have no strict
@@ -144,7 +145,8 @@ def text_read(images: Sequence[str], references: object, prompts: Sequence[str],
     import numpy  # noqa: PLC0415
     from rapidocr import RapidOCR  # noqa: PLC0415
 
-    engine, values = RapidOCR(), []
+    engine = RapidOCR()
+    values: Values = []
     for path, prompt in zip(images, prompts):  # noqa: B905
         wanted = quoted(prompt)
         if not wanted:
@@ -222,11 +224,11 @@ class ArraysOnly(pickle.Unpickler):
 
 
 def _reconstruct() -> Any:
-    try:
-        from numpy._core.multiarray import _reconstruct as function  # noqa: PLC0415
-    except ImportError:
-        from numpy.core.multiarray import _reconstruct as function  # noqa: PLC0415
-    return function
+    import numpy  # noqa: PLC0415
+
+    # NumPy 2 has moved it.
+    core = getattr(numpy, "_core", None) or numpy.core
+    return core.multiarray._reconstruct
 
 
 def _compared(model: Any, images: Sequence[str], references: Sequence[str], device: str) -> Values:

@@ -214,12 +214,17 @@ def diversity(images: Sequence[Pixels]) -> list[float | None]:
         >>> diversity([black, grey, grey]), diversity([black])
         ([50.0, 0.0, 0.0], [None])
     """
-    if len(images) < 2:
-        return [None] * len(images)
-    thumbnails = np.array([_thumbnail(image).ravel() for image in images])
+    return nearest([thumbnail(image) for image in images])
+
+
+def nearest(thumbnails: Sequence[Pixels]) -> list[float | None]:
+    """Return how far each thumbnail is from the other one that is most like it; None where there is no other."""
+    if len(thumbnails) < 2:
+        return [None] * len(thumbnails)
+    table = np.array([one.ravel() for one in thumbnails])
     found: list[float | None] = []
-    for index, thumbnail in enumerate(thumbnails):
-        distances = np.abs(thumbnails - thumbnail).mean(axis=1)
+    for index, one in enumerate(table):
+        distances = np.abs(table - one).mean(axis=1)
         distances[index] = np.inf
         found.append(round(float(distances.min()), 6))
     return found
@@ -261,13 +266,14 @@ def shift_y(image: Pixels, reference: Pixels) -> float:
 
 
 def _luma(image: Pixels) -> Pixels:
-    return image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    luma: Pixels = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    return luma
 
 
 def _lab(image: Pixels) -> Pixels:
     from skimage.color import rgb2lab  # noqa: PLC0415
 
-    lab: Pixels = rgb2lab(image)  # type: ignore[no-untyped-call]
+    lab: Pixels = rgb2lab(image)
     return lab
 
 
@@ -285,7 +291,8 @@ def _shift(image: Pixels, reference: Pixels) -> tuple[float, float]:
     return down + 0.0, right + 0.0  # never -0.0
 
 
-def _thumbnail(image: Pixels) -> Pixels:
+def thumbnail(image: Pixels) -> Pixels:
+    """Return an image at 16 x 16 pixels, floats in grey levels."""
     from skimage.transform import resize  # noqa: PLC0415
 
     small: Pixels = resize(  # type: ignore[no-untyped-call]

@@ -41,7 +41,8 @@ def middle_frame(output: Pixels) -> Pixels:
         (2, (2, 2, 3))
     """
     frames = frames_of(output)
-    return frames[len(frames) // 2]
+    middle: Pixels = frames[len(frames) // 2]
+    return middle
 
 
 def temporal_difference(video: Pixels, reference: Pixels) -> float | None:
