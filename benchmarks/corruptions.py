@@ -27,12 +27,12 @@ class Corruption:
     Attributes:
         name: of it.
         strengths: as they are printed, from weak to strong.
-        apply: from a pool, the chosen indices, the number of the strength and a source of chance to the images of the set.
+        apply: from a pool, the number of the strength, the chosen indices and a source of chance to the images of the set.
     """
 
     name: str
     strengths: tuple[str, ...]
-    apply: Callable[[Mapping[str, Images], Sequence[int], int, random.Random], list[Image]]
+    apply: Callable[[Mapping[str, Images], int, Sequence[int], random.Random], list[Image]]
 
 
 def of_pixels(
@@ -40,7 +40,7 @@ def of_pixels(
 ) -> Corruption:
     """Return a corruption that changes every image."""
 
-    def apply(pool: Mapping[str, Images], chosen: Sequence[int], level: int, _: random.Random) -> list[Image]:
+    def apply(pool: Mapping[str, Images], level: int, chosen: Sequence[int], _: random.Random) -> list[Image]:
         return [change(pool["base"][index], strengths[level]) for index in chosen]
 
     return Corruption(name, tuple(f"{strength:g}{unit}" for strength in strengths), apply)
@@ -52,7 +52,7 @@ def of_share(
     """Return a corruption that replaces a share of the images: a quarter, half, three quarters, all."""
 
     def apply(
-        pool: Mapping[str, Images], chosen: Sequence[int], level: int, chance: random.Random
+        pool: Mapping[str, Images], level: int, chosen: Sequence[int], chance: random.Random
     ) -> list[Image]:
         images = [pool["base"][index] for index in chosen]
         for place in chance.sample(range(len(chosen)), (level + 1) * len(chosen) // STRENGTHS):
@@ -137,7 +137,7 @@ def _reused(pool: Mapping[str, Images], chosen: Sequence[int], place: int, chanc
 
 
 def _late_guidance(
-    pool: Mapping[str, Images], chosen: Sequence[int], level: int, _: random.Random
+    pool: Mapping[str, Images], level: int, chosen: Sequence[int], _: random.Random
 ) -> list[Image]:
     return [pool[f"guidance {level}"][index] for index in chosen]
 

@@ -1,6 +1,6 @@
 """From which strength on do the gates that are in force by default see that images are worse?
 
-    python benchmarks/power.py [--prompts 72] [--samples 32] [--trials 40] [--null-pairs 200]
+    python benchmarks/power.py [--prompts 56] [--samples 32] [--trials 40] [--null-pairs 200]
 
 Twelve corruptions in four strengths (corruptions.py) are applied to images of the shipped Stable Diffusion. A trial draws
 samples from a pool of prompts and seeds and judges the corrupted images as a run of the suite does. Against the baseline's
@@ -21,6 +21,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,11 +63,12 @@ class Painter:
         from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
         ensure_torchvision()
-        from diffusers import DDIMScheduler, StableDiffusionPipeline  # noqa: PLC0415
+        import diffusers  # noqa: PLC0415
 
-        self.pipe: Any = StableDiffusionPipeline.from_pretrained(MODEL)
+        self.library: Any = diffusers
+        self.pipe: Any = self.library.StableDiffusionPipeline.from_pretrained(MODEL)
         self.pipe.set_progress_bar_config(disable=True)
-        self.pipe.scheduler = DDIMScheduler.from_config(self.pipe.scheduler.config)
+        self.pipe.scheduler = self.library.DDIMScheduler.from_config(self.pipe.scheduler.config)
         self.ddim = self.pipe.scheduler
 
     def paint(
@@ -94,6 +97,17 @@ class Painter:
             made += list((found.images * 255).round().astype(np.uint8))
         return made
 
+    def with_other_threads(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image]:
+        """Return images that another number of threads makes, in other batches."""
+        import torch  # noqa: PLC0415
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if threads > 1 else 2)
+        try:
+            return self.paint(prompts, seeds, batch=5)
+        finally:
+            torch.set_num_threads(threads)
+
     def without_guidance(self, prompts: Sequence[str], seeds: Sequence[int], share: float) -> list[Image]:
         """Return images whose last steps, a share of all, are made without guidance."""
         if share >= 1:
@@ -115,9 +129,8 @@ class Painter:
         if name.startswith("DDIM"):
             return self.paint(prompts, seeds, steps=15)
         if name.startswith("DPM"):
-            from diffusers import DPMSolverMultistepScheduler  # noqa: PLC0415
-
-            self.pipe.scheduler = DPMSolverMultistepScheduler.from_config(self.ddim.config)
+            scheduler = self.library.DPMSolverMultistepScheduler
+            self.pipe.scheduler = scheduler.from_config(self.ddim.config)
             try:
                 return self.paint(prompts, seeds, steps=15)
             finally:
@@ -133,22 +146,30 @@ class Painter:
             helper.disable()
 
 
-def make_pool(painter: Painter, prompts: Sequence[str], seeds: Sequence[int]) -> dict[str, Images]:
-    """Return all images that trials draw from, by what made them; those of an index have its prompt and seed."""
-    import torch  # noqa: PLC0415
-
-    pool: dict[str, Images] = {"base": painter.paint(prompts, seeds)}
-    backwards = painter.paint(prompts[::-1], seeds[::-1], batch=3)
-    pool["other order"] = backwards[::-1]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if threads > 1 else 2)
-    pool["other threads"] = painter.paint(prompts, seeds, batch=5)
-    torch.set_num_threads(threads)
-    pool["one seed"] = painter.paint(prompts, [seeds[0]] * len(prompts))
+def recipes(
+    painter: Painter, prompts: Sequence[str], seeds: Sequence[int]
+) -> dict[str, Callable[[], Images]]:
+    """Return what makes all images that trials draw from, by name; those of an index have its prompt and seed."""
+    found: dict[str, Callable[[], Images]] = {
+        "base": lambda: painter.paint(prompts, seeds),
+        "other order": lambda: painter.paint(prompts[::-1], seeds[::-1], batch=3)[::-1],
+        "other threads": lambda: painter.with_other_threads(prompts, seeds),
+        "one seed": lambda: painter.paint(prompts, [seeds[0]] * len(prompts)),
+    }
     for level, share in enumerate(WITHOUT_GUIDANCE):
-        pool[f"guidance {level}"] = painter.without_guidance(prompts, seeds, share)
-    for name in HONEST:
-        pool[name] = painter.honest(prompts, seeds, name)
+        found[f"guidance {level}"] = partial(painter.without_guidance, prompts, seeds, share)
+    return found | {name: partial(painter.honest, prompts, seeds, name) for name in HONEST}
+
+
+def make_pool(file: Path | None, prompts: Sequence[str], seeds: Sequence[int]) -> dict[str, Images]:
+    """Return all images that trials draw from, those of a file where it has them; the file keeps them."""
+    if file is not None and file.is_file():
+        with np.load(file) as kept:
+            return {name: list(kept[name]) for name in kept.files}
+    pool = {name: make() for name, make in recipes(Painter(), prompts, seeds).items()}
+    if file is not None:
+        arrays: dict[str, Any] = {name: np.array(images) for name, images in pool.items()}
+        np.savez_compressed(file, **arrays)
     return pool
 
 
@@ -186,8 +207,8 @@ class Judge:
             for row, one, value in zip(rows, arm, variety, strict=True):
                 row |= {f"{prefix}{name}": number for name, number in one["own"].items()}
                 row[f"{prefix}diversity"] = value
-        for row, one, other in zip(rows, baseline, candidate, strict=True):
-            row.update(self._pair(other, one))
+        for row, image, reference in zip(rows, candidate, baseline, strict=True):
+            row.update(self._pair(image, reference))
         loss = quality_loss_interval(*scores, seed=0)
         found = PairScores(loss, None, None, rows)
         verdicts = [judge_quality(loss, ALLOWED_LOSS), judge_safeguards(found)[0]]
@@ -266,6 +287,11 @@ def run_trials(
     return baseline, target
 
 
+def taken(images: Images, chosen: Sequence[int], _: random.Random) -> list[Image]:
+    """Return the chosen images as they are."""
+    return [images[index] for index in chosen]
+
+
 def print_corruption(name: str, strengths: Sequence[str], found: Sequence[tuple[Share, Share]]) -> None:
     """Print two lines for a corruption: against the baseline, and against the target."""
     for which, shares in (("baseline", [one for one, _ in found]), ("target", [other for _, other in found])):
@@ -282,10 +308,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", type=int, default=72, help="prompts of the pool (default: 72)")
+    parser.add_argument("--prompts", type=int, default=56, help="prompts of the pool (default: 56)")
     parser.add_argument("--samples", type=int, default=32, help="images that a trial judges (default: 32)")
     parser.add_argument("--trials", type=int, default=40, help="trials of each strength (default: 40)")
     parser.add_argument("--null-pairs", type=int, default=200, help="null pairs (default: 200)")
+    parser.add_argument(
+        "--images", type=Path, help="file that keeps the images of the pool, for another run (.npz)"
+    )
     parser.add_argument("--only", help="corruptions whose name holds this text")
     parser.add_argument("--seed", type=int, default=0, help="of prompts, seeds and trials (default: 0)")
     options = parser.parse_args()
@@ -296,31 +325,32 @@ def main() -> None:
     began = time.monotonic()
     chance = random.Random(options.seed)
     prompts = chance.sample(list(load_prompts(str(PROMPTS)).prompts), options.prompts)
-    pool = make_pool(Painter(), prompts, [chance.getrandbits(31) for _ in prompts])
+    pool = make_pool(options.images, prompts, [chance.getrandbits(31) for _ in prompts])
+    if len(pool["base"]) != options.prompts:
+        parser.error(
+            f"--images {options.images}: found {len(pool['base'])} prompts, expected {options.prompts}; name another file"
+        )
     from bench.metrics.clip_model import ClipModel  # noqa: PLC0415  after the shim for torchvision
 
     clip = ClipModel(str(CLIP))
     judge = Judge(prompts, clip.embed_texts(prompts), clip.embed_images)
     sizes = {"samples": options.samples, "seed": options.seed}
     print(
-        f"{sum(map(len, pool.values()))} images in {time.monotonic() - began:.0f} s; rejected, in percent of trials"
+        f"{sum(map(len, pool.values()))} images in {time.monotonic() - began:.0f} s; rejected, in percent of trials",
+        flush=True,
     )
     for corruption in CORRUPTIONS:
         if options.only and options.only not in corruption.name:
             continue
         found = [
-            run_trials(
-                judge, pool,
-                lambda chosen, source, level=level, one=corruption: one.apply(pool, chosen, level, source),
-                trials=options.trials, **sizes,
-            )
+            run_trials(judge, pool, partial(corruption.apply, pool, level), trials=options.trials, **sizes)
             for level in range(STRENGTHS)
-        ]  # fmt: skip
+        ]
         print_corruption(corruption.name, corruption.strengths, found)
     both = [Share(), Share()]
     for name in ("other order", "other threads"):
         found_null = run_trials(
-            judge, pool, lambda chosen, _, name=name: [pool[name][index] for index in chosen],
+            judge, pool, partial(taken, pool[name]),
             trials=options.null_pairs // 2, samples=options.samples, seed=options.seed + 1,
         )  # fmt: skip
         for total, share in zip(both, found_null, strict=True):
@@ -330,7 +360,7 @@ def main() -> None:
     )
     for name in HONEST:
         found_honest, _ = run_trials(
-            judge, pool, lambda chosen, _, name=name: [pool[name][index] for index in chosen],
+            judge, pool, partial(taken, pool[name]),
             trials=options.trials, **sizes,
         )  # fmt: skip
         print(f"{name}, which makes other images: rejected against the baseline {found_honest} %")

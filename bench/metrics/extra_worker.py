@@ -14,6 +14,7 @@ by them, or found in their caches.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import pickle
@@ -94,9 +95,10 @@ def dino_cosine(images: Sequence[str], references: Sequence[str], prompts: objec
 def pick_score(images: Sequence[str], references: object, prompts: Sequence[str], device: str) -> Values:
     """PickScore v1: the scaled cosine of image and prompt."""
     import torch  # noqa: PLC0415
-    import transformers  # noqa: PLC0415
 
-    library: Any = transformers
+    library = importlib.import_module(
+        "transformers"
+    )  # without its types, which differ from version to version
     processor = library.AutoProcessor.from_pretrained("laion/CLIP-ViT-H-14-laion2B-s32B-b79K")
     model = library.AutoModel.from_pretrained("yuvalkirstain/PickScore_v1").to(device).eval()
     values = []

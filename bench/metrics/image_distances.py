@@ -119,7 +119,8 @@ def flip(image: Pixels, reference: Pixels) -> float:
     import flip_evaluator  # noqa: PLC0415
 
     one, other = (np.ascontiguousarray(pixels, np.float32) / np.float32(255) for pixels in (reference, image))
-    _, mean, _ = flip_evaluator.evaluate(one, other, "LDR", applyMagma=False)
+    library: Any = flip_evaluator
+    _, mean, _ = library.evaluate(one, other, "LDR", applyMagma=False)
     return float(mean)
 
 
@@ -127,14 +128,13 @@ def _piq() -> tuple[Any, Any]:
     from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
-    import piq  # noqa: PLC0415
     import torch  # noqa: PLC0415
+
+    import piq  # noqa: PLC0415
 
     return piq, torch
 
 
 def _tensors(torch: Any, *images: Pixels) -> list[Any]:
     """Return images as float tensors [1, 3, height, width] from 0 to 1."""
-    return [
-        torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255 for image in images
-    ]
+    return [torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255 for image in images]

@@ -55,7 +55,7 @@ def test_every_corruption_is_stronger_with_each_strength(scripts, pool):
         assert len(corruption.strengths) == STRENGTHS
         sizes = []
         for level in range(STRENGTHS):
-            made = corruption.apply(pool, chosen, level, random.Random(0))
+            made = corruption.apply(pool, level, chosen, random.Random(0))
             assert len(made) == len(chosen)
             assert all(image.shape == (32, 32, 3) and image.dtype == np.uint8 for image in made)
             changed = [
@@ -74,7 +74,7 @@ def test_shares_are_replaced_as_they_say(scripts, pool):
     chosen = list(range(8))
     for corruption in CORRUPTIONS:
         if corruption.strengths[0] == "25 %" and corruption.name != "guidance dropped late":
-            made = corruption.apply(pool, chosen, 1, random.Random(0))
+            made = corruption.apply(pool, 1, chosen, random.Random(0))
             kept = sum(
                 (image == pool["base"][index]).all() for image, index in zip(made, chosen, strict=True)
             )
