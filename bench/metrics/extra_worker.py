@@ -75,13 +75,10 @@ def dists_distance(images: Sequence[str], references: Sequence[str], prompts: ob
 def dino_cosine(images: Sequence[str], references: Sequence[str], prompts: object, device: str) -> Values:
     """Cosine of the class tokens of DINOv2, base."""
     import torch  # noqa: PLC0415
-    from transformers import AutoImageProcessor, AutoModel  # noqa: PLC0415
 
-    name = "facebook/dinov2-base"
-    processor, model = (
-        AutoImageProcessor.from_pretrained(name),
-        AutoModel.from_pretrained(name).to(device).eval(),
-    )
+    library, name = _transformers(), "facebook/dinov2-base"
+    processor = library.AutoImageProcessor.from_pretrained(name)
+    model = library.AutoModel.from_pretrained(name).to(device).eval()
     rows = []
     with torch.inference_mode():
         for path in (*images, *references):
@@ -96,9 +93,7 @@ def pick_score(images: Sequence[str], references: object, prompts: Sequence[str]
     """PickScore v1: the scaled cosine of image and prompt."""
     import torch  # noqa: PLC0415
 
-    library = importlib.import_module(
-        "transformers"
-    )  # without its types, which differ from version to version
+    library = _transformers()
     processor = library.AutoProcessor.from_pretrained("laion/CLIP-ViT-H-14-laion2B-s32B-b79K")
     model = library.AutoModel.from_pretrained("yuvalkirstain/PickScore_v1").to(device).eval()
     values = []
@@ -246,6 +241,10 @@ def _compared(model: Any, images: Sequence[str], references: Sequence[str], devi
         return [
             float(model(tensor(one), tensor(other))) for one, other in zip(images, references)  # noqa: B905
         ]  # fmt: skip
+
+
+def _transformers() -> Any:
+    return importlib.import_module("transformers")  # without its types, which differ from version to version
 
 
 def _opened(path: str) -> Any:
