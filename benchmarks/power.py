@@ -41,7 +41,7 @@ from bench.acceleration.target_images import compare, judge_target
 from bench.core.verdict import Verdict
 from bench.metrics.clip_score import clip_score
 from bench.metrics.image_fidelity import constant_images, duplicate_images
-from bench.metrics.image_statistics import nearest, thumbnail
+from bench.metrics.image_statistics import copies_of, nearest, thumbnail
 from bench.metrics.measuring import measured
 from bench.metrics.shipped_images import IMAGE_METRICS
 from bench.statistics.paired_times import quality_loss_interval
@@ -50,7 +50,7 @@ from bench.statistics.proportion import wilson_interval
 STEPS, BATCH, ALLOWED_LOSS, AUDITED = 20, 8, 0.05, 4
 CAUGHT, FALSE = 0.95, 0.05
 MODEL = ROOT / "fixtures/zoo/tiny-sd"
-HONEST = ("DDIM, 15 steps", "DPM-Solver++, 15 steps", "DeepCache, interval 3")
+HONEST = ("DDIM, 15 steps", "DPM-Solver++, 20 steps", "DeepCache, interval 3")
 
 
 # Images -----------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class Painter:
             scheduler = self.library.DPMSolverMultistepScheduler
             self.pipe.scheduler = scheduler.from_config(self.ddim.config)
             try:
-                return self.paint(prompts, seeds, steps=15)
+                return self.paint(prompts, seeds)
             finally:
                 self.pipe.scheduler = self.ddim
         from DeepCache import DeepCacheSDHelper  # noqa: PLC0415
@@ -203,10 +203,11 @@ class Judge:
         ]
         rows: list[dict[str, Any]] = [{} for _ in chosen]
         for prefix, arm in ((OF_BASELINE, facts[0]), ("", facts[1])):
-            variety = nearest([one["thumbnail"] for one in arm])
-            for row, one, value in zip(rows, arm, variety, strict=True):
+            sets = {"diversity": nearest([one["thumbnail"] for one in arm])}
+            sets["copies"] = copies_of(sets["diversity"])
+            for index, (row, one) in enumerate(zip(rows, arm, strict=True)):
                 row |= {f"{prefix}{name}": number for name, number in one["own"].items()}
-                row[f"{prefix}diversity"] = value
+                row |= {f"{prefix}{name}": values[index] for name, values in sets.items()}
         for row, image, reference in zip(rows, candidate, baseline, strict=True):
             row.update(self._pair(image, reference))
         loss = quality_loss_interval(*scores, seed=0)
@@ -257,6 +258,8 @@ class Share:
 
     def __str__(self) -> str:
         """Return the share with its interval, in percent."""
+        if not self.of:
+            return "-"
         low, high = wilson_interval(self.rejected, self.of)
         return f"{100 * self.rejected / self.of:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
 
@@ -315,7 +318,7 @@ def main() -> None:
     parser.add_argument(
         "--images", type=Path, help="file that keeps the images of the pool, for another run (.npz)"
     )
-    parser.add_argument("--only", help="corruptions whose name holds this text")
+    parser.add_argument("--only", nargs="+", help="corruptions whose name holds one of these texts")
     parser.add_argument("--seed", type=int, default=0, help="of prompts, seeds and trials (default: 0)")
     options = parser.parse_args()
     if options.samples >= options.prompts:
@@ -340,7 +343,7 @@ def main() -> None:
         flush=True,
     )
     for corruption in CORRUPTIONS:
-        if options.only and options.only not in corruption.name:
+        if options.only and not any(text in corruption.name for text in options.only):
             continue
         found = [
             run_trials(judge, pool, partial(corruption.apply, pool, level), trials=options.trials, **sizes)

@@ -18,6 +18,7 @@ _BLACK = 8
 # Images are compared with each other at this size: what they show, not their texture.
 _THUMBNAIL = 16
 _BLOCK = 8  # of JPEG
+_COPY = 1.0  # grey levels of thumbnails
 
 
 @IMAGE_METRICS.register(
@@ -228,6 +229,26 @@ def nearest(thumbnails: Sequence[Pixels]) -> list[float | None]:
         distances[index] = np.inf
         found.append(round(float(distances.min()), 6))
     return found
+
+
+@IMAGE_METRICS.register(
+    "copies", higher_is_better=False, form="set", low=0, high=1,
+    source="1 for an image whose thumbnail another one has within one grey level, else 0; the mean is their share",
+)  # fmt: skip
+def copies(images: Sequence[Pixels]) -> list[float | None]:
+    """Return 1 for each image that is nearly a copy of another one, else 0; exact copies are found without it.
+
+    Example:
+        >>> black, grey = np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 50, np.uint8)
+        >>> copies([black, grey, grey + np.uint8(1), black + np.uint8(9)])
+        [0.0, 1.0, 1.0, 0.0]
+    """
+    return copies_of(diversity(images))
+
+
+def copies_of(distances: Sequence[float | None]) -> list[float | None]:
+    """Return 1 for each distance to the nearest other image that makes a copy, else 0; None stays None."""
+    return [None if value is None else float(value <= _COPY) for value in distances]
 
 
 @IMAGE_METRICS.register(
