@@ -32,17 +32,17 @@ _PRECISION = ("methods", "methods.precision", "vae", "weights")
 _DECODER = "vae"
 
 
-class Arm(Protocol):
+class ImageMaker(Protocol):
     """What makes images: `bench.acceleration.host.pipeline_arm.PipelineArm`."""
 
-    def generate(self, samples: list[Sample]) -> Batch:
+    def generate(self, samples: list[Sample]) -> MadeImages:
         """Make an image of each sample."""
 
     def perturb(self, **change: object) -> bool:
         """Change what computes."""
 
 
-class Batch(Protocol):
+class MadeImages(Protocol):
     """What one call gave."""
 
     @property
@@ -98,7 +98,7 @@ def perturbations_for(free: Sequence[str], *, on_gpu: bool) -> tuple[str, ...]:
     return (*names, *([WEIGHTS] if set(free) & set(_PRECISION) else []))
 
 
-def images_of(arm: Arm, samples: Sequence[Sample], what: str, threads: int) -> Images:
+def images_of(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: int) -> Images:
     """Make the reference, or images of the first samples under a perturbation; none where it cannot be applied.
 
     Args:
@@ -122,7 +122,7 @@ def images_of(arm: Arm, samples: Sequence[Sample], what: str, threads: int) -> I
 
 def collect(
     once: Callable[[str, Callable[[], Images]], Images],
-    arm: Arm,
+    arm: ImageMaker,
     samples: Sequence[Sample],
     perturbations: Sequence[str],
     threads: int,

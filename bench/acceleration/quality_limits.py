@@ -72,8 +72,8 @@ class QualityLimit:
     facts: MetricFacts = field(default_factory=MetricFacts)
 
 
-class Scores(Protocol):
-    """What limits are held against; `bench.acceleration.quality.PairScores` is one."""
+class MeasuredPair(Protocol):
+    """What limits and safeguards are held against; `bench.acceleration.quality.PairScores` is one."""
 
     def mean(self, column: str, name: str | None = None) -> Estimate:
         """Return the candidate's mean of a metric."""
@@ -179,7 +179,7 @@ def _check_bounds(name: str, asked: Mapping[str, Any], facts: MetricFacts) -> No
         )
 
 
-def judge_limit(limit: QualityLimit, scores: Scores, band: NullBand | None) -> Verdict:
+def judge_limit(limit: QualityLimit, scores: MeasuredPair, band: NullBand | None) -> Verdict:
     """Hold a metric against what a task asks of it, by its interval and by the null band.
 
     Args:
@@ -215,7 +215,7 @@ def judge_limit(limit: QualityLimit, scores: Scores, band: NullBand | None) -> V
     return next(one for word in ("fail", "inconclusive", "pass") for one in verdicts if one.verdict == word)
 
 
-def _judge_range(limit: QualityLimit, scores: Scores, band: NullBand | None) -> Verdict:
+def _judge_range(limit: QualityLimit, scores: MeasuredPair, band: NullBand | None) -> Verdict:
     found = scores.mean(limit.metric)
     if (
         found.value is None
@@ -254,7 +254,7 @@ def _within_band(verdict: Verdict, found: Estimate, limit: QualityLimit, band: N
     )
 
 
-def _margin(limit: QualityLimit, band: NullBand | None, scores: Scores) -> float:
+def _margin(limit: QualityLimit, band: NullBand | None, scores: MeasuredPair) -> float:
     """Return what counts as equal: what is asked for, and never less than the null band."""
     facts, width = limit.facts, 0.0 if band is None else band.width_of(limit.metric)
     extent = facts.high - facts.low
@@ -285,7 +285,7 @@ def _judge_equal(
     )
 
 
-def _judge_distance(limit: QualityLimit, scores: Scores) -> Verdict:
+def _judge_distance(limit: QualityLimit, scores: MeasuredPair) -> Verdict:
     """Hold a distance between sets against its limit: there are enough images, and it has no interval."""
     found = scores.distance(limit.metric)
     return gate(

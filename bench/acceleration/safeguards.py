@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from bench.acceleration.quality_limits import MeasuredPair
 from bench.core.estimate import Estimate
 from bench.core.verdict import PASSED, Verdict
 from bench.metrics.shipped_images import IMAGE_METRICS
@@ -59,21 +59,8 @@ SAFEGUARDS: tuple[Safeguard, ...] = (
 light and colour by 1 %; the ranges leave room for larger models and other samplers."""
 
 
-class Scores(Protocol):
-    """What safeguards look at; `bench.acceleration.quality.PairScores` is one."""
-
-    def mean(self, column: str, name: str | None = None) -> Estimate:
-        """Return the candidate's mean of a metric."""
-
-    def change(self, name: str) -> Estimate:
-        """Return the mean change from the baseline."""
-
-    def baseline_mean(self, name: str) -> float | None:
-        """Return the baseline's mean."""
-
-
 def judge_safeguards(
-    scores: Scores, lifted: Collection[str] = (), safeguards: Sequence[Safeguard] = SAFEGUARDS
+    scores: MeasuredPair, lifted: Collection[str] = (), safeguards: Sequence[Safeguard] = SAFEGUARDS
 ) -> tuple[Verdict, list[str]]:
     """Return the verdict of all safeguards, and a warning for each that its interval leaves open.
 
