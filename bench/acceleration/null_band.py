@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from bench.acceleration.prompts import Sample, SampleStream
+from bench.core.errors import ArmProblem
 from bench.metrics.image_fidelity import frames_of
 
 if TYPE_CHECKING:
@@ -107,11 +108,19 @@ def images_of(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: in
         what: `REFERENCE` or one of `PERTURBATIONS`.
         threads: how many compute otherwise.
     """
-    half = max(1, len(samples) // 2)
     if what == REFERENCE:
         return arm.generate(list(samples)).outputs
+    try:
+        return _perturbed(arm, samples, what, threads)
+    except ArmProblem as problem:
+        if problem.reason_code != "generation_failed":
+            raise
+        return []  # such as a compiled pipeline that takes whole batches only
+
+
+def _perturbed(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: int) -> Images:
     if what == BATCH:
-        return arm.generate(list(reversed(samples[:half]))).outputs[::-1]
+        return arm.generate(list(reversed(samples[: max(1, len(samples) // 2)]))).outputs[::-1]
     change: dict[str, object] = (
         {"threads": 1 if threads > 1 else 2} if what == THREADS else {"round": _DECODER}
     )

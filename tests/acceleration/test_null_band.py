@@ -21,6 +21,7 @@ from bench.acceleration.null_band import (
 )
 from bench.acceleration.null_metrics import band_of
 from bench.acceleration.prompts import Sample, SampleStream
+from bench.core.errors import ArmProblem
 from bench.metrics.measuring import measure
 from bench.metrics.shipped_images import IMAGE_METRICS
 
@@ -78,6 +79,25 @@ def test_what_cannot_be_applied_makes_nothing():
     assert images.again[WEIGHTS] == []
     assert images.width == 0
     assert len(arm.calls) == 1
+
+
+class WholeBatches(Arm):
+    """Raises on anything but a whole batch."""
+
+    code = "generation_failed"
+
+    def generate(self, samples):
+        if len(samples) < len(SAMPLES):
+            raise ArmProblem(self.code, "a batch of 4 was expected", role="baseline")
+        return super().generate(samples)
+
+
+def test_a_pipeline_that_takes_whole_batches_only_has_no_band_and_no_fault(monkeypatch):
+    images = made(WholeBatches(), (BATCH, THREADS))
+    assert images.again == {BATCH: [], THREADS: []}
+    monkeypatch.setattr(WholeBatches, "code", "crashed")
+    with pytest.raises(ArmProblem):
+        made(WholeBatches(), (BATCH,))
 
 
 def test_what_was_made_before_is_not_made_again():

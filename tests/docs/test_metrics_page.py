@@ -50,4 +50,6 @@ def test_the_other_tables_and_figures_are_those_of_the_code():
 
 def test_the_example_of_limits_can_be_read():
     (example,) = (json.loads(line) for line in PAGE.splitlines() if line.startswith('{"quality"'))
-    assert {limit.metric for limit in read_limits(example["quality"], known_metrics())} == set(example["quality"])
+    assert {limit.metric for limit in read_limits(example["quality"], known_metrics())} == set(
+        example["quality"]
+    )
