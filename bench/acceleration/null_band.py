@@ -124,9 +124,10 @@ def _perturbed(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: i
     change: dict[str, object] = (
         {"threads": 1 if threads > 1 else 2} if what == THREADS else {"round": _DECODER}
     )
-    images = arm.generate([samples[0]]).outputs if arm.perturb(**change) else []
-    arm.perturb()
-    return images
+    try:
+        return arm.generate([samples[0]]).outputs if arm.perturb(**change) else []
+    finally:
+        arm.perturb()
 
 
 def collect(
