@@ -76,6 +76,10 @@ def test_serial_and_parallel_runs_give_the_same_records(serial: Finished, parall
             for key in (
                 "quality",
                 "fidelity",
+                "image_statistics",
+                "distribution",
+                "null_band",  # of prompts and seeds that each run draws for itself
+                "target_images",
                 "point_estimate",
                 "achievement_ratio",
                 "output_tail",
