@@ -128,9 +128,8 @@ def _piq() -> tuple[Any, Any]:
     from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
-    import torch  # noqa: PLC0415
-
     import piq  # noqa: PLC0415
+    import torch  # noqa: PLC0415
 
     return piq, torch
 
