@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from bench.acceleration.quality_limits import QualityLimit
 from bench.acceleration.record import AccelerationBody, Latency, Memory, Quality, Speedup
 from bench.core.case import Case
 from bench.core.record import Record
@@ -32,6 +33,7 @@ class AccelerationCase(Case):
         prompts_file: prompts of this task alone, with their inputs; None is the run's.
         required_speedup: baseline time over candidate time that is asked for; None is not gated.
         max_quality_loss: allowed relative loss of the CLIP score, 0.05 is 5 %.
+        quality: limits of further metrics, and safeguards that are lifted.
         max_latency_s: allowed seconds per image or video; None is not gated.
         max_memory_gb: allowed peak of the candidate's memory in gigabytes, on a GPU of the card's; None is not gated.
         unread_demands: parts of the text that read like demands and are not understood.
@@ -50,6 +52,7 @@ class AccelerationCase(Case):
     prompts_file: Path | None = None
     required_speedup: float | None = None
     max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS
+    quality: tuple[QualityLimit, ...] = ()
     max_latency_s: float | None = None
     max_memory_gb: float | None = None
     unread_demands: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.case import AccelerationCase
@@ -21,13 +22,16 @@ from bench.acceleration.gates import (
     point_estimate,
 )
 from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.image_gates import ImageGates
 from bench.acceleration.launching import SPEED_METRICS, Launching
 from bench.acceleration.memory_use import judge_launches, note_memory
 from bench.acceleration.pair import Pair
-from bench.acceleration.prompts import SampleStream
+from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.quality import Scoring
+from bench.acceleration.quality_limits import judge_limit
 from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
+from bench.acceleration.safeguards import judge_safeguards
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
 from bench.acceleration.stills import stills_folder, write_stills
@@ -37,9 +41,10 @@ from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
 from bench.core.verdict import PASSED, Outcome, Verdict
+from bench.metrics.extra_metrics import EXTRAS
 from bench.statistics.sequential import SampleLooks, sample_looks
 
-GATES = ("images", "steady", "effect", "quality", "memory", "latency", "speedup")
+GATES = ("images", "steady", "effect", "target", "quality", "safeguards", "memory", "latency", "speedup")
 """Names of the gates; the first that is missed decides."""
 
 
@@ -53,6 +58,8 @@ class AccelerationResources:
         scoring: CLIP scores.
         arms: starts arms on the leased cores or device.
         plan: sizes and limits of the timing.
+        extra_metrics: metrics of other packages that are measured of every pair.
+        has_safeguards: whether images must keep what no task asks for.
     """
 
     samples: SampleStream
@@ -60,6 +67,8 @@ class AccelerationResources:
     scoring: Scoring
     arms: ArmFactory
     plan: TimingPlan
+    extra_metrics: tuple[str, ...] = ()
+    has_safeguards: bool = True
 
 
 class AccelerationEvaluation(Evaluation[AccelerationCase]):
@@ -86,6 +95,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             batch_size=inputs.plan.batch_size, processes=self.resources, target=case.target_file,
         )  # fmt: skip
         self._estimates: dict[str, Estimate] = {}
+        self._image_warnings: list[str] = []
         self._quality: dict[str, Verdict] | None = (
             None  # where all samples were scored while the pair was timed
         )
@@ -130,8 +140,9 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         """Time the pair, score its images or videos, and judge all gates.
 
         The gates are ``images``, ``steady`` (the candidate did the same while it was timed), ``effect`` (the methods that
-        the task asks for do something), ``quality``, ``latency`` and ``speedup``. Where a score cannot be computed,
-        ``quality`` is an error, and all else is reported.
+        the task asks for do something), ``target`` (who claims its configuration makes its images), ``quality``,
+        ``safeguards``, one for each metric that the task limits, ``latency`` and ``speedup``. Where a score cannot be
+        computed, ``quality`` is an error, and all else is reported.
 
         Raises:
             ArmProblem: when the baseline or the candidate fails.
@@ -159,7 +170,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         doing("target")
         with as_reference_failure("target"):
             first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
-            target = self._references.target_configuration(case.target_file, first, case.id)
+            target = self._references.target_configuration(case.target_file, first, case.id, self._secret)
         config.target = target.without_weights()
         doing("candidate")
         candidate = self._pair.load("candidate", case.candidate_file)
@@ -198,6 +209,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             pair.time_baseline()
         self._record_raw(speed)
         images = self._judge_images()
+        watched = self._look_at_images()
+        self.record.warnings += self._image_warnings
         latency, speedup = speed.judge()
         # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
         if self.case.max_latency_s is not None and not latency.holds:
@@ -207,7 +220,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         return self._conclude(
             {
                 "images": images, "steady": judge_configuration(pair.drift[:1]), "effect": self._judge_effect(),
-                **quality, "latency": latency, "speedup": speedup,
+                **watched, **quality, "latency": latency, "speedup": speedup,
             }
         )  # fmt: skip
 
@@ -270,8 +283,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             return self._quality
         pair, samples, size = self._pair, self._inputs.samples, self._inputs.plan.batch_size
         looks = sample_looks(len(samples), made=calls * size, step=size)
-        if any(one.asks(self.case) for one in self.context.requirements if one.metric not in SPEED_METRICS):
-            looks = SampleLooks((len(samples),), 0.05)  # what the run requires of a metric counts all samples
+        asked = any(
+            one.asks(self.case) for one in self.context.requirements if one.metric not in SPEED_METRICS
+        )
+        if asked or self.case.quality:
+            looks = SampleLooks((len(samples),), 0.05)  # what is required of a metric counts all samples
         for count in looks.counts:
             with pair.asking_both():
                 pair.complete(calls, count)
@@ -279,6 +295,19 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             if all(verdict.verdict != "inconclusive" for verdict in quality.values()):
                 break
         return quality
+
+    @cached_property
+    def _secret(self) -> list[Sample]:
+        """Prompts with seeds that nobody knew before the run."""
+        return self._references.secret_samples(self._inputs.samples, self._inputs.plan.batch_size)
+
+    def _look_at_images(self) -> dict[str, Verdict]:
+        inputs = self._inputs
+        gates = ImageGates(
+            self.case, self.body, self._pair, self._references, inputs.scoring, inputs.arms, inputs.samples,
+            inputs.plan.batch_size,
+        )  # fmt: skip
+        return gates.look(self._secret, self.record.warnings)
 
     def _judge_quality(self, count: int, look_alpha: float) -> dict[str, Verdict]:
         outputs = self._pair.outputs(count)
@@ -292,19 +321,37 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             baseline_identity=self._references.baseline_identity(self._pair.baseline),
             seed=samples.run_seed,
             look_alpha=look_alpha,
+            extras=self._extras(),
         )
         body, loss = self.body, scores.loss
         body.quality.samples = count
         # What could be computed is reported whatever could not.
         body.quality.baseline, body.quality.candidate = scores.baseline, scores.candidate
         body.quality.loss, body.quality.low, body.quality.high = loss.value, loss.low, loss.high
-        body.fidelity = scores.fidelity()
+        body.fidelity, body.image_statistics = scores.fidelity(), scores.statistics()
+        body.distribution = scores.distribution
         self._estimates |= scores.estimates()
         self.rows = scores.rows
         self.videos = outputs if self._pair.noun == "video" else {}
         if scores.problems:
             return {"quality": Verdict("error", ScoringProblem.reason_code, scores.problems[0])}
-        return {"quality": judge_quality(loss, self.case.max_quality_loss)}
+        limits = self.case.quality
+        judged = {"quality": judge_quality(loss, self.case.max_quality_loss)}
+        judged |= {
+            f"quality of {limit.metric}": judge_limit(limit, scores, body.null_band)
+            for limit in limits
+            if not limit.lifted
+        }
+        if self._inputs.has_safeguards:
+            judged["safeguards"], self._image_warnings = judge_safeguards(
+                scores, {limit.metric for limit in limits}
+            )
+        return judged
+
+    def _extras(self) -> list[str]:
+        """Return the metrics of other packages that the run or the task asks for."""
+        asked = [limit.metric for limit in self.case.quality if not limit.lifted]
+        return list(dict.fromkeys([*self._inputs.extra_metrics, *(name for name in asked if name in EXTRAS)]))
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
         body, found = self.body, speed.estimates()

@@ -36,8 +36,9 @@ def make_cases(resolved: ResolvedOptions, setting: Setting) -> Sequence[Accelera
         resolved.given.tasks,
         resolved.candidates,
         default_max_quality_loss=resolved.given.max_quality_loss,
-        metrics=metric_names(),
+        metrics=metric_names(resolved.given.extra_metrics),
         prompts_problem=partial(options.prompts_problem, resolved),
+        quality_problem=partial(options.quality_problem, resolved),
     )
 
 
@@ -47,12 +48,12 @@ def inputs(case: Case) -> Sequence[Path]:
     return () if case.prompts_file is None else named_files(str(case.prompts_file))
 
 
-def metric_names() -> tuple[str, ...]:
-    """Return the names of what is measured of a pair."""
-    from bench.metrics.image_fidelity import IMAGE_METRICS  # noqa: PLC0415
+def metric_names(extras: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the names of what is measured of a pair, extra metrics that were asked for included."""
+    from bench.metrics.shipped_images import IMAGE_METRICS  # noqa: PLC0415
     from bench.metrics.video_fidelity import TEMPORAL_DIFFERENCE  # noqa: PLC0415
 
-    of_outputs = ("clip_image_cosine", *IMAGE_METRICS, TEMPORAL_DIFFERENCE)
+    of_outputs = ("clip_score", "clip_image_cosine", *IMAGE_METRICS, TEMPORAL_DIFFERENCE, *extras)
     return ("speedup", "latency_s", "quality_loss", *of_outputs)
 
 

@@ -12,6 +12,7 @@ from bench.acceleration.inputs import NAMES as INPUT_NAMES
 from bench.acceleration.prefetch import prefetch
 from bench.acceleration.prompt_inputs import NO_INPUTS
 from bench.acceleration.prompts import check_prompts, named_files
+from bench.acceleration.quality_limits import QualityLimit
 from bench.acceleration.timing import TimingPlan
 from bench.core.case import Case
 from bench.core.errors import UsageProblem
@@ -56,6 +57,20 @@ class AccelerationOptions:
     max_quality_loss: float = option(
         "allowed relative loss of the CLIP score where a task names none",
         DEFAULT_MAX_QUALITY_LOSS, metavar="FRACTION", least=0,
+    )  # fmt: skip
+    extra_metrics: tuple[str, ...] = option(
+        "metrics of other packages that are measured of every pair, such as lpips; see docs/metrics.md",
+        (),
+        metavar="NAME",
+    )
+    metric_python: dict[str, str] = option(
+        "Pythons that have the packages of extra metrics (default: this one)", {}, metavar="NAME=PATH",
+        example="lpips=/opt/lpips/bin/python",
+    )  # fmt: skip
+    safeguards: str = option(
+        "what the images of a candidate must keep though no task asks for it: sharpness, noise, light, colour, place and "
+        "variety as the baseline's, or nothing",
+        "on", choices=("on", "off"),
     )  # fmt: skip
     time_budget: float = option(
         "seconds of timed rounds per pair, launches after the first included", 240.0, metavar="S", least=0
@@ -139,6 +154,7 @@ def resolve(options: AccelerationOptions, setting: Setting) -> ResolvedOptions:
             f"--memory-limit {options.memory_limit:g}: found it next to --device cuda, expected it on a CPU only: CUDA "
             "reserves more address space than it uses; leave it out"
         )
+    check_extras(options)
     # The lists that ship belong to the tasks that ship.
     no_lists = "tasks" in given and "candidates" not in given
     return ResolvedOptions(
@@ -195,6 +211,42 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
                 f"--{name.replace('_', '-')} {getattr(given, name):g}: found no case that is run and uses it, expected "
                 f"{expected}; leave it out, or run such a task"
             )
+
+
+def quality_problem(options: ResolvedOptions, limit: QualityLimit) -> str | None:
+    """Return why a limit of a metric cannot be judged in this run; None where it can."""
+    from bench.metrics.extra_metrics import EXTRAS, missing_package  # noqa: PLC0415  loads numpy
+
+    count, least = options.given.num_samples, limit.facts.least_images
+    if count < least:
+        return (
+            f"{limit.metric} is too biased to be judged of {count} images; expected at least {least:,}; raise "
+            "--num-samples, or limit another metric"
+        )
+    if limit.metric in EXTRAS and not limit.lifted:
+        return missing_package(limit.metric, options.given.metric_python)
+    return None
+
+
+def check_extras(options: AccelerationOptions) -> None:
+    """Refuse extra metrics that there are not, or that no Python is known to have.
+
+    Raises:
+        UsageProblem: what was found, what was expected.
+    """
+    if not (options.extra_metrics or options.metric_python):
+        return
+    from bench.metrics.extra_metrics import EXTRAS, check_pythons, missing_package  # noqa: PLC0415  loads numpy
+
+    check_pythons(options.metric_python)
+    for name in options.extra_metrics:
+        if name not in EXTRAS:
+            raise UsageProblem(
+                f"--extra-metrics {name}: {EXTRAS.unknown(name)}; known are {', '.join(EXTRAS)}"
+            )
+        missing = missing_package(name, options.metric_python)
+        if missing is not None:
+            raise UsageProblem(f"--extra-metrics {name}: {missing}")
 
 
 def prompts_problem(options: ResolvedOptions, file: Path) -> str | None:

@@ -325,6 +325,17 @@ class Pair:
             for role, gallery in self._galleries.items()
         }
 
+    def same_samples(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the candidate's image of each sample that both arms made, next to the baseline's."""
+        baseline, candidate = (self._galleries[role].outputs for role in ROLES)
+        return [(candidate[index], baseline[index]) for index in sorted(baseline.keys() & candidate.keys())]
+
+    def secret_images(self, samples: list[Sample]) -> list[np.ndarray]:
+        """Return what the candidate makes of secret samples, in a call like the timed ones."""
+        outputs = self.candidate.generate(samples).outputs
+        self.candidate.process.pause()
+        return outputs
+
     def differing_images(self) -> tuple[int, int] | None:
         """Return how many images of the candidate are others than the baseline's, and of how many samples both are there."""
         galleries = [self._galleries[role].outputs for role in ROLES]

@@ -7,81 +7,37 @@ video's.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
+from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.host.failures import scorer_died
 from bench.acceleration.host.process import ArmProcess
+from bench.acceleration.image_records import Distribution, NullBand
+from bench.acceleration.image_rows import OF_BASELINE, Found, close_rows, own_values
+from bench.acceleration.null_band import NullImages
+from bench.acceleration.null_metrics import band_of
+from bench.acceleration.pair_scores import PairScores
 from bench.acceleration.prompts import Sample
 from bench.core.errors import ArmProblem, ScoringProblem
 from bench.core.estimate import Estimate
 from bench.core.record import Json
 from bench.metrics.clip_score import clip_score
-from bench.metrics.image_fidelity import IMAGE_METRICS
-from bench.metrics.video_fidelity import TEMPORAL_DIFFERENCE, scored_frames, temporal_difference
-from bench.statistics.bootstrap import mean_intervals
+from bench.metrics.distributions import bias_warning, distances
+from bench.metrics.extra_metrics import EXTRAS, ExtraRunner
+from bench.metrics.measuring import Values
+from bench.metrics.video_fidelity import middle_frame, scored_frames
 from bench.statistics.paired_times import quality_loss_interval
 
 if TYPE_CHECKING:
     import numpy as np
 
 _CLIP_ROWS = ("baseline_clip_score", "candidate_clip_score", "clip_image_cosine")
-
-
-@dataclass(frozen=True)
-class PairScores:
-    """What the images or videos of a pair are worth.
-
-    Attributes:
-        loss: relative loss of the CLIP score, a fraction; without a value where there is none.
-        baseline, candidate: mean CLIP scores; None where they could not be computed.
-        rows: one plain row per sample.
-        seed: of the bootstrap.
-        problems: what could not be computed, and why. All else is there.
-    """
-
-    loss: Estimate
-    baseline: float | None
-    candidate: float | None
-    rows: list[Json]
-    seed: int = 0
-    problems: tuple[str, ...] = ()
-
-    def fidelity(self) -> dict[str, float | int | None]:
-        """Return the mean of each metric, and how many images or videos are identical to the baseline's."""
-        means: dict[str, float | int | None] = {
-            name: estimate.value for name, estimate in self.closeness().items()
-        }
-        return means | {"identical_images": sum(row["identical"] for row in self.rows)}
-
-    def closeness(self) -> dict[str, Estimate]:
-        """Return the mean of each metric over the samples; identical images have no PSNR, and images no motion."""
-        names = ("clip_image_cosine", *IMAGE_METRICS, TEMPORAL_DIFFERENCE)
-        return {name: self._mean(name) for name in names}
-
-    def estimates(self) -> dict[str, Estimate]:
-        """Return all that was estimated, by metric."""
-        return {self.loss.metric: self.loss, **self.closeness()}
-
-    def _mean(self, name: str) -> Estimate:
-        values = [row[name] for row in self.rows if row[name] is not None]
-        better = (
-            IMAGE_METRICS[name].higher_is_better if name in IMAGE_METRICS else name != TEMPORAL_DIFFERENCE
-        )
-        found = Estimate(metric=name, n=len(values), higher_is_better=better)
-        if not values and name == TEMPORAL_DIFFERENCE:
-            return replace(found, reason="only videos of one size, with two frames or more, have a value")
-        if not values:
-            return replace(found, reason="no sample has a value, since it was not measured or is infinite")
-        found = replace(found, value=sum(values) / len(values))
-        if len(values) == 1:
-            return replace(found, reason="one sample says nothing of the scatter")
-        (low, high), *_ = mean_intervals([[value] for value in values], self.seed).tolist()
-        return replace(found, low=low, high=high)
 
 
 class Scoring:
@@ -91,10 +47,15 @@ class Scoring:
         scorer: the scoring process, with its model loaded.
         clip: name of the model, part of every key.
         cache: the run's cache.
+        extras: computes metrics of other packages.
     """
 
-    def __init__(self, scorer: ArmProcess, clip: str, cache: ContentCache) -> None:
+    def __init__(
+        self, scorer: ArmProcess, clip: str, cache: ContentCache, extras: ExtraRunner | None = None
+    ) -> None:
+        self._extras = extras
         self._scorer, self._clip, self._cache = scorer, clip, cache
+        self._distribution: Distribution | None = None
 
     def compare(
         self,
@@ -105,6 +66,7 @@ class Scoring:
         baseline_identity: list[Any],
         seed: int,
         look_alpha: float = 0.05,
+        extras: Sequence[str] = (),
     ) -> PairScores:
         """Score both arms on the same samples.
 
@@ -116,29 +78,132 @@ class Scoring:
             baseline_identity: what determines the baseline's outputs besides the samples.
             seed: seed of the bootstrap.
             look_alpha: two-sided error of the interval of the loss, smaller where it is one of several looks.
+            extras: names of extra metrics.
 
         Raises:
             InfrastructureProblem: when the scoring process has died.
         """
-        closeness, problems = _closeness_of(candidate, baseline)
+        closeness, problems = close_rows(candidate, baseline, self.measure)
+        own, of_baseline, wrong = self._own_values(samples, baseline, candidate, baseline_identity)
+        problems += [problem for problem in wrong if problem not in problems]
+        of_extras, wrong = self._extra_columns(samples, baseline, candidate, baseline_identity, extras)
+        problems += wrong
         scores: dict[str, np.ndarray] = {}
         loss = Estimate(metric="quality_loss", higher_is_better=False)
         try:
             scores = self._clip_scores(samples, baseline, candidate, baseline_identity)
             loss = _loss_of(scores, seed, look_alpha)
         except ScoringProblem as problem:
-            problems.insert(0, str(problem))
+            if str(problem) not in problems:
+                problems.insert(0, str(problem))
             loss = replace(loss, reason=str(problem))
         rows = [
             {
                 **sample.shown(),
                 **{name: _known(scores[name][index]) if scores else None for name in _CLIP_ROWS},
                 **closeness[index],
+                **{name: values[index] for name, values in own.items()},
+                **{f"{OF_BASELINE}{name}": values[index] for name, values in of_baseline.items()},
+                **{name: values[index] for name, values in of_extras.items()},
             }
             for index, sample in enumerate(samples)
         ]
         base_mean, cand_mean = (float(scores[name].mean()) if scores else None for name in _CLIP_ROWS[:2])
-        return PairScores(loss, base_mean, cand_mean, rows, seed, tuple(problems))
+        return PairScores(
+            loss,
+            base_mean,
+            cand_mean,
+            rows,
+            seed,
+            tuple(problems),
+            self._distribution if scores else None,
+            tuple(extras),
+        )
+
+    def _extra_columns(
+        self,
+        samples: list[Sample],
+        baseline: list[np.ndarray],
+        candidate: list[np.ndarray],
+        baseline_identity: list[Any],
+        names: Sequence[str],
+    ) -> tuple[dict[str, Values], list[str]]:
+        """Return the values of extra metrics by column, and what could not be computed; the baseline's once per run."""
+        columns: dict[str, Values] = {}
+        problems = []
+        prompts = [sample.prompt for sample in samples]
+        middle = [[middle_frame(output) for output in arm] for arm in (baseline, candidate)]
+        for name in names:
+            assert self._extras is not None, "extra metrics have a runner"
+            run, is_pair = self._extras, EXTRAS[name].form == "pair"
+            try:
+                if is_pair:
+                    columns[name] = run.values(name, prompts, middle[1], middle[0])
+                    continue
+                key = self._cache.key("extra", name, baseline_identity, [s.identity() for s in samples])
+                of_baseline = partial(run.values, name, prompts, middle[0])
+                columns[f"{OF_BASELINE}{name}"] = self._cache.once_json(key, of_baseline)
+                columns[name] = run.values(name, prompts, middle[1])
+            except ScoringProblem as problem:
+                problems.append(str(problem))
+                columns |= {name: [None] * len(samples)}
+        return columns, problems
+
+    def _own_values(
+        self,
+        samples: list[Sample],
+        baseline: list[np.ndarray],
+        candidate: list[np.ndarray],
+        baseline_identity: list[Any],
+    ) -> tuple[dict[str, Values], dict[str, Values], list[str]]:
+        """Return what the candidate's and the baseline's outputs are like by themselves, the baseline's once per run."""
+        key = self._cache.key("own values", baseline_identity, [sample.identity() for sample in samples])
+        of_baseline, wrong = self._cache.once_json(key, lambda: own_values(baseline, self.measure))
+        own, also_wrong = own_values(candidate, self.measure)
+        return own, of_baseline, list(dict.fromkeys([*wrong, *also_wrong]))
+
+    def null_band(
+        self, samples: Sequence[Sample], images: NullImages, baseline_identity: list[Any]
+    ) -> NullBand:
+        """Return how far a baseline's metrics are from those of equal images when it computes in another way.
+
+        Args:
+            samples: the secret ones.
+            images: the baseline's of them.
+            baseline_identity: as in :meth:`compare`.
+        """
+        key = self._cache.key(
+            "null band", self._clip, baseline_identity, [s.identity() for s in samples], sorted(images.again)
+        )
+        data = self._cache.once_json(key, lambda: to_builtins(band_of(images, self.measure, self._clip_rows)))
+        return convert(data, NullBand)
+
+    def _clip_rows(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the embeddings of images or of the middle frames of videos, unit rows [n, width]."""
+        return self._embed_images([middle_frame(image) for image in images])
+
+    def measure(
+        self, names: Sequence[str], images: Sequence[np.ndarray], references: Sequence[np.ndarray] | None
+    ) -> Found:
+        """Return metrics that need torch, from the scoring process, and what is wrong with the others.
+
+        Raises:
+            InfrastructureProblem: when the scoring process has died.
+        """
+        if not images:
+            return {name: [] for name in names}, {}
+        both = [*images, *(references or ())]
+        request = {
+            "op": "measure",
+            "metrics": list(names),
+            "shapes": [list(image.shape[:2]) for image in both],
+            "paired": references is not None,
+        }
+        try:
+            header, _, _ = self._ask(request, b"".join(image.tobytes() for image in both))
+        except ScoringProblem as problem:
+            return {}, dict.fromkeys(names, str(problem))
+        return header["values"], header["problems"]
 
     def _clip_scores(
         self,
@@ -159,6 +224,7 @@ class Scoring:
             ["images", baseline_identity, identities], lambda: self._embed_images(list(chain(*base_frames)))
         )
         cand_rows = self._embed_images(list(chain(*cand_frames)))
+        self._distribution = _distribution(cand_rows, base_rows)
         base_of, cand_of = _of_each(base_rows, base_frames), _of_each(cand_rows, cand_frames)
         try:
             found = (
@@ -185,14 +251,24 @@ class Scoring:
     def _rows(self, request: Json, payload: bytes = b"") -> np.ndarray:
         import numpy as np  # noqa: PLC0415
 
+        header, answer, _ = self._ask(request, payload)
+        return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
+
+    def _ask(self, request: Json, payload: bytes) -> tuple[Json, bytes, float]:
         try:
-            header, answer, _ = self._scorer.ask(request, payload)
+            return self._scorer.ask(request, payload)
         except ArmProblem as problem:  # it says nothing of the candidate
             died = scorer_died(problem)
             if died is not None:
                 raise died from problem
             raise ScoringProblem(f"{problem}; see the scorer's log in the run's logs/") from problem
-        return np.frombuffer(answer, dtype=np.float32).reshape(header["shape"])
+
+
+def _distribution(candidate: np.ndarray, baseline: np.ndarray) -> Distribution | None:
+    count = min(len(candidate), len(baseline))
+    if count < 2:
+        return None
+    return Distribution(images=count, **distances(candidate, baseline), note=bias_warning(count))
 
 
 def _known(value: float) -> float | None:
@@ -207,28 +283,6 @@ def _loss_of(scores: dict[str, np.ndarray], seed: int, look_alpha: float) -> Est
         return replace(found, confidence=0.95)  # of all looks together
     except ValueError as error:  # scores that are not positive in sum, so that nothing can be lost
         raise ScoringProblem(f"no quality loss can be computed: {error}") from error
-
-
-def _closeness_of(outputs: list[np.ndarray], references: list[np.ndarray]) -> tuple[list[Json], list[str]]:
-    """Return the metrics of each pair of outputs, and what could not be measured: that metric is None in all rows."""
-    comparable = [
-        output.shape == reference.shape for output, reference in zip(outputs, references, strict=True)
-    ]
-    pairs = list(zip(outputs, references, comparable, strict=True))
-    rows: list[Json] = [{} for _ in pairs]
-    problems = []
-    for name in IMAGE_METRICS:
-        try:
-            values = [_mean_measured(name, *pair[:2]) if pair[2] else None for pair in pairs]
-        except ScoringProblem as problem:
-            problems.append(str(problem))
-            values = [None] * len(pairs)
-        for row, value in zip(rows, values, strict=True):
-            row[name] = value
-    for row, (output, reference, is_comparable) in zip(rows, pairs, strict=True):
-        row[TEMPORAL_DIFFERENCE] = temporal_difference(output, reference)
-        row["identical"] = is_comparable and bool((output == reference).all())
-    return rows, problems
 
 
 def _of_each(rows: np.ndarray, frames: list[list[np.ndarray]]) -> list[np.ndarray]:
@@ -252,28 +306,3 @@ def _scores(rows: list[np.ndarray], texts: np.ndarray) -> np.ndarray:
 def _cosine(rows: np.ndarray, others: np.ndarray) -> float:
     """Return the mean cosine frame by frame; NaN where one has more frames."""
     return float(clip_score(rows, others).mean() / 100) if len(rows) == len(others) else math.nan
-
-
-def _mean_measured(name: str, output: np.ndarray, reference: np.ndarray) -> float | None:
-    """Return the mean of an image metric over pairs of frames that have a value."""
-    pairs = zip(scored_frames(output), scored_frames(reference), strict=True)
-    values = [value for pair in pairs if (value := _measured(name, *pair)) is not None]
-    return sum(values) / len(values) if values else None
-
-
-def _measured(name: str, image: np.ndarray, reference: np.ndarray) -> float | None:
-    """Return an image metric as a plain number; a user's own may raise or return anything."""
-    place = IMAGE_METRICS.place(name)
-    try:
-        value = IMAGE_METRICS[name](image, reference)
-        number = None if value is None else float(value)
-    except Exception as error:
-        raise ScoringProblem(
-            f"the image metric {name!r} ({place}) raised {type(error).__name__}: {error}; expected a number, or None; "
-            "fix the metric"
-        ) from error
-    if number is not None and not math.isfinite(number):
-        raise ScoringProblem(
-            f"the image metric {name!r} ({place}) returned {number}; expected a finite number, or None; fix the metric"
-        )
-    return number

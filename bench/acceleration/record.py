@@ -7,6 +7,7 @@ import msgspec
 from bench.acceleration.comparison import Mismatch
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.effect import Effect
+from bench.acceleration.image_records import Distribution, ImageStatistic, NullBand, TargetImages
 from bench.acceleration.times import Times
 from bench.core.record import Body, Record
 
@@ -117,8 +118,12 @@ class AccelerationBody(Body, kw_only=True):
         config: of target, baseline and candidate.
         effect: what the candidate's acceleration methods do; None until that is known.
         speedup, latency, quality: what was measured, next to what is asked for.
-        fidelity: mean of each image metric and of the temporal difference over the samples, and how many images or videos
-            are identical.
+        fidelity: mean of each metric of closeness and of the temporal difference over the samples, and how many images or
+            videos are identical.
+        image_statistics: what the images of both arms are like, by metric of single images.
+        distribution: distances between the images of both arms as sets.
+        null_band: of the baseline against itself.
+        target_images: the candidate's images against the target's.
         achievement_ratio: speedup over required speedup of a hard task, without a cap.
         point_estimate: the verdicts of the bare values.
         times: everything that was timed.
@@ -133,6 +138,10 @@ class AccelerationBody(Body, kw_only=True):
     latency: Latency = msgspec.field(default_factory=Latency)
     quality: Quality = msgspec.field(default_factory=Quality)
     fidelity: dict[str, float | int | None] | None = None
+    image_statistics: dict[str, ImageStatistic] | None = None
+    distribution: Distribution | None = None
+    null_band: NullBand | None = None
+    target_images: TargetImages | None = None
     achievement_ratio: float | None = None
     point_estimate: PointEstimate | None = None
     times: Times | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,11 @@ from bench.acceleration.configuration import Configuration
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.own_call import SeenCall, read_file, see_call
 from bench.acceleration.host.pipeline_arm import PipelineArm
-from bench.acceleration.prompts import Sample
+from bench.acceleration.null_band import BATCH, Images, NullImages, collect, draw_secret_samples
+from bench.acceleration.prompts import Sample, SampleStream
 from bench.core.errors import INFRASTRUCTURE, ArmProblem, TaskProblem
 from bench.core.record import Json
+from bench.machine.cores import threads_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,14 +34,21 @@ class References:
     def __init__(self, cache: ContentCache, arms: ArmFactory) -> None:
         self._cache, self._arms = cache, arms
 
-    def target_configuration(self, file: Path, samples: list[Sample], name: str) -> Configuration:
-        """Return the configuration of a target, observed by the first case that needs it on the samples of a batch."""
+    def target_configuration(
+        self, file: Path, samples: list[Sample], name: str, secret: Sequence[Sample] = ()
+    ) -> Configuration:
+        """Return the configuration of a target, observed by the first case that needs it on the samples of a batch.
+
+        While it is loaded it makes its images of the secret samples too.
+        """
 
         def observe() -> Json:
             with self._arms.start("target", name) as process:
                 arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
                 arm.load(self.call_for(file, "target", name))
                 arm.first_call(samples)
+                if secret:
+                    self.null_images(arm, secret, (BATCH,))
             assert arm.configuration is not None
             return arm.configuration.to_json()
 
@@ -88,6 +97,52 @@ class References:
         )
         return [stored[str(index)] for index in range(len(samples))]
 
+    def secret_samples(self, stream: SampleStream, count: int) -> list[Sample]:
+        """Return samples that nobody knew before the run, the same for all its cases with these prompts."""
+        key = self._cache.key("secret samples", [sample.identity() for sample in stream.drawn], count)
+        drawn = self._cache.once_json(
+            key, lambda: [sample.to_json() for sample in draw_secret_samples(stream, count)]
+        )
+        return [Sample.from_json(sample) for sample in drawn]
+
+    def null_images(
+        self, arm: PipelineArm, samples: Sequence[Sample], perturbations: Sequence[str]
+    ) -> NullImages:
+        """Return a target's or baseline's images of the secret samples, from whichever case made them first.
+
+        Args:
+            arm: loaded.
+            samples: secret ones.
+            perturbations: under which some are made again.
+        """
+        identity = self.baseline_identity(arm)
+        drawn = [sample.identity() for sample in samples]
+
+        def once(what: str, make: Callable[[], Images]) -> Images:
+            key = self._cache.key("null images", what, identity, drawn)
+            stored = self._cache.once(key, lambda: {str(index): image for index, image in enumerate(make())})
+            return [stored[str(index)] for index in range(len(stored))]
+
+        return collect(once, arm, samples, perturbations, threads_for(list(self._arms.cores)))
+
+    def target_images(
+        self, file: Path, name: str, samples: Sequence[Sample], first: list[Sample]
+    ) -> NullImages:
+        """Return a target's images of the secret samples, made when its configuration was observed.
+
+        A target whose configuration another run of the case has left without them is loaded again.
+        """
+        configuration = self.target_configuration(file, first, name, samples)
+        loaded = _Observed(file, configuration)
+        try:
+            return self.null_images(loaded, samples, (BATCH,))  # type: ignore[arg-type]
+        except _NotMadeError:
+            with self._arms.start("target", name) as process:
+                arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
+                arm.load(self.call_for(file, "target", name))
+                arm.first_call(first)
+                return self.null_images(arm, samples, (BATCH,))
+
     def baseline_costs(self, baseline: PipelineArm, batch_size: int, measure: Callable[[], Json]) -> Json:
         """Return what a warm call of a baseline takes, step by step and part by part, from the first case that measured it.
 
@@ -99,6 +154,10 @@ class References:
         key = self._cache.key("costs", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
         costs: Json = self._cache.once_json(key, measure)
         return costs
+
+    def are_the_same(self, file: Path, other: Path) -> bool:
+        """Whether two files are the same pipeline: the same text in the same folder."""
+        return self.file_identity(file) == self.file_identity(other)
 
     def baseline_identity(self, baseline: PipelineArm) -> list[Any]:
         """Return what determines what a baseline makes besides the samples: its text, folder, model and device."""
@@ -114,6 +173,24 @@ class References:
             raise TaskProblem(
                 f"{file}: cannot be read ({error}); check the path and its permissions"
             ) from error
+
+
+class _NotMadeError(Exception):
+    """Images that nobody has made."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Observed:
+    """A pipeline that was observed and is not loaded: what it made is known, and it makes nothing more."""
+
+    file: Path
+    configuration: Configuration
+
+    def generate(self, samples: list[Sample]) -> object:
+        raise _NotMadeError
+
+    def perturb(self, **change: object) -> bool:
+        return False
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def table(finish: Finish) -> Section:
         *null_note(finish.records),
         *unread_note(finish.records),
         *isolation_note(finish.records),
+        *null_band_note(finish.records),
     ]
     cases = [CASE_HEADER, *map(case_row, sorted(finish.records, key=_first_what_failed))]
     return Section("acceleration", [GROUP_HEADER, *group_rows(finish.records)], notes, cases)
@@ -131,6 +132,20 @@ def isolation_note(records: Iterable[Record]) -> list[str]:
         return []
     named = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
     return [f"layers of the candidates' jail that this system refused: {named}"]
+
+
+def null_band_note(records: Iterable[Record]) -> list[str]:
+    """Return the sentence about the widest null band of the run, in a list; empty where none was measured."""
+    bands = [band for record in records if (band := record.body.null_band) is not None and band.images]
+    if not bands:
+        return []
+    lows = [band.metrics["ssim"].worst for band in bands if "ssim" in band.metrics]
+    grey = max((band.grey_levels for band in bands if band.grey_levels is not None), default=0.0)
+    how = ", ".join(dict.fromkeys(name for band in bands for name in band.perturbations))
+    ssim = f", ssim {min(low for low in lows if low is not None):.4f}" if lows else ""
+    return [
+        f"null band, the baselines against themselves under other {how}: at most {grey:.2f} grey levels{ssim}"
+    ]
 
 
 def group_rows(records: Iterable[Record]) -> list[tuple[str, ...]]:

@@ -34,7 +34,9 @@ REASON_CODES: dict[str, str] = {
     # fail
     "config_mismatch": "the candidate's configuration differs from the target's",
     "method_without_effect": "an acceleration method that the task asks for is in place and changes nothing",
-    "quality_lost": "the quality loss is above the allowance, its whole interval included",
+    "quality_lost": "the quality loss is above the allowance, or a metric of the task outside its limits, interval included",
+    "images_differ_from_target": "the candidate reports the target's configuration and makes other images than the target",
+    "images_degraded": "blur, noise, colour, contrast, shift or sameness of the images left the range around the baseline's",
     "degenerate_output": "images or videos that are constant, frozen, duplicates, NaN, too few or of another size",
     "latency_missed": "the latency is above the limit, its whole interval included",
     "memory_missed": "the candidate's peak of memory is above the limit",
@@ -45,7 +47,7 @@ REASON_CODES: dict[str, str] = {
     "requirement_missed": "what --require asks for is missed by the whole interval",
     "not_rejected": "a control was not rejected, or for another reason than the one it was written for",
     # inconclusive
-    "quality_undecided": "the interval of the quality loss contains the allowance",
+    "quality_undecided": "the interval of the quality loss, or of a metric of the task, contains its limit",
     "latency_undecided": "the interval of the latency contains the limit",
     "speedup_undecided": "the interval of the speedup contains the requirement after the whole budget",
     "memory_undecided": "the candidate's peak of memory could not be read",

@@ -4,7 +4,7 @@ A metric of your own is one function in a file of a ``--user-dir`` folder::
 
     from bench.metrics.image_fidelity import IMAGE_METRICS
 
-    @IMAGE_METRICS.register("mean_absolute_error", higher_is_better=False)
+    @IMAGE_METRICS.register("mean_absolute_error", higher_is_better=False, low=0, high=255, same=0)
     def mean_absolute_error(image, reference):
         return float(np.abs(image.astype(int) - reference.astype(int)).mean())
 """
@@ -12,9 +12,10 @@ A metric of your own is one function in a file of a ``--user-dir`` folder::
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from bench.core.registry import Registry, caller_place
 
 Pixels = NDArray[Any]
 F = TypeVar("F")
+Form = Literal["pair", "image", "set"]
+"""What a metric looks at: an image next to its reference, an image alone, or all images of an arm."""
 
 # Below this standard deviation of 8-bit values an image is one flat colour but for rounding.
 CONSTANT_STD = 1.0
@@ -32,36 +35,64 @@ _SSIM_WINDOW = 7
 
 @dataclass(frozen=True)
 class ImageMetric:
-    """A number for an image and the reference's image of the same sample.
+    """A number for an image.
 
     Attributes:
         name: as in `IMAGE_METRICS`.
-        function: takes two uint8 arrays of the same shape [height, width, 3]; None where the number does not
-            exist.
-        higher_is_better: whether a greater number is closer.
+        function: of a ``pair`` takes two uint8 arrays of the same shape [height, width, 3], of an ``image`` one of them, and
+            returns a number, or None where it does not exist; of a ``set`` takes a list of images and returns one such value
+            for each.
+        higher_is_better: whether a greater number is closer, or better; None where neither end is.
+        form: what it looks at.
+        low, high: ends of its range.
+        same: of a ``pair``, its value for an image and its copy; None where there is none or it is not known.
+        in_scorer: whether it is computed in the scoring process, which has torch.
+        source: where it is from.
     """
 
     name: str
-    function: Callable[[Pixels, Pixels], float | None]
-    higher_is_better: bool = True
+    function: Callable[..., Any]
+    higher_is_better: bool | None = True
+    form: Form = "pair"
+    low: float = -math.inf
+    high: float = math.inf
+    same: float | None = None
+    in_scorer: bool = False
+    source: str = ""
 
-    def __call__(self, image: Pixels, reference: Pixels) -> float | None:
+    def __call__(self, *images: Any) -> Any:
         """Return what the function returns."""
-        return self.function(image, reference)
+        return self.function(*images)
 
 
 class ImageMetrics(Registry[ImageMetric]):
     """The image metrics, by name."""
 
-    def register(self, name: str, *, higher_is_better: bool = True) -> Callable[[F], F]:
+    def register(
+        self,
+        name: str,
+        *,
+        higher_is_better: bool | None = True,
+        form: Form = "pair",
+        low: float = -math.inf,
+        high: float = math.inf,
+        same: float | None = None,
+        in_scorer: bool = False,
+        source: str = "",
+    ) -> Callable[[F], F]:
         """Return a decorator that registers a function as an `ImageMetric` and returns it unchanged.
 
         Args:
-            name: in records, tables and requirements.
-            higher_is_better: whether a greater number is closer.
+            name: in records, tables, requirements and the field ``quality`` of a task.
+            higher_is_better: whether a greater number is closer, or better; None where neither end is.
+            form: ``pair``, ``image`` or ``set``.
+            low, high: ends of its range; a limit outside of it is refused.
+            same: of a ``pair``, its value for an image and its copy.
+            in_scorer: whether it needs torch.
+            source: where it is from, for the page of metrics.
 
         Raises:
-            ValueError: the name is taken; the message names both places.
+            ValueError: the name is taken; the message names both places. Or an unknown form, or a range without a width.
 
         Example:
             >>> metrics = ImageMetrics("image metric")
@@ -72,20 +103,43 @@ class ImageMetrics(Registry[ImageMetric]):
             9.0
         """
         place = caller_place()
+        if form not in ("pair", "image", "set"):
+            raise ValueError(
+                f"{self.what} {name!r} ({place}) has the form {form!r}; expected pair, image or set; correct it"
+            )
+        if not low < high:
+            raise ValueError(
+                f"{self.what} {name!r} ({place}) has a range from {low:g} to {high:g}; expected low below high; correct it"
+            )
 
         def decorate(function: F) -> F:
             # F keeps the type of what is decorated, and a function is all that it is used for.
-            self.add(name, ImageMetric(name, function, higher_is_better), place=place)  # type: ignore[arg-type]
+            metric = ImageMetric(
+                name, function, higher_is_better, form, low, high, same, in_scorer, source  # type: ignore[arg-type]
+            )  # fmt: skip
+            self.add(name, metric, place=place)
             return function
 
         return decorate
 
+    def of_form(self, *forms: Form) -> list[str]:
+        """Return the names of the metrics of these forms, in the order of registration."""
+        return [name for name, metric in self.items() if metric.form in forms]
 
-IMAGE_METRICS = ImageMetrics("image metric")
-"""How close an image is to its reference; every registered metric is in every record of a pair."""
+
+IMAGE_METRICS = ImageMetrics(
+    "image metric", "register it with @IMAGE_METRICS.register in a file of a --user-dir folder"
+)
+"""How close an image is to its reference, and what it is like; every registered metric is in every record of a pair."""
 
 
-@IMAGE_METRICS.register("ssim")
+@IMAGE_METRICS.register(
+    "ssim",
+    low=-1,
+    high=1,
+    same=1,
+    source="Wang et al. 2004, IEEE Transactions on Image Processing 13:600; scikit-image",
+)
 def ssim(image: Pixels, reference: Pixels) -> float:
     """Return the mean structural similarity in [-1, 1], higher is closer.
 
@@ -109,7 +163,7 @@ def ssim(image: Pixels, reference: Pixels) -> float:
     return float(similarity)
 
 
-@IMAGE_METRICS.register("psnr_db")
+@IMAGE_METRICS.register("psnr_db", low=0, source="10 log10(255^2 / mean squared error)")
 def psnr(image: Pixels, reference: Pixels) -> float | None:
     """Return the peak signal-to-noise ratio in dB, or None for identical images, where it is infinite.
 

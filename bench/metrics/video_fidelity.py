@@ -32,6 +32,19 @@ def scored_frames(output: Pixels) -> list[Pixels]:
     return [frames[(2 * number * last + gaps) // (2 * gaps) if gaps else 0] for number in range(gaps + 1)]
 
 
+def middle_frame(output: Pixels) -> Pixels:
+    """Return the frame in the middle of a video; an image stands for itself.
+
+    Example:
+        >>> video = np.arange(4, dtype=np.uint8).repeat(12).reshape(4, 2, 2, 3)
+        >>> int(middle_frame(video)[0, 0, 0]), middle_frame(video[0]).shape
+        (2, (2, 2, 3))
+    """
+    frames = frames_of(output)
+    middle: Pixels = frames[len(frames) // 2]
+    return middle
+
+
 def temporal_difference(video: Pixels, reference: Pixels) -> float | None:
     """Return how differently two videos change from frame to frame, in grey levels from 0 to 510; lower is closer.
 

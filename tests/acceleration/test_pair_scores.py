@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.acceleration.arm.scorer import measure_images
 from bench.acceleration.prompts import Sample
 from bench.acceleration.quality import PairScores, Scoring
 from bench.core.errors import ArmProblem, InfrastructureProblem
-from bench.metrics.image_fidelity import IMAGE_METRICS
+from bench.metrics.shipped_images import IMAGE_METRICS
 
 SAMPLES = [Sample("a red star", 1), Sample("a blue circle", 2)]
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8))
 OTHERS = [np.clip(image.astype(int) + 3, 0, 255).astype(np.uint8) for image in IMAGES]
+
+CACHE: Any = SimpleNamespace(
+    key=lambda *parts: parts, once=lambda key, make: make(), once_json=lambda key, make: make()
+)
 
 
 class Scorer:
@@ -27,14 +32,15 @@ class Scorer:
     def ask(self, request: Any, payload: bytes = b"") -> tuple[dict[str, Any], bytes, float]:
         if self.problem is not None:
             raise self.problem
+        if request["op"] == "measure":
+            return measure_images(request, payload), b"", 0.0
         is_text = request["op"] == "embed_texts"
         rows = np.tile(np.float32(self.text if is_text else (1.0, 0.0)), (2, 1))
         return {"shape": [2, 2]}, rows.astype(np.float32).tobytes(), 0.0
 
 
 def scores(scorer: Scorer) -> PairScores:
-    cache: Any = SimpleNamespace(key=lambda *parts: parts, once=lambda key, make: make())
-    scoring = Scoring(scorer, "clip", cache)  # type: ignore[arg-type]
+    scoring = Scoring(scorer, "clip", CACHE)  # type: ignore[arg-type]
     return scoring.compare(SAMPLES, IMAGES, OTHERS, baseline_identity=[], seed=0)
 
 
@@ -64,6 +70,7 @@ def test_a_scorer_that_fails_leaves_how_close_the_images_are() -> None:
     assert {row["candidate_clip_score"] for row in found.rows} == {None}
     assert set(found.estimates()) == {
         "quality_loss",
+        "clip_score",
         "clip_image_cosine",
         "temporal_difference",
         *IMAGE_METRICS,
@@ -109,8 +116,7 @@ def test_a_metric_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_images_of_other_sizes_have_no_closeness_and_are_not_identical() -> None:
-    cache: Any = SimpleNamespace(key=lambda *parts: parts, once=lambda key, make: make())
-    scoring = Scoring(Scorer(), "clip", cache)  # type: ignore[arg-type]
+    scoring = Scoring(Scorer(), "clip", CACHE)  # type: ignore[arg-type]
     smaller = [image[:8, :8] for image in IMAGES]
     found = scoring.compare(SAMPLES, IMAGES, smaller, baseline_identity=[], seed=0)
     assert found.problems == ()

@@ -301,11 +301,16 @@ def keys_of(samples: list[Sample]) -> list[str]:
         keys.append(json.dumps(key))
         return {"0": None, "1": None, "rows": np.ones((2, 2), np.float32)}
 
-    cache: Any = SimpleNamespace(key=lambda *parts: parts, once=once)
+    def once_json(key: Any, make: Any) -> Any:
+        keys.append(json.dumps(key))
+        return make()
+
+    cache: Any = SimpleNamespace(key=lambda *parts: parts, once=once, once_json=once_json)
     references = References(cache, SimpleNamespace())
     references.baseline_identity = lambda baseline: []
     references.baseline_outputs(SimpleNamespace(), samples, list)
     scoring = Scoring(SimpleNamespace(), "clip", cache)
+    scoring.measure = lambda names, images, references: ({}, {})
     scoring._embed_images = lambda images: np.ones((2, 2), np.float32)
     images = [np.zeros((SIDE, SIDE, 3), np.uint8)] * 2
     scores = scoring.compare(samples, images, images, baseline_identity=[], seed=0)

@@ -14,6 +14,7 @@ import pytest
 from records import case, record
 
 from bench.acceleration import gates
+from bench.acceleration.arm.scorer import measure_images
 from bench.acceleration.comparison import Mismatch, differences
 from bench.acceleration.configuration import Configuration, OutputShape
 from bench.acceleration.evidence import Evidence
@@ -160,6 +161,8 @@ class Scorer:
         self.embedded: list[np.ndarray] = []
 
     def ask(self, request: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes, float]:
+        if request["op"] == "measure":
+            return measure_images(request, payload), b"", 0.0
         if request["op"] == "embed_texts":
             rows = np.eye(3)[[["red", "green", "blue"].index(text) for text in request["texts"]]]
         else:
@@ -171,7 +174,9 @@ class Scorer:
 
 def compared(baseline: list[np.ndarray], candidate: list[np.ndarray]) -> tuple[PairScores, Scorer]:
     scorer = Scorer()
-    cache: Any = SimpleNamespace(key=lambda *parts: parts, once=lambda key, make: make())
+    cache: Any = SimpleNamespace(
+        key=lambda *parts: parts, once=lambda key, make: make(), once_json=lambda key, make: make()
+    )
     scoring = Scoring(scorer, "clip", cache)
     samples = [Sample("red", 1), Sample("green", 2)]
     return scoring.compare(samples, baseline, candidate, baseline_identity=[], seed=0), scorer

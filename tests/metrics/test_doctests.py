@@ -11,9 +11,9 @@ import pytest
 import bench.core
 import bench.metrics
 import bench.statistics
-from bench.metrics.image_fidelity import IMAGE_METRICS
 from bench.metrics.ranking import RANKING_METRICS
 from bench.metrics.regression import REGRESSION_METRICS
+from bench.metrics.shipped_images import IMAGE_METRICS
 from bench.metrics.text import TEXT_METRICS, SampleMetric
 
 ROOMS = (bench.core, bench.statistics, bench.metrics)

@@ -15,7 +15,7 @@ from bench.core.record import Json
 
 
 class ClipScorer:
-    """Answers ``load``, ``embed_images`` and ``embed_texts``."""
+    """Answers ``load``, ``embed_images``, ``embed_texts`` and ``measure``."""
 
     def __init__(self) -> None:
         self._clip: Any = None
@@ -31,7 +31,26 @@ class ClipScorer:
             return _rows(self._clip.embed_images(unpack(request["shapes"], payload)))
         if request["op"] == "embed_texts":
             return _rows(self._clip.embed_texts(request["texts"]))
+        if request["op"] == "measure":
+            return measure_images(request, payload), b""
         raise ValueError(f"unknown request {request['op']!r}")
+
+
+def measure_images(request: Json, payload: bytes) -> Json:
+    """Return the values of image metrics, and what is wrong with those that have none.
+
+    Args:
+        request: ``metrics``, their names, and ``shapes`` of the images; with ``paired`` the second half are the references.
+        payload: the pixels of all.
+    """
+    from bench.metrics.measuring import measure
+
+    images = unpack(request["shapes"], payload)
+    count = len(images) // 2 if request["paired"] else len(images)
+    values, problems = measure(
+        request["metrics"], images[:count], images[count:] if request["paired"] else None
+    )
+    return {"values": values, "problems": problems}
 
 
 def _rows(embeddings: np.ndarray) -> tuple[Json, bytes]:

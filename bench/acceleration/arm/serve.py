@@ -1,7 +1,7 @@
 """One arm: the process that loads one pipeline file and generates when it is asked to.
 
 Runs in a process forked by `bench.acceleration.host.forkserver`. It answers one request at a time: ``load``,
-``generate``, ``move``, ``memory``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. No
+``generate``, ``move``, ``memory``, ``perturb``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. No
 verdict stands on a time that it measures: the evaluator times it from its own side of the channel.
 """
 
@@ -133,6 +133,7 @@ class Arm:
     def __init__(self) -> None:
         self._pipeline: Any = None
         self._classes: Any = None
+        self._perturbation: Any = None
 
     def answer(self, request: Json, payload: bytes) -> Answer:
         """Dispatch one request."""
@@ -149,7 +150,16 @@ class Arm:
             from bench.acceleration.arm.torch_costs import gpu_memory
 
             return {"memory": msgspec.to_builtins(gpu_memory())}, b""
+        if request["op"] == "perturb":
+            return self._perturb(request), b""
         raise ValueError(f"unknown request {request['op']!r}")
+
+    def _perturb(self, request: Json) -> Json:
+        from bench.acceleration.arm.perturbation import Perturbation
+
+        self._perturbation = self._perturbation or Perturbation()
+        answer: Json = self._perturbation.apply(self._pipeline.pipe, request)
+        return answer
 
     def _load(self, request: Json, sent: bytes) -> Json:
         from bench.acceleration.arm.detection import describe

@@ -197,6 +197,18 @@ class PipelineArm:
         """Generate as when it was timed, counting steps and calls, and timing the steps."""
         return self._generate(samples, observe=True)[0]
 
+    def perturb(self, **change: object) -> bool:
+        """Change what computes but not what is computed, until the next call of this; without a change, as it was loaded.
+
+        Args:
+            change: as `bench.acceleration.arm.perturbation` takes it.
+
+        Returns:
+            Whether all of it could be done.
+        """
+        header, _, _ = self.process.ask({"op": "perturb", **change})
+        return header.get("applied") is True
+
     def peak_bytes(self) -> int | None:
         """Return the highest resident size of the process so far, memory shared with the server included."""
         try:

@@ -14,6 +14,7 @@ from typing import Any
 from bench.acceleration.case import DIFFICULTIES, LEVELS
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.freedom import require_free_name
+from bench.acceleration.quality_limits import QualityLimit, read_limits
 from bench.acceleration.requirement.limits import MAX_SPEEDUP
 from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
 from bench.core.record import Json
@@ -22,6 +23,8 @@ from bench.core.record import Json
 EXPECTABLE_CODES = (
     "config_mismatch",
     "method_without_effect",
+    "images_differ_from_target",
+    "images_degraded",
     "quality_lost",
     "degenerate_output",
     "latency_missed",
@@ -260,6 +263,12 @@ def _path(what: str, of: str, holds: Callable[[Path], bool]) -> Reader:
     return read
 
 
+def _quality(value: Any, _: Path) -> tuple[QualityLimit, ...]:
+    from bench.acceleration.known_metrics import known_metrics  # noqa: PLC0415  loads numpy, which few lists need
+
+    return read_limits(value, known_metrics())
+
+
 _file = _path("a Python file", "a Python file", Path.is_file)
 _prompts = _path("prompts", "a file or folder of prompts", Path.exists)
 
@@ -296,6 +305,7 @@ ANNOTATION = EntryKind(
         "prompts_file": _prompts,
         "required_speedup": _number(f"above 0 and at most {MAX_SPEEDUP:.0f}", lambda v: 0 < v <= MAX_SPEEDUP),
         "max_quality_loss": _number("from 0 to below 1, where 0.05 is 5 %", lambda v: 0 <= v < 1),
+        "quality": _quality,
         "max_latency_s": _number("of seconds above 0", lambda v: v > 0),
         "max_memory_gb": _number("of gigabytes above 0", lambda v: v > 0),
         "expect": lambda value, _: _one_of(EXPECTABLE_CODES, value),

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bench.acceleration.case import DEFAULT_MAX_QUALITY_LOSS, AccelerationCase
 from bench.acceleration.freedom import OF_LEVEL
+from bench.acceleration.quality_limits import QualityLimit
 from bench.acceleration.tasks.caseid import CaseIds
 from bench.acceleration.tasks.cost import Costs
 from bench.acceleration.tasks.entry import ANNOTATION, GENERATION, Entry, EntryKind, read_entry
@@ -72,6 +73,7 @@ def load_cases(
     default_max_quality_loss: float = DEFAULT_MAX_QUALITY_LOSS,
     metrics: tuple[str, ...] = (),
     prompts_problem: Callable[[Path], str | None] = lambda _: None,
+    quality_problem: Callable[[QualityLimit], str | None] = lambda _: None,
 ) -> list[AccelerationCase]:
     """Read annotation and generation lists into cases, in the order of the annotations.
 
@@ -85,11 +87,12 @@ def load_cases(
         default_max_quality_loss: for annotations that name none.
         metrics: names of what will be measured.
         prompts_problem: says what is wrong with the prompts of a task.
+        quality_problem: says why a limit of a metric cannot be judged in this run.
     """
     annotations, generations = _Side(ANNOTATION), _Side(GENERATION)
     annotations.read(tasks)
     generations.read(candidates)
-    builder = _Builder(default_max_quality_loss, metrics, prompts_problem)
+    builder = _Builder(default_max_quality_loss, metrics, prompts_problem, quality_problem)
     for file, problem in annotations.broken:
         builder.add_file("tasks", file, problem)
     for entry in annotations.entries:
@@ -182,10 +185,12 @@ class _Builder:
         default_max_quality_loss: float,
         metrics: tuple[str, ...],
         prompts_problem: Callable[[Path], str | None],
+        quality_problem: Callable[[QualityLimit], str | None],
     ) -> None:
         self.cases: list[AccelerationCase] = []
         self.default_max_quality_loss, self.metrics = default_max_quality_loss, metrics
         self.prompts_problem = functools.cache(prompts_problem)
+        self.quality_problem = quality_problem
         self.ids = CaseIds()
         self.costs = Costs()
 
@@ -224,6 +229,11 @@ class _Builder:
         prompts = values.get("prompts_file")
         if prompts is not None and (wrong := self.prompts_problem(prompts)) is not None:
             problems.append(f"{entry.place_text}: prompts_file: {wrong}")
+        problems += [
+            f"{entry.place_text}: quality: {wrong}"
+            for limit in values.get("quality", ())
+            if (wrong := self.quality_problem(limit)) is not None
+        ]
         for key, name in _DEMANDED.items():
             asked = asked_for.get(name)
             if asked is not None and name not in known:
@@ -244,6 +254,7 @@ class _Builder:
                 prompts_file=prompts,
                 required_speedup=values.get("required_speedup"),
                 max_quality_loss=values.get("max_quality_loss", self.default_max_quality_loss),
+                quality=values.get("quality", ()),
                 max_latency_s=values.get("max_latency_s"),
                 max_memory_gb=values.get("max_memory_gb"),
                 unread_demands=asked_for.get("unread", ()),
