@@ -58,7 +58,7 @@ class GateRow:
 
 
 @dataclass(frozen=True)
-class Card:
+class VerdictCard:
     """What a judged candidate comes to.
 
     Attributes:
@@ -110,7 +110,7 @@ class Card:
         }  # fmt: skip
 
 
-def make_card(record: Json, limits: Mapping[str, tuple[float, bool]] | None = None) -> Card:
+def make_card(record: Json, limits: Mapping[str, tuple[float, bool]] | None = None) -> VerdictCard:
     """Return the card of an acceleration record.
 
     Args:
@@ -143,7 +143,7 @@ def make_card(record: Json, limits: Mapping[str, tuple[float, bool]] | None = No
         for key, allowed in (("mismatches", False), ("free", True))
         for entry in config.get(key) or ()
     ]
-    return Card(
+    return VerdictCard(
         verdict=record["verdict"],
         reason_code=record["reason_code"],
         reason=record["reason"],

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from bench.cli.card import Card, finite, make_card
+from bench.cli.card import VerdictCard, finite, make_card
 from bench.cli.show import console_for, show_card
 from bench.core.record import Json
 from bench.shipped import shipped_root
@@ -211,7 +211,7 @@ def judge(
     return card.exit_code
 
 
-def print_card(card: Card, question: JudgeTask, run: JudgedRun, *, as_json: bool) -> None:
+def print_card(card: VerdictCard, question: JudgeTask, run: JudgedRun, *, as_json: bool) -> None:
     """Print a card, or its JSON in one line."""
     assert run.results is not None, run.output
     if as_json:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli.card import Card
+from bench.cli.card import VerdictCard
 
 WIDTH = 100
 _STYLES = {"pass": "bold green", "fail": "bold red", "error": "bold magenta", "inconclusive": "bold yellow"}
@@ -23,7 +23,7 @@ def console_for(file: IO[str] | None = None) -> Console:
     return console
 
 
-def show_card(console: Console, card: Card, title: str, notes: list[tuple[str, str]]) -> None:
+def show_card(console: Console, card: VerdictCard, title: str, notes: list[tuple[str, str]]) -> None:
     """Draw a card: the verdict first, then why, the gates, the facts, and what is missing.
 
     Args:

@@ -25,7 +25,7 @@ _REMEMBERED = 4096
 
 
 @dataclass
-class Question:
+class ProgramQuestion:
     """What is known of the question that is being graded.
 
     Attributes:
@@ -37,13 +37,13 @@ class Question:
     executions: list[Execution] = field(default_factory=list)
 
 
-_ASKED: ContextVar[Question | None] = ContextVar("asked", default=None)
+_ASKED: ContextVar[ProgramQuestion | None] = ContextVar("asked", default=None)
 
 
 @contextmanager
-def grading(row: Mapping[str, Any]) -> Iterator[Question]:
+def grading(row: Mapping[str, Any]) -> Iterator[ProgramQuestion]:
     """Say which row the programs that are run meanwhile answer."""
-    question = Question(row)
+    question = ProgramQuestion(row)
     token = _ASKED.set(question)
     try:
         yield question

@@ -208,6 +208,10 @@ class FakePair:
     def time_baseline(self) -> None:
         """Make none for this either."""
 
+    def images(self) -> dict[str, dict[int, object]]:
+        """Keep none."""
+        return {}
+
 
 def judged(
     load: float | None, *, drift=(), quality=PASSED, latency=PASSED, verdict=SPEEDUP, require=(), **fields
@@ -225,6 +229,7 @@ def judged(
     )
     evaluation._score = lambda calls: {"quality": quality}
     evaluation._judge_effect = lambda: PASSED
+    evaluation._look_at_images = dict
     evaluation.measure()
     return evaluation.record
 

@@ -263,7 +263,9 @@ def make_pair(monkeypatch: pytest.MonkeyPatch, tmp_path):
             )
             events.append(f"{role} ends")
 
-        arms = SimpleNamespace(start=start, device="cpu", limits=SimpleNamespace(load_timeout_s=1.0))
+        arms = SimpleNamespace(
+            start=start, device="cpu", gpu=None, limits=SimpleNamespace(load_timeout_s=1.0)
+        )
         references = SimpleNamespace(
             baseline_outputs=lambda arm, samples, generate: generate(),
             call_for=lambda file, role, name, target: SeenCall(),
@@ -366,7 +368,7 @@ def test_half_of_the_samples_are_completed_first_and_the_rest_where_they_are_nee
 def test_a_little_noise_is_no_other_image(make_pair) -> None:
     noisy = batch([2, 3])
     for image in noisy.outputs:
-        image[:4] += np.uint8(1) - 2 * (image[:4] == 255).astype(np.uint8)
+        image[:1] += np.uint8(1) - 2 * (image[:1] == 255).astype(np.uint8)
     pair = make_pair([batch([0, 1]), SAME], [batch([0, 1]), noisy, noisy])
     pair.keep("candidate", [2, 3], SAME)
     pair.audit()

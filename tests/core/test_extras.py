@@ -11,6 +11,7 @@ from bench.core.verdict import verdict_of
 _IMPORTED = {
     "open_clip_torch": "open_clip", "scikit-image": "skimage", "scikit-learn": "sklearn", "deepcache": "DeepCache",
     "cache-dit": "cache_dit", "math-verify": "math_verify", "rouge-score": "rouge_score", "lm-eval": "lm_eval",
+    "flip-evaluator": "flip_evaluator",
 }  # fmt: skip
 # They come with another package of the extra.
 _WITH_OTHERS = {"pandas", "yaml"}
@@ -22,7 +23,7 @@ def _declared() -> dict[str, set[str]]:
     for extra, lines in project["optional-dependencies"].items():
         for line in lines:
             name = re.match(r"[\w-]+", line)[0]
-            if extra not in ("dev", "all") and name != "modelgate":
+            if extra not in ("dev", "all", "lpips") and name != "modelgate":
                 found.setdefault(_IMPORTED.get(name, name), set()).add(extra)
     return found
 

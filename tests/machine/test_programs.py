@@ -13,9 +13,9 @@ import pytest
 from bench.machine.programs import confinement
 from bench.machine.programs import runner as running
 from bench.machine.programs.confinement import Limits
-from bench.machine.programs.objects import Handles, Unreadable
+from bench.machine.programs.objects import Handles, UnreadableValue
 from bench.machine.programs.runner import NoJail, ProgramRunner
-from bench.machine.programs.values import Reader, Writer
+from bench.machine.programs.values import Reader, ValueWriter
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_packages_and_homes_are_not_readable():
 
 def through(value):
     """Return a value after a journey, written and read."""
-    message = json.loads(json.dumps(Writer(Handles()).message(it=value)))
+    message = json.loads(json.dumps(ValueWriter(Handles()).message(it=value)))
     return Reader(message, Handles(), lambda number, protocols: (number, protocols)).value("it")
 
 
@@ -137,5 +137,5 @@ def test_shared_values_arrive_shared():
     ],
 )  # fmt: skip
 def test_a_message_that_no_honest_writer_writes_is_not_read(message):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableValue):
         Reader(message, Handles(), lambda number, protocols: None).value("it")

@@ -19,7 +19,7 @@ _HARMLESS = {"builtins", "collections", "decimal", "fractions", "datetime"}
 _UNSAFE_IMPORTS = {"antigravity", "this", "__main__", "idlelib", "turtle", "tkinter"}
 
 
-class Unreadable(Exception):
+class UnreadableValue(Exception):
     """A message that no honest writer writes."""
 
 
@@ -49,7 +49,7 @@ class Handles:
 
     def __getitem__(self, number: Any) -> Any:
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(self.objects):
-            raise Unreadable("an object that nobody named")
+            raise UnreadableValue("an object that nobody named")
         return self.objects[number]
 
 

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from bench.machine.programs.confinement import Limits
-from bench.machine.programs.objects import Unreadable
+from bench.machine.programs.objects import UnreadableValue
 from bench.machine.programs.talking import Gone, receive, send
 from bench.machine.programs.tester import PASSED, Job
 
@@ -170,7 +170,7 @@ class ProgramRunner:
             if time.monotonic() >= deadline:
                 return {"outcome": "timed_out", "detail": f"{self.limits.wall_s:g} s"}
             return {"outcome": "timed_out", "detail": "the tests used up their processor time or were killed"}
-        except Unreadable as error:
+        except UnreadableValue as error:
             return {"outcome": "unreadable", "detail": f"{error}"}
         return {"outcome": str(found["outcome"]), "detail": str(found["detail"])}
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from bench.machine.programs.objects import Handles, Remote, Unreadable
-from bench.machine.programs.values import Reader, Tree, Writer
+from bench.machine.programs.objects import Handles, Remote, UnreadableValue
+from bench.machine.programs.values import Reader, Tree, ValueWriter
 
 _HEAD = struct.Struct("!I")
 _MOST_BYTES = 64 * 2**20
@@ -27,11 +27,11 @@ def send(connection: socket.socket, message: Tree) -> None:
 
     Raises:
         Gone: nobody reads it.
-        Unreadable: it is too long.
+        UnreadableValue: it is too long.
     """
     data = json.dumps(message).encode()
     if len(data) > _MOST_BYTES:
-        raise Unreadable(f"a message of {len(data)} bytes")
+        raise UnreadableValue(f"a message of {len(data)} bytes")
     try:
         connection.sendall(_HEAD.pack(len(data)) + data)
     except OSError as error:
@@ -43,16 +43,16 @@ def receive(connection: socket.socket) -> Tree:
 
     Raises:
         Gone: there is none.
-        Unreadable: no message.
+        UnreadableValue: no message.
     """
     (size,) = _HEAD.unpack(_exactly(connection, _HEAD.size))
     if size > _MOST_BYTES:
-        raise Unreadable(f"a message of {size} bytes")
+        raise UnreadableValue(f"a message of {size} bytes")
     data = _exactly(connection, size)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{error}") from None
+        raise UnreadableValue(f"{error}") from None
 
 
 class Peer:
@@ -76,10 +76,10 @@ class Peer:
 
         Raises:
             Gone: the other process has ended.
-            Unreadable: an answer that is none.
+            UnreadableValue: an answer that is none.
             BaseException: whatever was raised there, marked with an attribute ``is_remote``.
         """
-        writer = Writer(self._handles, names_functions=not self._trusts)
+        writer = ValueWriter(self._handles, names_functions=not self._trusts)
         question = {"ask": what, **writer.message(values=list(values), named=named)}
         try:
             send(self._connection, question)
@@ -92,12 +92,12 @@ class Peer:
             raised = reader.value("raised")
             if raised is None:
                 return reader.value("value")
-        except (Gone, Unreadable):
+        except (Gone, UnreadableValue):
             self.is_lost = True
             raise
         if not isinstance(raised, BaseException):
             self.is_lost = True
-            raise Unreadable("something is raised that is no exception")
+            raise UnreadableValue("something is raised that is no exception")
         raised.is_remote = True  # type: ignore[attr-defined]
         raise raised
 
@@ -115,7 +115,7 @@ class Peer:
             known = reader.objects
             serve = self._serves.get(message["ask"])
             if serve is None:
-                raise Unreadable(f"the question {message['ask']:.40}")
+                raise UnreadableValue(f"the question {message['ask']:.40}")
             value = serve(*values, **named)
         except Gone:
             raise
@@ -124,13 +124,13 @@ class Peer:
         self._reply(known, value, raised)
 
     def _reply(self, known: list[Any], value: Any, raised: BaseException | None) -> None:
-        writer = Writer(self._handles, known, names_functions=not self._trusts)
+        writer = ValueWriter(self._handles, known, names_functions=not self._trusts)
         try:
             message = writer.message(value=value, raised=raised)
         except Gone:
             raise
         except BaseException as error:  # an object whose own methods fail
-            writer = Writer(self._handles, known, names_functions=not self._trusts)
+            writer = ValueWriter(self._handles, known, names_functions=not self._trusts)
             message = writer.message(value=None, raised=RuntimeError(f"{type(error).__name__}"))
         send(self._connection, message)
 
@@ -139,7 +139,7 @@ class Peer:
         try:
             while True:
                 self.answer(receive(self._connection))
-        except (Gone, Unreadable):
+        except (Gone, UnreadableValue):
             return
 
     def _remote(self, number: int, protocols: list[str]) -> Remote:
@@ -158,7 +158,7 @@ def _asking(what: str, expected: type | tuple[type, ...] = object) -> Callable[.
     def method(self: Remote, *values: Any, **named: Any) -> Any:
         found = object.__getattribute__(self, "_ask")(what, self, *values, **named)
         if not isinstance(found, expected):
-            raise Unreadable(f"an answer to {what} of the type {type(found).__name__}")
+            raise UnreadableValue(f"an answer to {what} of the type {type(found).__name__}")
         return found
 
     return method

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.machine.programs.objects import Unreadable
+from bench.machine.programs.objects import UnreadableValue
 from bench.machine.programs.talking import CALLS, Gone, Peer
 
 PASSED = "passed"
@@ -41,7 +41,7 @@ class Job:
     entry: tuple[str, ...] = ()
 
 
-class Names(dict[str, Any]):
+class ProgramNames(dict[str, Any]):
     """The names that the tests see: their own, then Python's own, then the program's."""
 
     def __init__(self, look_up: Callable[[str], Any], entry: Iterable[str]) -> None:
@@ -83,7 +83,7 @@ def run(job: Job, connection: Any, has_ended: Callable[[], str | None]) -> dict[
                 raise KeyError(name)
             return peer.ask("global", name)
 
-        names = Names(look_up, job.entry)
+        names = ProgramNames(look_up, job.entry)
         if job.helpers:
             exec(compile(job.helpers, "<question>", "exec", dont_inherit=True), names)
             for name in job.entry:
@@ -99,7 +99,7 @@ def run(job: Job, connection: Any, has_ended: Callable[[], str | None]) -> dict[
 
 def _of_error(error: BaseException) -> dict[str, str]:
     is_remote = getattr(error, "is_remote", False)
-    if isinstance(error, Unreadable):
+    if isinstance(error, UnreadableValue):
         return _found("unreadable", f"{error}")
     if isinstance(error, MemoryError):
         return _found("memory", "MemoryError")

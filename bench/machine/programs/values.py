@@ -18,7 +18,7 @@ from typing import Any
 from bench.machine.programs.objects import (
     Handles,
     Remote,
-    Unreadable,
+    UnreadableValue,
     exception_parts,
     is_harmless,
     library_object,
@@ -66,7 +66,7 @@ _MALFORMED = (
 )  # fmt: skip
 
 
-class Writer:
+class ValueWriter:
     """Writes values as a tree.
 
     Args:
@@ -155,24 +155,24 @@ class Reader:
     """Builds values of a message.
 
     Args:
-        message: as `Writer.message` returns it.
+        message: as `ValueWriter.message` returns it.
         handles: the objects that stayed here.
         remote: makes the stand-in of an object of the other process, from its number and its protocols.
         sent: what was asked, if this is the answer: what has changed of its mutable objects is changed in place.
         trusts: whether the writer may name functions of the standard library, to be called here.
 
     Raises:
-        Unreadable: a message that no honest writer writes.
+        UnreadableValue: a message that no honest writer writes.
     """
 
     def __init__(
-        self, message: Tree, handles: Handles, remote: Callable[[int, list[str]], Any], sent: Writer | None = None,
+        self, message: Tree, handles: Handles, remote: Callable[[int, list[str]], Any], sent: ValueWriter | None = None,
         *, trusts: bool = False,
     ) -> None:  # fmt: skip
         self._message, self._handles, self._remote, self._trusts = message, handles, remote, trusts
         nodes = message.get("nodes") if isinstance(message, dict) else None
         if not isinstance(nodes, list):
-            raise Unreadable("no nodes")
+            raise UnreadableValue("no nodes")
         self._nodes: list[Tree] = nodes
         self._built: dict[int, Any] = {} if sent is None else dict(enumerate(sent.objects))
         if sent is not None:
@@ -191,17 +191,17 @@ class Reader:
         try:
             return build()
         except _MALFORMED as error:
-            raise Unreadable(f"{type(error).__name__}: {error}") from None
+            raise UnreadableValue(f"{type(error).__name__}: {error}") from None
 
     def _update(self, known: list[Any], before: list[Tree]) -> None:
         if len(self._nodes) < len(known):
-            raise Unreadable("too few nodes")
+            raise UnreadableValue("too few nodes")
         for place, value in enumerate(known):
             if not isinstance(value, _MUTABLE) or self._nodes[place] == before[place]:
                 continue
             kind, parts = self._parts(place)
             if kind is not type(value):
-                raise Unreadable("a node of another type")
+                raise UnreadableValue("a node of another type")
             value.clear()
             self._fill(value, parts)
 
@@ -209,15 +209,15 @@ class Reader:
         if tree is None or isinstance(tree, bool | str | int):
             return tree
         if not isinstance(tree, list) or not tree or not isinstance(tree[0], str):
-            raise Unreadable("no value")
+            raise UnreadableValue("no value")
         build = _BUILDERS.get(tree[0])
         if build is None:
-            raise Unreadable(f"a value of the form {tree[0]:.40}")
+            raise UnreadableValue(f"a value of the form {tree[0]:.40}")
         return build(self, *tree[1:])
 
     def _at(self, place: Any) -> Any:
         if not isinstance(place, int) or not 0 <= place < len(self._nodes):
-            raise Unreadable("a node that is not there")
+            raise UnreadableValue("a node that is not there")
         if place not in self._built:
             kind, parts = self._parts(place)
             if kind in _FROZEN:
@@ -245,7 +245,7 @@ class Reader:
     def _library(self, module: str, name: str) -> Any:
         found = library_object(module, name)
         if found is None or not (self._trusts or is_harmless(found, module, name)):
-            raise Unreadable(f"{module}.{name} is nothing of the standard library")
+            raise UnreadableValue(f"{module}.{name} is nothing of the standard library")
         return found
 
     def _named(self, name: str, fields: list[str], values: Tree) -> Any:

@@ -34,7 +34,7 @@ _MOST_BARS = 2  # in the list of cases
 
 
 @dataclass(frozen=True)
-class Row:
+class PageRow:
     """A case in the list.
 
     Attributes:
@@ -88,14 +88,14 @@ class Page:
     run: Json
     summary: Json
     parts: list[KindPart] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PageRow] = field(default_factory=list)
     facets: dict[str, list[str]] = field(default_factory=dict)
     sorts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     anchors: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
-    def open_rows(self) -> list[Row]:
+    def open_rows(self) -> list[PageRow]:
         """The cases that did not pass, the ones to look at first before the others."""
         return sorted(
             (row for row in self.rows if row.urgency < _URGENCY.index("skip")), key=lambda row: row.urgency
@@ -140,7 +140,7 @@ def _add_kind(made: Page, kind: Kind, request: PageRequest) -> None:
     scales = svg.scales_of([bar for one in views for bar in one.bars])
     for record, one in zip(request.records, views, strict=True):
         made.rows.append(
-            Row(
+            PageRow(
                 record=record,
                 view=one,
                 anchor=anchors[record.id],
@@ -187,7 +187,7 @@ def _anchors(kind: str, records: Iterable[Record]) -> dict[str, str]:
     return found
 
 
-def _facets(rows: Sequence[Row]) -> dict[str, list[str]]:
+def _facets(rows: Sequence[PageRow]) -> dict[str, list[str]]:
     """Return what the cases can be filtered by, where there is something to choose."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -200,7 +200,7 @@ def _facets(rows: Sequence[Row]) -> dict[str, list[str]]:
     }
 
 
-def row_facets(row: Row) -> dict[str, list[str]]:
+def row_facets(row: PageRow) -> dict[str, list[str]]:
     """Return the values of a case that it can be found by."""
     record = row.record
     common = {"kind": record.kind, "difficulty": record.difficulty, "level": record.level}
