@@ -99,6 +99,7 @@ def test_arms_that_do_not_fit_together_take_turns_and_the_record_says_so(crowded
         pair.baseline, pair.candidate, sample_at=lambda index: Sample("a red star", index), keep=lambda *_: None,
         plan=TimingPlan(batch_size=2), card=(pair.card, watch),
     )  # fmt: skip
+    timer._first = "baseline"  # it is drawn
     assert timer.run_until(2) == 2
     assert timer.times.card == CardTimes(sharing="in_turn", temperature_c=[40, 50])
     moves = [line.split() for line in (card / "moves").read_text().splitlines()]
