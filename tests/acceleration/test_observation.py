@@ -82,6 +82,7 @@ def test_every_call_is_counted_from_zero(pipe):
 def test_steps_are_timed_where_layers_are_not_counted(pipe, monkeypatch):
     clock = iter([10.0, 11.0, 14.0, 16.0, 100.0, 105.0, 110.0, 115.0])  # two runs, each of four steps
     monkeypatch.setattr(observation, "time_when_done", lambda: next(clock))
+    monkeypatch.setattr(observation, "PartClock", lambda _: None)
     counters = Watch(pipe)
     with counters.watching(layers=False):
         assert not any(module._forward_hooks for module in pipe.unet.modules())
@@ -92,6 +93,18 @@ def test_steps_are_timed_where_layers_are_not_counted(pipe, monkeypatch):
     assert (found.scheduler_steps, found.denoiser_calls) == (STEPS, 2 * STEPS)
     assert (found.denoiser_layer_calls, found.idle_layers) == (None, None)
     assert count(pipe, counters).step_s is None  # and the clock is not looked at
+
+
+def test_parts_are_timed_in_the_same_call(pipe):
+    counters = Watch(pipe)
+    with counters.watching(layers=False):
+        pipe(PROMPT, num_inference_steps=STEPS)
+    found = counters.report(image_count=1).part_s
+    assert set(found) == {"text encoder", "denoiser", "decoder", "rest"}
+    assert found["denoiser"] > max(found["text encoder"], 0.0)
+    with counters.watching():
+        pipe(PROMPT, num_inference_steps=STEPS)
+    assert counters.report(image_count=1).part_s is None
 
 
 @pytest.mark.parametrize("steps", [0, 1])
