@@ -341,7 +341,7 @@ def test_a_run_judges_an_image_to_image_pair_on_the_images_in_its_rows(tmp_path:
     (tmp_path / "semicolons.csv").write_text("Caption;class_label\na ring;0\n")
     suite.add(4, BASELINE, **plain, prompts_file="semicolons.csv")
     finished = suite.run(
-        "--prompts", str(tmp_path / "pairs.parquet"), "--num-samples", "4", "--batch-size", "2", "--time-budget", "0"
+        "--prompts", str(tmp_path / "pairs.parquet"), "--num-samples", "4", "--batch-size", "4", "--time-budget", "0"
     )  # fmt: skip
     record = finished.record(1)
     assert record["verdict"] == "pass", record["reason"]

@@ -230,10 +230,11 @@ def test_predictions_and_logs_lie_next_to_the_results(parallel: Finished) -> Non
     assert files == {
         "predictions": "predictions/tiny_sd_small/easy-tiny_sd_small-ddim-1.jsonl",
         "results": "results/tiny_sd_small/easy-tiny_sd_small-ddim-1.json",
+        "images": "images/easy-tiny_sd_small-ddim-1",
     }
     for record in parallel.results["records"]:
         for file in record["files"].values():
-            assert (parallel.directory / file).is_file()
+            assert (parallel.directory / file).exists()
     kept = json.loads((parallel.directory / files["results"]).read_text())
     assert kept == parallel.record(1)
     assert (parallel.directory / "logs").is_dir()
