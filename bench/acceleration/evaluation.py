@@ -28,10 +28,10 @@ from bench.acceleration.memory_use import judge_launches, note_memory
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.quality import Scoring
-from bench.acceleration.quality_limits import judge_limit
+from bench.acceleration.quality_limits import extras_of, judge_limit
 from bench.acceleration.record import AccelerationBody, Isolation, Memory
 from bench.acceleration.references import References, as_reference_failure
-from bench.acceleration.safeguards import judge_safeguards
+from bench.acceleration.safeguards import forgiven, judge_safeguards
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
 from bench.acceleration.stills import stills_folder, write_stills
@@ -41,7 +41,6 @@ from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.record import Json
 from bench.core.verdict import PASSED, Outcome, Verdict
-from bench.metrics.extra_metrics import EXTRAS
 from bench.statistics.sequential import SampleLooks, sample_looks
 
 GATES = ("images", "steady", "effect", "target", "quality", "safeguards", "memory", "latency", "speedup")
@@ -210,7 +209,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         self._record_raw(speed)
         images = self._judge_images()
         watched = self._look_at_images()
-        self.record.warnings += self._image_warnings
+        quality, said = forgiven(quality, self.body.target_images)
+        self.record.warnings += [*self._image_warnings, *said]
         latency, speedup = speed.judge()
         # Other processes make a call slower, never faster: a latency within its limit would be so on a quiet machine too.
         if self.case.max_latency_s is not None and not latency.holds:
@@ -270,7 +270,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         count = len(self._inputs.samples)
         if self._quality is None and self._pair.outputs(count) is not None:
             self._quality = self._judge_quality(count, 0.05)
-        words = {verdict.verdict for verdict in (self._quality or {}).values()}
+        words = {verdict.verdict for name, verdict in (self._quality or {}).items() if name != "safeguards"}
         return bool(words & {"fail", "error"})
 
     def _score(self, calls: int) -> dict[str, Verdict]:
@@ -282,7 +282,8 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         if self._quality is not None:
             return self._quality
         pair, samples, size = self._pair, self._inputs.samples, self._inputs.plan.batch_size
-        looks = sample_looks(len(samples), made=calls * size, step=size)
+        # The first batch is watched: without another one, nothing could be audited.
+        looks = sample_looks(len(samples), made=calls * size, step=size, least=2 * size)
         asked = any(
             one.asks(self.case) for one in self.context.requirements if one.metric not in SPEED_METRICS
         )
@@ -321,7 +322,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             baseline_identity=self._references.baseline_identity(self._pair.baseline),
             seed=samples.run_seed,
             look_alpha=look_alpha,
-            extras=self._extras(),
+            extras=extras_of(self.case.quality, self._inputs.extra_metrics),
         )
         body, loss = self.body, scores.loss
         body.quality.samples = count
@@ -347,11 +348,6 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
                 scores, {limit.metric for limit in limits}
             )
         return judged
-
-    def _extras(self) -> list[str]:
-        """Return the metrics of other packages that the run or the task asks for."""
-        asked = [limit.metric for limit in self.case.quality if not limit.lifted]
-        return list(dict.fromkeys([*self._inputs.extra_metrics, *(name for name in asked if name in EXTRAS)]))
 
     def _record_estimates(self, speed: SpeedMeasurement) -> None:
         body, found = self.body, speed.estimates()

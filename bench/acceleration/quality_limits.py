@@ -11,7 +11,7 @@ mean. null takes a safeguard back (`bench.acceleration.safeguards`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from bench.core.estimate import Estimate
 from bench.core.gate import Limit, describe, gate
 from bench.core.registry import no_such
 from bench.core.verdict import Verdict
+from bench.metrics.extra_metrics import EXTRAS
 from bench.statistics.equivalence import equivalence
 
 NULL_BAND = "null_band"
@@ -311,3 +312,14 @@ def _is_finite(number: int | float) -> bool:
 def _shown(value: object) -> str:
     text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def extras_of(limits: Iterable[QualityLimit], more: Iterable[str] = ()) -> list[str]:
+    """Return the metrics of other packages that a run or a task asks for, each once.
+
+    Args:
+        limits: of the task.
+        more: those that the run measures of every pair.
+    """
+    asked = [limit.metric for limit in limits if not limit.lifted]
+    return list(dict.fromkeys([*more, *(name for name in asked if name in EXTRAS)]))

@@ -43,13 +43,14 @@ class SampleLooks:
     look_alpha: float
 
 
-def sample_looks(total: int, *, made: int, step: int) -> SampleLooks:
+def sample_looks(total: int, *, made: int, step: int, least: int = 0) -> SampleLooks:
     """Return the looks at samples that are made in steps: one at half of them, or at what is there, if that saves enough.
 
     Args:
         total: samples.
         made: those that are there already. They must not be as many because of what they are worth.
         step: samples of one call.
+        least: samples of the first look at least.
 
     Example:
         >>> sample_looks(64, made=32, step=4)
@@ -57,7 +58,7 @@ def sample_looks(total: int, *, made: int, step: int) -> SampleLooks:
         >>> sample_looks(32, made=32, step=4)
         SampleLooks(counts=(32,), look_alpha=0.05)
     """
-    half = max(made, -(-total // (2 * step)) * step)
+    half = max(made, least, -(-total // (2 * step)) * step)
     if total - half < _WORTH_A_LOOK * total:
         return SampleLooks((total,), 0.05)
     return SampleLooks((half, total), TWO_LOOKS_ALPHA)

@@ -41,7 +41,7 @@ def test_a_method_that_does_nothing_fails_the_task_that_asks_for_it(finished: Fi
     )
     assert record["effect"] == {
         "against": "baseline",
-        "images": 4,  # half of the samples decide the quality
+        "images": 8,
         "differing_images": 0,
         "changes": {},
         "methods": {"deepcache": False},
@@ -66,4 +66,4 @@ def test_a_method_that_acts_is_known_to_and_what_a_broken_metric_says_nothing_of
     assert record["fidelity"]["psnr_db"] > 0
     assert record["fidelity"]["broken"] is None
     rows = Path(finished.directory, record["files"]["predictions"]).read_text().splitlines()
-    assert len(rows) == record["quality"]["samples"] == 4
+    assert len(rows) == record["quality"]["samples"] == 8

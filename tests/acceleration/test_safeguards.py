@@ -131,3 +131,17 @@ def test_every_safeguard_is_of_a_metric_that_there_is():
         assert guard.metric in IMAGE_METRICS
         low, high = guard.allowed(10.0)
         assert low < 0 < high
+
+
+def test_images_that_are_the_targets_own_are_not_degraded():
+    from bench.acceleration.image_records import TargetImages
+    from bench.acceleration.safeguards import forgiven
+    from bench.core.verdict import PASSED, Verdict
+
+    bad = Verdict("fail", "images_degraded", "the images are blurred; accelerate less aggressively")
+    equal = TargetImages(status="equal")
+    kept, said = forgiven({"quality": PASSED, "safeguards": bad}, equal)
+    assert kept == {"quality": PASSED, "safeguards": PASSED}
+    assert said == ["as those of the target, the images are blurred"]
+    for images in (None, TargetImages(status="not_claimed"), TargetImages(status="different")):
+        assert forgiven({"safeguards": bad}, images) == ({"safeguards": bad}, [])

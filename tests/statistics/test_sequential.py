@@ -167,6 +167,7 @@ def test_two_looks_at_samples_are_wrong_in_five_percent_together():
 @pytest.mark.parametrize("step", [1, 3, 4, 100])
 def test_a_look_at_part_of_the_samples_saves_a_quarter_of_them_or_there_is_none(made, step):
     looks = sample_looks(64, made=made, step=step)
+    assert sample_looks(64, made=made, step=step, least=64).counts == (64,)
     assert looks.counts[-1] == 64
     first = looks.counts[0]
     assert first == 64 or (first <= 48 and first >= max(made, 32))
