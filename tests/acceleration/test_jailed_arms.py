@@ -241,3 +241,15 @@ def test_a_token_in_a_model_cache_stays_closed(tmp_path: Path) -> None:
     assert seen(tmp_path / "cache/hub/model", places)
     assert seen(tmp_path / "weights", places)
     assert not seen(tmp_path / "cache/token", places)
+
+
+def test_a_work_directory_above_the_files_does_not_close_them(tmp_path: Path) -> None:
+    folder = tmp_path / "work" / "pipelines"
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text("pipe = 1\n")
+    (run := tmp_path / "work" / "20261129_120000").mkdir()
+    places = readable_places(
+        [folder / "a.py"], begun_in=Path("/usr"), environment={}, hidden=[tmp_path / "work", run]
+    )
+    assert folder in places
+    assert not any(place in (run, *run.parents) for place in places if place.is_relative_to(tmp_path))

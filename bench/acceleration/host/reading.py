@@ -76,7 +76,14 @@ def readable_places(
     secrets += [project / ".git" for project in projects]
     linked = [*(link for project in of_trusted for link in _links_in(project)), *_linked(named)]
     wide = without([*projects, *modules, *caches, *named, *linked], [*hidden, *secrets])
-    own = without([file.parent for file in files], [*hidden, *secrets])
+    # Somebody may keep runs next to the files, or above them.
+    own = [
+        place
+        for folder in {file.parent for file in files}
+        for place in without(
+            [folder], [one for one in (*hidden, *secrets) if one not in (folder, *folder.parents)]
+        )
+    ]
     return sorted({*wide, *own, *without([*allowed, _PACKAGE], [])})
 
 
