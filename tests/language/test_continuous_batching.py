@@ -425,3 +425,7 @@ def test_every_text_is_in_one_part_and_begins_as_its_part_does():
         assert len({texts[index][: part.shared] for index in part.members}) == 1
         assert all(part.shared <= usable[index] for index in part.members)
     assert len(parts) > 1
+
+
+def test_no_texts_have_no_parts():
+    assert parts_by_beginning([], []) == []
