@@ -29,7 +29,7 @@ from bench.report.board import Board
 from bench.report.junit import JUnit, junit_path
 from bench.run import preflight
 from bench.run.attempts import FINAL_OUTCOMES, TRIAL, EarlierAttempts, unfinished
-from bench.run.collected import Collected
+from bench.run.collected import Collected, relative_costs
 from bench.run.distribution import check_distribution, set_distribution_defaults
 from bench.run.ending import discard_cut_report, finish_run
 from bench.run.foreign import ForeignFiles
@@ -208,7 +208,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             record = case.blank()
             record.depends_on = case_fingerprint(KINDS[case.kind], case)
             blanks[nodeid] = places.tidy(record.to_json())
-        costs = {nodeid: case.cost for nodeid, case in cases.items()}
+        costs = relative_costs(cases)
         Collected(blanks, hints, fingerprints=shared, costs=costs).write(view.scratch)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from bench.core.case import Case
 from bench.core.fingerprint import Fingerprint
 from bench.core.record import Json
 
@@ -72,3 +73,12 @@ class Collected:
         with suppress(OSError, zlib.error, msgspec.MsgspecError):
             return msgspec.json.decode(zlib.decompress((folder / NAME).read_bytes()), type=cls)
         return cls()
+
+
+def relative_costs(cases: Mapping[str, Case]) -> dict[str, float]:
+    """Return the cost of each case relative to the mean of its kind: kinds count theirs in units of their own."""
+    of_kind: dict[str, list[float]] = {}
+    for case in cases.values():
+        of_kind.setdefault(case.kind, []).append(case.cost)
+    means = {kind: sum(costs) / len(costs) or 1.0 for kind, costs in of_kind.items()}
+    return {nodeid: case.cost / means[case.kind] for nodeid, case in cases.items()}

@@ -7,6 +7,7 @@ import pytest
 
 from bench.core.doing import Doing, Teller, all_doing
 from bench.report.board import Board, RunProgress, clock, doing_line, ended_line
+from bench.run.collected import relative_costs
 
 
 class Clock:
@@ -44,6 +45,14 @@ class TestProgress:
     )
     def test_clock(self, seconds, text):
         assert clock(seconds) == text
+
+
+def test_kinds_that_count_costs_in_other_units_weigh_alike():
+    cases = {
+        "a": SimpleNamespace(kind="one", cost=1.0), "b": SimpleNamespace(kind="one", cost=3.0),
+        "c": SimpleNamespace(kind="other", cost=90_000.0), "d": SimpleNamespace(kind="free", cost=0.0),
+    }  # fmt: skip
+    assert relative_costs(cases) == {"a": 0.5, "b": 1.5, "c": 1.0, "d": 0.0}
 
 
 class TestLines:
