@@ -22,7 +22,6 @@ from bench.core.estimate import Estimate
 from bench.core.gate import Limit, describe, gate
 from bench.core.registry import no_such
 from bench.core.verdict import Verdict
-from bench.metrics.extra_metrics import EXTRAS
 from bench.statistics.equivalence import equivalence
 
 NULL_BAND = "null_band"
@@ -321,5 +320,7 @@ def extras_of(limits: Iterable[QualityLimit], more: Iterable[str] = ()) -> list[
         limits: of the task.
         more: those that the run measures of every pair.
     """
+    from bench.metrics.extra_metrics import EXTRAS  # noqa: PLC0415  imports numpy, which collecting does without
+
     asked = [limit.metric for limit in limits if not limit.lifted]
     return list(dict.fromkeys([*more, *(name for name in asked if name in EXTRAS)]))
