@@ -46,6 +46,7 @@ def evaluated(
         case(metrics=("speedup", "ssim")), RunContext(Path("/nowhere"), Path("/nowhere"), requirements=asked),
         SimpleNamespace(
             plan=TimingPlan(batch_size=2), cache=None, arms=SimpleNamespace(gpu=None), scoring=scoring,
+            extra_metrics=(), has_safeguards=False,
             samples=SampleStream(tuple(Sample("a", seed) for seed in range(32)), 0),
         ),
     )  # fmt: skip
