@@ -134,8 +134,8 @@ def test_an_ltx_2_is_judged_by_its_videos(finished: Finished) -> None:
     assert record["config"]["candidate"]["calls_by_component"] == LTX2.calls
     assert record["times"]["per"] == "video"
     assert record["times"]["card"] is None  # a processor
-    assert record["fidelity"]["identical_images"] == 4
-    assert record["fidelity"]["temporal_difference"] == 0
+    assert record["fidelity"]["ssim"] > 0.9999  # slices of a batch are decoded in another order of additions
+    assert record["fidelity"]["temporal_difference"] < 0.01
     with PIL.Image.open(finished.directory / record["files"]["videos"] / "3-baseline.webp") as video:
         assert (video.size, video.n_frames) == ((LTX2.side, LTX2.side), LTX2.frames)
 
