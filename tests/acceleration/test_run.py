@@ -230,7 +230,7 @@ def test_predictions_and_logs_lie_next_to_the_results(parallel: Finished) -> Non
     assert files == {
         "predictions": "predictions/tiny_sd_small/easy-tiny_sd_small-ddim-1.jsonl",
         "results": "results/tiny_sd_small/easy-tiny_sd_small-ddim-1.json",
-        "images": "images/easy-tiny_sd_small-ddim-1",
+        "images": "predictions/tiny_sd_small/easy-tiny_sd_small-ddim-1",
     }
     for record in parallel.results["records"]:
         for file in record["files"].values():
