@@ -73,7 +73,18 @@ class ImageGates:
                 else self.references.target_images(case.target_file, case.id, secret, first)
             )
         timed = pair.same_samples() if is_baseline else ()
-        body.target_images = compare_images(pair.secret_images(secret), target, timed)
+        body.target_images = compare_images(
+            pair.secret_images(secret), target, timed, rounds=rounds_otherwise(body)
+        )
         if body.target_images.status == "not_repeated":
             warnings.append(str(body.target_images.note))
         return {"target": judge_target(body.target_images)}
+
+
+def rounds_otherwise(body: AccelerationBody) -> bool:
+    """Whether torch is set to another precision for one of the calls alone; the configuration says nothing of that."""
+    calls = [found.call for found in (body.config.target, body.config.candidate) if found is not None]
+    states = [{} if call is None else call.state for call in calls]
+    return (
+        len({repr({name: one for name, one in state.items() if "autocast" in name}) for state in states}) > 1
+    )

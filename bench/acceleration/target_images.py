@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LEAST_ALLOWED = 1.0
 """Mean absolute difference of an image, in grey levels, that is allowed whatever the band is: kernels round differently."""
+ROUNDED_ALLOWED = 4.0
+"""The same where a call is made under autocast: half precision moves an image of tiny-sd by about one grey level."""
 BAND_FACTOR = 3.0
 """How many times the band is allowed: it is the greatest of very few images."""
 # From this share of the distance between images of different samples on, a target does not repeat its own.
@@ -45,7 +47,11 @@ def not_claimed(fields: Sequence[str]) -> TargetImages:
 
 
 def compare(
-    candidate: Images, target: NullImages, timed: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+    candidate: Images,
+    target: NullImages,
+    timed: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    *,
+    rounds: bool = False,
 ) -> TargetImages:
     """Compare a candidate's images of the secret samples with the target's.
 
@@ -53,6 +59,7 @@ def compare(
         candidate: one for each of the target's reference images.
         target: with its own repetitions.
         timed: pairs of images of the timed rounds, where the baseline is the target.
+        rounds: whether the candidate's call is made in another precision, which the configuration says nothing of.
     """
     band, spread = target.width, target.spread
     if not math.isfinite(band) or (spread is not None and band > _NOT_REPEATED * spread):
@@ -64,7 +71,7 @@ def compare(
             note=f"the target's own images of the same prompts and seeds are {apart} when order, batch size or threads "
             "change, so nothing is said of the candidate's; let the file pass the given generators on",
         )
-    allowed = LEAST_ALLOWED + BAND_FACTOR * band
+    allowed = (ROUNDED_ALLOWED if rounds else LEAST_ALLOWED) + BAND_FACTOR * band
     worst = math.inf  # of another number of images
     if len(candidate) == len(target.reference):
         worst = max(image_distance(*pair) for pair in zip(candidate, target.reference, strict=True))

@@ -145,3 +145,19 @@ def test_images_that_are_the_targets_own_are_not_degraded():
     assert said == ["as those of the target, the images are blurred"]
     for images in (None, TargetImages(status="not_claimed"), TargetImages(status="different")):
         assert forgiven({"safeguards": bad}, images) == ({"safeguards": bad}, [])
+
+
+def test_a_call_in_another_precision_may_round_more():
+    from types import SimpleNamespace
+
+    from bench.acceleration.image_gates import rounds_otherwise
+
+    def body(target, candidate):
+        config = {"target": SimpleNamespace(call=SimpleNamespace(state=target))}
+        config["candidate"] = SimpleNamespace(call=SimpleNamespace(state=candidate))
+        return SimpleNamespace(config=SimpleNamespace(**config))
+
+    half = {"autocast.cpu": "bfloat16", "grad": False}
+    assert rounds_otherwise(body({}, half))
+    assert not rounds_otherwise(body(half, half))
+    assert not rounds_otherwise(body({}, {"grad": False}))
