@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,13 @@ _ROOT = shipped_root()
 _PIPELINES = _ROOT / "fixtures" / "pipelines"
 _PROMPTS = _ROOT / "fixtures" / "datasets" / "shapes_prompts.jsonl"
 _CLIP = _ROOT / "fixtures" / "zoo" / "tiny-clip"
+# where the suite is installed, pytest has found the plugin already, and would refuse it a second time
+_ENTRY = [] if entry_points(group="pytest11", name="modelgate") else ["-p", "bench.entry"]
 
 
 def _pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in somebody's project as its entry point would have it."""
-    command = [sys.executable, "-m", "pytest", "-p", "bench.entry", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", *_ENTRY, "-p", "no:cacheprovider", *arguments]
     environment = {"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
@@ -90,7 +93,7 @@ class TestSwitchedOn:
 
     def test_the_environment_does_the_same(self, project):
         (project / "fixtures" / "__init__.py").write_text("OWN = True\nON = True\n")
-        command = [sys.executable, "-m", "pytest", "-p", "bench.entry", "-q"]
+        command = [sys.executable, "-m", "pytest", *_ENTRY, "-q"]
         environment = {"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "MODELGATE": "1"}
         done = subprocess.run(
             command, cwd=project, env=environment, capture_output=True, text=True, check=False
@@ -168,16 +171,7 @@ class TestOnTheScreen:
     def test_a_terminal_is_drawn_on_and_left_as_it_was(self, project):
         _switch_on(project)
         ours, theirs = pty.openpty()
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "bench.entry",
-            "-p",
-            "no:cacheprovider",
-            "--modelgate",
-        ]
+        command = [sys.executable, "-m", "pytest", *_ENTRY, "-p", "no:cacheprovider", "--modelgate"]
         command += ["--tasks=tasks.json", f"--prompts={_PROMPTS}", f"--clip={_CLIP}"]
         environment = {
             "PYTHONPATH": str(_ROOT),

@@ -11,6 +11,7 @@ from records import case
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.evaluation import AccelerationEvaluation, AccelerationResources
+from bench.acceleration.image_records import NullBand
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.quality import PairScores
 from bench.acceleration.timing import TimingPlan
@@ -61,7 +62,9 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> AccelerationEvaluatio
     resources = AccelerationResources(
         samples=SampleStream(tuple(Sample("a star", seed) for seed in range(4)), 0),
         cache=ContentCache(starter.directory / "cache"),
-        scoring=SimpleNamespace(compare=lambda *_, **__: PairScores(loss, 30.0, 30.0, [])),
+        scoring=SimpleNamespace(
+            compare=lambda *_, **__: PairScores(loss, 30.0, 30.0, []), null_band=lambda *_: NullBand()
+        ),
         arms=starter.factory(),
         plan=PLAN,
     )
