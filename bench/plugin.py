@@ -153,7 +153,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     endings.install()
     config.add_cleanup(endings.remove)
     config.pluginmanager.register(Collector(session, run), "modelgate-collector")
-    foreign = ForeignFiles(lambda: places_of(config), options.record_host)
+    foreign = ForeignFiles(lambda: places_of(config), options.record_host, options.junit_schema)
     config.pluginmanager.register(foreign, "modelgate-foreign-files")
 
 

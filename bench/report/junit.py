@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from _pytest.junitxml import xml_key
 
-#: Forms of the file. The schema of Jenkins' xunit plugin has no properties, file or line of a test case.
-SCHEMAS = ("full", "jenkins")
+#: Forms of the file. The schemas of Jenkins' xunit plugin and of Apache Ant have no properties, file or line of a test case.
+SCHEMAS = ("full", "jenkins", "ant")
 _OF_JENKINS = ("name", "time", "classname", "group")
+_OF_ANT = ("name", "time", "classname")
+_RESULTS = ("failure", "error", "skipped")
+_OUTPUTS = ("system-out", "system-err")
 
 
 class JUnit:
@@ -90,9 +94,60 @@ def _of_jenkins(testcase: Any) -> Any:
     place = ":".join(testcase.attrib[name] for name in ("file", "line") if name in testcase.attrib)
     for properties in testcase.findall("properties"):
         testcase.remove(properties)
-    for name in set(testcase.attrib) - set(_OF_JENKINS):
-        del testcase.attrib[name]
+    _keep(testcase, _OF_JENKINS)
     for tag in ("failure", "error"):
         for found in testcase.findall(tag):
             found.text = f"{found.text or ''}\n{place}"
     return testcase
+
+
+def bring_to_ant(root: ElementTree.Element) -> None:
+    """Bring a whole report, in place, into the form of Apache Ant's schema.
+
+    It wants more of a suite than pytest writes, less of a test case, and one result of each: where a test and its
+    teardown both failed, the first one stands and the text of the other follows. What a test case printed stands below
+    its suite. The type of a failure is the code of its reason.
+    """
+    if root.tag == "testsuites":
+        root.attrib.clear()
+    for number, suite in enumerate(root.iter("testsuite")):
+        suite.set("id", str(number))
+        suite.set("package", "")
+        suite.attrib.setdefault("hostname", "localhost")  # what the schema has for a host that is not named
+        suite.set("timestamp", suite.get("timestamp", "")[:19])  # neither fractions nor a time zone
+        if suite.find("properties") is None:
+            suite.insert(0, ElementTree.Element("properties"))
+        printed: dict[str, list[str]] = {tag: [] for tag in _OUTPUTS}
+        for testcase in suite.findall("testcase"):
+            _of_ant(testcase, printed)
+        for tag in _OUTPUTS:
+            ElementTree.SubElement(suite, tag).text = "".join(printed[tag])
+
+
+def _of_ant(testcase: ElementTree.Element, printed: dict[str, list[str]]) -> None:
+    """Reduce a test case in place; what it printed is added to that of its suite."""
+    code = testcase.find("properties/property[@name='reason_code']")
+    kind = None if code is None else code.get("value")
+    name = f"{testcase.get('classname')}::{testcase.get('name')}"
+    place = ":".join(testcase.attrib[part] for part in ("file", "line") if part in testcase.attrib)
+    first: ElementTree.Element | None = None
+    for child in list(testcase):
+        if child.tag in _OUTPUTS:
+            printed[child.tag].append(f"{name}\n{child.text or ''}\n")
+        if child.tag not in _RESULTS or first is not None:
+            testcase.remove(child)
+        if child.tag in _RESULTS:
+            if first is not None:
+                first.text = f"{first.text or ''}\n\n{child.get('message', '')}\n{child.text or ''}"
+                continue
+            first = child
+            _keep(child, ("message",))
+            child.text = f"{child.text or ''}\n{place}"
+            if child.tag != "skipped":
+                child.set("type", kind or child.tag)
+    _keep(testcase, _OF_ANT)
+
+
+def _keep(element: Any, names: tuple[str, ...]) -> None:
+    for name in set(element.attrib) - set(names):
+        del element.attrib[name]

@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.files import replace_file
 from bench.core.places import Places
-from bench.report.junit import junit_path
+from bench.report.junit import SCHEMAS, bring_to_ant, junit_path
 
 
 class ForeignFiles:
@@ -19,10 +19,11 @@ class ForeignFiles:
     Args:
         places: returns what makes paths relative; called at the end, when the run's directory is known.
         names_host: whether the name of the host may be written.
+        schema: of the JUnit report, one of :data:`bench.report.junit.SCHEMAS`.
     """
 
-    def __init__(self, places: Callable[[], Places], names_host: bool) -> None:
-        self._places, self._names_host = places, names_host
+    def __init__(self, places: Callable[[], Places], names_host: bool, schema: str = SCHEMAS[0]) -> None:
+        self._places, self._names_host, self._schema = places, names_host, schema
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -45,6 +46,8 @@ class ForeignFiles:
                 element.attrib.pop("hostname", None)
             element.attrib.update({name: places.tidy(value) for name, value in element.attrib.items()})
             element.text, element.tail = places.tidy(element.text), places.tidy(element.tail)
+        if self._schema == "ant":
+            bring_to_ant(root)
         return f'<?xml version="1.0" encoding="utf-8"?>{ElementTree.tostring(root, encoding="unicode")}'
 
     @pytest.hookimpl(optionalhook=True)

@@ -42,7 +42,7 @@ class RunOptions:
         metavar="N|random",
     )
     junit_schema: str = option(
-        "form of the --junitxml file: full, or what the schema of Jenkins allows",
+        "form of the --junitxml file: full, or what the schema of Jenkins or of Apache Ant allows",
         SCHEMAS[0],
         choices=SCHEMAS,
         neutral=True,

@@ -29,6 +29,23 @@ JENKINS = {
     **{tag: (set(), set()) for tag in ("system-out", "system-err")},
 }  # fmt: skip
 
+# What the schema of Apache Ant (JUnit.xsd of JUnitReport) demands, by element: attributes, and children in order.
+ANT = {
+    "testsuites": ((), ("testsuite",)),
+    "testsuite": (
+        ("name", "timestamp", "hostname", "tests", "failures", "errors", "time", "package", "id"),
+        ("properties", "testcase", "system-out", "system-err"),
+    ),
+    "testcase": (("name", "classname", "time"), ("failure", "error", "skipped")),
+    "failure": (("type",), ()),
+    "error": (("type",), ()),
+    "skipped": ((), ()),
+    "properties": ((), ()),
+    "system-out": ((), ()),
+    "system-err": ((), ()),
+}
+ANT_MAY_HAVE = {"testsuite": {"skipped"}, **{tag: {"message"} for tag in ("failure", "error", "skipped")}}
+
 
 def named(nodeid):
     return nodeid.partition("[")[2].removesuffix("]")
@@ -137,6 +154,57 @@ def test_junit_for_jenkins_keeps_to_its_schema_and_has_reason_and_place(place, p
         for failure in failures:
             assert failure.get("message") == record["reason"]
             assert re.search(r"cases/test_evaluated\.py:\d+$", failure.text)
+
+
+def refused_by_ant(element):
+    """Yield what is missing or too much by the schema of Ant."""
+    attributes, children = ANT[element.tag]
+    allowed = {*attributes, *ANT_MAY_HAVE.get(element.tag, ())}
+    yield from (f"{element.tag} lacks {name}" for name in attributes if name not in element.attrib)
+    yield from (f"{element.tag}@{name}" for name in element.attrib if name not in allowed)
+    tags = [child.tag for child in element]
+    if any(tag not in children for tag in tags) or tags != sorted(tags, key=children.index):
+        yield f"{element.tag} has {tags}"
+    if element.tag == "testcase" and len(tags) > 1:
+        yield f"a test case has {len(tags)} results"
+    if element.tag == "testsuite":
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", element.get("timestamp")):
+            yield f"its timestamp is {element.get('timestamp')}"
+        yield from (f"no {tag}" for tag in ("properties", "system-out", "system-err") if tags.count(tag) != 1)
+    for child in element:
+        yield from refused_by_ant(child)
+
+
+@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "2"))], ids=["serial", "n2"])
+def test_junit_for_ant_keeps_to_its_schema_and_has_reason_code_and_place(place, plugins, workers):
+    finished = place.evaluated("--junit-schema", "ant", "-o", "junit_logging=all", *workers, plugins=plugins)
+    root = ElementTree.parse(place.directory / "junit.xml").getroot()
+    assert list(refused_by_ant(root)) == []
+    for identity, testcase in place.testcases().items():
+        record = by_id(finished)[identity]
+        failures = list(testcase.iter("failure"))
+        assert len(failures) == (0 if record["verdict"] == "pass" else 1)
+        for failure in failures:
+            assert failure.get("message") == record["reason"]
+            assert failure.get("type") == record["reason_code"]
+            assert re.search(r"cases/test_evaluated\.py:\d+$", failure.text)
+
+
+def test_what_is_not_allowed_by_the_schema_of_ant_is_found(place):
+    place.evaluated()
+    found = list(refused_by_ant_file(place.directory / "junit.xml"))
+    assert "testsuite lacks package" in found
+    assert "testcase@file" in found
+    assert any(line.startswith("its timestamp is") for line in found)
+
+
+def refused_by_ant_file(path):
+    """Yield what is wrong with a file, its properties of test cases aside, of which the table knows nothing."""
+    root = ElementTree.parse(path).getroot()
+    for testcase in root.iter("testcase"):
+        for found in testcase.findall("properties"):
+            testcase.remove(found)
+    return refused_by_ant(root)
 
 
 def test_junit_has_reason_properties_file_and_line(place):
