@@ -9,6 +9,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from bench.core.places import Places
+from bench.report.junit import bring_to_ant
 from bench.run.foreign import ForeignFiles
 
 REPORT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest" hostname="node7">
@@ -50,3 +51,34 @@ def test_a_disk_without_room_for_a_second_report_still_gets_it_rewritten(tmp_pat
 def test_the_host_is_named_where_it_may_be(tmp_path, names_host, expected):
     (suite,) = rewritten(tmp_path / "junit.xml", names_host=names_host).iter("testsuite")
     assert suite.get("hostname") == expected
+
+
+def test_for_ant_one_result_stands_for_a_test_and_its_teardown_that_both_failed():
+    root = ElementTree.fromstring(
+        '<testsuites name="all"><testsuite timestamp="2026-01-02T03:04:05.678+00:00">'
+        '<testcase classname="c" name="t" time="1" file="f.py" line="7"><properties><property name="reason_code" '
+        'value="too_slow"/></properties><failure message="slow">a</failure><error message="stuck">b</error>'
+        '<system-out>said</system-out></testcase><testcase classname="c" name="u" time="0"><skipped type="x" '
+        'message="no model"/></testcase></testsuite></testsuites>'
+    )
+    bring_to_ant(root)
+    (suite,) = root
+    assert [child.tag for child in suite] == [
+        "properties",
+        "testcase",
+        "testcase",
+        "system-out",
+        "system-err",
+    ]
+    assert suite.attrib == {
+        "timestamp": "2026-01-02T03:04:05",
+        "id": "0",
+        "package": "",
+        "hostname": "localhost",
+    }
+    (failure,), (skipped,) = suite.findall("testcase")
+    assert failure.attrib == {"message": "slow", "type": "too_slow"}
+    assert [line for line in failure.text.splitlines() if line] == ["a", "f.py:7", "stuck", "b"]
+    assert skipped.attrib == {"message": "no model"}
+    assert suite.findtext("system-out") == "c::t\nsaid\n"
+    assert root.attrib == {}
