@@ -26,6 +26,10 @@ _SHOWN_IN: dict[Change, str] = {
     "vae": "weight_bytes",
 }
 
+# A scheduler and the number of its steps decide how often a denoiser is called, not what a call executes.
+_AROUND_CALLS = ("methods", "work", "steps", "scheduler")
+_SAME_LAYERS = 1e-6
+
 
 class Effect(msgspec.Struct, kw_only=True, frozen=True):
     """What a candidate's methods do.
@@ -66,7 +70,7 @@ def effect_of(
     """
     found = next(((role, other) for role, other in others if is_without(other, candidate)), None)
     if found is None:
-        return Effect(methods=dict.fromkeys(candidate.methods))
+        return Effect(methods={name: _spares_layers(name, candidate, others) for name in candidate.methods})
     role, without = found
     # Only the baseline's images are had: its prompts and seeds are the candidate's.
     count, images = differing if differing is not None and role == "baseline" else (None, None)
@@ -81,7 +85,12 @@ def effect_of(
         images=images,
         differing_images=count,
         changes=changes,
-        methods={name: verdicts.get(name) for name in candidate.methods},
+        methods={
+            name: verdicts.get(name)
+            if verdicts.get(name) is not None
+            else _spares_layers(name, candidate, others)
+            for name in candidate.methods
+        },
     )
 
 
@@ -107,6 +116,27 @@ _WORDS = {
     "dtypes": "dtypes",
     "bytes of weights": "weight_bytes",
 }
+
+
+def _spares_layers(
+    name: str, candidate: Configuration, others: Sequence[tuple[str, Configuration]]
+) -> bool | None:
+    """Whether the same denoiser executes more layers in a call without a method, whatever scheduler steps between.
+
+    Returns:
+        True where it does; None where no pipeline is known that shows it, and never False: a target may have the method
+        too, and what differs from it is a difference of configurations.
+    """
+    shows = {other for other, method in METHODS.items() if "layers" in method.changes}
+    if name not in shows or candidate.layers_per_call is None:
+        return None
+    rest = {other: found for other, found in candidate.methods.items() if other in shows and other != name}
+    for _, other in others:
+        is_without_it = {one: found for one, found in other.methods.items() if one in shows} == rest
+        is_same = not split(differences(other, candidate), _AROUND_CALLS)[0]
+        if is_without_it and is_same and other.layers_per_call is not None:
+            return True if candidate.layers_per_call < (1 - _SAME_LAYERS) * other.layers_per_call else None
+    return None
 
 
 def _changes(without: Configuration, candidate: Configuration) -> dict[str, list[Any]]:

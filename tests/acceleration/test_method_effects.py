@@ -153,6 +153,24 @@ def test_a_target_without_methods_serves_where_the_baseline_is_another_pipeline(
     assert "those of the target without it" in judge_effect(effect, ("deepcache",)).reason
 
 
+@pytest.mark.parametrize(("interval", "acts"), [(1, None), (2, True)])
+def test_a_method_that_the_target_has_too_is_seen_in_the_layers_of_a_baseline_with_another_scheduler(
+    pipe, interval: int, acts: bool | None
+) -> None:
+    from diffusers import UniPCMultistepScheduler
+
+    from bench.acceleration.effect import effect_of
+
+    baseline, _ = seen(pipe, call(pipe))
+    pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config)
+    deepcache(pipe, interval)
+    target, _ = seen(pipe, call(pipe))
+    effect = effect_of(target, [("baseline", baseline), ("target", target)])
+    assert effect.methods == {"deepcache": acts}
+    other, _ = seen(pipe, call(pipe, guidance_scale=3.0))
+    assert effect_of(target, [("baseline", other)]).methods == {"deepcache": None}, "it differs in more"
+
+
 # On a transformer
 
 
