@@ -325,14 +325,17 @@ def fuzz(count: int, seed: int, folder: Path) -> tuple[Counter[str], dict[str, s
         )  # fmt: skip
         for index in range(count):
             name, check = checks[index % len(checks)]
-            number = random.Random(f"{seed}:{index}")
-            began = time.perf_counter()
-            try:
-                result = check(number, folder) or "taken"
-            except Exception as error:
-                result = _refused(error)
-            if time.perf_counter() - began > SLOW_S:
-                result = f"fault: it took {time.perf_counter() - began:.1f} s"
+            # An input that takes long does so each time; what is imported at first, and a machine that stalls, do not.
+            for _ in range(2):
+                began = time.perf_counter()
+                try:
+                    result = check(random.Random(f"{seed}:{index}"), folder) or "taken"
+                except Exception as error:
+                    result = _refused(error)
+                if (took := time.perf_counter() - began) <= SLOW_S:
+                    break
+            else:
+                result = f"fault: it took {took:.1f} s"
             kind = result if result in ("taken", "refused") else "fault"
             found[f"{name} {kind}"] += 1
             if kind == "fault":

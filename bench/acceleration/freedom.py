@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.acceleration.comparison import Mismatch
 from bench.acceleration.methods import METHODS
+from bench.core.names import quoted
 
 # What a word frees: the fields that begin so. The order is that of messages.
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -52,7 +53,7 @@ def require_free_name(name: object) -> str:
             return name
     raise ValueError(
         f"expected names from {', '.join(_WORDS)}, of a part such as unet or vae, or of one setting, such as "
-        f"arguments.eta, scheduler.timestep_spacing or methods.deepcache; found {name!r}; correct it"
+        f"arguments.eta, scheduler.timestep_spacing or methods.deepcache; found {quoted(name)}; correct it"
     )
 
 

@@ -14,6 +14,7 @@ from bench.acceleration.inputs import CLASS_LABEL, IMAGES, NAMES, Inputs
 from bench.acceleration.prompt_files import column_of
 from bench.acceleration.protocol.inputs import MODES, upright
 from bench.core.errors import UsageProblem
+from bench.core.names import listed
 
 #: Columns of each input, whatever the case of their letters; the first that exists counts.
 INPUT_COLUMNS = {
@@ -198,7 +199,7 @@ def find_inputs(source: str, rows: Any, wanted: Sequence[str] = ()) -> InputTabl
             )
         elif wanted:
             raise UsageProblem(
-                f"--prompts-inputs {name}: found the columns {', '.join(rows.column_names)} in --prompts {source}, expected "
+                f"--prompts-inputs {name}: found the columns {listed(rows.column_names)} in --prompts {source}, expected "
                 f"{' or '.join(INPUT_COLUMNS[name])}; add it, or leave out {name}"
             )
     return InputTable(

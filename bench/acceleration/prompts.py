@@ -13,6 +13,7 @@ from bench.acceleration.inputs import CLASS_LABEL, Inputs
 from bench.acceleration.prompt_files import COLUMNS, SUFFIXES, column_of, read_prompt_file
 from bench.acceleration.prompt_inputs import InputTable, find_inputs
 from bench.core.errors import UsageProblem
+from bench.core.names import listed
 from bench.core.record import Json
 from bench.core.row_files import load
 
@@ -136,7 +137,7 @@ def load_prompts(
         )
     if column not in rows.column_names:
         raise UsageProblem(
-            f"--prompts {source}: found the columns {', '.join(rows.column_names) or 'none'}, expected "
+            f"--prompts {source}: found the columns {listed(rows.column_names)}, expected "
             f"{column or ' or '.join(COLUMNS)}; {advice}"
         )
     prompts = [_first_caption(value) for value in rows[column]]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
+
+# Of what a message shows of a user's input: names, characters of one, characters of a value.
+_MOST_NAMES, _LONGEST_NAME, _LONGEST_VALUE = 20, 40, 60
 
 
 def safe_name(text: str) -> str:
@@ -18,3 +22,19 @@ def safe_name(text: str) -> str:
 def content_hash(value: Any) -> str:
     """Return what identifies plain values by their content: rows, settings, parts of a declaration."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def listed(names: Iterable[Any], nothing: str = "none") -> str:
+    """Return names from somebody's file as a message lists them: each cut to 40 characters, 20 of them at most."""
+    texts = [str(name) for name in names]
+    shown = [
+        text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..." for text in texts[:_MOST_NAMES]
+    ]
+    more = [] if len(texts) <= _MOST_NAMES else [f"and {len(texts) - _MOST_NAMES} more"]
+    return ", ".join(shown + more) or nothing
+
+
+def quoted(value: Any) -> str:
+    """Return a value from somebody's file as Python writes it, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

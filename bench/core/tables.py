@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core import files
+from bench.core.names import listed
 
 Table = dict[str, list[Any]]
 """Columns by header, each with a value of every row; an empty cell is None."""
@@ -61,7 +62,7 @@ def require_columns(
     missing = [name for name in names if name not in table]
     if missing:
         raise problem(
-            f"{path}: found the columns {', '.join(map(str, table)) or '(none)'}, expected {', '.join(names)}; add "
+            f"{path}: found the columns {listed(table, '(none)')}, expected {', '.join(names)}; add "
             f"or rename {', '.join(missing)}"
         )
 

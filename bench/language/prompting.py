@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from bench.core.errors import LanguageProblem
-from bench.core.names import content_hash
+from bench.core.names import content_hash, listed
 from bench.language.cells import Cells, NullCell, fill, plain, with_empty
 from bench.language.chat import ChatStyle, Conversation, Prompt
 from bench.language.labels import shown
@@ -210,7 +210,7 @@ class QuestionBuilder:
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: prepare() raised {type(error).__name__}: {error}; found the columns "
-                f"{', '.join(row)}; correct the rows or the dataset's file",
+                f"{listed(row)}; correct the rows or the dataset's file",
             ) from error
 
     def _filled(self, template: str, fields: Row, index: int) -> str:

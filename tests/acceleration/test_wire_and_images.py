@@ -124,9 +124,9 @@ def test_header_nested_past_the_recursion_limit_is_refused(opening):
         received(message(opening * 20_000))
 
 
-@pytest.mark.parametrize(("text", "kind"), [(b"[]", "list"), (b"7", "int"), (b"null", "NoneType")])
+@pytest.mark.parametrize(("text", "kind"), [(b"[]", "a list"), (b"7", "a number"), (b"null", "null")])
 def test_header_that_is_no_object_is_refused(text, kind):
-    with pytest.raises(wire.WireError, match=f"is a {kind}, not an object"):
+    with pytest.raises(wire.WireError, match=f"is {kind}, not an object"):
         received(message(text))
 
 

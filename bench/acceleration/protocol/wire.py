@@ -62,8 +62,13 @@ def receive(channel: socket.socket) -> tuple[Json, bytes]:
     except (ValueError, RecursionError) as error:
         raise WireError(f"the header of a message is no JSON: {error}") from error
     if not isinstance(header, dict):
-        raise WireError(f"the header of a message is a {type(header).__name__}, not an object")
+        raise WireError(f"the header of a message is {_KINDS[type(header)]}, not an object")
     return header, bytes(_exactly(channel, payload_bytes))
+
+
+_KINDS = {
+    type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list",
+}  # fmt: skip
 
 
 def _exactly(channel: socket.socket, count: int) -> bytes:
