@@ -137,7 +137,7 @@ def collect(
     perturbations: Sequence[str],
     threads: int,
 ) -> NullImages:
-    """Return a pipeline's null images, each part from whoever made it first.
+    """Return a pipeline's null images, each part from the case that made it first.
 
     Args:
         once: returns the images of a part, which it makes where nobody has.

@@ -92,10 +92,7 @@ class References:
         key = self._cache.key(
             "images", self.baseline_identity(baseline), [sample.identity() for sample in samples]
         )
-        stored = self._cache.once(
-            key, lambda: {str(index): output for index, output in enumerate(generate())}
-        )
-        return [stored[str(index)] for index in range(len(samples))]
+        return self._kept(key, generate)
 
     def secret_samples(self, stream: SampleStream, count: int) -> list[Sample]:
         """Return samples that nobody knew before the run, the same for all its cases with these prompts."""
@@ -119,9 +116,7 @@ class References:
         drawn = [sample.identity() for sample in samples]
 
         def once(what: str, make: Callable[[], Images]) -> Images:
-            key = self._cache.key("null images", what, identity, drawn)
-            stored = self._cache.once(key, lambda: {str(index): image for index, image in enumerate(make())})
-            return [stored[str(index)] for index in range(len(stored))]
+            return self._kept(self._cache.key("null images", what, identity, drawn), make)
 
         return collect(once, arm, samples, perturbations, threads_for(list(self._arms.cores)))
 
@@ -154,6 +149,11 @@ class References:
         key = self._cache.key("costs", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
         costs: Json = self._cache.once_json(key, measure)
         return costs
+
+    def _kept(self, key: str, make: Callable[[], Images]) -> Images:
+        """Return images that the run keeps under a key, from the case that made them first."""
+        stored = self._cache.once(key, lambda: {str(index): image for index, image in enumerate(make())})
+        return [stored[str(index)] for index in range(len(stored))]
 
     def are_the_same(self, file: Path, other: Path) -> bool:
         """Whether two files are the same pipeline: the same text in the same folder."""

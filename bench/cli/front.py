@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from bench.cli.numbers import number
 from bench.shipped import shipped_root
 
 _JUDGE = """
@@ -28,7 +30,7 @@ examples:
 
 
 def add_front(commands: Any) -> None:
-    """Add the commands to the parser of all commands."""
+    """Add the commands to the parser of all commands; each names its function as ``do``."""
     judging = commands.add_parser(
         "judge", help="judge one candidate against its baseline", description=_JUDGE, epilog=_JUDGE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,29 +79,29 @@ def add_front(commands: Any) -> None:
         "--watch", action="store_true", help="judge again at each save; frameworks stay imported"
     )
     judging.add_argument("more", nargs="*", metavar="-- ARGUMENT", help="further arguments of pytest")
-    commands.add_parser(
+    judging.set_defaults(do=_judge)
+    showing = commands.add_parser(
         "demo", help="an honest pass and an honest rejection of what ships, in about a minute"
     )
+    showing.set_defaults(do=_demo)
     beginning = commands.add_parser("init", help="write a first task list and a candidate into a folder")
     beginning.add_argument("folder", type=Path, metavar="DIR")
+    beginning.set_defaults(do=_init)
     commands.add_parser(
         "bench", help="judge all that ships; what follows are pytest's arguments", add_help=False
     )
 
 
-def run_front(given: argparse.Namespace) -> int | None:
-    """Run one of these commands; return its exit code, None for another command."""
-    if given.command == "judge":
-        return _judge(given)
-    if given.command == "demo":
-        from bench.cli.demo import demo  # noqa: PLC0415  each command imports what it needs
+def _demo(given: argparse.Namespace) -> int:
+    from bench.cli.demo import demo  # noqa: PLC0415  each command imports what it needs
 
-        return demo()
-    if given.command == "init":
-        from bench.cli.init import init  # noqa: PLC0415  as above
+    return demo()
 
-        return init(given.folder)
-    return None
+
+def _init(given: argparse.Namespace) -> int:
+    from bench.cli.init import init  # noqa: PLC0415  as above
+
+    return init(given.folder)
 
 
 def _judge(given: argparse.Namespace) -> int:
@@ -134,18 +136,8 @@ def run_bench(more: list[str]) -> int:
 
 
 def _positive(text: str) -> float:
-    return _number(text, above=True, most=float("inf"), expected="a number above 0")
+    return number(text, lambda value: 0 < value < math.inf, "a number above 0")
 
 
 def _share(text: str) -> float:
-    return _number(text, above=False, most=1.0, expected="a share from 0 to below 1, where 0.05 is 5 %")
-
-
-def _number(text: str, *, above: bool, most: float, expected: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not ((value > 0 if above else value >= 0) and value < most):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
-    return value
+    return number(text, lambda value: 0 <= value < 1, "a share from 0 to below 1, where 0.05 is 5 %")

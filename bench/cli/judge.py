@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -110,25 +110,21 @@ class JudgeTask:
         }
 
 
-@dataclass
+@dataclass(frozen=True)
 class JudgedRun:
     """One run of pytest on some questions.
 
     Attributes:
-        arguments: that pytest was given.
-        exit_code: what it ended with.
         output: what it printed.
-        results: what it found, None where it began nothing.
         seconds: that it took.
+        results: what it found, None where it began nothing.
+        path: of the results.
     """
 
-    arguments: list[str]
-    exit_code: int
     output: str
-    results: Json | None
+    seconds: float
+    results: Json | None = None
     path: Path | None = None
-    seconds: float = 0.0
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 def run_questions(
@@ -185,7 +181,7 @@ def run_questions(
     results = None
     if path is not None and path.is_file():
         results = json.loads(path.read_bytes())
-    return JudgedRun(arguments, done.returncode, done.stdout, results, path, time.monotonic() - began)
+    return JudgedRun(done.stdout, time.monotonic() - began, results, path)
 
 
 def judge(

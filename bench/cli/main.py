@@ -19,7 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli.front import add_front, run_bench, run_front
+from bench.cli.front import add_front, run_bench
+from bench.cli.numbers import number
 from bench.cli.stored import add_commands, run_command
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
@@ -47,18 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = make_parser().parse_args(words)
     except SystemExit as end:
         return USAGE_ERROR if end.code else 0
-    code = run_front(given)
-    if code is not None:
-        return code
-    if given.command == "tasks":
-        return tasks(
-            given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor
-        )
-    if given.command != "report":
-        return run_command(given)
-    from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
-
-    return report(given.run, with_page=not given.no_html) or 0
+    return run_command(given)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -73,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     reporting.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
     reporting.add_argument("--no-html", action="store_true", help="do not draw report.html again")
+    reporting.set_defaults(do=_report)
     add_commands(commands)
     _add_tasks(
         commands.add_parser(
@@ -84,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(do=_tasks)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR",
         help="where to write: a new or empty folder, or one with a task set, which is replaced",
@@ -110,10 +102,14 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
 
 
 def _factor(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.01 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number from 0.01 to 100")
-    return value
+    return number(text, lambda value: 0.01 <= value <= 100, "a number from 0.01 to 100")
+
+
+def _report(given: argparse.Namespace) -> int:
+    from bench.cli.report import report  # noqa: PLC0415  only this command needs all kinds
+
+    return report(given.run, with_page=not given.no_html)
+
+
+def _tasks(given: argparse.Namespace) -> int:
+    return tasks(given.models, given.out, zoo=given.zoo, seed=given.seed, latency_factor=given.latency_factor)

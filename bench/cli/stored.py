@@ -1,17 +1,19 @@
-"""The commands about stored runs: ``compare``, ``merge``, ``table`` and ``history``."""
+"""The commands about stored runs: ``compare``, ``merge``, ``table`` and ``history``; how any command is run."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import UsageProblem
 from bench.core.files import describe_error, replace_file
-from bench.kinds import KINDS
-from bench.report.runs import load_run
+
+if TYPE_CHECKING:
+    from bench.core.kind import Kind
+    from bench.report.runs import StoredRun
 
 FAILED, USAGE_ERROR = 1, 4
 _RUN = "directory of a run, or its evaluation_results.json"
@@ -26,7 +28,7 @@ def add_commands(commands: Any) -> None:
 
 
 def run_command(given: argparse.Namespace) -> int:
-    """Run one of the commands; return the exit code: 4 for what cannot be used."""
+    """Run the command that was given, of whatever module; return the exit code: 4 for what cannot be used."""
     do: Callable[[argparse.Namespace], int] = given.do
     try:
         return do(given)
@@ -36,6 +38,18 @@ def run_command(given: argparse.Namespace) -> int:
         place = f"{error.filename}: " if error.filename else ""
         print(f"{place}{describe_error(error)}; make room there, or choose another place", file=sys.stderr)
     return USAGE_ERROR
+
+
+def _kinds() -> Mapping[str, Kind]:
+    from bench.kinds import KINDS  # noqa: PLC0415  other commands need no kind, and importing them all takes its time
+
+    return KINDS
+
+
+def _loaded(paths: Sequence[Path]) -> list[StoredRun]:
+    from bench.report.runs import load_run  # noqa: PLC0415  as above
+
+    return [load_run(path, _kinds()) for path in paths]
 
 
 def _add_compare(commands: Any) -> None:
@@ -63,8 +77,8 @@ def _compare(given: argparse.Namespace) -> int:
     from bench.report.compare import compare_runs  # noqa: PLC0415  each command loads what it needs
     from bench.report.compare_text import html, lines, markdown  # noqa: PLC0415
 
-    runs = [load_run(path, KINDS) for path in (given.base, *given.others)]
-    comparison = compare_runs(runs[0], runs[1:], KINDS)
+    runs = _loaded([given.base, *given.others])
+    comparison = compare_runs(runs[0], runs[1:], _kinds())
     if given.markdown == "-":
         print(markdown(comparison), end="")
     else:
@@ -91,8 +105,8 @@ def _add_merge(commands: Any) -> None:
 def _merge(given: argparse.Namespace) -> int:
     from bench.run.merge import merge_runs, write_merged  # noqa: PLC0415
 
-    merged = merge_runs([load_run(path, KINDS) for path in given.runs], KINDS)
-    print("\n".join(write_merged(merged, given.out, KINDS, with_page=not given.no_html)))
+    merged = merge_runs(_loaded(given.runs), _kinds())
+    print("\n".join(write_merged(merged, given.out, _kinds(), with_page=not given.no_html)))
     return FAILED if merged.gaps else 0
 
 
@@ -116,11 +130,11 @@ def _table(given: argparse.Namespace) -> int:
     from bench.report.shared_table import shared_table  # noqa: PLC0415
 
     names = [name for text in given.columns for name in text.split(",") if name]
-    run = load_run(given.run, KINDS)
+    (run,) = _loaded([given.run])
     print(
         shared_table(
             run,
-            KINDS,
+            _kinds(),
             columns=names,
             cases=given.cases,
             controls=given.controls,
@@ -153,10 +167,10 @@ def _history(given: argparse.Namespace) -> int:
     from bench.report.history import History  # noqa: PLC0415
     from bench.report.history_text import html, lines  # noqa: PLC0415
 
-    runs = [load_run(path, KINDS) for path in given.add]
+    runs = _loaded(given.add)
     with History(given.file, must_exist=not given.add) as history:
         for run in runs:
-            history.add(run, KINDS)
+            history.add(run, _kinds())
         series = history.series(cases=given.cases, metric=given.metric)
         print("\n".join(lines(series)))
         if given.html:

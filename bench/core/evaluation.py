@@ -31,7 +31,7 @@ class RunContext:
         device: ``cpu`` or ``cuda``.
         requirements: what ``--require`` asks for.
         places: make the paths relative in what is written for others to read.
-        doing: is told what the case has come to, for whoever watches the run.
+        doing: is told what the case has come to, for those who watch the run.
     """
 
     directory: Path

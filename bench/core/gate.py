@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.core.estimate import Estimate
 from bench.core.verdict import Verdict
@@ -82,14 +83,35 @@ def gate(
             )
         low = high = value
         shown += ", no interval known"
-    worse, better, bound = (-high, -low, -limit.bound) if limit.at_most else (low, high, limit.bound)
-    if worse > bound or (worse == bound and not limit.strict):
-        return Verdict("pass", "passed", f"{shown}, {required}")
-    if better < bound:
-        return Verdict("fail", limit.missed, f"{shown}, {required}; {limit.advice}")
+    word = side(low, high, limit.bound, at_most=limit.at_most, strict=limit.strict)
+    if word == "pass":
+        return Verdict(word, "passed", f"{shown}, {required}")
+    if word == "fail":
+        return Verdict(word, limit.missed, f"{shown}, {required}; {limit.advice}")
     return Verdict(
-        "inconclusive", limit.undecided, f"{shown}, {required}: the interval contains the limit; {limit.more}"
+        word, limit.undecided, f"{shown}, {required}: the interval contains the limit; {limit.more}"
     )
+
+
+def side(
+    low: float, high: float, bound: float, *, at_most: bool = False, strict: bool = False
+) -> Literal["pass", "fail", "inconclusive"]:
+    """Return on which side of a bound an interval lies: the rule of every gate, and of all that shows one.
+
+    Args:
+        low, high: the interval.
+        bound: in its unit.
+        at_most: whether less is better.
+        strict: whether the bound itself is not good enough.
+
+    Example:
+        >>> side(2.0, 2.2, 2.0), side(2.0, 2.2, 2.0, strict=True), side(0.1, 0.2, 0.05, at_most=True)
+        ('pass', 'inconclusive', 'fail')
+    """
+    worse, better, limit = (-high, -low, -bound) if at_most else (low, high, bound)
+    if worse > limit or (worse == limit and not strict):
+        return "pass"
+    return "fail" if better < limit else "inconclusive"
 
 
 def describe(estimate: Estimate) -> str:

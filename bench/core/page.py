@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.core.estimate import Estimate
+from bench.core.gate import side
 from bench.core.record import Record
 
 _LARGE = 100
@@ -93,9 +94,7 @@ class Bar:
         low, high, bound = self.estimate.low, self.estimate.high, self.bound
         if bound is None or low is None or high is None:
             return self
-        worse, better, limit = (-high, -low, -bound) if self.at_most else (low, high, bound)
-        holds = worse > limit or (worse == limit and not strict)
-        return replace(self, verdict="pass" if holds else "fail" if better < limit else "inconclusive")
+        return replace(self, verdict=side(low, high, bound, at_most=self.at_most, strict=strict))
 
 
 @dataclass(frozen=True)

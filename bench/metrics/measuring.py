@@ -1,4 +1,4 @@
-"""Values of image metrics, whoever wrote them: plain numbers, or the sentence that says what is wrong with a metric."""
+"""Values of image metrics, ours and those of users: plain numbers, or the sentence that says what is wrong with a metric."""
 
 from __future__ import annotations
 

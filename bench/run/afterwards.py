@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.core.errors import UsageProblem
 from bench.core.files import describe_error
@@ -120,19 +121,26 @@ def follow_up(results: ResultsFile, kinds: Mapping[str, Kind], asked: Afterwards
         found.lines.append(f"history: {asked.history}")
 
     if asked.with_page:
-        _attempt(found, "the page", page)
+        attempt(found.problems, "the page could not be made", page)
     if asked.compare_to is not None:
-        _attempt(found, "the comparison", comparison)
+        attempt(found.problems, "the comparison could not be made", comparison)
     if asked.history is not None:
-        _attempt(found, "the history", history)
+        attempt(found.problems, "the history could not be made", history)
     return found
 
 
-def _attempt(found: Followed, what: str, do: Callable[[], None]) -> None:
+def attempt(problems: list[str], failure: str, do: Callable[..., object], *arguments: Any) -> None:
+    """Do one of the things that follow a run; what goes wrong is said and ends nothing else.
+
+    Args:
+        problems: get a sentence where it fails.
+        failure: what that says, such as ``the page could not be made``.
+        do: is called with the arguments.
+    """
     try:
-        do()
+        do(*arguments)
+    except UsageProblem as problem:
+        problems.append(f"{failure} ({problem}); the results themselves are complete")
     except Exception as error:  # a kind's own code, or a disk that is full
         said = describe_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        if isinstance(error, UsageProblem):
-            said = str(error)
-        found.problems.append(f"{what} could not be made ({said}); the results themselves are complete")
+        problems.append(f"{failure} ({said}); the results themselves are complete")

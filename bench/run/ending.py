@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bench.core.files import describe_error
 from bench.core.kind import Finish, Kind, Section
 from bench.core.record import Record
 from bench.report.markdown import write_step_summary
 from bench.report.tables import finished_kinds
-from bench.run.afterwards import Afterwards, follow_up
+from bench.run.afterwards import Afterwards, attempt, follow_up
 from bench.run.run import Run
 
 MakeFinish = Callable[[Kind, Sequence[Record], Path], Finish]
@@ -31,6 +30,10 @@ class Ended:
     sections: list[Section] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def tabulate(self, kind: Kind, what: Finish) -> None:
+        """Add the table of a kind."""
+        self.sections.append(kind.table(what))
 
 
 def finish_run(
@@ -62,12 +65,16 @@ def finish_run(
                 run.results.ordered(), kinds, lambda kind, found: finish(kind, found, directory)
             )
             for kind, what in told:
-                _attempt(ended, f"the {kind.name} table", lambda: ended.sections.append(kind.table(what)))  # noqa: B023  called at once
+                attempt(
+                    ended.problems, f"the {kind.name} table could not be written", ended.tabulate, kind, what
+                )
                 if is_complete:
-                    _attempt(ended, f"the {kind.name} files", lambda: kind.finish(what))  # noqa: B023
+                    attempt(ended.problems, f"the {kind.name} files could not be written", kind.finish, what)
             results = run.results
             if is_complete:  # the last room is for what other plugins write
-                _attempt(ended, "the summary", lambda: write_step_summary(results, ended.sections))
+                attempt(
+                    ended.problems, "the summary could not be written", write_step_summary, results, ended.sections
+                )  # fmt: skip
                 followed = follow_up(results, kinds, asked or Afterwards())
                 ended.hints += followed.lines
                 ended.problems += followed.problems
@@ -90,11 +97,3 @@ def discard_cut_report(path: Path | None, error: OSError) -> list[str]:
             path.unlink(missing_ok=True)
             said.append(f"{path} was cut short and is removed")
     return said
-
-
-def _attempt(ended: Ended, what: str, do: Callable[[], None]) -> None:
-    try:
-        do()
-    except Exception as error:  # a kind's own code, or a disk that is full
-        said = describe_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        ended.problems.append(f"{what} could not be written ({said}); the results themselves are complete")

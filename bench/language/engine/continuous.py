@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from bench.language.engine.caching import InPlaceLayer, Prefix, make_cache
 from bench.language.engine.facts import ModelFacts
 from bench.language.engine.packing import Tokens
+from bench.language.engine.probing import is_same, random_texts
 from bench.language.engine.reading import ReadPrompts, read_prefix, read_prompts
 from bench.language.engine.slots import Slots, swaps
 from bench.language.engine.thrift import LastLayer
@@ -203,12 +203,7 @@ def make_writer(model: Any, pad: int) -> Writer | None:
 
 def _agrees(writer: Writer) -> bool:
     """Whether texts that enter and leave get the probabilities that each has alone."""
-    rng, model, vocabulary = np.random.default_rng(0), writer.model, writer.facts.vocabulary
-    low = min(vocabulary - 1, 3)
-
-    def tokens(count: int) -> Tokens:
-        return tuple(rng.integers(low, vocabulary, count).tolist())
-
+    model, tokens = writer.model, random_texts(writer.facts.vocabulary)
     prefix, steps = tokens(5), (2, 4, 3)
     prompts = [prefix + tokens(count) for count in (3, 7, 1)]
     forced = [tokens(count) for count in steps]
@@ -230,4 +225,4 @@ def _agrees(writer: Writer) -> bool:
                 worst = max(worst, float((torch.stack(own) - alone.log_softmax(-1)).abs().max()))
     except Exception:  # a model may raise anything for arguments that it does not know
         return False
-    return worst < (2e-4 if model.dtype.itemsize >= 4 else 0.25)
+    return is_same(worst, model)

@@ -23,6 +23,7 @@ from bench.language.engine.packing import (
     pack,
 )
 from bench.language.engine.prefixes import parts_by_beginning
+from bench.language.engine.probing import is_same, random_texts
 from bench.language.engine.thrift import LastLayer
 
 if TYPE_CHECKING:
@@ -182,13 +183,7 @@ class Scorer:
 
     def _sharing_agrees(self) -> bool:
         """Whether a packed row gives what each of its sequences gives alone."""
-        rng = np.random.default_rng(0)
-        vocabulary = self._facts.vocabulary
-        low = min(vocabulary - 1, 3)
-
-        def tokens(count: int) -> tuple[int, ...]:
-            return tuple(rng.integers(low, vocabulary, count).tolist())
-
+        tokens = random_texts(self._facts.vocabulary)
         common, other = tokens(9), tokens(5)
         groups = [
             Group((common + tokens(2), common + tokens(4), common + tokens(1)), (7, 9, 9)),
@@ -203,8 +198,7 @@ class Scorer:
         alone = [self._run_alone([group])[0][0] for group in each]
         pairs = zip([*packed, *unforked], [*alone, *alone], strict=True)
         worst = max(float(np.abs(np.subtract(a.loglikelihoods, b.loglikelihoods)).max()) for a, b in pairs)
-        exact = self._model.dtype.itemsize >= 4
-        return worst < (2e-4 if exact else 0.25)
+        return is_same(worst, self._model)
 
     # -- each sequence alone -----------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ class Slots(DynamicCache):
         """Remove rows; the last ones take their places.
 
         Args:
-            rows: in ascending order. Whoever keeps something for each row swaps likewise: see `swaps`.
+            rows: in ascending order. Code that keeps something for each row swaps likewise: see `swaps`.
         """
         for source, target in swaps(len(self.lengths), rows):
             for layer in self._rows:

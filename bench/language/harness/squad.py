@@ -5,33 +5,22 @@ Source: Rajpurkar, Jia and Liang 2018, Know What You Don't Know; and the evaluat
 
 from __future__ import annotations
 
-import re
-import string
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from bench.metrics.text.answers import exact_match, f1, normalised
 
 _PERCENT = 100.0
 
 
-def normal_answer(text: str) -> str:
-    """Return an answer in lower case, without punctuation, articles and repeated blanks."""
-    plain = "".join(sign for sign in text.lower() if sign not in string.punctuation)
-    return " ".join(re.sub(r"\b(?:a|an|the)\b", " ", plain).split())
-
-
 def compute_exact(a_gold: str, a_pred: str) -> int:
     """Return 1 if two answers are the same after normalisation, else 0."""
-    return int(normal_answer(a_gold) == normal_answer(a_pred))
+    return int(exact_match(a_pred, [a_gold]))
 
 
 def compute_f1(a_gold: str, a_pred: str) -> float:
     """Return the F1 of the words of two answers; where one has no words, whether both have none."""
-    gold, found = normal_answer(a_gold).split(), normal_answer(a_pred).split()
-    if not gold or not found:
-        return float(gold == found)
-    shared = sum((Counter(gold) & Counter(found)).values())
-    return 2 * shared / (len(gold) + len(found))
+    return f1(a_pred, [a_gold])
 
 
 class SquadV2:
@@ -48,7 +37,7 @@ class SquadV2:
         """
         given = {one["id"]: one for one in predictions}
         rows = [
-            (given[one["id"]], [text for text in one["answers"]["text"] if normal_answer(text)])
+            (given[one["id"]], [text for text in one["answers"]["text"] if normalised(text)])
             for one in references
         ]
         raw = {

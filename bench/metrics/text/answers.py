@@ -35,7 +35,7 @@ def exact_match(answer: str | int, golds: Golds) -> float:
         >>> exact_match("The Eiffel Tower!", ["eiffel tower"])
         1.0
     """
-    return float(_normalised(answer) in {_normalised(gold) for gold in golds})
+    return float(normalised(answer) in {normalised(gold) for gold in golds})
 
 
 @TEXT_METRICS.register("f1")
@@ -48,7 +48,7 @@ def f1(answer: str | int, golds: Golds) -> float:
         >>> f1("cat cat dog", ["cat"])
         0.5
     """
-    return max(_word_f1(_normalised(answer).split(), _normalised(gold).split()) for gold in golds)
+    return max(_word_f1(normalised(answer).split(), normalised(gold).split()) for gold in golds)
 
 
 @TEXT_METRICS.register("edit_distance", higher_is_better=False, percent=False, worst=1.0)
@@ -94,7 +94,7 @@ def rouge_l(answer: str | int, golds: Golds) -> float:
     return _rouge("rougeL", answer, golds)
 
 
-def _normalised(answer: str | int) -> str:
+def normalised(answer: str | int) -> str:
     """Return the text in lower case without punctuation, articles and extra blanks."""
     text = "".join(character for character in str(answer).lower() if character not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())

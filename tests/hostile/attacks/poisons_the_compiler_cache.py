@@ -6,7 +6,11 @@ from pathlib import Path
 from plain import draw, pipe
 
 folder = Path(f"/tmp/torchinductor_{getpass.getuser()}")
-for other in (Path("/dev/shm").parent / "kernels", Path("/root/.triton"), Path("/usr/lib/kernels")):
+for other in (
+    Path("/dev/shm").parent / "kernels",
+    Path("~root/.triton").expanduser(),
+    Path("/usr/lib/kernels"),
+):
     other.mkdir()
     (other / "kernel.so").write_bytes(b"\x7fELF")
 
