@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.slow
 def test_it_prints_the_share_of_trials_that_are_rejected(run_script):
     printed = run_script(
         "power.py",

@@ -9,6 +9,7 @@ from other_plugins import needs_plugins, properties
 pytestmark = [pytest.mark.slow, needs_plugins]
 
 LIMIT = "6"  # seconds, plenty for what does not sleep
+DEADLY_LIMIT = "20"  # plenty, too, for the other case of a run whose two workers start
 
 SLOW_SET_UP = """
 import time, pytest
@@ -62,7 +63,7 @@ def test_the_limit_around_a_case_is_a_time_out(place, source):
 
 def test_the_limit_that_ends_the_process_is_the_death_of_a_worker(place):
     finished = place.ranked(
-        "-k", "exact-words or sleepy-words", "-n", "2", "--timeout", LIMIT, "--timeout-method", "thread",
+        "-k", "exact-words or sleepy-words", "-n", "2", "--timeout", DEADLY_LIMIT, "--timeout-method", "thread",
         plugins="timeout xdist",
     )  # fmt: skip
     assert finished.code == 1, finished.output
