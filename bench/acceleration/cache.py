@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 T = TypeVar("T")
+
+KEPT = "MODELGATE_KEPT_CACHE"
+"""Names the folder of a cache that outlives its run: ``modelgate judge --watch`` keeps what it knows of a baseline."""
 
 
 class ContentCache:
@@ -93,6 +96,11 @@ class ContentCache:
         with open(self._directory / f"{key}.lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def cache_of(scratch: Path, environment: Mapping[str, str]) -> ContentCache:
+    """Return the cache of a run: the one that is kept for it, else one of its own in its scratch folder."""
+    return ContentCache(Path(environment.get(KEPT) or scratch / "cache"))
 
 
 def directory_fingerprint(name: str | None) -> list[list[Any]]:

@@ -76,7 +76,9 @@ def add_front(commands: Any) -> None:
     )
     judging.add_argument("--json", action="store_true", help="one JSON object in place of the card")
     judging.add_argument(
-        "--watch", action="store_true", help="judge again at each save; frameworks stay imported"
+        "--watch",
+        action="store_true",
+        help="judge again at each save; frameworks and what is known of the baseline are kept",
     )
     judging.add_argument("more", nargs="*", metavar="-- ARGUMENT", help="further arguments of pytest")
     judging.set_defaults(do=_judge)

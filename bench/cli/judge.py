@@ -5,15 +5,17 @@ The command writes a task of one entry and lets pytest run it, as for any other 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -249,19 +251,28 @@ def watch(
     rounds: int | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Judge again at each save of one of the files; a process that has imported the frameworks is kept between.
+    """Judge again at each save of one of the files; what takes long and stays the same is kept between.
+
+    That is a process that has imported the frameworks, and what is known of the baseline and the target: how they are
+    called, their configuration, their images and the null band. For that all verdicts are on the same prompts and seeds,
+    which are drawn at the beginning unless ``more`` has a ``--seed``. Both arms are started and timed again each time.
 
     Args:
         question, work_dir, as_json, more: as for `judge`.
         rounds: end after so many verdicts; None is until Ctrl-C.
         pause: waits between two looks.
     """
+    from bench.acceleration.cache import KEPT  # noqa: PLC0415  as below
+
     code, count = 0, 0
-    with _kept_server() as environment:
+    if not any(argument.partition("=")[0] == "--seed" for argument in more):
+        more = [*more, f"--seed={secrets.randbits(53)}"]
+    with _kept_server() as environment, tempfile.TemporaryDirectory(prefix="modelgate-watch-") as kept:
         try:
             while rounds is None or count < rounds:
                 seen = _stamp(question)
-                code = judge(question, work_dir=work_dir, as_json=as_json, more=more, environment=environment)
+                known = {**environment, KEPT: str(Path(kept) / _references_stamp(question))}
+                code = judge(question, work_dir=work_dir, as_json=as_json, more=more, environment=known)
                 count += 1
                 if rounds is not None and count >= rounds:
                     break
@@ -316,6 +327,20 @@ def _stamp(question: JudgeTask) -> list[tuple[int, int] | None]:
             stat = None
         found.append(None if stat is None else (stat.st_mtime_ns, stat.st_size))
     return found
+
+
+def _references_stamp(question: JudgeTask) -> str:
+    """Return what changes with the baseline, the target, and the modules next to them that they may import."""
+    files = {question.baseline, question.target or question.baseline}
+    texts: dict[Path, bytes] = {}
+    for module in {module for file in files for module in file.absolute().parent.glob("*.py")}:
+        with suppress(OSError):
+            texts[module] = module.read_bytes()
+    own = texts.pop(question.candidate.absolute(), b"")
+    if any(question.candidate.stem.encode() in text for text in texts.values()):  # one of them may import it
+        texts[question.candidate] = own
+    parts = (f"{module}\0".encode() + text for module, text in sorted(texts.items()))
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.acceleration.cache import ContentCache, directory_fingerprint
+from bench.acceleration.cache import KEPT, ContentCache, cache_of, directory_fingerprint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -126,3 +126,12 @@ def test_fingerprint_of_a_model_directory_changes_with_its_files(tmp_path):
 @pytest.mark.parametrize("name", [None, "", "someone/a-model-of-the-hub"])
 def test_hub_name_has_no_fingerprint(name):
     assert directory_fingerprint(name) == []
+
+
+def test_a_run_has_a_cache_of_its_own_unless_one_is_kept_for_it(tmp_path):
+    cache_of(tmp_path / "one", {}).store_json("a", 1)
+    assert cache_of(tmp_path / "two", {}).load_json("a") is None
+    kept = {KEPT: str(tmp_path / "kept")}
+    cache_of(tmp_path / "one", kept).store_json("b", 2)
+    assert cache_of(tmp_path / "two", kept).load_json("b") == 2
+    assert cache_of(tmp_path / "one", {}).load_json("b") is None

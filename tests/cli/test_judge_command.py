@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from bench.acceleration.cache import KEPT
 from bench.cli import judge as command
 from bench.cli.card import EXIT_CODES, GateRow, finite, make_card
 from bench.cli.init import init
@@ -205,6 +207,36 @@ class TestWatch:
         monkeypatch.setattr(command, "_kept_server", _no_server)
         assert watch(JudgeTask(candidate, candidate), rounds=2, pause=pause, as_json=True) == 2
         assert [text for text, _ in asked] == ["pipe = 1\n", "pipe = 22\n"]
+
+    def test_what_is_known_of_the_baseline_is_kept_until_it_changes(self, tmp_path, monkeypatch):
+        names = ("candidate.py", "baseline.py", "helper.py")
+        candidate, baseline, helper = (tmp_path / name for name in names)
+        for file in (candidate, baseline, helper):
+            file.write_text("pipe = 1\n")
+        asked, saves = [], [(candidate, "pipe = 2\n"), (helper, "x = 1\n"), (baseline, "import candidate\n")]
+        saves.append((candidate, "pipe = 33\n"))
+
+        def answer(_, **settings):
+            asked.append((settings["environment"][KEPT], settings["more"]))
+            return 0
+
+        def pause(_):
+            file, text = saves.pop(0)
+            file.write_text(text)
+            os.utime(candidate, ns=(len(saves), len(saves)))  # saved as well, so that it is judged again
+
+        monkeypatch.setattr(command, "judge", answer)
+        monkeypatch.setattr(command, "_kept_server", _no_server)
+        watch(
+            JudgeTask(candidate, baseline), rounds=5, pause=pause, as_json=True, more=["--num-samples", "2"]
+        )
+        kept = [folder for folder, _ in asked]
+        assert kept[0] == kept[1], "the candidate alone was saved"
+        assert len(set(kept)) == 4, "a module, the baseline, and then a candidate that the baseline imports"
+        assert len({tuple(more) for _, more in asked}) == 1, "all on the same prompts and seeds"
+        assert [argument.partition("=")[0] for argument in asked[0][1]] == ["--num-samples", "2", "--seed"]
+        watch(JudgeTask(candidate, baseline), rounds=1, as_json=True, more=["--seed=7"])
+        assert asked[-1][1] == ["--seed=7"]
 
 
 class _no_server:  # noqa: N801  stands for a context manager
