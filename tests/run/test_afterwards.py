@@ -122,12 +122,14 @@ def test_the_summary_of_a_step_stays_under_its_limit(tmp_path):
 
 
 def run(work, *arguments):
+    environment = own_environment({"PYTEST_ADDOPTS": ""})
+    del environment["MODELGATE_NO_HTML"]
     return subprocess.run(
         [
             sys.executable, "-m", "pytest", "cases/test_evaluated.py", "-p", "no:cacheprovider", "-q", "--evaluated",
             str(EVALUATIONS), "--work-dir", str(work), *arguments,
         ],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, env=own_environment({"PYTEST_ADDOPTS": ""}),
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, env=environment,
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from bench.acceleration.taskset.models import CLASS_TO_IMAGE, TEXT_TO_IMAGE, TGATE
 from bench.acceleration.taskset.pipeline_file import repository
@@ -15,7 +14,7 @@ from bench.acceleration.taskset.texts import Demand
 _MISSED_BY = 1.2
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Faulty:
     """A candidate with a fault.
 
