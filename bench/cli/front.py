@@ -16,6 +16,7 @@ from bench.shipped import shipped_root
 _JUDGE = """
 Judge one candidate against its baseline. Both are Python files that define `pipe` (or `load_pipe()`) and call it. The
 card says first what was decided, then each gate with its estimate, its 95 % interval and its limit.
+What follows -- are further arguments of pytest.
 Exit codes: 0 pass, 1 fail, 2 error, 3 inconclusive, 4 what cannot be used.
 """
 _JUDGE_EXAMPLES = """
@@ -80,7 +81,6 @@ def add_front(commands: Any) -> None:
         action="store_true",
         help="judge again at each save; frameworks and what is known of the baseline are kept",
     )
-    judging.add_argument("more", nargs="*", metavar="-- ARGUMENT", help="further arguments of pytest")
     judging.set_defaults(do=_judge)
     showing = commands.add_parser(
         "demo", help="an honest pass and an honest rejection of what ships, in about a minute"

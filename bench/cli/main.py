@@ -44,10 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["bench"]:  # all that follows is pytest's
         return run_bench(words[1:])
+    # argparse finds no positional arguments behind options
+    place = words.index("--") if words[:1] == ["judge"] and "--" in words else len(words)
     try:
-        given = make_parser().parse_args(words)
+        given = make_parser().parse_args(words[:place])
     except SystemExit as end:
         return USAGE_ERROR if end.code else 0
+    given.more = words[place + 1 :]
     return run_command(given)
 
 

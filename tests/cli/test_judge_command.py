@@ -189,6 +189,20 @@ class TestCommand:
         assert Path(told["results"]).is_file()
         assert {gate["gate"] for gate in told["gates"]} >= {"configuration", "quality loss", "speedup"}
 
+    @pytest.mark.parametrize("options", [[], ["--json", "--speedup", "2"]])
+    @pytest.mark.parametrize("more", [[], ["-k", "a", "--num-samples", "4", "--json"]])
+    def test_what_follows_two_dashes_is_pytests(self, options, more, monkeypatch):
+        asked = []
+        monkeypatch.setattr(command, "judge", lambda question, **settings: asked.append(settings) or 0)
+        assert main(["judge", "fast.py", "--baseline", "slow.py", *options, "--", *more]) == 0
+        assert asked[0]["more"] == more
+
+    def test_without_them_there_is_nothing_more(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(command, "judge", lambda question, **settings: asked.append(settings) or 0)
+        assert main(["judge", "--baseline", "slow.py", "fast.py"]) == 0
+        assert asked[0]["more"] == []
+
 
 class TestWatch:
     def test_it_judges_again_when_a_file_is_saved(self, tmp_path, monkeypatch):
