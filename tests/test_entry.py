@@ -7,19 +7,18 @@ import pty
 import re
 import subprocess
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+from bench.cli.judge import plugin_arguments
 from bench.shipped import shipped_root
 
 _ROOT = shipped_root()
 _PIPELINES = _ROOT / "fixtures" / "pipelines"
 _PROMPTS = _ROOT / "fixtures" / "datasets" / "shapes_prompts.jsonl"
 _CLIP = _ROOT / "fixtures" / "zoo" / "tiny-clip"
-# where the suite is installed, pytest has found the plugin already, and would refuse it a second time
-_ENTRY = [] if entry_points(group="pytest11", name="modelgate") else ["-p", "bench.entry"]
+_ENTRY = plugin_arguments()
 
 
 def _pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_step
 _STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
 # Which change of a method explains that this much of the work differs.
 WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
-_SAME_WORK = 1e-6
+SAME_WORK = 1e-6
 # What came out, and the arguments that ask for it: each family of videos has a name of its own for the number of frames.
 _SIZES = {
     "frames": ("arguments.num_frames", "arguments.video_length", "arguments.frames"),
@@ -173,7 +173,7 @@ def _differing_work(target: Configuration, candidate: Configuration, fields: set
     found = []
     for name, change in WORK.items():
         one, other = getattr(target, name), getattr(candidate, name)
-        if one is None or other is None or abs(one - other) <= _SAME_WORK * one:
+        if one is None or other is None or abs(one - other) <= SAME_WORK * one:
             continue
         if change == "denoiser_calls" and any(_is_said_by(field) for field in fields):
             continue
@@ -191,7 +191,7 @@ def _differing_work(target: Configuration, candidate: Configuration, fields: set
 def _moves_calls(target: Configuration, candidate: Configuration) -> bool:
     """Whether the same components are called differently often, as where a second stage begins later."""
     one, other = target.calls_by_component or {}, candidate.calls_by_component or {}
-    return one.keys() == other.keys() and any(abs(one[name] - other[name]) > _SAME_WORK for name in one)
+    return one.keys() == other.keys() and any(abs(one[name] - other[name]) > SAME_WORK for name in one)
 
 
 def _is_said_by(field: str) -> bool:

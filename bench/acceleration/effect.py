@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bench.acceleration.comparison import WORK, differences
+from bench.acceleration.comparison import SAME_WORK, WORK, differences
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.freedom import split
 from bench.acceleration.methods import METHODS, Change
@@ -28,7 +28,6 @@ _SHOWN_IN: dict[Change, str] = {
 
 # A scheduler and the number of its steps decide how often a denoiser is called, not what a call executes.
 _AROUND_CALLS = ("methods", "work", "steps", "scheduler")
-_SAME_LAYERS = 1e-6
 
 
 class Effect(msgspec.Struct, kw_only=True, frozen=True):
@@ -70,7 +69,7 @@ def effect_of(
     """
     found = next(((role, other) for role, other in others if is_without(other, candidate)), None)
     if found is None:
-        return Effect(methods={name: _spares_layers(name, candidate, others) for name in candidate.methods})
+        return Effect(methods=_with_sparing({}, candidate, others))
     role, without = found
     # Only the baseline's images are had: its prompts and seeds are the candidate's.
     count, images = differing if differing is not None and role == "baseline" else (None, None)
@@ -85,12 +84,7 @@ def effect_of(
         images=images,
         differing_images=count,
         changes=changes,
-        methods={
-            name: verdicts.get(name)
-            if verdicts.get(name) is not None
-            else _spares_layers(name, candidate, others)
-            for name in candidate.methods
-        },
+        methods=_with_sparing(verdicts, candidate, others),
     )
 
 
@@ -118,25 +112,28 @@ _WORDS = {
 }
 
 
-def _spares_layers(
-    name: str, candidate: Configuration, others: Sequence[tuple[str, Configuration]]
-) -> bool | None:
-    """Whether the same denoiser executes more layers in a call without a method, whatever scheduler steps between.
+def _with_sparing(
+    verdicts: Mapping[str, bool | None], candidate: Configuration, others: Sequence[tuple[str, Configuration]]
+) -> dict[str, bool | None]:
+    """Return whether each method of a candidate has an effect, also where all pipelines without it differ in more.
 
-    Returns:
-        True where it does; None where no pipeline is known that shows it, and never False: a target may have the method
-        too, and what differs from it is a difference of configurations.
+    A method of which nothing else is known has one where a call of the same denoiser without it executes more layers,
+    whatever scheduler steps between. It is never said to have none: a target may have the method too, and what differs
+    from it is a difference of configurations.
     """
-    shows = {other for other, method in METHODS.items() if "layers" in method.changes}
-    if name not in shows or candidate.layers_per_call is None:
-        return None
-    rest = {other: found for other, found in candidate.methods.items() if other in shows and other != name}
+    shows = {name for name, method in METHODS.items() if "layers" in method.changes}
+    own = {name: found for name, found in candidate.methods.items() if name in shows}
+    sparing: set[str] = set()
     for _, other in others:
-        is_without_it = {one: found for one, found in other.methods.items() if one in shows} == rest
-        is_same = not split(differences(other, candidate), _AROUND_CALLS)[0]
-        if is_without_it and is_same and other.layers_per_call is not None:
-            return True if candidate.layers_per_call < (1 - _SAME_LAYERS) * other.layers_per_call else None
-    return None
+        theirs = {name: found for name, found in other.methods.items() if name in shows}
+        added = [name for name in own if {one: found for one, found in own.items() if one != name} == theirs]
+        if not added or candidate.layers_per_call is None or other.layers_per_call is None:
+            continue
+        executes_fewer = candidate.layers_per_call < (1 - SAME_WORK) * other.layers_per_call
+        if executes_fewer and not split(differences(other, candidate), _AROUND_CALLS)[0]:
+            sparing.update(added)
+    known = {name: verdicts.get(name) for name in candidate.methods}
+    return known | {name: True for name in sparing if known[name] is None}
 
 
 def _changes(without: Configuration, candidate: Configuration) -> dict[str, list[Any]]:

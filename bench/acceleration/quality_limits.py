@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from bench.acceleration.image_records import NullBand
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, describe, gate
+from bench.core.names import quoted
 from bench.core.registry import no_such
 from bench.core.verdict import Verdict
 from bench.statistics.equivalence import equivalence
@@ -309,8 +310,7 @@ def _is_finite(number: int | float) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return "null" if value is None else quoted(value)
 
 
 def extras_of(limits: Iterable[QualityLimit], more: Iterable[str] = ()) -> list[str]:

@@ -5,7 +5,6 @@ The command writes a task of one entry and lets pytest run it, as for any other 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,13 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from bench.cli.card import VerdictCard, finite, make_card
 from bench.cli.show import console_for, show_card
+from bench.core.fingerprint import path_hash
 from bench.core.record import Json
 from bench.shipped import shipped_root
 
@@ -159,7 +159,8 @@ def run_questions(
         )
         (job / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         arguments = [
-            *_plugin(), "--modelgate", "-c", str(job / "pytest.ini"), f"--rootdir={Path.cwd()}", f"--confcutdir={job}",
+            *plugin_arguments(), "--modelgate",
+            "-c", str(job / "pytest.ini"), f"--rootdir={Path.cwd()}", f"--confcutdir={job}",
             "-p", "no:cacheprovider", "-q",
             f"--tasks={job / 'tasks.json'}",
             f"--prompts={first.prompts or shipped / 'datasets' / 'shapes_prompts.jsonl'}",
@@ -271,7 +272,8 @@ def watch(
         try:
             while rounds is None or count < rounds:
                 seen = _stamp(question)
-                known = {**environment, KEPT: str(Path(kept) / _references_stamp(question))}
+                references = dict.fromkeys((question.baseline, question.target or question.baseline))
+                known = {**environment, KEPT: str(Path(kept, *map(path_hash, references)))}
                 code = judge(question, work_dir=work_dir, as_json=as_json, more=more, environment=known)
                 count += 1
                 if rounds is not None and count >= rounds:
@@ -306,7 +308,7 @@ def refuse(message: str, *, as_json: bool) -> int:
     return USAGE_ERROR
 
 
-def _plugin() -> list[str]:
+def plugin_arguments() -> list[str]:
     """Return how pytest is told of the suite, where the environment does not do so."""
     return [] if entry_points(group="pytest11", name="modelgate") else ["-p", "bench.entry"]
 
@@ -327,20 +329,6 @@ def _stamp(question: JudgeTask) -> list[tuple[int, int] | None]:
             stat = None
         found.append(None if stat is None else (stat.st_mtime_ns, stat.st_size))
     return found
-
-
-def _references_stamp(question: JudgeTask) -> str:
-    """Return what changes with the baseline, the target, and the modules next to them that they may import."""
-    files = {question.baseline, question.target or question.baseline}
-    texts: dict[Path, bytes] = {}
-    for module in {module for file in files for module in file.absolute().parent.glob("*.py")}:
-        with suppress(OSError):
-            texts[module] = module.read_bytes()
-    own = texts.pop(question.candidate.absolute(), b"")
-    if any(question.candidate.stem.encode() in text for text in texts.values()):  # one of them may import it
-        texts[question.candidate] = own
-    parts = (f"{module}\0".encode() + text for module, text in sorted(texts.items()))
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.core.names import json_kind
+
 # What a file that is no UTF-8 text begins with.
 _MARKS = {
     b"\x1f\x8b": ("a gzip file", "unpack it"),
@@ -149,21 +151,9 @@ def parse_jsonl(
             ) from error
         if not isinstance(value, dict):
             raise problem(
-                f"{path}, line {number}: found {_described(value)}, expected an object; write each row as {{...}}"
+                f"{path}, line {number}: found {json_kind(value)}, expected an object; write each row as {{...}}"
             )
         yield number, value
-
-
-def _described(value: Any) -> str:
-    words = {
-        str: "a text",
-        bool: "a truth value",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        type(None): "null",
-    }
-    return words.get(type(value), "something else")
 
 
 def describe_error(error: OSError) -> str:

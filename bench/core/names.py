@@ -38,3 +38,11 @@ def quoted(value: Any) -> str:
     """Return a value from somebody's file as Python writes it, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def json_kind(value: Any) -> str:
+    """Return what a value is that JSON should have held an object in place of, in the words of a message."""
+    words = {
+        str: "a text", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null",
+    }  # fmt: skip
+    return words.get(type(value), "something else")

@@ -91,7 +91,7 @@ class _Written:
 
 
 def _of_jenkins(testcase: Any) -> Any:
-    place = ":".join(testcase.attrib[name] for name in ("file", "line") if name in testcase.attrib)
+    place = _place(testcase)
     for properties in testcase.findall("properties"):
         testcase.remove(properties)
     _keep(testcase, _OF_JENKINS)
@@ -129,23 +129,26 @@ def _of_ant(testcase: ElementTree.Element, printed: dict[str, list[str]]) -> Non
     code = testcase.find("properties/property[@name='reason_code']")
     kind = None if code is None else code.get("value")
     name = f"{testcase.get('classname')}::{testcase.get('name')}"
-    place = ":".join(testcase.attrib[part] for part in ("file", "line") if part in testcase.attrib)
+    place = _place(testcase)
     first: ElementTree.Element | None = None
     for child in list(testcase):
-        if child.tag in _OUTPUTS:
-            printed[child.tag].append(f"{name}\n{child.text or ''}\n")
-        if child.tag not in _RESULTS or first is not None:
-            testcase.remove(child)
-        if child.tag in _RESULTS:
-            if first is not None:
-                first.text = f"{first.text or ''}\n\n{child.get('message', '')}\n{child.text or ''}"
-                continue
+        if child.tag in _RESULTS and first is None:
             first = child
             _keep(child, ("message",))
             child.text = f"{child.text or ''}\n{place}"
             if child.tag != "skipped":
                 child.set("type", kind or child.tag)
+            continue
+        testcase.remove(child)
+        if child.tag in _OUTPUTS:
+            printed[child.tag].append(f"{name}\n{child.text or ''}\n")
+        elif child.tag in _RESULTS and first is not None:
+            first.text = f"{first.text or ''}\n\n{child.get('message', '')}\n{child.text or ''}"
     _keep(testcase, _OF_ANT)
+
+
+def _place(testcase: Any) -> str:
+    return ":".join(testcase.attrib[name] for name in ("file", "line") if name in testcase.attrib)
 
 
 def _keep(element: Any, names: tuple[str, ...]) -> None:

@@ -227,6 +227,7 @@ class TestWatch:
         candidate, baseline, helper = (tmp_path / name for name in names)
         for file in (candidate, baseline, helper):
             file.write_text("pipe = 1\n")
+        baseline.write_text("import helper\n")
         asked, saves = [], [(candidate, "pipe = 2\n"), (helper, "x = 1\n"), (baseline, "import candidate\n")]
         saves.append((candidate, "pipe = 33\n"))
 

@@ -128,6 +128,20 @@ def test_a_line_of_the_short_summary_is_the_outcome_the_node_id_and_the_reason(p
     assert all(rest.startswith(" - ") for word, _, rest in lines if word == "FAILED")
 
 
+def failures_with_place(place, finished):
+    """Return the failures of the JUnit file with their records: of what did not pass, with reason and place."""
+    found = []
+    for identity, testcase in place.testcases().items():
+        record = by_id(finished)[identity]
+        failures = list(testcase.iter("failure"))
+        assert len(failures) == (0 if record["verdict"] == "pass" else 1)
+        for failure in failures:
+            assert failure.get("message") == record["reason"]
+            assert re.search(r"cases/test_evaluated\.py:\d+$", failure.text)
+            found.append((failure, record))
+    return found
+
+
 def strange(element):
     """Yield what the schema does not allow."""
     attributes, children = JENKINS.get(element.tag, (set(), set()))
@@ -147,13 +161,7 @@ def test_junit_for_jenkins_keeps_to_its_schema_and_has_reason_and_place(place, p
     finished = place.evaluated("--junit-schema", "jenkins", *arguments, plugins=plugins)
     root = ElementTree.parse(place.directory / "junit.xml").getroot()
     assert list(strange(root)) == []
-    for identity, testcase in place.testcases().items():
-        record = by_id(finished)[identity]
-        failures = list(testcase.iter("failure"))
-        assert len(failures) == (0 if record["verdict"] == "pass" else 1)
-        for failure in failures:
-            assert failure.get("message") == record["reason"]
-            assert re.search(r"cases/test_evaluated\.py:\d+$", failure.text)
+    assert len(failures_with_place(place, finished)) == 3
 
 
 def refused_by_ant(element):
@@ -180,14 +188,8 @@ def test_junit_for_ant_keeps_to_its_schema_and_has_reason_code_and_place(place, 
     finished = place.evaluated("--junit-schema", "ant", "-o", "junit_logging=all", *workers, plugins=plugins)
     root = ElementTree.parse(place.directory / "junit.xml").getroot()
     assert list(refused_by_ant(root)) == []
-    for identity, testcase in place.testcases().items():
-        record = by_id(finished)[identity]
-        failures = list(testcase.iter("failure"))
-        assert len(failures) == (0 if record["verdict"] == "pass" else 1)
-        for failure in failures:
-            assert failure.get("message") == record["reason"]
-            assert failure.get("type") == record["reason_code"]
-            assert re.search(r"cases/test_evaluated\.py:\d+$", failure.text)
+    for failure, record in failures_with_place(place, finished):
+        assert failure.get("type") == record["reason_code"]
 
 
 def test_what_is_not_allowed_by_the_schema_of_ant_is_found(place):

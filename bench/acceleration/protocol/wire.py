@@ -13,6 +13,7 @@ import socket
 import struct
 
 from bench.core.errors import ModelgateError
+from bench.core.names import json_kind
 from bench.core.record import Json
 
 _LENGTHS = struct.Struct("!IQ")
@@ -62,13 +63,8 @@ def receive(channel: socket.socket) -> tuple[Json, bytes]:
     except (ValueError, RecursionError) as error:
         raise WireError(f"the header of a message is no JSON: {error}") from error
     if not isinstance(header, dict):
-        raise WireError(f"the header of a message is {_KINDS[type(header)]}, not an object")
+        raise WireError(f"the header of a message is {json_kind(header)}, not an object")
     return header, bytes(_exactly(channel, payload_bytes))
-
-
-_KINDS = {
-    type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list",
-}  # fmt: skip
 
 
 def _exactly(channel: socket.socket, count: int) -> bytes:
