@@ -31,7 +31,15 @@ class ForeignFiles:
         result = yield
         path = junit_path(session.config)
         if path is not None and path.is_file():
-            text = self._tidied(path.read_text(encoding="utf-8"))
+            try:
+                text = self._tidied(path.read_text(encoding="utf-8"))
+            except (ElementTree.ParseError, UnicodeDecodeError) as problem:
+                _tell(
+                    session.config,
+                    f"--junitxml {path}: found no whole XML ({problem}) and left it as it is; where several runs write "
+                    "this file, give each one of its own",
+                )
+                return result
             try:
                 replace_file(path, text)
             except OSError:  # no room for two of them
@@ -55,3 +63,9 @@ class ForeignFiles:
         """Leave out the name of the host."""
         if not self._names_host:
             machine_info.pop("node", None)
+
+
+def _tell(config: pytest.Config, text: str) -> None:
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.write_line(text, red=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import signal
+import time
 
+import math_verify
 import numpy as np
 import pytest
 from answer_samples import HYPOTHESES, REFERENCES, WORDS, sacrebleu_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.metrics.text import TEXT_METRICS, CorpusMetric, GroupMetric, SampleMetric, TextMetrics
+from bench.metrics.text import TEXT_METRICS, CorpusMetric, GroupMetric, SampleMetric, TextMetrics, formulas
 
 ROLLING = ("word_perplexity", "byte_perplexity", "bits_per_byte")
 
@@ -220,9 +224,41 @@ def test_comparing_formulas_leaves_a_timer_of_the_process_running():
     rang = []
     before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
     try:
-        signal.setitimer(signal.ITIMER_REAL, 30)
+        signal.setitimer(signal.ITIMER_REAL, 300)
         TEXT_METRICS["math_equal"](r"\frac{1}{2}", ["0.5"])
-        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 30
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 300
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def compute():
+    while True:
+        pass
+
+
+class TestTimeOfFormulas:
+    """Only what a comparison computes itself counts."""
+
+    @pytest.fixture(autouse=True)
+    def brief(self, monkeypatch):
+        monkeypatch.setattr(formulas, "SECONDS", 0.05)
+
+    @pytest.mark.parametrize(("verify", "equal"), [(lambda: time.sleep(0.2) or True, 1), (compute, 0)])
+    def test_waiting_is_no_computing(self, monkeypatch, verify, equal):
+        monkeypatch.setattr(math_verify, "verify", lambda *_, **__: verify())
+        monkeypatch.setattr(formulas, "_parsed", lambda text: [text])
+        assert TEXT_METRICS["math_equal"]("a", ["b"]) == equal
+        assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+        assert gc.isenabled()
+
+    def test_a_library_that_catches_everything_is_ended_all_the_same(self, monkeypatch):
+        def stubborn(*_, **__):
+            for _ in range(2):
+                with contextlib.suppress(BaseException):
+                    compute()
+            compute()
+
+        monkeypatch.setattr(math_verify, "verify", stubborn)
+        monkeypatch.setattr(formulas, "_parsed", lambda text: [text])
+        assert TEXT_METRICS["math_equal"]("a", ["b"]) == 0

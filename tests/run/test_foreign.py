@@ -19,13 +19,24 @@ REPORT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="p
 
 def rewritten(path: Path, *, names_host: bool) -> ElementTree.Element:
     path.write_text(REPORT, encoding="utf-8")
+    end(path, names_host=names_host)
+    return ElementTree.parse(path).getroot()
+
+
+def end(path: Path, *, names_host: bool = False) -> list[str]:
+    """End a run whose report stands at a path; return the lines that it prints."""
+    lines: list[str] = []
+    reporter = SimpleNamespace(write_line=lambda line, **_: lines.append(line))
     places = Places(Path("/repo"), None, Path("/home/ann"), Path("/tmp/run-1"), {"<user>": "ann"})
-    config = SimpleNamespace(stash={xml_key: SimpleNamespace(logfile=str(path))})
+    config = SimpleNamespace(
+        stash={xml_key: SimpleNamespace(logfile=str(path))},
+        pluginmanager=SimpleNamespace(get_plugin={"terminalreporter": reporter}.get),
+    )
     hook = ForeignFiles(lambda: places, names_host).pytest_sessionfinish(SimpleNamespace(config=config))
     next(hook)
     with pytest.raises(StopIteration):
         hook.send(None)
-    return ElementTree.parse(path).getroot()
+    return lines
 
 
 def test_a_report_is_still_xml_when_names_in_it_are_replaced(tmp_path):
@@ -45,6 +56,16 @@ def test_a_disk_without_room_for_a_second_report_still_gets_it_rewritten(tmp_pat
     monkeypatch.setattr("bench.run.foreign.replace_file", full)
     (suite,) = rewritten(tmp_path / "junit.xml", names_host=False).iter("testsuite")
     assert suite.get("hostname") is None
+
+
+@pytest.mark.parametrize("begun", ["", REPORT[:200]])
+def test_a_report_that_another_run_is_writing_is_left_to_it(tmp_path, begun):
+    path = tmp_path / "junit.xml"
+    path.write_text(begun, encoding="utf-8")
+    (line,) = end(path)
+    assert line.startswith(f"--junitxml {path}: found no whole XML (")
+    assert "give each one of its own" in line
+    assert path.read_text(encoding="utf-8") == begun
 
 
 @pytest.mark.parametrize(("names_host", "expected"), [(True, "node7"), (False, None)])
