@@ -1,4 +1,4 @@
-# The whole vocabulary: bench, test, check, lint, docs, zoo. Everything runs in .venv, which is made when missing.
+# The whole vocabulary: bench, test, exhaustive, check, lint, docs, zoo. Everything runs in .venv, which is made when missing.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,13 +6,16 @@ READY := $(VENV)/.modelgate-ready
 PLUGINS := $(VENV)/plugins
 ARGS ?=
 
-.PHONY: bench test check lint docs zoo setup
+.PHONY: bench test exhaustive check lint docs zoo setup
 
 bench: setup  ## judge what ships; make bench ARGS="-k hard" passes arguments on
 	$(BIN)/pytest cases/ -n 4 $(ARGS)
 
 test: setup  ## the suite's own tests; a file stays on one worker, since its tests share whole runs
 	$(BIN)/pytest tests/ -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+exhaustive: setup  ## more inputs of the kinds that `make test` covers, before a release
+	$(BIN)/pytest tests/ -n 3 --dist loadfile --no-loadscope-reorder -m exhaustive $(ARGS)
 
 check: lint  ## the inner loop: lint and the fast tests
 	$(BIN)/pytest tests/ -n 2 -q -m "not slow" $(ARGS)

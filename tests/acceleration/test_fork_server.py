@@ -29,10 +29,16 @@ from bench.acceleration.host.process_tree import children, tree
 from bench.core.errors import ArmProblem
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server():
-    """The server that this process keeps, whose imports are done. A test that ends one has one of its own."""
-    return arms.kept_process()
+    """A server of this file's own, without imports: no file here reaches torch. A test that ends one has one of its own."""
+    with arms.addressed_server(arms.SERVER_WITHOUT_IMPORTS) as server:
+        yield server
+
+
+@pytest.fixture
+def arm_starter(server, tmp_path):
+    return ArmStarter(server.address, tmp_path)
 
 
 # A child, and a grandchild that left session, process group and parent; both tell their ids.
@@ -67,7 +73,7 @@ def printed_pids(log: str) -> list[int]:
 
 
 def test_descendants_end_with_their_arm(server, arm_starter):
-    with arm_starter.start(LEAVES_PROCESSES) as arm:
+    with arm_starter.start(LEAVES_PROCESSES_AND_FAILS) as arm:
         load_in_vain(arm)
         pids = printed_pids(arm_starter.log(arm))
         assert sorted(tree(arm.process.pid)) == sorted(pids)
@@ -96,7 +102,7 @@ def test_descendants_end_with_an_arm_that_ends_by_itself(ending, server, arm_sta
 
 def test_descendants_that_an_arm_gives_away_do_not_outlive_it_unseen(server, arm_starter):
     gives_away = "import ctypes; ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)\n"
-    with arm_starter.start(gives_away + LEAVES_PROCESSES) as arm:
+    with arm_starter.start(gives_away + LEAVES_PROCESSES_AND_FAILS) as arm:
         load_in_vain(arm)
         own, child, given_away = printed_pids(arm_starter.log(arm))
         wait_until(lambda: is_gone(given_away))
@@ -224,7 +230,7 @@ def test_a_fork_server_that_is_gone_is_named(tmp_path):
 def test_a_large_environment_arrives_whole(server, tmp_path):
     large = {"LARGE": "x" * 300_000}
     starter = ArmStarter(server.address, tmp_path, environment=large)
-    with starter.start("import os\nprint(len(os.environ['LARGE']))") as arm:
+    with starter.start("import os\nprint(len(os.environ['LARGE']))\n1 / 0") as arm:
         load_in_vain(arm)
         assert "300000" in starter.log(arm)
 
@@ -237,6 +243,7 @@ def test_an_arm_cannot_have_another_one_forked(arm_starter):
     client = socket.socket(socket.AF_UNIX)
     client.connect(address)
     print(client.recv(1000), client.recv(1000))
+    1 / 0
     """
     with arm_starter.start(source) as arm:
         load_in_vain(arm)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import arms
+import warm
 from comparing import finished_in
 from suites import ROOT, Finished, own_cores, own_environment
 
@@ -168,8 +168,5 @@ def run(directory: Path, words: list[str], *more: str, environment: dict[str, st
     else:
         assert program == "python", f"found {program}, expected python or pytest"
         line += [*arguments, *more]
-    done = subprocess.run(
-        line, cwd=directory, capture_output=True, text=True, check=False, timeout=300,
-        env=own_environment({**server, **(environment or {})}),
-    )  # fmt: skip
+    done = warm.run(line, cwd=directory, timeout=300, env=own_environment({**server, **(environment or {})}))
     return finished_in(directory, done.returncode, done.stdout + done.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import subprocess
 import sys
@@ -10,11 +9,12 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import held
 import pytest
 
 from bench.acceleration.host.arm_factory import ArmFactory, JailPlan
@@ -75,25 +75,26 @@ def generating(body: str) -> str:
     return f"{PAINTER}\n\ndef generate(pipe, prompts, generators):\n{body}\n    return pipe(prompts, generators)\n"
 
 
-def kept_server() -> str:
-    """Return the address of a fork server for all runs that tests of this process start, with what ships imported.
+@dataclass(frozen=True)
+class KeptServer:
+    """A fork server of all runs of these tests: its socket, and its process. No test may end it."""
 
-    It is started when it is first asked for, and ends with this process.
-    """
+    address: str
+    pid: int
+
+
+def kept_server() -> str:
+    """Return the address of a fork server for all runs that the tests start, with what ships imported."""
     return kept_process().address
 
 
-def kept_process() -> subprocess.Popen:
-    """Return the process of that server, with its ``address``. No test may end it."""
-    if not _KEPT:
-        server = addressed_server(KEPT_SERVER, str(REPOSITORY / "fixtures/shipped"))
-        _KEPT.append(_STACK.enter_context(server))
-        atexit.register(_STACK.close)
-    return _KEPT[0]
-
-
-_KEPT: list[subprocess.Popen] = []
-_STACK = ExitStack()
+def kept_process() -> KeptServer:
+    """Return that server; it is started when it is first asked for, and ends with this run of the tests."""
+    address = str(held.folder() / "fork")
+    command = [*KEPT_SERVER, address, str(REPOSITORY / "fixtures/shipped")]
+    return KeptServer(
+        address, held.held("fork-server", command, cwd=REPOSITORY, environment=_server_environment())
+    )
 
 
 @contextmanager
@@ -112,13 +113,8 @@ def addressed_server(command: list[str], *user_dirs: str) -> Iterator[subprocess
 @contextmanager
 def fork_server(address: Path, command: list[str] = SERVER, *user_dirs: str) -> Iterator[subprocess.Popen]:
     """Run a fork server at an address, a path of at most about 100 bytes, until the context is left."""
-    environment = scrubbed_environment(dict(os.environ) | SECRETS) | {
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
     with subprocess.Popen(
-        [*command, str(address), *user_dirs], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
+        [*command, str(address), *user_dirs], cwd=REPOSITORY, env=_server_environment(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, text=True,
     ) as server:  # fmt: skip
         try:
@@ -127,6 +123,14 @@ def fork_server(address: Path, command: list[str] = SERVER, *user_dirs: str) -> 
             yield server
         finally:
             server.terminate()
+
+
+def _server_environment() -> dict[str, str]:
+    return scrubbed_environment(dict(os.environ) | SECRETS) | {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
 @dataclass

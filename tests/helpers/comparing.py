@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from suites import ROOT, Finished, own_cores, own_environment
 
 
@@ -24,10 +24,9 @@ def kind_command(kind: str, directory: Path, *arguments: str) -> list[str]:
 
 def run_kind(kind: str, directory: Path, *arguments: str) -> Finished:
     """Run the cases of one kind in a directory, as a user would."""
-    done = subprocess.run(
-        kind_command(kind, directory, *arguments), cwd=directory, capture_output=True, text=True, check=False,
-        timeout=300, env=own_environment(),
-    )  # fmt: skip
+    done = warm.run(
+        kind_command(kind, directory, *arguments), cwd=directory, env=own_environment(), timeout=300
+    )
     return finished_in(directory, done.returncode, done.stdout + done.stderr)
 
 

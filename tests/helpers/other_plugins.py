@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import warm
 from comparing import by_id, finished_in
 from evaluated_files import ranking_file
 from suites import ROOT, Finished, own_environment
@@ -120,13 +120,13 @@ class Place:
     def _run(self, kind: str, plugins: str, environment: dict[str, str], *arguments: str) -> Finished:
         named = [word for name in plugins.split() for word in ("-p", name)]
         cache = () if "cacheprovider" in plugins else ("-o", f"cache_dir={self.directory / 'cache'}")
-        done = subprocess.run(
+        done = warm.run(
             [
                 sys.executable, "-m", "pytest", str(ROOT / f"cases/test_{kind}.py"), *named, *cache, "--rootdir",
                 str(ROOT), "-c", str(ROOT / "pytest.ini"), "--work-dir", str(self.directory / "out"),
                 "--junitxml", str(self.directory / "junit.xml"), *arguments,
             ],
-            cwd=self.directory, capture_output=True, text=True, check=False, timeout=120,
+            cwd=self.directory, timeout=120,
             env=own_environment(
                 {
                     "PYTHONPATH": os.pathsep.join([str(ROOT), str(PLUGINS), str(self.directory)]),

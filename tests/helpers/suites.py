@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import arms
+import warm
 
 from bench.acceleration.host import kept_server
 
@@ -154,11 +155,15 @@ class Suite:
         timeout_s: float = 300,
         own_server: bool = False,
     ) -> Finished:
-        """Run the suite as a user would; its arms come from the tests' fork server unless it is to have its own."""
+        """Run the suite as a user would; its arms come from the tests' fork server unless it is to have its own.
+
+        A run with a server of its own is started as a user's; others are forked, see `warm`.
+        """
         server = {} if own_server else {kept_server.VARIABLE: arms.kept_server()}
-        finished = subprocess.run(
-            self.command(*arguments), cwd=self.directory, capture_output=True, text=True, check=False,
-            timeout=timeout_s, env=own_environment({**server, **(environment or {})}),
+        run = started if own_server else warm.run
+        finished = run(
+            self.command(*arguments), cwd=self.directory, timeout=timeout_s,
+            env=own_environment({**server, **(environment or {})}),
         )  # fmt: skip
         return self.finished(finished.returncode, finished.stdout + finished.stderr)
 
@@ -169,6 +174,15 @@ class Suite:
         return Finished(
             code, output, json.loads(results.read_text()) if results.is_file() else None, directory
         )
+
+
+def started(
+    command: list[str], *, cwd: Path, env: dict[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process that is started for it; arguments and result as of `warm.run`."""
+    return subprocess.run(
+        command, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True, check=False
+    )
 
 
 def own_cores(arguments: tuple[str, ...]) -> str:
