@@ -169,8 +169,13 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         doing("target")
         with as_reference_failure("target"):
             first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
-            target = self._references.target_configuration(case.target_file, first, case.id, self._secret)
+            seen = self._references.target_observed(case.target_file, first, case.id, self._secret)
+        target = seen.configuration
         config.target = target.without_weights()
+        is_limited = case.max_latency_s is not None or any(
+            one.metric == "latency_s" and one.asks(case) for one in self.context.requirements
+        )
+        self._pair.compute_as_fast_as(seen.paces, is_latency_limited=is_limited)
         doing("candidate")
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()

@@ -70,6 +70,10 @@ class Launching:
             card=card,
         )  # fmt: skip
 
+        if not on_gpu:
+            timer.times.threads = pair.baseline.threads
+            timer.times.thread_s = {str(count): seconds for count, seconds in pair.paces.items()}
+
         def relaunch() -> None:
             pair.audit()
             note_memory(self.memory, timer.times, pair, on_gpu=on_gpu)

@@ -61,7 +61,7 @@ def null_launch(
             found.problem, found.rounds = str(problem), []
         return found
 
-    key = cache.key("null launch", arms.device, len(arms.cores))
+    key = cache.key("null launch", arms.device, len(arms.cores), baseline.threads)
     return msgspec.convert(cache.once_json(key, lambda: msgspec.to_builtins(measure())), NullLaunch)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import secrets
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.comparison import Mismatch
+from bench.acceleration.compute_threads import chosen
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.gallery import Gallery
 from bench.acceleration.host.arm_factory import ArmFactory
@@ -54,6 +56,7 @@ class Pair:
         drift: what the candidate did differently after its first call.
         step_s: median seconds between two steps by role, each from a warm call that is not timed.
         part_s: seconds of each sort of part of the pipeline in that call, by role.
+        paces: seconds of a call of the target's denoisers by number of compute threads, of which the arms' is chosen.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Pair:
         self._completed = 0  # samples
         self._later_batches = 0  # of the candidate, since it was started
         self.drift: list[Mismatch] = []
+        self.paces: dict[int, float] = {}
         self.step_s: dict[str, float | None] = dict.fromkeys(ROLES)
         self.part_s: dict[str, dict[str, float] | None] = dict.fromkeys(ROLES)
 
@@ -91,6 +95,18 @@ class Pair:
     def candidate(self) -> PipelineArm:
         """The loaded candidate."""
         return self._loaded["candidate"]
+
+    def compute_as_fast_as(self, paces: Mapping[int, float], *, is_latency_limited: bool) -> None:
+        """Choose how many threads both arms compute with; called before any is started.
+
+        Args:
+            paces: of the target, by number of threads.
+            is_latency_limited: whether a limit of seconds, which stands for the whole machine, leaves no choice.
+        """
+        self.paces = dict(paces)
+        if paces and not is_latency_limited:
+            threads = chosen(paces, max(paces))
+            self._arms = replace(self._arms, threads=threads)
 
     def load(self, role: str, file: Path | None) -> Configuration:
         """Start an arm, load its file, make the first batch, and leave the arm asleep.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.acceleration.cache import ContentCache, directory_fingerprint
+from bench.acceleration.compute_threads import counts_to_try
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.own_call import SeenCall, read_file, see_call
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What was observed of a target.
+
+    Attributes:
+        configuration: of it.
+        paces: seconds of a call of its denoisers by number of compute threads; empty where they were not measured.
+    """
+
+    configuration: Configuration
+    paces: dict[int, float]
+
+
 class References:
     """Target configurations, and images or videos of baselines, of a run.
 
@@ -34,13 +48,14 @@ class References:
     def __init__(self, cache: ContentCache, arms: ArmFactory) -> None:
         self._cache, self._arms = cache, arms
 
-    def target_configuration(
+    def target_observed(
         self, file: Path, samples: list[Sample], name: str, secret: Sequence[Sample] = ()
-    ) -> Configuration:
-        """Return the configuration of a target, observed by the first case that needs it on the samples of a batch.
+    ) -> Target:
+        """Return what the first case that needs a target observed of it on the samples of a batch.
 
-        While it is loaded it makes its images of the secret samples too.
+        While it is loaded it makes its images of the secret samples too, and shows how many threads it computes with best.
         """
+        counts = [] if self._arms.gpu is not None else counts_to_try(threads_for(list(self._arms.cores)))
 
         def observe() -> Json:
             with self._arms.start("target", name) as process:
@@ -49,13 +64,15 @@ class References:
                 arm.first_call(samples)
                 if secret:
                     self.null_images(arm, secret, (BATCH,))
+                paces = arm.paces(samples, counts) if len(counts) > 1 else {}
             assert arm.configuration is not None
-            return arm.configuration.to_json()
+            return {"configuration": arm.configuration.to_json(), "paces": list(paces.items())}
 
         # Some of it depends on what the samples bring, such as the size of an image.
         drawn = [sample.identity() for sample in samples]
-        key = self._cache.key("configuration", self.file_identity(file), drawn)
-        return Configuration.from_json(self._cache.once_json(key, observe))
+        key = self._cache.key("target", self.file_identity(file), drawn, counts)
+        found = self._cache.once_json(key, observe)
+        return Target(Configuration.from_json(found["configuration"]), dict(found["paces"]))
 
     def seen_call(self, file: Path, role: str, name: str) -> SeenCall:
         """Return how a target or baseline is called, as it was seen when the first case needed it."""
@@ -118,7 +135,7 @@ class References:
         def once(what: str, make: Callable[[], Images]) -> Images:
             return self._kept(self._cache.key("null images", what, identity, drawn), make)
 
-        return collect(once, arm, samples, perturbations, threads_for(list(self._arms.cores)))
+        return collect(once, arm, samples, perturbations, arm.threads)
 
     def target_images(
         self, file: Path, name: str, samples: Sequence[Sample], first: list[Sample]
@@ -127,7 +144,7 @@ class References:
 
         A target whose configuration another run of the case has left without them is loaded again.
         """
-        configuration = self.target_configuration(file, first, name, samples)
+        configuration = self.target_observed(file, first, name, samples).configuration
         loaded = _Observed(file, configuration)
         try:
             return self.null_images(loaded, samples, (BATCH,))  # type: ignore[arg-type]
@@ -146,7 +163,7 @@ class References:
             batch_size: samples of one call.
             measure: times them when nobody has; returns ``step_s`` and ``part_s``.
         """
-        key = self._cache.key("costs", self.baseline_identity(baseline), batch_size, len(self._arms.cores))
+        key = self._cache.key("costs", self.baseline_identity(baseline), batch_size, baseline.threads)
         costs: Json = self._cache.once_json(key, measure)
         return costs
 
@@ -185,6 +202,7 @@ class _Observed:
 
     file: Path
     configuration: Configuration
+    threads: int = 1
 
     def generate(self, samples: list[Sample]) -> object:
         raise _NotMadeError

@@ -90,6 +90,9 @@ class Times(msgspec.Struct, kw_only=True):
 
     Attributes:
         per: what the pair makes of a prompt, ``image`` or ``video``.
+        threads: compute threads that each arm was started with; None on a GPU, where they decide nothing.
+        thread_s: seconds of a call of the target's denoisers by number of threads, of which the arms' was chosen; empty
+            where there is no choice.
         load_s, first_call_s: seconds by arm, in the first launch; the first call holds compiling and warming up.
         compile_s: seconds of both that torch.compile took, by arm, as its torch says; None where it compiled nothing.
         warmup_s: seconds of the untimed calls after the first, by arm, in the first launch.
@@ -106,6 +109,8 @@ class Times(msgspec.Struct, kw_only=True):
     """
 
     per: str = "image"
+    threads: int | None = None
+    thread_s: dict[str, float] = msgspec.field(default_factory=dict)
     load_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     first_call_s: dict[str, float | None] = msgspec.field(default_factory=dict)
     compile_s: dict[str, float | None] = msgspec.field(default_factory=dict)

@@ -1,8 +1,8 @@
 """One arm: the process that loads one pipeline file and generates when it is asked to.
 
 Runs in a process forked by `bench.acceleration.host.forkserver`. It answers one request at a time: ``load``,
-``generate``, ``move``, ``memory``, ``perturb``, and in the trusted scoring process ``embed_images`` and ``embed_texts``. No
-verdict stands on a time that it measures: the evaluator times it from its own side of the channel.
+``generate``, ``move``, ``memory``, ``perturb``, ``pace``, and in the trusted scoring process ``embed_images`` and
+``embed_texts``. No verdict stands on a time that it measures: the evaluator times it from its own side of the channel.
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ class Arm:
             return {"memory": msgspec.to_builtins(gpu_memory())}, b""
         if request["op"] == "perturb":
             return self._perturb(request), b""
+        if request["op"] == "pace":
+            return self._pace(request, payload), b""
         raise ValueError(f"unknown request {request['op']!r}")
 
     def _perturb(self, request: Json) -> Json:
@@ -160,6 +162,17 @@ class Arm:
         self._perturbation = self._perturbation or Perturbation()
         answer: Json = self._perturbation.apply(self._pipeline.pipe, request)
         return answer
+
+    def _pace(self, request: Json, payload: bytes) -> Json:
+        from bench.acceleration.arm.pacing import paces
+        from bench.acceleration.protocol.inputs import unpack_inputs
+
+        inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
+        asked = (request["prompts"], request["seeds"], inputs)
+        found = paces(
+            self._pipeline.pipe, lambda: self._pipeline.generate(*asked), request["counts"], request["usual"]
+        )
+        return {"paces": list(found.items())}
 
     def _load(self, request: Json, sent: bytes) -> Json:
         from bench.acceleration.arm.detection import describe

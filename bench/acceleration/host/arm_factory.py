@@ -56,6 +56,7 @@ class ArmFactory:
         scratch: directory below which private working directories are made.
         logs: directory of the arms' logs.
         jail: what arms may read, where they are jailed; None for a process of its own alone.
+        threads: compute threads of an arm; None is one for each leased core.
     """
 
     server: str
@@ -66,6 +67,7 @@ class ArmFactory:
     scratch: Path
     logs: Path
     jail: JailPlan | None = None
+    threads: int | None = None
 
     @property
     def device(self) -> str:
@@ -93,7 +95,7 @@ class ArmFactory:
             log=self.logs / f"{name}.{role}.log",
             environment=environment,
             cpus=self.cpus,
-            threads=threads_for(list(self.cores)),
+            threads=self.threads or threads_for(list(self.cores)),
             # The scorer runs no file of a task, and reads its model wherever that is.
             jail=None
             if self.jail is None or role == "scorer"

@@ -197,6 +197,11 @@ class PipelineArm:
         """Generate as when it was timed, counting steps and calls, and timing the steps."""
         return self._generate(samples, observe=True)[0]
 
+    @property
+    def threads(self) -> int:
+        """Compute threads that its process was started with."""
+        return self.process.threads
+
     def perturb(self, **change: object) -> bool:
         """Change what computes but not what is computed, until the next call of this; without a change, as it was loaded.
 
@@ -208,6 +213,21 @@ class PipelineArm:
         """
         header, _, _ = self.process.ask({"op": "perturb", **change})
         return header.get("applied") is True
+
+    def paces(self, samples: list[Sample], counts: list[int]) -> dict[int, float]:
+        """Return seconds of a call of its denoisers by number of compute threads; empty where that cannot be said.
+
+        Args:
+            samples: of one batch.
+            counts: numbers of threads.
+        """
+        inputs, pixels = pack_inputs([sample.inputs for sample in samples])
+        request = {
+            "op": "pace", "prompts": [sample.prompt for sample in samples], "seeds": [sample.seed for sample in samples],
+            "inputs": inputs, "counts": counts, "usual": self.process.threads,
+        }  # fmt: skip
+        header, _, _ = self.process.ask(request, pixels)
+        return dict(self._message(header.get("paces"), list[tuple[int, float]]))
 
     def peak_bytes(self) -> int | None:
         """Return the highest resident size of the process so far, memory shared with the server included."""

@@ -84,6 +84,7 @@ class ArmProcess:
         limits: what it may use.
 
     Attributes:
+        threads: compute threads that it was started with.
         jail: ``layers`` of its jail that are in force, and those ``missing``; empty without a jail.
 
     Raises:
@@ -92,6 +93,7 @@ class ArmProcess:
 
     def __init__(self, server: str, *, role: str, space: ArmSpace, limits: ArmLimits) -> None:
         self.role = role
+        self.threads = space.threads
         self.pid = 0
         self._limits = limits
         self._cpus = space.cpus
