@@ -29,6 +29,8 @@ PLAN = TimingPlan(batch_size=2, warmup_rounds=3)
 class Arm:
     """A baseline that is always as fast; a second process of it is by a tenth slower."""
 
+    threads = 1
+
     load_s = first_call_s = 1.0
     compile_s = None
 
