@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bench.cli.front import add_front, run_bench
 from bench.cli.numbers import number
+from bench.cli.output import read_or_not
 from bench.cli.stored import add_commands, run_command
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return USAGE_ERROR if end.code else 0
     given.more = words[place + 1 :]
-    return run_command(given)
+    with read_or_not():
+        return run_command(given)
 
 
 def make_parser() -> argparse.ArgumentParser:
