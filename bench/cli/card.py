@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.core.gate import side
 from bench.core.record import Json
 
 EXIT_CODES = {"pass": 0, "fail": 1, "error": 2, "skip": 2, "inconclusive": 3}
 """Exit code of each verdict; 4 is for what cannot be used."""
 _HOLDS, _MISSED, _OPEN, _NOT_ASKED = "holds", "missed", "undecided", "not asked"
+_STATES: dict[str, str] = {"pass": _HOLDS, "fail": _MISSED, "inconclusive": _OPEN}
 _GB = 1e9
 
 
@@ -176,12 +178,7 @@ def _state(low: float | None, high: float | None, limit: float | None, *, at_mos
         return "not measured" if limit is not None else _NOT_ASKED
     if limit is None:
         return _NOT_ASKED
-    sign = -1 if at_most else 1
-    worst, best = sorted((sign * low, sign * high))
-    bound = sign * limit
-    if worst > bound or (worst == bound and not strict):
-        return _HOLDS
-    return _MISSED if best < bound or (best == bound and strict) else _OPEN
+    return _STATES[side(low, high, limit, at_most=at_most, strict=strict)]
 
 
 def _gate(

@@ -79,9 +79,9 @@ class TestCard:
             ),
             (
                 "quality loss",
-                {"quality": {"loss": 0.05, "low": 0.05, "high": 0.06, "allowed": 0.05}},
+                {"quality": {"loss": 0.055, "low": 0.051, "high": 0.06, "allowed": 0.05}},
                 "missed",
-                "5.0 %",
+                "5.5 %",
             ),
             (
                 "latency",
@@ -103,7 +103,7 @@ class TestCard:
             "quality": {"loss": 0.05, "low": 0.05, "high": 0.05, "allowed": 0.05},
         }
         states = _states(make_card(_record(**at_limit)))
-        assert (states["speedup"], states["quality loss"]) == ("holds", "missed")
+        assert (states["speedup"], states["quality loss"]) == ("holds", "undecided")
 
     def test_a_difference_that_must_not_be_is_named_with_both_values(self):
         config = {"mismatches": [{"field": "arguments.eta", "target": 0.0, "candidate": 1.0}], "free": []}
