@@ -5,8 +5,6 @@ A short run spends most of its time on importing torch, transformers and pandas,
 
 from __future__ import annotations
 
-import array
-import json
 import os
 import signal
 import socket
@@ -18,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from held import folder, held
+from warm_python import ask
 
 _PROCESS = Path(__file__).with_name("warm_process.py")
 
@@ -49,10 +48,7 @@ def run(
         tempfile.TemporaryFile("w+") as errors,
     ):
         client.connect(_address())
-        descriptors = array.array("i", [nothing.fileno(), output.fileno(), errors.fileno()])
-        text = json.dumps(request).encode() + b"\n"
-        sent = client.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
-        client.sendall(text[sent:])
+        ask(client, request, [nothing.fileno(), output.fileno(), errors.fileno()])
         code = _code_of(client, command, timeout)
         printed = []
         for file in (output, errors):

@@ -67,8 +67,7 @@ def _tell_end(key: selectors.SelectorKey, selector: selectors.BaseSelector) -> N
     pid, connection = key.data
     selector.unregister(key.fileobj)
     os.close(key.fd)
-    _, status, ru = os.wait4(pid, 0)
-    print("CPU", ru.ru_utime, ru.ru_stime, file=sys.stderr)
+    _, status = os.waitpid(pid, 0)
     with suppress(OSError):
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     connection.close()
@@ -101,7 +100,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run ``-m MODULE ...`` or ``SCRIPT ...`` as the interpreter would; return the exit code."""
+    """Run ``-m MODULE ...``, ``-u -c CODE`` or ``SCRIPT ...`` as the interpreter would; return the exit code."""
     own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [*filter(None, own), *BASE]
     sys.orig_argv = [sys.executable, *arguments]
@@ -110,6 +109,10 @@ def _run(arguments: list[str]) -> int:
             sys.path.insert(0, os.getcwd())
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        elif arguments[:2] == ["-u", "-c"]:
+            sys.path.insert(0, os.getcwd())
+            sys.argv = ["-c", *arguments[3:]]
+            exec(compile(arguments[2], "<string>", "exec"), vars(sys.modules["__main__"]))
         else:
             sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
             sys.argv = arguments
@@ -120,6 +123,20 @@ def _run(arguments: list[str]) -> int:
         print(ending.code, file=sys.stderr)
         return 1
     return 0
+
+
+def warm_workers(address: str) -> None:
+    """Have the workers of runs that are forked here forked here, too."""
+    from execnet import gateway_io
+
+    launcher = [
+        sys.executable,
+        "-S",
+        "-E",
+        os.path.join(os.path.dirname(__file__), "warm_python.py"),
+        address,
+    ]
+    gateway_io.popen_args = lambda spec: [*launcher, "-u", "-c", gateway_io.popen_bootstrapline]
 
 
 BASE: list[str] = []
@@ -136,6 +153,7 @@ def main(address: str) -> None:
     # A plugin of pytest, which would warn that it cannot rewrite what is imported already.
     for name in [name for name in sys.modules if name.partition(".")[0] == "anyio"]:
         del sys.modules[name]
+    warm_workers(address)
     BASE.extend(path for path in sys.path[1:] if path not in own)
     gc.collect()
     gc.freeze()
