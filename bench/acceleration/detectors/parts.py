@@ -14,7 +14,7 @@ _COMPILED_FROM = "_torchdynamo_orig_callable"
 def seen_as_it_is(pipe: Any) -> Iterator[None]:
     """Walk through a pipeline once for all that look at it within the context; it must not change meanwhile.
 
-    There are some thirty detectors, and asking each module anew takes longer than what they look for.
+    There are some thirty detectors, and walking takes longer than what most of them look for.
     """
     parts = list(_components(pipe))
     _walked[id(pipe)] = parts, [module for _, part in parts for module in part.modules()]
