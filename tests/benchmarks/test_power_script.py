@@ -5,23 +5,22 @@ import re
 
 import numpy as np
 import pytest
+from suites import MODEL
 
 
 @pytest.mark.slow
-def test_it_prints_the_share_of_trials_that_are_rejected(run_script):
-    printed = run_script(
-        "power.py",
-        "--prompts",
-        "10",
-        "--samples",
-        "8",
-        "--trials",
-        "2",
-        "--null-pairs",
-        "4",
-        "--only",
-        "black frame",
-    )
+def test_it_prints_the_share_of_trials_that_are_rejected(scripts, monkeypatch, capsys):
+    import power
+
+    monkeypatch.setattr(power, "MODEL", MODEL)
+    monkeypatch.setattr(power, "STEPS", 4)
+    monkeypatch.setattr(
+        "sys.argv",
+        ["power.py", "--prompts", "10", "--samples", "8", "--trials", "2", "--null-pairs", "4",
+         "--only", "black frame"],
+    )  # fmt: skip
+    power.main()
+    printed = capsys.readouterr().out
     lines = printed.splitlines()
     assert re.match(r"\d+ images in \d+ s; rejected, in percent of trials", lines[0])
     assert lines[1].startswith("black frame           baseline")

@@ -7,10 +7,12 @@ import pytest
 
 
 @pytest.mark.slow
-def test_no_file_makes_the_reader_raise(run_script):
-    installed, mutated = run_script(
-        "reading.py", "--every", "60", "--mutated", "800", "--seed", "7"
-    ).splitlines()
+def test_no_file_makes_the_reader_raise(scripts, monkeypatch, capsys):
+    import reading
+
+    monkeypatch.setattr("sys.argv", ["reading.py", "--every", "60", "--mutated", "800", "--seed", "7"])
+    assert reading.main() == 0
+    installed, mutated = capsys.readouterr().out.splitlines()
     for line, least in ((installed, 200), (mutated, 800)):
         _, count, _, *rest = line.split()
         assert int(count) >= least
@@ -52,7 +54,8 @@ def test_what_the_reader_raises_is_counted_and_ends_the_script_with_1(scripts, m
         raise AttributeError("'float' object has no attribute '_fields'")
 
     monkeypatch.setattr(reading, "read_source", read)
-    assert reading.main(["--every", "100000", "--mutated", "2"]) == 1
+    monkeypatch.setattr(reading, "installed", lambda: iter([scripts / "reading.py"]))
+    assert reading.main(["--mutated", "2"]) == 1
     assert "2 raised" in capsys.readouterr().out
 
 

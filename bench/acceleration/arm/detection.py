@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.acceleration.arm.loading import LoadedPipeline
 from bench.acceleration.arm.parts_of_model import settings_of
-from bench.acceleration.detectors.parts import dtypes, modules
+from bench.acceleration.detectors.parts import dtypes, modules, seen_as_it_is
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import Described, json_value
@@ -41,11 +41,12 @@ def describe(loaded: LoadedPipeline) -> Described:
 def detected_methods(loaded: LoadedPipeline) -> dict[str, Parameters]:
     """Return the acceleration methods in place, each with its parameters as plain values."""
     found = {}
-    for name in METHODS:
-        parameters = _detected(name, loaded)
-        if parameters is not None:
-            found[name] = parameters
-    files = unknown_patches(loaded.pipe)
+    with seen_as_it_is(loaded.pipe):
+        for name in METHODS:
+            parameters = _detected(name, loaded)
+            if parameters is not None:
+                found[name] = parameters
+        files = unknown_patches(loaded.pipe)
     if files:
         found[PATCHED_FORWARD] = {"files": files}
     return found

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # What a function has that torch.compile returned.
 _COMPILED_FROM = "_torchdynamo_orig_callable"
 
 
-def components(pipe: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every component that has parameters, with its name."""
+@contextmanager
+def seen_as_it_is(pipe: Any) -> Iterator[None]:
+    """Walk through a pipeline once for all that look at it within the context; it must not change meanwhile.
+
+    There are some thirty detectors, and walking takes longer than what most of them look for.
+    """
+    parts = list(_components(pipe))
+    _walked[id(pipe)] = parts, [module for _, part in parts for module in part.modules()]
+    try:
+        yield
+    finally:
+        _walked.pop(id(pipe), None)
+
+
+_walked: dict[int, tuple[list[tuple[str, Any]], list[Any]]] = {}
+
+
+def _components(pipe: Any) -> Iterator[tuple[str, Any]]:
     for name, component in pipe.components.items():
         if hasattr(component, "named_modules"):
             yield name, component
+
+
+def components(pipe: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every component that has parameters, with its name."""
+    walked = _walked.get(id(pipe))
+    yield from _components(pipe) if walked is None else walked[0]
 
 
 def components_with(pipe: Any, holds: Callable[[Any], bool]) -> list[str]:
@@ -23,14 +46,18 @@ def components_with(pipe: Any, holds: Callable[[Any], bool]) -> list[str]:
 
 def modules(pipe: Any) -> Iterator[Any]:
     """Yield every module of every component."""
-    for _, component in components(pipe):
-        yield from component.modules()
+    walked = _walked.get(id(pipe))
+    if walked is None:
+        for _, component in _components(pipe):
+            yield from component.modules()
+    else:
+        yield from walked[1]
 
 
 def hooks(pipe: Any) -> Iterator[tuple[Any, str, Any]]:
     """Yield every hook that diffusers has put on a module: the module, the hook's name, the hook."""
     for module in modules(pipe):
-        registry = getattr(module, "_diffusers_hook", None)
+        registry = vars(module).get("_diffusers_hook")  # getattr of what a module lacks is slow
         for name, hook in getattr(registry, "hooks", {}).items():
             yield module, name, hook
 
