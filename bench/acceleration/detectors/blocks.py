@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from bench.acceleration.detectors.parts import components, without_compiler
@@ -41,12 +42,12 @@ def _fewer_blocks(part: Any) -> dict[str, str]:
 def _configured_blocks(kind: Any, config: str) -> dict[str, int]:
     """Return how many blocks a model has in each of its lists, and 1 for each other part of it that has weights.
 
-    It is built as its configuration says, without any memory for weights.
+    It is built as its configuration says, without any memory for weights, and nothing draws them.
     """
     import torch
 
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), _no_first_weights(), torch.device("meta"):
             model = kind.from_config(json.loads(config))
     except Exception:  # a model that cannot be built in this way tells nothing
         return {}
@@ -55,6 +56,16 @@ def _configured_blocks(kind: Any, config: str) -> dict[str, int]:
     }
     has_weights = {name for name, part in model.named_children() if next(part.parameters(), None) is not None}
     return dict.fromkeys(sorted(has_weights - found.keys()), 1) | found
+
+
+def _no_first_weights() -> AbstractContextManager[None]:
+    """Keep models from drawing their first weights, as diffusers does where it loads some."""
+    try:
+        from diffusers.models.modeling_utils import no_init_weights
+    except ImportError:  # of a version that has none
+        return nullcontext()
+    found: AbstractContextManager[None] = no_init_weights()
+    return found
 
 
 def _left(model: Any, name: str) -> int:

@@ -22,15 +22,25 @@ def components_with(pipe: Any, holds: Callable[[Any], bool]) -> list[str]:
 
 
 def modules(pipe: Any) -> Iterator[Any]:
-    """Yield every module of every component."""
+    """Yield every module of every component.
+
+    As ``Module.modules()`` does, which also makes the name of each: some twenty detectors look at all modules of each arm.
+    """
     for _, component in components(pipe):
-        yield from component.modules()
+        seen, left = set(), [component]
+        while left:
+            module = left.pop()
+            if module in seen:
+                continue
+            seen.add(module)
+            yield module
+            left += [child for child in reversed(module._modules.values()) if child is not None]
 
 
 def hooks(pipe: Any) -> Iterator[tuple[Any, str, Any]]:
     """Yield every hook that diffusers has put on a module: the module, the hook's name, the hook."""
     for module in modules(pipe):
-        registry = getattr(module, "_diffusers_hook", None)
+        registry = vars(module).get("_diffusers_hook")  # of a module, what it lacks is slow to ask for
         for name, hook in getattr(registry, "hooks", {}).items():
             yield module, name, hook
 
