@@ -27,6 +27,9 @@ def modules(pipe: Any) -> Iterator[Any]:
     As ``Module.modules()`` does, which also makes the name of each: some twenty detectors look at all modules of each arm.
     """
     for _, component in components(pipe):
+        if "_modules" not in getattr(component, "__dict__", ()):  # something that stands for a module
+            yield from component.modules()
+            continue
         seen, left = set(), [component]
         while left:
             module = left.pop()

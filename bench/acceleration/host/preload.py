@@ -35,7 +35,7 @@ def preload() -> None:
     ):
         getattr(diffusers, name)
     # The first pipeline that is loaded asks for these, which would be once for each arm.
-    from diffusers.schedulers import KarrasDiffusionSchedulers  # noqa: PLC0415
+    from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers  # noqa: PLC0415
 
     for name in ("BaseGuidance", *(scheduler.name for scheduler in KarrasDiffusionSchedulers)):
         getattr(diffusers, name, None)
