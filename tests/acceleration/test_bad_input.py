@@ -78,7 +78,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     suite.generations.append({"prompt_id": "only-generated", "candidate_file": "baseline.py"})
     suite.annotations.append("no object")
     suite.add("bad-baseline", baseline_file=suite.write("broken.py", "raise RuntimeError('broken baseline')"))
-    return suite.run("-n", "2", "--time-budget", "0")
+    return suite.run("--time-budget", "0")
 
 
 @pytest.mark.parametrize("name", CANDIDATES)

@@ -201,10 +201,8 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             baseline_file="plain.py",
             max_quality_loss=0.9,
         )
-    # Nothing is timed: a passing file costs a few calls.
-    return suite.run(
-        "-n", "2", "--num-samples", "4", "--batch-size", "2", "--time-budget", "0", timeout_s=900
-    )
+    # Nothing is timed: a passing file costs a few calls. One process measures each target once.
+    return suite.run("--num-samples", "4", "--batch-size", "2", "--time-budget", "0", timeout_s=900)
 
 
 def test_every_file_is_judged() -> None:
