@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from suites import BASELINE, PLAIN, Finished, Suite, own_generate
+from suites import BASELINE, NOISE, NOISE_CALLED, PLAIN, Finished, Suite
 
 pytestmark = pytest.mark.slow
 
 GOOD = "good"
+
+
+def own_generate(line: str, *, head: str = "") -> str:
+    """Return a pipeline file whose own generate function ends in this line; ``images`` holds the true images."""
+    return (
+        f"{head}\n{NOISE}\n"
+        f"def generate(pipe, prompts, generators):\n    images = pipe(prompts, generators)\n    {line}\n"
+    )
+
 
 CANDIDATES = {
     "syntax": ("def (", "load_failed", "syntax"),
@@ -55,7 +64,7 @@ CANDIDATES = {
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """One run over all bad candidates and bad entries, with a good one among them."""
-    suite = Suite(tmp_path_factory.mktemp("bad"))
+    suite = Suite(tmp_path_factory.mktemp("bad"), NOISE_CALLED)
     suite.add(GOOD)
     for name, (text, _, _) in CANDIDATES.items():
         suite.add(name, text)
@@ -69,7 +78,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     suite.generations.append({"prompt_id": "only-generated", "candidate_file": "baseline.py"})
     suite.annotations.append("no object")
     suite.add("bad-baseline", baseline_file=suite.write("broken.py", "raise RuntimeError('broken baseline')"))
-    return suite.run("-n", "2")
+    return suite.run("--time-budget", "0")
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
@@ -121,28 +130,38 @@ def test_the_good_case_among_them_passes(hostile: Finished) -> None:
     assert hostile.code == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (None, "does not exist"),
-        ("", "empty"),
-        ("{not json", "JSON"),
-        ('{"prompt_id": 1}', "list"),
-        ("[]", "no entries"),
-    ],
-)
-def test_a_bad_task_file_is_a_failing_case_that_names_the_file(
-    tmp_path: Path, text: str | None, words: str
-) -> None:
-    suite = Suite(tmp_path)
+TASK_FILES = {
+    "absent": (None, "does not exist"),
+    "empty": ("", "empty"),
+    "broken": ("{not json", "JSON"),
+    "object": ('{"prompt_id": 1}', "list"),
+    "nothing": ("[]", "no entries"),
+}
+
+
+@pytest.fixture(scope="module")
+def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One run over all bad task files."""
+    suite = Suite(tmp_path_factory.mktemp("files"), NOISE_CALLED)
     suite.add(GOOD)
-    bad = tmp_path / "broken_tasks.json"
-    if text is not None:
-        bad.write_text(text)
-    finished = suite.run("-k", "broken_tasks", "--tasks", str(bad))
-    assert finished.code == 1
-    assert "broken_tasks.json" in finished.output
-    assert words.lower() in finished.output.lower()
+    named = []
+    for name, (text, _) in TASK_FILES.items():
+        file = suite.directory / f"{name}_tasks.json"
+        if text is not None:
+            file.write_text(text)
+        named += ["--tasks", str(file)]
+    return suite.run("-k", "_tasks", *named)
+
+
+@pytest.mark.parametrize("name", TASK_FILES)
+def test_a_bad_task_file_is_a_failing_case_that_names_the_file(bad_files: Finished, name: str) -> None:
+    assert bad_files.code == 1
+    assert bad_files.results is not None, bad_files.output
+    assert len(bad_files.results["records"]) == len(TASK_FILES), bad_files.output
+    reasons = [record["reason"] for record in bad_files.results["records"]]
+    (reason,) = [text for text in reasons if f"{name}_tasks.json" in text]
+    assert TASK_FILES[name][1].lower() in reason.lower()
+    assert reason in bad_files.output
 
 
 @pytest.mark.parametrize(
@@ -152,9 +171,9 @@ def test_a_bad_task_file_is_a_failing_case_that_names_the_file(
 def test_an_unusable_model_of_the_score_is_the_reason_of_every_case(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    suite = Suite(tmp_path)
+    suite = Suite(tmp_path, NOISE_CALLED)
     suite.add(GOOD)
-    finished = suite.run(*[argument.format(dir=tmp_path) for argument in arguments])
+    finished = suite.run("--time-budget", "0", *[argument.format(dir=tmp_path) for argument in arguments])
     record = finished.record(GOOD)
     assert (record["verdict"], record["reason_code"]) == ("error", "scoring_failed")
     assert words in record["reason"]
@@ -176,7 +195,7 @@ def test_an_unusable_model_of_the_score_is_the_reason_of_every_case(
 def test_unusable_prompts_end_the_run_before_it_begins(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    suite = Suite(tmp_path)
+    suite = Suite(tmp_path, NOISE_CALLED)
     suite.add(GOOD)
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "blank.jsonl").write_text("\n  \n\n")
@@ -200,7 +219,7 @@ def test_unusable_prompts_end_the_run_before_it_begins(
 def test_an_option_out_of_range_is_refused_before_anything_runs(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    suite = Suite(tmp_path)
+    suite = Suite(tmp_path, NOISE_CALLED)
     suite.add(GOOD)
     finished = suite.run(*arguments)
     assert finished.code == 4

@@ -295,6 +295,17 @@ pipe.transformer = compile_regions(pipe.transformer, mode="reduce-overhead", ful
     ),
 }
 
+# Tried by `make exhaustive` alone: what is compiled, and how, is tried by a recipe that is tried in every run.
+EXHAUSTIVE = frozenset(
+    {
+        "dynamic", "settings-channels_last-decode", "fused_projections", "recompile_limits",  # wrapped
+        "in_place", "text_encoder", "whole_decoder",  # all_in_place
+        "repeated_blocks-dynamic",  # repeated_blocks
+        "model_offloading",  # group_offloading
+        "transformer", "transformer_in_place",  # transformer_blocks
+    }
+)  # fmt: skip
+
 
 # The compiler's front takes seconds to import. Here it is imported once, and not again in the arm of each recipe.
 SERVER_WITH_DYNAMO = [
@@ -331,7 +342,10 @@ def uncompiled(compiling_server: str, model: Path, tmp_path_factory: pytest.Temp
     return images
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.exhaustive) if name in EXHAUSTIVE else name for name in RECIPES],
+)
 def test_recipe_runs_is_found_and_is_counted(name: str, arm_starter, model: Path, uncompiled):
     recipe = RECIPES[name]
     with arm_starter.start(recipe.source(model)) as arm:

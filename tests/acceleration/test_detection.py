@@ -7,6 +7,7 @@ from tiny_pipeline import PROMPT, STEPS, loaded, methods
 
 from bench.acceleration.arm.detection import describe, model_id
 from bench.acceleration.arm.parts_of_model import settings_of
+from bench.acceleration.detectors.parts import components, modules
 from bench.acceleration.protocol.messages import Described
 from bench.acceleration.source.reading import SourceReading
 
@@ -203,3 +204,20 @@ def test_tgate_with_deepcache_is_both_by_its_entry_and_deepcache_alone_by_the_pl
     TgateSDDeepCacheLoader(pipe, cache_interval=3, cache_branch_id=0)
     assert set(methods(pipe, "tgate")) == {"tgate", "deepcache"}
     assert set(methods(pipe)) == {"deepcache"}
+
+
+def test_every_module_is_looked_at_once_in_the_order_of_torch(pipe):
+    pipe.unet.again = pipe.unet.mid_block  # two names of one module
+    pipe.unet.register_module("nothing", None)
+    whole = pipe.vae
+
+    class Engine:
+        """Stands for a component, as a compiled one of another library does."""
+
+        def __getattr__(self, name):
+            return getattr(whole, name)
+
+    pipe.vae = Engine()
+    expected = [module for _, part in components(pipe) for module in part.modules()]
+    assert list(map(id, modules(pipe))) == list(map(id, expected))
+    assert len(expected) > 100

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import same_process
 import tiny_pipelines
 from arms import ArmStarter
 from PIL import Image
@@ -22,6 +23,9 @@ from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.inputs import Inputs
 from bench.acceleration.prompts import Sample
 from bench.core.errors import ArmProblem, SourceProblem
+
+# What libraries warn of is no error in an arm.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 HEAD = f"""
@@ -42,23 +46,37 @@ def written(text: str) -> str:
 
 
 def generated(
-    starter: ArmStarter,
+    folder: Path,
     text: str,
     samples: list[Sample] | None = None,
     *,
     run: bool = True,
     role: str = "candidate",
 ) -> tuple[Batch, Configuration]:
-    """Return the images of a file, and its configuration; `run` says whether its call is seen or read in its text."""
+    """Return the images of a file, and its configuration; `run` says whether its call is seen or read in its text.
+
+    In this process: an arm of its own takes several times as long.
+    """
     samples = samples or SAMPLES
+    file = folder / "pipeline.py"
+    file.write_text(written(text))
+    arm, batch = same_process.made(file, samples, role, run=run)
+    return _with_a_second_call(arm, batch, samples)
+
+
+def generated_in_an_arm(starter: ArmStarter, text: str) -> tuple[Batch, Configuration]:
+    """Return the same of an arm in a process of its own."""
     file = starter.write(written(text))
     factory = starter.factory()
-    seen = see_call(factory, file, role, file.parent.name) if run else None
-    with factory.start(role, file.parent.name) as process:
+    seen = see_call(factory, file, "candidate", file.parent.name)
+    with factory.start("candidate", file.parent.name) as process:
         arm = PipelineArm(process, file, factory.device, 120.0)
         arm.load(seen)
-        batch = arm.first_call(samples)
-        again = arm.generate(samples)
+        return _with_a_second_call(arm, arm.first_call(SAMPLES), SAMPLES)
+
+
+def _with_a_second_call(arm: PipelineArm, batch: Batch, samples: list[Sample]) -> tuple[Batch, Configuration]:
+    again = arm.generate(samples)
     assert len(batch.outputs) == len(samples)
     np.testing.assert_array_equal(again.outputs, batch.outputs)
     assert arm.configuration is not None
@@ -91,18 +109,11 @@ if __name__ == '__main__':
 
 
 def test_an_image_that_comes_first_and_is_opened_in_the_main_part_is_the_files_own(
-    arm_starter: ArmStarter, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
-    write = arm_starter.write
-
-    def with_picture(source: str) -> Path:
-        file = write(source)
-        picture.save(file.with_name("input.png"))
-        return file
-
-    monkeypatch.setattr(arm_starter, "write", with_picture)
-    batch, configuration = generated(arm_starter, KONTEXT)
+    picture.save(tmp_path / "input.png")
+    batch, configuration = generated(tmp_path, KONTEXT)
     options = {"height": 8, "width": 8, "num_inference_steps": 2, "max_sequence_length": 16, "max_area": 64}
     pipe = tiny_pipelines.flux("FluxKontextPipeline")
     prompts = [sample.prompt for sample in SAMPLES]
@@ -111,7 +122,7 @@ def test_an_image_that_comes_first_and_is_opened_in_the_main_part_is_the_files_o
     assert configuration.call.arguments["image"]["size"] == [8, 8]
 
 
-def test_a_second_prompt_of_the_files_own_goes_to_each_prompt(arm_starter: ArmStarter) -> None:
+def test_a_second_prompt_of_the_files_own_goes_to_each_prompt(tmp_path: Path) -> None:
     options = {"height": 8, "width": 8, "num_inference_steps": 2, "max_sequence_length": 16}
     prompts = [sample.prompt for sample in SAMPLES]
     pipe = tiny_pipelines.flux()
@@ -119,35 +130,35 @@ def test_a_second_prompt_of_the_files_own_goes_to_each_prompt(arm_starter: ArmSt
         call = f"pipe('a ring', prompt_2={second}, {SMALL})"
         want = drawn(pipe, prompt=prompts, prompt_2=expected, **options)
         for run in (True, False):
-            batch, _ = generated(arm_starter, f"pipe = tiny.flux()\n{MAIN}    {call}\n", run=run)
+            batch, _ = generated(tmp_path, f"pipe = tiny.flux()\n{MAIN}    {call}\n", run=run)
             assert_same(batch.outputs, want)
 
 
-def test_a_pipeline_without_prompts_varies_its_seeds(arm_starter: ArmStarter) -> None:
+def test_a_pipeline_without_prompts_varies_its_seeds(tmp_path: Path) -> None:
     text = f"pipe = tiny.ddpm()\n{MAIN}    pipe(num_inference_steps=2)\n"
     want = drawn(tiny_pipelines.ddpm(), batch_size=2, num_inference_steps=2)
     several = text.replace("pipe(num", "pipe(4, num")
     for call, run in ((text, True), (several, True), (several, False)):
-        batch, configuration = generated(arm_starter, call, run=run)
+        batch, configuration = generated(tmp_path, call, run=run)
         assert_same(batch.outputs, want)
         assert configuration.arguments is not None
         assert "batch_size" not in configuration.arguments
     with pytest.raises(ArmProblem, match="calls DDPMPipeline, which has no parameter `class_labels`"):
-        generated(arm_starter, text, [Sample("class 1", 1, Inputs(class_label=1))])
+        generated(tmp_path, text, [Sample("class 1", 1, Inputs(class_label=1))])
 
 
-def test_class_labels_by_name_or_position_are_the_samples(arm_starter: ArmStarter) -> None:
+def test_class_labels_by_name_or_position_are_the_samples(tmp_path: Path) -> None:
     samples = [Sample(f"class {label}", label, Inputs(class_label=label)) for label in (3, 4)]
     want = drawn(tiny_pipelines.dit(), (3, 4), class_labels=[3, 4], num_inference_steps=2)
     for labels in ("[207]", "class_labels=[207]"):
         text = f"pipe = tiny.dit()\n{MAIN}    pipe({labels}, num_inference_steps=2)\n"
-        assert_same(generated(arm_starter, text, samples)[0].outputs, want)
+        assert_same(generated(tmp_path, text, samples)[0].outputs, want)
 
 
-def test_prompts_that_a_pipeline_writes_into_are_the_same_in_the_next_call(arm_starter: ArmStarter) -> None:
+def test_prompts_that_a_pipeline_writes_into_are_the_same_in_the_next_call(tmp_path: Path) -> None:
     call = "pipe('a ring', negative_prompt=['dim', 'ugly'], height=16, width=16, guidance_scale=4.0, num_inference_steps=2, "
     text = f"pipe = tiny.z_image()\npipe.tokenizer.chat_template += 'x'\n{MAIN}    {call}max_sequence_length=16)\n"
-    generated(arm_starter, text)
+    generated(tmp_path, text)
 
 
 # Several pipelines
@@ -187,22 +198,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_called_with_prompts_is_refused_with_the_way_out(
-    arm_starter: ArmStarter, what: str
-) -> None:
+def test_what_cannot_be_called_with_prompts_is_refused_with_the_way_out(tmp_path: Path, what: str) -> None:
     text, message = REFUSED[what]
     with pytest.raises(ArmProblem, match=message) as refused:
-        generated(arm_starter, text, role="target")
+        generated(tmp_path, text, role="target")
     assert not refused.value.is_of_file
 
 
-def test_a_comparison_with_another_pipeline_is_no_chain(arm_starter: ArmStarter) -> None:
+def test_a_comparison_with_another_pipeline_is_no_chain(tmp_path: Path) -> None:
     text = (
         "slow, pipe = tiny.flux(), tiny.flux()\n"
         f"{MAIN}    before = slow('a ring', {SMALL.replace('=2', '=4')}).images[0]\n"
         f"    after = pipe('a ring', {SMALL}).images[0]\n"
     )
-    _, configuration = generated(arm_starter, text)
+    _, configuration = generated(tmp_path, text)
     assert configuration.num_inference_steps == 2
     assert configuration.call is not None
     assert configuration.call.line == len(written(text).splitlines())
@@ -253,8 +262,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("run", [True, False], ids=["seen", "read"])
-def test_a_pipeline_from_a_single_file_is_called_like_any_other(arm_starter: ArmStarter, run: bool) -> None:
-    batch, configuration = generated(arm_starter, SINGLE_FILE, run=run)
+def test_a_pipeline_from_a_single_file_is_called_like_any_other(tmp_path: Path, run: bool) -> None:
+    batch, configuration = generated(tmp_path, SINGLE_FILE, run=run)
     assert configuration.num_inference_steps == 2
     assert configuration.pipeline_class == "FluxPipeline"
     assert configuration.calls_by_component == {"transformer": 2.0}
@@ -264,11 +273,16 @@ def test_a_pipeline_from_a_single_file_is_called_like_any_other(arm_starter: Arm
 
 
 @pytest.mark.parametrize("way", MADE)
-def test_wherever_a_pipeline_comes_from_its_call_is_seen(arm_starter: ArmStarter, way: str) -> None:
+def test_wherever_a_pipeline_comes_from_its_call_is_seen(
+    arm_starter: ArmStarter, tmp_path: Path, way: str
+) -> None:
     more = ", output='images'" if way == "modular" else ""
     first = "prompt='a ring'" if way == "modular" else "'a ring'"
     text = f"{MADE[way]}{MAIN}    pipe({first}, num_inference_steps=2, height=16, width=16{more})\n"
-    batch, configuration = generated(arm_starter, text)
+    if way == "within a wrapper":
+        batch, configuration = generated_in_an_arm(arm_starter, text)
+    else:
+        batch, configuration = generated(tmp_path, text)
     assert configuration.num_inference_steps == 2
     assert configuration.calls_by_component == {"unet": 4.0}
     if way != "modular":
@@ -315,10 +329,10 @@ BLAMED = {
 
 
 @pytest.mark.parametrize("what", BLAMED)
-def test_what_fails_in_how_it_is_called_is_not_the_files_fault(arm_starter: ArmStarter, what: str) -> None:
+def test_what_fails_in_how_it_is_called_is_not_the_files_fault(tmp_path: Path, what: str) -> None:
     more, body, code, is_of_file, message = BLAMED[what]
     with pytest.raises(ArmProblem, match=message) as failed:
-        generated(arm_starter, ODD.format(more=more, body=body), role="target")
+        generated(tmp_path, ODD.format(more=more, body=body), role="target")
     assert (failed.value.reason_code, failed.value.is_of_file) == (code, is_of_file)
 
 

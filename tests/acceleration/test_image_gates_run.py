@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from suites import BASELINE, STEPS, Finished, Suite, own_generate
+from suites import BASELINE, NOISE, STEPS, Finished, Suite, own_generate
 
 pytestmark = pytest.mark.slow
 
@@ -16,11 +16,15 @@ BLURRED = own_generate(
 )
 BLURRED_AND_FEWER = BLURRED.replace(f"num_inference_steps={STEPS}", f"num_inference_steps={STEPS - 1}")
 # Makes other images each time, whatever it is given.
-UNSEEDED = own_generate(
-    "import numpy as np\nimport PIL.Image\nrng = np.random.default_rng()\n"
-    "made = [rng.integers(0, 256, (*image.size, 3), np.uint8) for image in images]\n"
-    "return [PIL.Image.fromarray(image) for image in made]"
-)
+UNSEEDED = f"""
+import numpy as np
+{NOISE}
+
+def generate(pipe, prompts, generators):
+    rng = np.random.default_rng()
+    made = [rng.integers(0, 256, (*image.size, 3), np.uint8) for image in pipe(prompts, generators)]
+    return [PIL.Image.fromarray(image) for image in made]
+"""
 LENIENT = {"max_quality_loss": 0.95, "free": ["steps"]}
 STAND_IN = """
 class Model:

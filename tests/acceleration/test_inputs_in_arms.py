@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
+import same_process
 import tiny_pipeline
 from arms import ArmStarter
 from PIL import Image
@@ -25,6 +26,9 @@ from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.inputs import Inputs
 from bench.acceleration.prompts import Sample
 from bench.core.errors import ArmProblem, SourceProblem
+
+# What libraries warn of is no error in an arm.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 SIDE, STEPS = 32, 2
 FILES = ("image", "mask_image", "control_image")
@@ -104,17 +108,33 @@ def labelled(*labels: int) -> list[Sample]:
 
 
 def generated(
-    starter: ArmStarter, source: str, samples: list[Sample], *, run: bool = True
+    folder: Path, source: str, samples: list[Sample], *, run: bool = True
 ) -> tuple[Batch, Configuration]:
-    """Return the images of a file, and its configuration; `run` says whether its call is seen or read in its text."""
+    """Return the images of a file, and its configuration; `run` says whether its call is seen or read in its text.
+
+    In this process, with what comes over the wire as it comes over it: an arm of its own takes three times as long.
+    """
+    file = folder / "pipeline.py"
+    file.write_text(source)
+    arm, batch = same_process.made(file, samples, run=run)
+    return _with_a_second_call(arm, batch, samples)
+
+
+def generated_in_an_arm(
+    starter: ArmStarter, source: str, samples: list[Sample]
+) -> tuple[Batch, Configuration]:
+    """Return the same of an arm in a process of its own."""
     file = starter.write(source)
     factory = starter.factory()
-    seen = see_call(factory, file, "candidate", file.parent.name) if run else None
+    seen = see_call(factory, file, "candidate", file.parent.name)
     with factory.start("candidate", file.parent.name) as process:
         arm = PipelineArm(process, file, factory.device, 120.0)
         arm.load(seen)
-        batch = arm.first_call(samples)
-        again = arm.generate(samples)
+        return _with_a_second_call(arm, arm.first_call(samples), samples)
+
+
+def _with_a_second_call(arm: PipelineArm, batch: Batch, samples: list[Sample]) -> tuple[Batch, Configuration]:
+    again = arm.generate(samples)
     np.testing.assert_array_equal(again.outputs, batch.outputs)
     assert arm.configuration is not None
     return batch, arm.configuration
@@ -152,6 +172,7 @@ def without_the_suite(folder: Path, sample: Sample, files: dict[str, str], **mor
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_replace_the_files_own_images(
     arm_starter: ArmStarter,
+    tmp_path: Path,
     models: dict[str, Path],
     pictures: dict[str, list[str]],
     kind: str,
@@ -159,7 +180,7 @@ def test_samples_replace_the_files_own_images(
     call, names = KINDS[kind]
     source = script(models, kind, call)
     samples = samples_of(pictures, *names)
-    batch, configuration = generated(arm_starter, source, samples)
+    batch, configuration = generated_in_an_arm(arm_starter, source, samples)
     assert configuration.arguments is not None
     assert not {"image", "mask_image"} & configuration.arguments.keys()  # they are not the file's own
     strength = {"strength": 0.9} if "Img2Img" in kind else {}
@@ -168,66 +189,66 @@ def test_samples_replace_the_files_own_images(
         files = {"image" if name == "control_image" else name: file for name, file in files.items()}
         expected = without_the_suite(models[kind], samples[number], files, **strength)
         np.testing.assert_allclose(batch.outputs[number].astype(int), expected.astype(int), atol=1)
-    alone, _ = generated(arm_starter, source, samples[:1])
+    alone, _ = generated(tmp_path, source, samples[:1])
     np.testing.assert_allclose(alone.outputs[0].astype(int), batch.outputs[0].astype(int), atol=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_image_of_the_file_goes_to_each_prompt_and_is_compared_by_its_content(
-    arm_starter: ArmStarter, models: dict[str, Path], pictures: dict[str, list[str]], kind: str
+    tmp_path: Path, models: dict[str, Path], pictures: dict[str, list[str]], kind: str
 ) -> None:
     call, _ = KINDS[kind]
     samples = samples_of(pictures)
-    batch, configuration = generated(arm_starter, script(models, kind, call), samples)
-    last, alone = generated(arm_starter, script(models, kind, call), samples[3:])
+    batch, configuration = generated(tmp_path, script(models, kind, call), samples)
+    last, alone = generated(tmp_path, script(models, kind, call), samples[3:])
     np.testing.assert_allclose(last.outputs[0].astype(int), batch.outputs[3].astype(int), atol=1)
     assert differences(configuration, alone) == []  # as large a batch as it may be
     assert configuration.call is not None
     seen = configuration.call.arguments["image"]
     assert (seen["size"], seen["mode"]) == ([SIDE, SIDE], "RGB")
-    _, other = generated(arm_starter, script(models, kind, call.replace("'red'", "'blue'")), samples)
+    _, other = generated(tmp_path, script(models, kind, call.replace("'red'", "'blue'")), samples)
     assert [found.field for found in differences(configuration, other)] == ["arguments.image"]
 
 
 def test_several_images_of_the_file_go_to_the_prompts_in_turn(
-    arm_starter: ArmStarter, models: dict[str, Path], pictures: dict[str, list[str]]
+    tmp_path: Path, models: dict[str, Path], pictures: dict[str, list[str]]
 ) -> None:
     kind = "StableDiffusionImg2ImgPipeline"
     several = f"[{IMAGE}, {IMAGE.replace('red', 'blue')}]"
     source = script(models, kind, f"pipe(['a', 'b'], image={several}, strength=0.9, STEPS)")
-    batch, _ = generated(arm_starter, source, samples_of(pictures, count=3))
-    single, _ = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples_of(pictures, count=3))
+    batch, _ = generated(tmp_path, source, samples_of(pictures, count=3))
+    single, _ = generated(tmp_path, script(models, kind, KINDS[kind][0]), samples_of(pictures, count=3))
     is_same = [bool((one == other).all()) for one, other in zip(batch.outputs, single.outputs, strict=True)]
     assert is_same == [True, False, True]
 
 
 def test_an_image_that_only_the_author_has_is_no_problem_where_samples_bring_theirs(
-    arm_starter: ArmStarter, models: dict[str, Path], pictures: dict[str, list[str]]
+    tmp_path: Path, models: dict[str, Path], pictures: dict[str, list[str]]
 ) -> None:
     kind = "StableDiffusionImg2ImgPipeline"
     source = script(models, kind, "pipe('a', image=PIL.Image.open('input.png'), strength=0.9, STEPS)")
     samples = samples_of(pictures, "image")
-    expected, _ = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples)
+    expected, _ = generated(tmp_path, script(models, kind, KINDS[kind][0]), samples)
     for text in (source, script(models, kind, f"pipe('a', {IMAGE}, 0.9, STEPS)")):
-        batch, _ = generated(arm_starter, text, samples, run=False)
+        batch, _ = generated(tmp_path, text, samples, run=False)
         np.testing.assert_array_equal(batch.outputs, expected.outputs)
     with pytest.raises(
         ArmProblem, match=r"the argument `PIL\.Image\.open\('input\.png'\)`.*FileNotFoundError"
     ):
-        generated(arm_starter, source, samples_of(pictures), run=False)
+        generated(tmp_path, source, samples_of(pictures), run=False)
 
 
-def test_class_labels_stand_in_place_of_prompts(arm_starter: ArmStarter, models: dict[str, Path]) -> None:
+def test_class_labels_stand_in_place_of_prompts(tmp_path: Path, models: dict[str, Path]) -> None:
     source = script(models, "DiTPipeline", "pipe(class_labels=[207], STEPS)")
-    batch, configuration = generated(arm_starter, source, labelled(3, 4))
+    batch, configuration = generated(tmp_path, source, labelled(3, 4))
     assert configuration.entry_point == "__call__"
     for call, run in (
         ("pipe([207], STEPS)", True), ("pipe([207], STEPS)", False), ("pipe(class_labels=[207], STEPS)", False),
     ):  # fmt: skip
-        other, _ = generated(arm_starter, script(models, "DiTPipeline", call), labelled(3, 4), run=run)
+        other, _ = generated(tmp_path, script(models, "DiTPipeline", call), labelled(3, 4), run=run)
         np.testing.assert_array_equal(other.outputs, batch.outputs)
     moved = [Sample("class 9", sample.seed, Inputs(class_label=9)) for sample in labelled(3, 4)]
-    assert are_apart(generated(arm_starter, source, moved)[0].outputs, batch.outputs)
+    assert are_apart(generated(tmp_path, source, moved)[0].outputs, batch.outputs)
 
 
 REFUSED = {
@@ -245,11 +266,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_labels_and_prompts_are_not_taken_for_each_other(
-    arm_starter: ArmStarter, models: dict[str, Path], what: str
+    tmp_path: Path, models: dict[str, Path], what: str
 ) -> None:
     kind, call, samples, message = REFUSED[what]
     with pytest.raises(ArmProblem, match=message) as refused:
-        generated(arm_starter, script(models, kind, call), samples)
+        generated(tmp_path, script(models, kind, call), samples)
     assert refused.value.reason_code == "generation_failed"
 
 
@@ -262,13 +283,13 @@ def test_labels_and_prompts_are_not_taken_for_each_other(
     ],
 )
 def test_an_input_that_no_parameter_takes_is_refused_by_its_name(
-    arm_starter: ArmStarter, models: dict[str, Path], pictures: dict[str, list[str]], kind: str,
+    tmp_path: Path, models: dict[str, Path], pictures: dict[str, list[str]], kind: str,
     names: tuple[str, ...], parameter: str,
 ) -> None:  # fmt: skip
     call = KINDS[kind][0] if kind in KINDS else "pipe('a', STEPS)"
     message = rf"calls {kind}, which has no parameter `{parameter}`; found `{parameter}` next to each prompt"
     with pytest.raises(ArmProblem, match=message) as refused:
-        generated(arm_starter, script(models, kind, call), samples_of(pictures, *names))
+        generated(tmp_path, script(models, kind, call), samples_of(pictures, *names))
     assert "leave it out with --prompts-inputs" in str(refused.value)
 
 
@@ -281,28 +302,28 @@ def generate(pipe, prompts, generators{more}):
 
 @pytest.mark.parametrize("more", [", inputs", ", inputs=()", ", *, inputs"])
 def test_a_generate_of_the_file_gets_the_inputs_of_each_prompt(
-    arm_starter: ArmStarter, models: dict[str, Path], pictures: dict[str, list[str]], more: str
+    tmp_path: Path, models: dict[str, Path], pictures: dict[str, list[str]], more: str
 ) -> None:
     kind = "StableDiffusionImg2ImgPipeline"
     own = OWN.format(more=more, images="[one['image'] for one in inputs]")
     samples = samples_of(pictures, "image")
-    batch, configuration = generated(arm_starter, script(models, kind, "pass", own), samples)
+    batch, configuration = generated(tmp_path, script(models, kind, "pass", own), samples)
     assert configuration.call is not None
     assert configuration.call.by == "generate"
-    expected, target = generated(arm_starter, script(models, kind, KINDS[kind][0]), samples)
+    expected, target = generated(tmp_path, script(models, kind, KINDS[kind][0]), samples)
     np.testing.assert_array_equal(batch.outputs, expected.outputs)
     assert differences(target, configuration) == []
 
 
 def test_a_generate_without_inputs_is_refused_where_there_are_some(
-    arm_starter: ArmStarter, models: dict[str, Path], pictures: dict[str, list[str]]
+    tmp_path: Path, models: dict[str, Path], pictures: dict[str, list[str]]
 ) -> None:
     kind = "StableDiffusionImg2ImgPipeline"
     source = script(models, kind, "pass", OWN.format(more="", images=f"[{IMAGE}] * len(prompts)"))
-    assert len(generated(arm_starter, source, samples_of(pictures))[0].outputs) == 4
+    assert len(generated(tmp_path, source, samples_of(pictures))[0].outputs) == 4
     message = r"takes nothing else; found image next to each prompt.*define generate\(pipe, prompts, generators, inputs\)"
     with pytest.raises(ArmProblem, match=message):
-        generated(arm_starter, source, samples_of(pictures, "image"))
+        generated(tmp_path, source, samples_of(pictures, "image"))
 
 
 # A whole run

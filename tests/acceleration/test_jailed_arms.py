@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from arms import PAINTER, SAMPLES, ArmStarter, kept_server, load_in_vain
-from suites import BASELINE, Suite
+from suites import NOISE_CALLED, Suite
 
 from bench.acceleration.host.failures import raised
 from bench.acceleration.host.reading import listed_places, readable_places
@@ -130,18 +130,18 @@ def test_a_file_that_asks_the_network_is_told_that_there_is_none() -> None:
 
 @pytest.mark.slow
 def test_the_record_says_what_was_in_force(tmp_path: Path) -> None:
-    suite = Suite(tmp_path)
+    suite = Suite(tmp_path, NOISE_CALLED)
     suite.add("jailed")
     secret = tmp_path.parent / f"{tmp_path.name}-weights.txt"
     secret.write_text("weights")
-    suite.add("reads", f"open({str(secret)!r}).read()\n{BASELINE}")
+    suite.add("reads", f"open({str(secret)!r}).read()\n{NOISE_CALLED}")
     closed = suite.run("--time-budget", "0")
     assert closed.record("jailed")["isolation"]["mode"] == "jail"
     assert "files" in closed.record("jailed")["isolation"]["layers"]
     assert closed.record("jailed")["isolation"]["missing"] == {} or "refused: " in closed.output
     assert closed.record("reads")["reason_code"] == "load_failed"
     assert "--allow-read PATH" in closed.record("reads")["reason"]
-    opened = suite.run("--time-budget", "0", "--allow-read", str(secret))
+    opened = suite.run("--time-budget", "0", "--allow-read", str(secret), "-k", "reads")
     assert opened.record("reads")["verdict"] == "pass", opened.record("reads")["reason"]
     without = suite.run("--time-budget", "0", "--isolation", "process", "-k", "reads")
     assert without.record("reads")["verdict"] == "pass"

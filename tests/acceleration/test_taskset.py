@@ -313,7 +313,7 @@ def test_references_pass_and_wrong_candidates_are_rejected_for_their_fault(tmp_p
                 }
                 into.append({**entry, **files})
     finished = suite.run(
-        "--time-budget", "0", "--ungated-rounds", "6", "--num-samples", "8", "--batch-size", "1"
+        "--time-budget", "0", "--ungated-rounds", "6", "--num-samples", "4", "--batch-size", "2"
     )
     assert finished.results is not None, finished.output
     found = {record["prompt_id"]: record for record in finished.results["records"]}

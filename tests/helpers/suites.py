@@ -31,6 +31,30 @@ if __name__ == "__main__":
     image = pipe("a small red star", num_inference_steps={STEPS}).images[0]
 """
 BASELINE = PLAIN + CALL
+# A pipeline without a model, which draws noise from each image's own generator: a case of it costs a third of one of the
+# shipped model, and is for tests of what happens to a case, whatever its pipeline.
+NOISE = """
+import PIL.Image
+import torch
+from diffusers import DiffusionPipeline
+
+
+class Noise(DiffusionPipeline):
+    def __init__(self):
+        super().__init__()
+        self.register_to_config()
+
+    def __call__(self, prompt, generator=None):
+        drawn = [torch.randint(256, (32, 32, 3), generator=one, dtype=torch.uint8) for one in generator]
+        return [PIL.Image.fromarray(image.numpy()) for image in drawn]
+
+
+pipe = Noise()
+"""
+NOISE_CALLED = f"""{NOISE}
+if __name__ == "__main__":
+    pipe(["a small red star"], [torch.Generator()])
+"""
 
 # What a run needs here: few samples; every gate is as in a long run. A verdict usually falls at the first look, after 6
 # rounds; other tests on the same cores may make it need more.
@@ -88,24 +112,30 @@ class Finished:
 
 @dataclass
 class Suite:
-    """Task files and pipeline files in a directory of their own."""
+    """Task files and pipeline files in a directory of their own.
+
+    Attributes:
+        directory: the directory.
+        baseline: text of the target, which is the baseline and, unless it is given, the candidate too.
+    """
 
     directory: Path
+    baseline: str = BASELINE
 
     def __post_init__(self) -> None:
         """Begin without tasks."""
         self.annotations: list[Any] = []
         self.generations: list[Any] = []
-        self.write("baseline.py", BASELINE)
+        self.write("baseline.py", self.baseline)
 
     def write(self, name: str, text: str) -> str:
         """Write a pipeline file; return its name."""
         (self.directory / name).write_text(text)
         return name
 
-    def add(self, prompt_id: int | str, candidate: str = BASELINE, **fields: Any) -> None:
+    def add(self, prompt_id: int | str, candidate: str | None = None, **fields: Any) -> None:
         """Add a task whose target and baseline are the plain pipeline and whose candidate has this text."""
-        name = self.write(f"candidate_{prompt_id}.py", candidate)
+        name = self.write(f"candidate_{prompt_id}.py", self.baseline if candidate is None else candidate)
         self.annotations.append(
             {
                 "prompt_id": prompt_id,

@@ -32,8 +32,10 @@ def import_all() -> None:
     import bench.acceleration.arm.observation
     import bench.acceleration.arm.odd_inputs
     import bench.acceleration.arm.parts_of_model
+    import bench.acceleration.arm.perturbation
     import bench.acceleration.arm.probe
-    import bench.acceleration.arm.torch_costs  # noqa: F401
+    import bench.acceleration.arm.torch_costs
+    import bench.acceleration.protocol.inputs  # noqa: F401
 
 
 def main(

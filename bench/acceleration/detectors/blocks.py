@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from bench.acceleration.detectors.parts import components, without_compiler
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
-
-# What modules of torch and diffusers fill their weights with.
-_FILLING = (
-    "constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "trunc_normal_", "uniform_",
-    "xavier_normal_", "xavier_uniform_", "zeros_",
-)  # fmt: skip
 
 
 @acceleration_method("dropped_blocks", changes=("weights", "layers"), shows="work", is_in_source=False)
@@ -49,12 +42,12 @@ def _fewer_blocks(part: Any) -> dict[str, str]:
 def _configured_blocks(kind: Any, config: str) -> dict[str, int]:
     """Return how many blocks a model has in each of its lists, and 1 for each other part of it that has weights.
 
-    It is built as its configuration says, without any memory for weights.
+    It is built as its configuration says, without any memory for weights, and nothing draws them.
     """
     import torch
 
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"), _unfilled():
+        with torch.random.fork_rng(devices=[]), _no_first_weights(), torch.device("meta"):
             model = kind.from_config(json.loads(config))
     except Exception:  # a model that cannot be built in this way tells nothing
         return {}
@@ -65,25 +58,14 @@ def _configured_blocks(kind: Any, config: str) -> dict[str, int]:
     return dict.fromkeys(sorted(has_weights - found.keys()), 1) | found
 
 
-@contextmanager
-def _unfilled() -> Iterator[None]:
-    """Fill no weights that have no memory: to go through all of them takes half of the time of building a model."""
-    import torch
-
-    init = torch.nn.init
-    filling = {name: getattr(init, name) for name in _FILLING}
-
-    def skipping(fill: Callable[..., Any]) -> Callable[..., Any]:
-        # Those of another thread may have memory.
-        return lambda tensor, *given, **named: tensor if tensor.is_meta else fill(tensor, *given, **named)
-
+def _no_first_weights() -> AbstractContextManager[None]:
+    """Keep models from drawing their first weights, as diffusers does where it loads some."""
     try:
-        for name, fill in filling.items():
-            setattr(init, name, skipping(fill))
-        yield
-    finally:
-        for name, fill in filling.items():
-            setattr(init, name, fill)
+        from diffusers.models.modeling_utils import no_init_weights
+    except ImportError:  # of a version that has none
+        return nullcontext()
+    found: AbstractContextManager[None] = no_init_weights()
+    return found
 
 
 def _left(model: Any, name: str) -> int:

@@ -17,7 +17,7 @@ def seen_as_it_is(pipe: Any) -> Iterator[None]:
     There are some thirty detectors, and walking takes longer than what most of them look for.
     """
     parts = list(_components(pipe))
-    _walked[id(pipe)] = parts, [module for _, part in parts for module in part.modules()]
+    _walked[id(pipe)] = parts, [module for _, part in parts for module in _modules_of(part)]
     try:
         yield
     finally:
@@ -49,15 +49,30 @@ def modules(pipe: Any) -> Iterator[Any]:
     walked = _walked.get(id(pipe))
     if walked is None:
         for _, component in _components(pipe):
-            yield from component.modules()
+            yield from _modules_of(component)
     else:
         yield from walked[1]
+
+
+def _modules_of(component: Any) -> Iterator[Any]:
+    """Yield the modules of a component in the order of ``Module.modules()``, which also makes the name of each."""
+    if "_modules" not in getattr(component, "__dict__", ()):  # something that stands for a module
+        yield from component.modules()
+        return
+    seen, left = set(), [component]
+    while left:
+        module = left.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        yield module
+        left += [child for child in reversed(module._modules.values()) if child is not None]
 
 
 def hooks(pipe: Any) -> Iterator[tuple[Any, str, Any]]:
     """Yield every hook that diffusers has put on a module: the module, the hook's name, the hook."""
     for module in modules(pipe):
-        registry = vars(module).get("_diffusers_hook")  # getattr of what a module lacks is slow
+        registry = vars(module).get("_diffusers_hook")  # of a module, what it lacks is slow to ask for
         for name, hook in getattr(registry, "hooks", {}).items():
             yield module, name, hook
 

@@ -34,3 +34,8 @@ def preload() -> None:
         "UniPCMultistepScheduler",
     ):
         getattr(diffusers, name)
+    # The first pipeline that is loaded asks for these, which would be once for each arm.
+    from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers  # noqa: PLC0415
+
+    for name in ("BaseGuidance", *(scheduler.name for scheduler in KarrasDiffusionSchedulers)):
+        getattr(diffusers, name, None)
