@@ -5,9 +5,12 @@ import json
 import os
 from pathlib import Path
 
+import arms
 import pytest
+from suites import own_environment
 
 from bench.acceleration.cache import KEPT
+from bench.acceleration.host import kept_server
 from bench.cli import judge as command
 from bench.cli.card import EXIT_CODES, GateRow, finite, make_card
 from bench.cli.init import init
@@ -182,7 +185,8 @@ class TestCommand:
     def test_one_candidate_gets_its_verdict(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         more = ["--num-samples", "2", "--time-budget", "0"]
-        code = judge(JudgeTask(_THREE, _THREE), as_json=True, more=more)
+        kept = own_environment({kept_server.VARIABLE: arms.kept_server()})
+        code = judge(JudgeTask(_THREE, _THREE), as_json=True, more=more, environment=kept)
         told = json.loads(capsys.readouterr().out)
         assert code == told["exit_code"] == 0, told
         assert told["verdict"] == "pass"

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 UNGATED = (*QUICK, "--ungated-rounds", "6")
 ADDING, README, CONTRIBUTING = "docs/adding.md", "README.md", "CONTRIBUTING.md"
 PAIR, KIND = "Judge a pair of your own", "Add a kind of case"
+METHOD, METRIC = "An acceleration method", "An image metric"
+WITHOUT = "medium-tiny_sd-free_u-without"
 
 
 def example(
@@ -36,6 +38,13 @@ def example(
     return finished
 
 
+def joined(*commands: list[str]) -> list[str]:
+    """Return one command with the options of several, which begin with the same words."""
+    first, *others = commands
+    assert all(command[:2] == first[:2] for command in others), commands
+    return [*first, *itertools.chain.from_iterable(command[2:] for command in others)]
+
+
 def only(finished: Finished) -> dict:
     """Return the only record of a run."""
     (record,) = finished.results["records"]
@@ -45,13 +54,23 @@ def only(finished: Finished) -> dict:
 # --- README ----------------------------------------------------------------------------------------------------
 
 
-def test_the_first_pair_of_readme_passes(tmp_path):
-    assert pages.write(tmp_path, (README, PAIR)) == [
-        "pair/plain.py", "pair/fast.py", "pair/anno.json", "pair/gen.json",
-    ]  # fmt: skip
-    finished = pages.run(tmp_path, pages.command(README, PAIR), *QUICK)
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> Finished:
+    """One run of README's pair, a task and a control."""
+    directory = tmp_path_factory.mktemp("judged")
+    pages.write(directory, (README, PAIR), (ADDING, "A task"), (ADDING, "A control"))
+    words = joined(pages.command(README, PAIR), pages.command(ADDING, "A control"))
+    finished = pages.run(directory, words, *UNGATED)
     assert finished.code == 0, finished.output
-    record = only(finished)
+    assert len(by_id(finished)) == 3
+    return finished
+
+
+def test_the_first_pair_of_readme_passes(judged):
+    assert {block.file for block in pages.blocks(README, PAIR) if block.file is not None} == {
+        "pair/plain.py", "pair/fast.py", "pair/anno.json", "pair/gen.json",
+    }  # fmt: skip
+    record = judged.record(1)
     assert (record["verdict"], record["difficulty"], record["level"]) == ("pass", "hard", "L4")
     assert record["speedup"]["required"] == 1.3  # read from the text
     assert record["speedup"]["low"] > 1.3
@@ -78,20 +97,14 @@ def test_a_command_of_readme_collects_cases(tmp_path, words):
 # --- docs/adding.md: one file of the reader's for each thing -----------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def task_and_control(tmp_path_factory) -> Finished:
-    """The run of the section on controls, which has the task of the section before it too."""
-    return example(tmp_path_factory.mktemp("tasks"), "A control", "A task", more=UNGATED)
-
-
-def test_a_task(task_and_control):
-    record = by_id(task_and_control)["easy-tiny_sd-heun-heun"]
+def test_a_task(judged):
+    record = by_id(judged)["easy-tiny_sd-heun-heun"]
     assert (record["verdict"], record["control"]) == ("pass", None)
     assert record["config"]["candidate"]["scheduler_class"] == "HeunDiscreteScheduler"
 
 
-def test_a_control(task_and_control):
-    record = by_id(task_and_control)["easy-tiny_sd-heun-not_heun"]
+def test_a_control(judged):
+    record = by_id(judged)["easy-tiny_sd-heun-not_heun"]
     assert (record["verdict"], record["reason_code"]) == ("pass", "rejected_as_expected")
     assert record["control"]["reason_code"] == "config_mismatch"
     assert "HeunDiscreteScheduler" in record["control"]["reason"]
@@ -113,14 +126,20 @@ def test_a_whole_set_of_tasks(tmp_path):
 
 @pytest.fixture(scope="module")
 def methods(tmp_path_factory) -> Finished:
-    """The run of the section on methods, with one more task, whose candidate lacks the method."""
-    directory, section = tmp_path_factory.mktemp("methods"), "An acceleration method"
-    pages.write(directory, (ADDING, section))
+    """One run of the method and the metric, with one more task, whose candidate lacks the method."""
+    directory = tmp_path_factory.mktemp("methods")
+    pages.write(directory, (ADDING, METHOD), (ADDING, METRIC))
     task = {**json.loads((directory / "mine/free_u.json").read_text())[0], "prompt_id": "without"}
     task["candidate_file"] = task["baseline_file"]
     (directory / "mine/without.json").write_text(json.dumps([task]))
+    metric = pages.command(ADDING, METRIC)
+    # The command names one of the tasks that ship. Here the metric is that of the method's task.
+    chosen = metric.index("-k")
+    words = joined(pages.command(ADDING, METHOD), [*metric[:chosen], *metric[chosen + 2 :]])
     without = ("--tasks", "mine/without.json", "--candidates", "mine/without.json")
-    return pages.run(directory, pages.command(ADDING, section), *without, *UNGATED)
+    finished = pages.run(directory, words, *without, *UNGATED)
+    assert finished.code == 1, finished.output
+    return finished
 
 
 def test_an_acceleration_method(methods):
@@ -133,13 +152,13 @@ def test_an_acceleration_method(methods):
 
 
 def test_an_acceleration_method_that_is_not_in_place_is_missed(methods):
-    record = by_id(methods)["medium-tiny_sd-free_u-without"]
+    record = by_id(methods)[WITHOUT]
     assert (record["verdict"], record["reason_code"]) == ("fail", "config_mismatch"), methods.output
     assert "methods.free_u" in record["reason"]
 
 
-def test_an_image_metric(tmp_path):
-    record = only(example(tmp_path, "An image metric", more=QUICK))
+def test_an_image_metric(methods):
+    record = methods.record("free_u")
     metric = record["metrics"]["mean_absolute_error"]
     assert not metric["higher_is_better"]
     assert 0 < metric["value"] <= 40
@@ -147,32 +166,52 @@ def test_an_image_metric(tmp_path):
     assert "mean_absolute_error" in record["reason"]
 
 
-def test_a_dataset(tmp_path):
-    record = only(example(tmp_path, "A dataset"))
-    assert (record["id"], record["verdict"], record["mode"]) == ("tiny_lm-weather_ll", "pass", "ll")
+def test_the_command_of_an_image_metric_is_about_one_case(tmp_path):
+    pages.write(tmp_path, (ADDING, METRIC))
+    finished = pages.run(tmp_path, pages.command(ADDING, METRIC), "--collect-only", "-q")
+    assert finished.code == 0, finished.output
+    assert re.search(r"\b1/\d+ tests collected", finished.output), finished.output
+
+
+@pytest.fixture(scope="module")
+def weather(tmp_path_factory) -> Finished:
+    """One run of the datasets and the task of the harness that are about the weather."""
+    directory = tmp_path_factory.mktemp("weather")
+    sections = ("A dataset", "A task of lm-evaluation-harness", "A text metric", "A post-processor")
+    pages.write(directory, *((ADDING, section) for section in sections))
+    commands = (pages.command(ADDING, name) for name in sections if name != "A text metric")
+    finished = pages.run(directory, joined(*commands))
+    assert finished.code == 0, finished.output
+    assert set(by_id(finished)) == {"tiny_lm-weather_ll", "tiny_lm-weather_mc", "tiny_lm-weather_gen"}
+    return finished
+
+
+def test_a_dataset(weather):
+    record = by_id(weather)["tiny_lm-weather_ll"]
+    assert (record["verdict"], record["mode"]) == ("pass", "ll")
     assert record["score"]["n"] == 3
     assert set(record["metrics"]) == {"accuracy", "acc_norm"}
 
 
-def test_a_task_of_the_harness(tmp_path):
-    record = only(example(tmp_path, "A task of lm-evaluation-harness", "A dataset"))
-    assert (record["id"], record["verdict"], record["mode"]) == ("tiny_lm-weather_mc", "pass", "ll")
+def test_a_task_of_the_harness(weather):
+    record = by_id(weather)["tiny_lm-weather_mc"]
+    assert (record["verdict"], record["mode"]) == ("pass", "ll")
     assert (record["protocol"], record["score"]["n"]) == ("lm-eval:weather_mc@1", 3)
     assert set(record["metrics"]) == {"acc", "acc_norm"}
+
+
+def test_a_text_metric_and_a_post_processor(weather):
+    record = by_id(weather)["tiny_lm-weather_gen"]
+    assert record["verdict"] == "pass"
+    assert (record["score"]["metric"], record["score"]["higher_is_better"]) == ("length_error", False)
+    assert record["score"]["unit"] == ""
+    assert {"length_error", "accuracy"} == set(record["metrics"])
+    assert "length_error<=5" in record["reason"] or record["score"]["high"] <= 5
 
 
 def test_a_language_model(tmp_path):
     record = only(example(tmp_path, "A language model"))
     assert (record["id"], record["verdict"], record["model"]) == ("our_lm-piqa_ll", "pass", "our_lm")
-
-
-def test_a_text_metric_and_a_post_processor(tmp_path):
-    record = only(example(tmp_path, "A post-processor", "A dataset", "A text metric"))
-    assert (record["id"], record["verdict"]) == ("tiny_lm-weather_gen", "pass")
-    assert (record["score"]["metric"], record["score"]["higher_is_better"]) == ("length_error", False)
-    assert record["score"]["unit"] == ""
-    assert {"length_error", "accuracy"} == set(record["metrics"])
-    assert "length_error<=5" in record["reason"] or record["score"]["high"] <= 5
 
 
 def reviews(directory: Path) -> None:

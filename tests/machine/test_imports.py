@@ -1,11 +1,16 @@
-"""No garbage is looked for while frameworks are imported, and what they hold is not looked through afterwards."""
+"""What is imported by every run, and that no garbage is looked for while frameworks are imported."""
 
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import pytest
+from suites import ROOT
 
+from bench.kinds import KINDS
 from bench.machine.imports import importing
 
 
@@ -30,3 +35,12 @@ def test_it_is_as_it_was_when_an_import_fails():
     with pytest.raises(ModuleNotFoundError), importing():
         import nowhere_to_be_found  # noqa: F401
     assert gc.isenabled()
+
+
+def test_what_every_run_imports_needs_no_large_package():
+    names = [f"fixtures.{name}" for name in ("run", "cases", *KINDS)]
+    modules = ", ".join(name for name in names if find_spec(name))
+    large = ("datasets", "numpy", "pandas", "scipy", "sklearn", "torch", "transformers")
+    code = f"import sys, bench.plugin, {modules}; print([name for name in {large} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ TWICE = {f"{identity}-{number}-2": verdict for identity, verdict in VERDICTS.ite
 STOPPED = {identity: "fail" if identity == "evaluated-bad" else "error" for identity in VERDICTS}
 
 
-@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "2"))], ids=["serial", "n2"])
+@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "1"))], ids=["serial", "n1"])
 def test_repeat_gives_each_run_of_a_case_a_record(place, plugins, workers):
     finished = place.evaluated("--count", "2", *workers, plugins=f"repeat {plugins}")
     assert finished.code == 1, finished.output
@@ -39,8 +39,7 @@ def test_repeat_gives_each_run_of_a_case_files(place):
         ("pytest-split", ("--splits", "2", "--group", "1"), 2),
         ("pytest-split", ("--splits", "2", "--group", "2"), 2),
         ("pytest_cov", ("--cov=bench.evaluated", "--cov-report="), VERDICTS),
-        ("pytest_cov xdist", ("--cov=bench.evaluated", "--cov-report=", "-n", "2"), VERDICTS),
-        ("", ("-x",), STOPPED),
+        ("pytest_cov xdist", ("--cov=bench.evaluated", "--cov-report=", "-n", "1"), VERDICTS),
         ("", ("--maxfail", "2"), STOPPED),
     ],
     ids=lambda value: value.replace(" ", "+") if isinstance(value, str) else "",
@@ -58,7 +57,10 @@ def test_what_is_run_has_the_record_that_it_has_alone(place, plugins, arguments,
 
 
 def test_what_stopped_early_was_not_run(place):
-    records = by_id(place.evaluated("-x"))
+    finished = place.evaluated("-x")
+    records = by_id(finished)
+    assert (finished.code, verdicts(finished)) == (1, STOPPED), finished.output
+    assert finished.results["summary"]["total"] == len(records)
     assert [identity for identity, record in records.items() if record["reason_code"] == "not_run"] == [
         "evaluated-broken", "evaluated-good", "evaluated-maybe",
     ]  # fmt: skip

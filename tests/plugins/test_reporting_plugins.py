@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from comparing import by_id
-from other_plugins import VERDICTS, needs_plugins, properties, verdicts
+from other_plugins import VERDICTS, Place, needs_plugins, properties, verdicts
 from suites import ROOT
 
 pytestmark = [pytest.mark.slow, needs_plugins]
@@ -47,6 +47,13 @@ ANT = {
 ANT_MAY_HAVE = {"testsuite": {"skipped"}, **{tag: {"message"} for tag in ("failure", "error", "skipped")}}
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A run without another plugin, with all that its summary can show: its folder, and what it left."""
+    place = Place(tmp_path_factory.mktemp("plain"))
+    return place, place.evaluated("-v", "-rA")
+
+
 def named(nodeid):
     return nodeid.partition("[")[2].removesuffix("]")
 
@@ -68,7 +75,7 @@ def test_json_report_has_outcomes_and_properties(place):
             assert test["call"]["crash"]["message"] == record["reason"]
 
 
-@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "2"))], ids=["serial", "n2"])
+@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "1"))], ids=["serial", "n1"])
 def test_report_log_has_each_call(place, plugins, workers):
     place.evaluated("--report-log", "log.json", *workers, plugins=f"pytest_reportlog {plugins}")
     lines = [json.loads(line) for line in (place.directory / "log.json").read_text().splitlines()]
@@ -90,8 +97,8 @@ def test_html_has_each_case_and_each_attempt(place):
 
 @pytest.mark.parametrize(
     ("plugins", "arguments"),
-    [("instafail", ("--instafail",)), ("sugar", ()), ("sugar xdist", ("-n", "2"))],
-    ids=["instafail", "sugar", "sugar-n2"],
+    [("instafail", ("--instafail",)), ("sugar", ()), ("sugar xdist", ("-n", "1"))],
+    ids=["instafail", "sugar", "sugar-n1"],
 )
 def test_what_is_shown_at_once_has_the_reasons(place, plugins, arguments):
     finished = place.evaluated("-v", *arguments, plugins=plugins)
@@ -100,7 +107,7 @@ def test_what_is_shown_at_once_has_the_reasons(place, plugins, arguments):
         assert record["verdict"] == "pass" or record["reason"] in finished.output
 
 
-@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "2"))], ids=["serial", "n2"])
+@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "1"))], ids=["serial", "n1"])
 def test_what_did_not_pass_is_annotated_with_its_reason_invalid_entries_too(place, plugins, workers):
     finished = place.evaluated(
         *workers, plugins=f"pytest_github_actions_annotate_failures {plugins}", GITHUB_ACTIONS="true"
@@ -115,8 +122,8 @@ def test_what_did_not_pass_is_annotated_with_its_reason_invalid_entries_too(plac
         assert text.replace("%25", "%") == records[name]["reason"]
 
 
-def test_a_line_of_the_short_summary_is_the_outcome_the_node_id_and_the_reason(place):
-    finished = place.evaluated("-v", "-rA")
+def test_a_line_of_the_short_summary_is_the_outcome_the_node_id_and_the_reason(plain):
+    _, finished = plain
     assert re.search(r"baseline_not_beaten +\[", finished.output), (
         "the progress still shows what was measured"
     )
@@ -154,8 +161,8 @@ def strange(element):
 
 @pytest.mark.parametrize(
     ("plugins", "arguments"),
-    [("", ()), ("xdist rerunfailures", ("-n", "2", "--reruns", "1"))],
-    ids=["serial", "n2-reruns"],
+    [("", ()), ("xdist rerunfailures", ("-n", "1", "--reruns", "1"))],
+    ids=["serial", "n1-reruns"],
 )
 def test_junit_for_jenkins_keeps_to_its_schema_and_has_reason_and_place(place, plugins, arguments):
     finished = place.evaluated("--junit-schema", "jenkins", *arguments, plugins=plugins)
@@ -183,7 +190,7 @@ def refused_by_ant(element):
         yield from refused_by_ant(child)
 
 
-@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "2"))], ids=["serial", "n2"])
+@pytest.mark.parametrize(("plugins", "workers"), [("", ()), ("xdist", ("-n", "1"))], ids=["serial", "n1"])
 def test_junit_for_ant_keeps_to_its_schema_and_has_reason_code_and_place(place, plugins, workers):
     finished = place.evaluated("--junit-schema", "ant", "-o", "junit_logging=all", *workers, plugins=plugins)
     root = ElementTree.parse(place.directory / "junit.xml").getroot()
@@ -192,8 +199,8 @@ def test_junit_for_ant_keeps_to_its_schema_and_has_reason_code_and_place(place, 
         assert failure.get("type") == record["reason_code"]
 
 
-def test_what_is_not_allowed_by_the_schema_of_ant_is_found(place):
-    place.evaluated()
+def test_what_is_not_allowed_by_the_schema_of_ant_is_found(plain):
+    place, _ = plain
     found = list(refused_by_ant_file(place.directory / "junit.xml"))
     assert "testsuite lacks package" in found
     assert "testcase@file" in found
@@ -209,8 +216,8 @@ def refused_by_ant_file(path):
     return refused_by_ant(root)
 
 
-def test_junit_has_reason_properties_file_and_line(place):
-    finished = place.evaluated()
+def test_junit_has_reason_properties_file_and_line(plain):
+    place, finished = plain
     root = ElementTree.parse(place.directory / "junit.xml").getroot()
     assert {"testcase/properties", "testcase@file", "testcase@line"} <= set(strange(root))
     (suite,) = root.iter("testsuite")

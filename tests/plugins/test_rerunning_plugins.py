@@ -10,10 +10,10 @@ pytestmark = [pytest.mark.slow, needs_plugins]
 
 RERUN = ("rerunfailures", ("--reruns", "2"))
 RETRY = ("pytest-retry", ("--retries", "2"))
-SERIAL, TWO = ("", ()), ("xdist", ("-n", "2"))
+SERIAL, WORKER = ("", ()), ("xdist", ("-n", "1"))
 
 
-@pytest.mark.parametrize(("distribution", "workers"), [SERIAL, TWO], ids=["serial", "n2"])
+@pytest.mark.parametrize(("distribution", "workers"), [SERIAL, WORKER], ids=["serial", "n1"])
 @pytest.mark.parametrize(("plugin", "again"), [RERUN, RETRY], ids=["rerunfailures", "retry"])
 def test_each_attempt_is_kept_and_the_last_one_decides(place, plugin, again, distribution, workers):
     finished = place.evaluated(*again, *workers, plugins=f"{plugin} {distribution}")
@@ -34,7 +34,7 @@ def test_each_attempt_is_kept_and_the_last_one_decides(place, plugin, again, dis
         assert messages == ([] if record["verdict"] == "pass" else [record["reason"]])
 
 
-@pytest.mark.parametrize(("distribution", "workers"), [SERIAL, TWO], ids=["serial", "n2"])
+@pytest.mark.parametrize(("distribution", "workers"), [SERIAL, WORKER], ids=["serial", "n1"])
 @pytest.mark.parametrize(("plugin", "again"), [RERUN, RETRY], ids=["rerunfailures", "retry"])
 def test_a_case_that_passes_at_last_is_green_and_its_lease_was_given_back(
     place, plugin, again, distribution, workers

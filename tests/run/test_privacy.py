@@ -88,7 +88,7 @@ def test_records_options_and_reports_name_no_place_of_this_machine(tmp_path):
 
 
 def test_names_are_recorded_where_they_are_asked_for(tmp_path):
-    home, finished = run(tmp_path, "cases/test_reranking.py", "-k", "constant", "--record-host", "-n", "2")
+    home, finished = run(tmp_path, "cases/test_reranking.py", "-k", "constant", "--record-host", "-n", "1")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     results = json.loads((home / "out/latest/evaluation_results.json").read_text(encoding="utf-8"))
     assert results["run"]["environment"]["host"] == HOST
