@@ -168,5 +168,5 @@ def run(directory: Path, words: list[str], *more: str, environment: dict[str, st
     else:
         assert program == "python", f"found {program}, expected python or pytest"
         line += [*arguments, *more]
-    done = warm.run(line, cwd=directory, timeout=300, env=own_environment({**server, **(environment or {})}))
+    done = warm.run(line, cwd=directory, timeout=600, env=own_environment({**server, **(environment or {})}))
     return finished_in(directory, done.returncode, done.stdout + done.stderr)
