@@ -7,13 +7,13 @@ import json
 import random
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pages
 import pytest
+import warm
 from comparing import by_id, finished_in
 from suites import QUICK, ROOT, Finished, own_cores, own_environment
 
@@ -337,10 +337,7 @@ def toss(copy: Path, *options: str) -> Finished:
         "taskset", "--cpu-list", own_cores(options), sys.executable, "-m", "pytest", "cases/test_coin.py",
         "-p", "no:cacheprovider", "--work-dir", str(work / "out"), *options,
     ]  # fmt: skip
-    done = subprocess.run(
-        line, cwd=copy, capture_output=True, text=True, check=False, timeout=120,
-        env={**own_environment(), "PYTHONPATH": str(copy)},
-    )  # fmt: skip
+    done = warm.run(line, cwd=copy, timeout=120, env={**own_environment(), "PYTHONPATH": str(copy)})
     return finished_in(work, done.returncode, done.stdout + done.stderr)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 
 import page_runs
 import pytest
+import warm
 from suites import ROOT, own_environment
 
 from bench.core.errors import UsageProblem
@@ -124,12 +124,12 @@ def test_the_summary_of_a_step_stays_under_its_limit(tmp_path):
 def run(work, *arguments):
     environment = own_environment({"PYTEST_ADDOPTS": ""})
     del environment["MODELGATE_NO_HTML"]
-    return subprocess.run(
+    return warm.run(
         [
             sys.executable, "-m", "pytest", "cases/test_evaluated.py", "-p", "no:cacheprovider", "-q", "--evaluated",
             str(EVALUATIONS), "--work-dir", str(work), *arguments,
         ],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, env=environment,
+        cwd=ROOT, timeout=300, env=environment,
     )  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import arms
 import pytest
+import warm
 from suites import ROOT, own_cores, own_environment
 
 from bench.acceleration.host import kept_server
@@ -65,13 +65,13 @@ TOLERANCE = 1e-3
 def records(tmp_path_factory):
     """The records of today and of 0.1.0, by id."""
     work = tmp_path_factory.mktemp("contract")
-    finished = subprocess.run(
+    finished = warm.run(
         # One core, and so one thread: an arm of several threads next to other tests is many times slower.
         [
             "taskset", "--cpu-list", own_cores(ARGUMENTS), sys.executable, "-m", "pytest", "cases/",
             "-p", "no:cacheprovider", *ARGUMENTS, "--work-dir", str(work),
         ],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=500,
+        cwd=ROOT, timeout=500,
         env=own_environment(
             {
                 "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": "", kept_server.VARIABLE: arms.kept_server(),

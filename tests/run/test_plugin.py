@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
+import warm
 from suites import ROOT, own_environment
 
 USAGE_ERROR = 4
 
 
 def run(*arguments, work):
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--work-dir", str(work), *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=own_environment(),
+        cwd=ROOT, timeout=120, env=own_environment(),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+import warm
 from suites import ROOT, own_environment
 
 from bench.core.errors import UsageProblem
@@ -184,9 +185,9 @@ def test_no_folder_for_temporary_files_is_refused(monkeypatch):
 
 
 def run(*arguments, environment=None):
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "cases/test_reranking.py", "-k", "digits", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=own_environment(environment),
+        cwd=ROOT, timeout=120, env=own_environment(environment),
     )  # fmt: skip
 
 
