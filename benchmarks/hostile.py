@@ -83,7 +83,6 @@ class Candidate:
         level: of its task; a task without one lets a candidate have more code than the target.
         waits_for: the check that catches it, where that is not there yet.
         slow: whether it costs too much for a quick run.
-        exhaustive: whether only an exhaustive run of the tests tries it; a quick run of this script does.
     """
 
     name: str
@@ -98,7 +97,6 @@ class Candidate:
     level: str = ""
     waits_for: str = ""
     slow: bool = False
-    exhaustive: bool = False
 
     @property
     def file(self) -> Path:

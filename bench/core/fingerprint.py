@@ -26,7 +26,10 @@ _BENCH = Path(__file__).resolve().parents[1]
 # differ everywhere.
 _WHOLE_BYTES = 64 * 2**20
 _PIECE_BYTES = 4 * 2**20
+# A candidate may name any folder, such as that of all programs. What holds more than this is known by sizes and times.
 _MAX_FILES = 2000
+_MAX_BYTES = 512 * 2**20
+_MAX_STATES = 100_000
 _OF_KERNEL = ("dev", "proc", "sys")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.*([A-Za-z_][\w.]*)", re.MULTILINE)
 _QUOTED = re.compile(r"""["']([^"'\n]{2,300})["']""")
@@ -118,16 +121,33 @@ def _is_file(path: Path) -> bool:
 def _content(path: Path) -> str:
     try:
         if path.is_dir():
-            files = sorted(islice(_files_below(path), _MAX_FILES + 1))
-            if len(files) > _MAX_FILES:
-                return f"too many files to read: {path}"
-            return content_hash([[str(file.relative_to(path)), _content(file)] for file in files])
+            return _folder_hash(path)
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):  # a pipe would never end
             return f"no file: {stat.S_IFMT(state.st_mode)}"
         return _file_hash(str(path), state.st_size, state.st_mtime_ns)
     except OSError as error:
         return f"absent: {error.errno}"
+
+
+def _folder_hash(folder: Path) -> str:
+    """Return a hash of the names and contents of all files; of a folder that is large, of their sizes and times."""
+    files = sorted(islice(_files_below(folder), _MAX_STATES + 1))
+    if len(files) > _MAX_STATES:
+        return f"too many files to look at: {folder}"
+    states = [(str(file.relative_to(folder)), _size_and_time(file)) for file in files]
+    to_read = sum(size if size <= _WHOLE_BYTES else 3 * _PIECE_BYTES for _, (size, _) in states)
+    if len(files) > _MAX_FILES or to_read > _MAX_BYTES:
+        return content_hash(["not read", *states])
+    return content_hash([[name, _content(file)] for (name, _), file in zip(states, files, strict=True)])
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    try:
+        state = file.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

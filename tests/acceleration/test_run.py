@@ -22,6 +22,7 @@ from suites import (
     Finished,
     Suite,
     own_environment,
+    started,
 )
 
 from bench.acceleration.kind import metric_names
@@ -338,9 +339,10 @@ def test_collecting_imports_neither_torch_nor_diffusers(tmp_path: Path) -> None:
         "    print('LOADED', sorted({'torch', 'diffusers', 'transformers', 'datasets'} & sys.modules.keys()))\n"
     )
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).resolve().parents[2]}"}
-    output = suite.run("--collect-only", "-q", "-s", "-p", "watch_imports", environment=environment).output
-    assert "LOADED []" in output
-    assert "easy-tiny_sd_small-ddim-1" in output
+    command = suite.command("--collect-only", "-q", "-s", "-p", "watch_imports")
+    done = started(command, cwd=tmp_path, env=own_environment(environment), timeout=100)
+    assert "LOADED []" in done.stdout
+    assert "easy-tiny_sd_small-ddim-1" in done.stdout
 
 
 def test_an_option_that_concerns_no_case_stops_the_run(tmp_path: Path) -> None:

@@ -87,6 +87,26 @@ def test_large_files_are_known_by_their_beginning_middle_and_end(tmp_path, monke
     assert len(hashes) == 4
 
 
+@pytest.mark.parametrize(("name", "limit"), [("_MAX_FILES", 2), ("_MAX_BYTES", 10)])
+def test_a_large_folder_is_known_by_names_sizes_and_times_and_not_read(tmp_path, monkeypatch, name, limit):
+    def unread(*_: object) -> str:
+        raise AssertionError("read")
+
+    files = [tmp_path / "programs" / letter for letter in "abc"]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_text("12345")
+    monkeypatch.setattr(fingerprint, name, limit)
+    monkeypatch.setattr(fingerprint, "_file_hash", unread)
+    before = path_hash(tmp_path / "programs")
+    assert path_hash(tmp_path / "programs") == before
+    files[1].write_text("54321")
+    os.utime(files[1], ns=(1, 1))
+    changed = path_hash(tmp_path / "programs")
+    files[1].rename(files[1].with_name("d"))
+    assert len({before, changed, path_hash(tmp_path / "programs")}) == 3
+
+
 def test_two_modules_that_import_each_other_end(tmp_path):
     (tmp_path / "a.py").write_text("import b\n")
     (tmp_path / "b.py").write_text("import a\n")

@@ -21,16 +21,6 @@ pytestmark = pytest.mark.slow
 ATTACKS = {one.name: one for one in hostile.catalogue()}
 HONEST = {one.name: one for one in hostile.honest()}
 QUICK = hostile.split(list(ATTACKS.values()), quick=True)
-# Others among the honest ones do the same in another way.
-RARE = frozenset(
-    {
-        "asks_about_the_machine", "cache_of_embeddings", "callback_that_looks", "channels_last", "collector_frozen",
-        "context_variables", "generators_made_again", "imported_by_name", "in_another_thread", "long_recursion",
-        "one_prompt_after_the_other", "prints_much", "process_for_a_version", "scheduler_with_its_own_name",
-        "seeds_of_everything", "settings_next_to_it", "signals_handled", "talks_to_itself", "times_itself",
-        "tuple_of_images", "warns",
-    }
-)  # fmt: skip
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -41,16 +31,11 @@ def run(directory: Path, candidates: list[hostile.Candidate], *, timed: bool) ->
     )  # fmt: skip
 
 
-def is_rare(one: hostile.Candidate) -> bool:
-    return one.exhaustive or one.name in RARE
-
-
 def asked_for(request: pytest.FixtureRequest, candidates: list[hostile.Candidate]) -> list[hostile.Candidate]:
-    """Return the candidates that tests of this session ask for; where none asks for one by name, those of each session."""
+    """Return the candidates that tests of this session ask for; where none asks for one by name, all."""
     tests = (item for item in request.session.items if item.path == request.path)
     names = {item.callspec.params.get("name") for item in tests if hasattr(item, "callspec")}
-    found = [one for one in candidates if one.name in names]
-    return found or [one for one in candidates if not is_rare(one)]
+    return [one for one in candidates if one.name in names] or candidates
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +55,15 @@ def timed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def marked(candidates: list[hostile.Candidate]) -> list[object]:
     """Return parameters; what catches an attack may not be there yet, and says so when it is."""
-
-    def marks(one: hostile.Candidate) -> list[pytest.MarkDecorator]:
-        rare = [pytest.mark.exhaustive] if is_rare(one) else []
-        if one.waits_for:
-            return [*rare, pytest.mark.xfail(strict=True, reason=f"waits for {one.waits_for}")]
-        return rare
-
-    return [pytest.param(one.name, marks=marks(one)) for one in candidates]
+    return [
+        pytest.param(
+            one.name,
+            marks=[pytest.mark.xfail(strict=True, reason=f"waits for {one.waits_for}")]
+            if one.waits_for
+            else [],
+        )
+        for one in candidates
+    ]
 
 
 @pytest.mark.parametrize("name", marked(QUICK[False]))
@@ -137,15 +123,6 @@ def test_the_catalogue_names_every_file_and_every_line() -> None:
     for one in (*ATTACKS.values(), *HONEST.values()):
         assert one.file.read_text().startswith('"""'), one.name
         assert one.waits_for or one.verdict in ("pass", "fail", "error")
-
-
-def test_every_check_holds_an_attack_in_each_run_of_the_tests() -> None:
-    def checks(candidates: list[hostile.Candidate]) -> set[tuple[object, ...]]:
-        return {(one.verdict, one.code, *one.says, one.level, *one.methods) for one in candidates}
-
-    quick = [*QUICK[False], *QUICK[True]]
-    assert checks([one for one in quick if not is_rare(one)]) == checks(quick)
-    assert HONEST.keys() >= RARE
 
 
 def test_what_readme_says_was_measured_with_these_candidates() -> None:
