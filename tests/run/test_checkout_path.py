@@ -22,7 +22,7 @@ EVERY_KIND = (
     "--tasks", "tasks [x]/anno.json", "--candidates", "tasks [x]/gen.json",
     "--evaluated", "evaluations [x]", "--models", "tiny_lm", "--datasets", "siqa_gen", "--limit", "4",
     "--training-args", "num_train_epochs=1",
-    "--prompts", "prompts [x]*.jsonl", "--num-samples", "2", "--batch-size", "2", "--warmup-rounds", "1",
+    "--prompts", "prompts [x]*.jsonl", "--num-samples", "2", "--batch-size", "2", "--warmup-rounds", "1", "--seed", "0",
     "--ungated-rounds", "6", "--time-budget", "5", "--max-foreign-load", "1",
 )  # fmt: skip
 # A shipped control, and the least that the shipped models can generate.
@@ -34,7 +34,7 @@ pipe = StableDiffusionPipeline.from_pretrained(Path(__file__).resolve().parents[
 pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
 
 if __name__ == "__main__":
-    image = pipe("a small red star", num_inference_steps=2).images[0]
+    image = pipe("a small red star", num_inference_steps=6).images[0]
 """
 CASES = {
     "easy-tiny_sd_small-ddim-same", "easy-tiny_sd-ddim-control_load", "evaluated-mine-faq", "tiny_lm-siqa_gen",
