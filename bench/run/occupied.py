@@ -5,12 +5,15 @@ An occupied folder holds a file with a lock that the kernel frees when its proce
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 NAME = ".running"
+_TRIES, _WAIT_S = 100, 0.01
 
 
 class Occupied:
@@ -30,11 +33,21 @@ class Occupied:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._require_still_there()
             if reserve_bytes:
                 os.posix_fallocate(self._file, 0, reserve_bytes)
         except OSError:
             os.close(self._file)
             raise
+
+    def _require_still_there(self) -> None:
+        """Refuse a lock on a file that is removed: somebody has taken the folder for a dead one's before it was locked."""
+        try:
+            is_there = os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise BlockingIOError(errno.EAGAIN, "another process has removed this file", str(self._path))
 
     def shrink_reserve(self, size: int) -> None:
         """Give kept room back, but for so many bytes."""
@@ -53,6 +66,19 @@ class Occupied:
                 self._path.unlink(missing_ok=True)
         with suppress(OSError):
             os.close(self._file)
+
+
+def occupy_new(folder: Path, *, reserve_bytes: int = 0) -> Occupied:
+    """Occupy a folder that this process has made; arguments and errors as of `Occupied`.
+
+    A run that begins now may look, for a moment, whether a dead one has left it.
+    """
+    for _ in range(_TRIES):
+        try:
+            return Occupied(folder, reserve_bytes=reserve_bytes)
+        except BlockingIOError:
+            time.sleep(_WAIT_S)
+    return Occupied(folder, reserve_bytes=reserve_bytes)
 
 
 def take_over(folder: Path) -> Occupied | None:

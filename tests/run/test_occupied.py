@@ -1,6 +1,8 @@
 """What a dead process left is told from what a living one uses."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.occupied import NAME, Occupied, is_occupied, take_over
+from bench.run.occupied import NAME, Occupied, is_occupied, occupy_new, take_over
 from bench.run.scratch import PREFIX, Scratch, remove_dead
 
 HOLD = """
@@ -102,3 +104,45 @@ def test_a_long_tmpdir_gives_way_to_tmp(tmp_path, monkeypatch):
     scratch = Scratch()
     assert scratch.path.parent == Path("/tmp")
     scratch.remove()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_folder_that_another_run_takes_for_a_dead_ones_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch, times
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock, removed = fcntl.flock, []
+
+    def late(file, how):
+        lock(file, how)
+        if len(removed) < times:
+            removed.extend(tmp_path.iterdir())
+            shutil.rmtree(removed[-1])
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    scratch = Scratch()
+    assert len(removed) == times
+    assert [*tmp_path.iterdir()] == [scratch.path]
+    assert is_occupied(scratch.path)
+    scratch.remove()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_new_folder_at_which_another_run_looks_for_a_moment_is_occupied(tmp_path, monkeypatch):
+    lock, looked = fcntl.flock, []
+
+    def late(file, how):
+        if len(looked) < 3:
+            looked.append(file)
+            (tmp_path / NAME).unlink()  # as who took it over leaves it
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    held = occupy_new(tmp_path)
+    assert is_occupied(tmp_path)
+    held.free()
+    monkeypatch.setattr(fcntl, "flock", lock)
+    other = Occupied(tmp_path)
+    with pytest.raises(BlockingIOError):
+        occupy_new(tmp_path)
+    other.free()
