@@ -28,6 +28,7 @@ from bench.acceleration.times import NullLaunch
 from bench.acceleration.timing import ROLES, TimingPlan
 from bench.core.errors import ArmProblem
 from bench.core.record import Json
+from bench.machine.cores import threads_for
 from bench.metrics.image_fidelity import frames_of
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ class Pair:
             is_latency_limited: whether a limit of seconds, which stands for the whole machine, leaves no choice.
         """
         self.paces = dict(paces)
-        if paces and not is_latency_limited:
-            threads = chosen(paces, max(paces))
-            self._arms = replace(self._arms, threads=threads)
+        if not is_latency_limited:
+            most = threads_for(list(self._arms.cores))
+            self._arms = replace(self._arms, threads=chosen(paces, most))
 
     def load(self, role: str, file: Path | None) -> Configuration:
         """Start an arm, load its file, make the first batch, and leave the arm asleep.

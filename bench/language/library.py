@@ -70,9 +70,8 @@ def adopt(path: Path, text: str) -> bool:
 
 def declares_dataset(text: str) -> bool:
     """Whether a Python text assigns ``DATASET`` at module level; a text with a syntax error counts by its lines."""
-    if (
-        "DATASET" not in text
-    ):  # as in nearly every file, whose parsing would be the dearest part of looking at it
+    # As in nearly every file, whose parsing would be the dearest part of looking at it.
+    if "DATASET" not in text:
         return False
     try:
         statements = ast.parse(text).body

@@ -12,7 +12,7 @@ from bench.core.kind import Kind
 from bench.core.record import Json
 from bench.core.runs import become_latest
 from bench.run.completion import complete
-from bench.run.occupied import occupy_new, take_over
+from bench.run.occupied import Occupied, take_over
 
 FOLDERS = ("configs", "logs", "predictions", "results")
 # Room that is kept until the disk is full: for the records of cases that are under way then, and for JUnit's file.
@@ -43,7 +43,7 @@ class RunDirectory:
         self._work_dir, self._kinds = work_dir, kinds
         self.path = _make(work_dir, stamp(began)).resolve()
         self._room_for_junit = _JUNIT_BYTES + cases * _JUNIT_BYTES_OF_A_CASE
-        self._occupied = occupy_new(self.path, reserve_bytes=_RECORDS_BYTES + self._room_for_junit)
+        self._occupied = Occupied(self.path, reserve_bytes=_RECORDS_BYTES + self._room_for_junit)
         for name in FOLDERS:
             (self.path / name).mkdir()
         text = json.dumps(options, indent=1, default=str)

@@ -11,6 +11,7 @@ import pytest
 from bench.core.files import replace_file
 from bench.core.places import Places
 from bench.report.junit import SCHEMAS, bring_to_ant, junit_path
+from bench.report.terminal import show_line
 
 
 class ForeignFiles:
@@ -34,7 +35,7 @@ class ForeignFiles:
             try:
                 text = self._tidied(path.read_text(encoding="utf-8"))
             except (ElementTree.ParseError, UnicodeDecodeError) as problem:
-                _tell(
+                show_line(
                     session.config,
                     f"--junitxml {path}: found no whole XML ({problem}) and left it as it is; where several runs write "
                     "this file, give each one of its own",
@@ -63,9 +64,3 @@ class ForeignFiles:
         """Leave out the name of the host."""
         if not self._names_host:
             machine_info.pop("node", None)
-
-
-def _tell(config: pytest.Config, text: str) -> None:
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None:
-        terminal.write_line(text, red=True)

@@ -8,12 +8,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
 NAME = ".running"
-_TRIES, _WAIT_S = 100, 0.01
 
 
 class Occupied:
@@ -30,9 +28,14 @@ class Occupied:
 
     def __init__(self, folder: Path, *, reserve_bytes: int = 0) -> None:
         self._path = folder / NAME
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # A new file is locked before it has its name: at no moment does it look like that of a dead process.
+        is_new = not self._path.exists()
+        opened = folder / f"{NAME}.{os.getpid()}" if is_new else self._path
+        self._file = os.open(opened, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_new:
+                opened.rename(self._path)
             self._require_still_there()
             if reserve_bytes:
                 os.posix_fallocate(self._file, 0, reserve_bytes)
@@ -41,7 +44,7 @@ class Occupied:
             raise
 
     def _require_still_there(self) -> None:
-        """Refuse a lock on a file that is removed: somebody has taken the folder for a dead one's before it was locked."""
+        """Refuse a lock on a file that the process that had locked it before has removed."""
         try:
             is_there = os.path.samestat(os.stat(self._path), os.fstat(self._file))
         except FileNotFoundError:
@@ -66,19 +69,6 @@ class Occupied:
                 self._path.unlink(missing_ok=True)
         with suppress(OSError):
             os.close(self._file)
-
-
-def occupy_new(folder: Path, *, reserve_bytes: int = 0) -> Occupied:
-    """Occupy a folder that this process has made; arguments and errors as of `Occupied`.
-
-    A run that begins now may look, for a moment, whether a dead one has left it.
-    """
-    for _ in range(_TRIES):
-        try:
-            return Occupied(folder, reserve_bytes=reserve_bytes)
-        except BlockingIOError:
-            time.sleep(_WAIT_S)
-    return Occupied(folder, reserve_bytes=reserve_bytes)
 
 
 def take_over(folder: Path) -> Occupied | None:

@@ -13,7 +13,6 @@ from bench.run.occupied import Occupied, take_over
 PREFIX = "modelgate-run-"
 # A Unix socket's path may have about 108 bytes; a long TMPDIR leaves no room for the name.
 _MAX_LENGTH = 76
-_TRIES = 20
 
 
 class Scratch:
@@ -27,25 +26,13 @@ class Scratch:
         base = tempfile.gettempdir()
         base = base if len(os.fsencode(base)) < _MAX_LENGTH else "/tmp"
         remove_dead(Path(base))
-        self.path, self._occupied = _occupied_folder(base)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        self._occupied = Occupied(self.path)
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._occupied.free()
-
-
-def _occupied_folder(base: str) -> tuple[Path, Occupied]:
-    """Make a folder and occupy it; another one where a run that begins now has taken it for a dead one's meanwhile."""
-    for left in reversed(range(_TRIES)):
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        try:
-            return path, Occupied(path)
-        except (BlockingIOError, FileNotFoundError):
-            shutil.rmtree(path, ignore_errors=True)
-            if not left:
-                raise
-    raise AssertionError("unreachable")
 
 
 def remove_dead(base: Path) -> list[Path]:

@@ -147,14 +147,13 @@ def main(address: str) -> None:
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
-    own = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
     for name in PACKAGES:
         importlib.import_module(name)
     # A plugin of pytest, which would warn that it cannot rewrite what is imported already.
     for name in [name for name in sys.modules if name.partition(".")[0] == "anyio"]:
         del sys.modules[name]
     warm_workers(address)
-    BASE.extend(path for path in sys.path[1:] if path not in own)
+    BASE.extend(sys.path[1:])  # without this file's folder; `warm` starts it without a PYTHONPATH
     gc.collect()
     gc.freeze()
     print("ready", flush=True)

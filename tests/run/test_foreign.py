@@ -26,11 +26,11 @@ def rewritten(path: Path, *, names_host: bool) -> ElementTree.Element:
 def end(path: Path, *, names_host: bool = False) -> list[str]:
     """End a run whose report stands at a path; return the lines that it prints."""
     lines: list[str] = []
-    reporter = SimpleNamespace(write_line=lambda line, **_: lines.append(line))
+    reporter = SimpleNamespace(ensure_newline=list, write=lambda line, **_: lines.append(line))
     places = Places(Path("/repo"), None, Path("/home/ann"), Path("/tmp/run-1"), {"<user>": "ann"})
     config = SimpleNamespace(
         stash={xml_key: SimpleNamespace(logfile=str(path))},
-        pluginmanager=SimpleNamespace(get_plugin={"terminalreporter": reporter}.get),
+        pluginmanager=SimpleNamespace(getplugin={"terminalreporter": reporter}.get),
     )
     hook = ForeignFiles(lambda: places, names_host).pytest_sessionfinish(SimpleNamespace(config=config))
     next(hook)

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.occupied import NAME, Occupied, is_occupied, occupy_new, take_over
+from bench.run.occupied import NAME, Occupied, is_occupied, take_over
 from bench.run.scratch import PREFIX, Scratch, remove_dead
 
 HOLD = """
@@ -106,43 +105,35 @@ def test_a_long_tmpdir_gives_way_to_tmp(tmp_path, monkeypatch):
     scratch.remove()
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_folder_that_another_run_takes_for_a_dead_ones_before_it_is_locked_is_made_again(
-    tmp_path, monkeypatch, times
-):
+def test_another_run_takes_no_new_folder_for_a_dead_ones_before_or_after_it_is_locked(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     lock, removed = fcntl.flock, []
 
-    def late(file, how):
+    def watched(file, how):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        removed.append(remove_dead(tmp_path))
         lock(file, how)
-        if len(removed) < times:
-            removed.extend(tmp_path.iterdir())
-            shutil.rmtree(removed[-1])
+        removed.append(remove_dead(tmp_path))
 
-    monkeypatch.setattr(fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", watched)
     scratch = Scratch()
-    assert len(removed) == times
+    assert removed == [[], []]
     assert [*tmp_path.iterdir()] == [scratch.path]
     assert is_occupied(scratch.path)
+    assert remove_dead(tmp_path) == []
     scratch.remove()
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_new_folder_at_which_another_run_looks_for_a_moment_is_occupied(tmp_path, monkeypatch):
-    lock, looked = fcntl.flock, []
+def test_who_locks_a_file_that_was_freed_meanwhile_has_not_taken_the_folder_over(tmp_path, monkeypatch):
+    held = Occupied(tmp_path)
+    lock = fcntl.flock
 
     def late(file, how):
-        if len(looked) < 3:
-            looked.append(file)
-            (tmp_path / NAME).unlink()  # as who took it over leaves it
+        monkeypatch.setattr(fcntl, "flock", lock)
+        held.free()
         lock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    held = occupy_new(tmp_path)
-    assert is_occupied(tmp_path)
-    held.free()
-    monkeypatch.setattr(fcntl, "flock", lock)
-    other = Occupied(tmp_path)
-    with pytest.raises(BlockingIOError):
-        occupy_new(tmp_path)
-    other.free()
+    assert take_over(tmp_path) is None
+    assert not is_occupied(tmp_path)

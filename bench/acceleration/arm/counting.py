@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.acceleration.arm.patching import put
-from bench.acceleration.detectors.parts import is_compiled
+from bench.acceleration.detectors.parts import has_compiled
 from bench.acceleration.methods import Parameters
 
 MAIN_SCHEDULER = "scheduler"
@@ -212,7 +212,7 @@ class DenoiserCounter:
         self._calls.put(stack, type(denoiser), "__call__", self._call)
         if not self._counts_layers:
             return
-        if any(is_compiled(module) for module in denoiser.modules()):
+        if has_compiled(denoiser):
             self._has_compiled = True
             return
         self.layer_calls = self.layer_calls or 0

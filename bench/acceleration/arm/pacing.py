@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from bench.acceleration.arm.counting import Outermost, denoisers_of
-from bench.acceleration.detectors.parts import is_compiled
+from bench.acceleration.detectors.parts import has_compiled
 from bench.acceleration.methods import Parameters
 
 # Calls of a denoiser with each number of threads. The first one prepares what the next ones use.
@@ -39,7 +39,7 @@ def paces(pipe: Any, generate: Callable[[], object], counts: Sequence[int], usua
     import torch
 
     denoisers = {id(one): one for one in denoisers_of(pipe).values()}
-    if torch.get_num_threads() != usual or not denoisers or any(map(_has_compiled, denoisers.values())):
+    if torch.get_num_threads() != usual or not denoisers or any(map(has_compiled, denoisers.values())):
         return {}
     taken: dict[int, dict[int, list[float]]] = {id_: defaultdict(list) for id_ in denoisers}
     calls: defaultdict[int, int] = defaultdict(int)
@@ -72,7 +72,3 @@ def paces(pipe: Any, generate: Callable[[], object], counts: Sequence[int], usua
     if not called:
         return {}
     return {count: sum(statistics.median(found[count][1:]) for found in called) for count in counts}
-
-
-def _has_compiled(denoiser: Any) -> bool:
-    return any(is_compiled(module) for module in denoiser.modules())

@@ -22,6 +22,8 @@ from bench.core.record import Json
 from bench.machine.jail import Spare
 
 Answer = tuple[Json, bytes]
+Asked = tuple[list[str], list[int], list[Json]]
+"""Prompts, seeds, and further inputs of a call."""
 
 
 def import_all() -> None:
@@ -31,6 +33,7 @@ def import_all() -> None:
     import bench.acceleration.arm.loading
     import bench.acceleration.arm.observation
     import bench.acceleration.arm.odd_inputs
+    import bench.acceleration.arm.pacing
     import bench.acceleration.arm.parts_of_model
     import bench.acceleration.arm.perturbation
     import bench.acceleration.arm.probe
@@ -82,6 +85,13 @@ def serve(servant: Any, channel: socket.socket) -> None:
             wire.send(channel, header | number, answer_bytes)
         except (TypeError, ValueError) as error:  # what the file's objects say of themselves is no JSON
             wire.send(channel, describe_error(error) | number)
+
+
+def _asked(request: Json, payload: bytes) -> Asked:
+    from bench.acceleration.protocol.inputs import unpack_inputs
+
+    inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
+    return request["prompts"], request["seeds"], inputs
 
 
 def _probe(request: Json, channel: socket.socket) -> None:
@@ -167,10 +177,8 @@ class Arm:
 
     def _pace(self, request: Json, payload: bytes) -> Json:
         from bench.acceleration.arm.pacing import paces
-        from bench.acceleration.protocol.inputs import unpack_inputs
 
-        inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
-        asked = (request["prompts"], request["seeds"], inputs)
+        asked = _asked(request, payload)
         found = paces(
             self._pipeline.pipe, lambda: self._pipeline.generate(*asked), request["counts"], request["usual"]
         )
@@ -202,21 +210,19 @@ class Arm:
     def _generate(self, request: Json, payload: bytes) -> Answer:
         from bench.acceleration.arm.blame import blamed
         from bench.acceleration.arm.odd_inputs import require_classes
-        from bench.acceleration.protocol.inputs import unpack_inputs
         from bench.acceleration.protocol.pixels import pack
 
-        inputs = unpack_inputs(request.get("inputs") or {}, payload, len(request["prompts"]))
-        require_classes(self._classes, inputs)
+        asked = _asked(request, payload)
+        require_classes(self._classes, asked[2])
         if request.get("observe"):
-            return self._observe(request, inputs)
-        asked = (request["prompts"], request["seeds"], inputs)
+            return self._observe(request, asked)
         try:
             images = self._pipeline.generate(*asked)
         except Exception as error:
             raise blamed(error, self._pipeline, asked)  # noqa: B904  most often the error itself
         return pack(images)
 
-    def _observe(self, request: Json, inputs: list[Json]) -> Answer:
+    def _observe(self, request: Json, asked: Asked) -> Answer:
         """Generate while everything is watched."""
         from bench.acceleration.arm.blame import blamed
         from bench.acceleration.arm.detection import describe
@@ -226,9 +232,8 @@ class Arm:
         from bench.acceleration.protocol.pixels import pack
 
         within: list[Any] = []
-        watch = Watch(self._pipeline.pipe, self._pipeline.replaced(inputs))
+        watch = Watch(self._pipeline.pipe, self._pipeline.replaced(asked[2]))
         at_step = (lambda: within.append(describe(self._pipeline))) if request.get("describe") else None
-        asked = (request["prompts"], request["seeds"], inputs)
         layers = bool(request.get("describe"))
         try:
             with watch.watching(at_step, layers=layers):

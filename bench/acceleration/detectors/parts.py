@@ -105,6 +105,11 @@ def is_compiled(module: Any) -> bool:
     return any(hasattr(value, _COMPILED_FROM) for value in vars(module).values() if callable(value))
 
 
+def has_compiled(component: Any) -> bool:
+    """Whether torch.compile was applied to any module of a component."""
+    return any(is_compiled(module) for module in component.modules())
+
+
 def is_quantized(tensor: Any) -> bool:
     """Whether a tensor's numbers are kept in a class of a library for quantization."""
     return type(tensor).__module__.partition(".")[0] in ("torchao", "optimum", "quanto") or bool(

@@ -221,12 +221,10 @@ class PipelineArm:
             samples: of one batch.
             counts: numbers of threads.
         """
-        inputs, pixels = pack_inputs([sample.inputs for sample in samples])
-        request = {
-            "op": "pace", "prompts": [sample.prompt for sample in samples], "seeds": [sample.seed for sample in samples],
-            "inputs": inputs, "counts": counts, "usual": self.process.threads,
-        }  # fmt: skip
-        header, _, _ = self.process.ask(request, pixels)
+        request, pixels = _call(samples)
+        header, _, _ = self.process.ask(
+            {**request, "op": "pace", "counts": counts, "usual": self.process.threads}, pixels
+        )
         return dict(self._message(header.get("paces"), list[tuple[int, float]]))
 
     def peak_bytes(self) -> int | None:
@@ -284,15 +282,8 @@ class PipelineArm:
         describe: bool = False,
         timeout_s: float | None = None,
     ) -> tuple[Batch, Json]:
-        inputs, pixels = pack_inputs([sample.inputs for sample in samples])
-        request = {
-            "op": "generate",
-            "prompts": [sample.prompt for sample in samples],
-            "seeds": [sample.seed for sample in samples],
-            "observe": observe,
-            "describe": describe,
-            "inputs": inputs,
-        }
+        request, pixels = _call(samples)
+        request |= {"op": "generate", "observe": observe, "describe": describe}
         try:
             header, payload, seconds = self.process.ask(request, pixels, timeout_s=timeout_s)
         except ArmProblem as problem:
@@ -315,6 +306,16 @@ class PipelineArm:
     def _broken(self, error: Exception) -> ArmProblem:
         role = self.process.role
         return ArmProblem("crashed", f"the {role} sent a broken answer: {error}", role=role)
+
+
+def _call(samples: list[Sample]) -> tuple[Json, bytes]:
+    """Return what an arm is told of the samples of a call, and the bytes of their images."""
+    inputs, pixels = pack_inputs([sample.inputs for sample in samples])
+    return {
+        "prompts": [sample.prompt for sample in samples],
+        "seeds": [sample.seed for sample in samples],
+        "inputs": inputs,
+    }, pixels
 
 
 def _at_its_row(problem: ArmProblem, samples: list[Sample]) -> ArmProblem:
