@@ -44,10 +44,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch_trials import PLAN, SHAPES, Machine, Rates, follow
 from suite import PIPELINES, ROOT, cases_command, results_file, write_tasks
 
-from bench.acceleration.evidence import by_launch
-from bench.acceleration.null_launch import NULL_ROUNDS
+from bench.acceleration.evidence import by_launch, per_output
+from bench.acceleration.null_launch import NULL_ROUNDS, says_enough
 from bench.acceleration.record import Speedup
-from bench.acceleration.times import Times
+from bench.acceleration.times import Round, Times
 from bench.acceleration.timing import FIRST_ROUNDS
 from bench.core.gate import Limit, gate
 from bench.statistics.launches import LaunchTest, Rounds
@@ -73,13 +73,24 @@ def rates(test: LaunchTest, machine: Machine, over: float, trials: int, seed: in
             follow(
                 test,
                 lambda rounds: machine.launch(rng, truth, rounds),
-                machine.launch(rng, 1.0, NULL_ROUNDS),
+                null_launch(machine, rng),
                 truth=truth,
                 required=REQUIRED,
             )
             for _ in range(trials)
         ]
     )
+
+
+def null_launch(machine: Machine, rng: np.random.Generator) -> Rounds:
+    """Return a launch of a pipeline against itself, with as many rounds as the suite gives it."""
+    drawn = machine.launch(rng, 1.0, NULL_ROUNDS[-1])
+    found = [
+        Round(first="baseline", baseline_s=one, candidate_s=other, images=1)
+        for one, other in zip(np.asarray(drawn.baseline_s), np.asarray(drawn.candidate_s), strict=True)
+    ]
+    rounds = next((count for count in NULL_ROUNDS if says_enough(found[:count])), NULL_ROUNDS[-1])
+    return per_output(found[:rounds])
 
 
 def fixed_design(machine: Machine, over: float, trials: int, seed: int) -> float:

@@ -25,12 +25,13 @@ from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.image_gates import ImageGates
 from bench.acceleration.launching import SPEED_METRICS, Launching
 from bench.acceleration.memory_use import judge_launches, note_memory
+from bench.acceleration.observed_target import observe_baseline, observe_target
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.quality import Scoring
 from bench.acceleration.quality_limits import extras_of, judge_limit
 from bench.acceleration.record import AccelerationBody, Isolation, Memory
-from bench.acceleration.references import References, as_reference_failure
+from bench.acceleration.references import References
 from bench.acceleration.safeguards import forgiven, judge_safeguards
 from bench.acceleration.samples import Videos, sample_files, write_samples, write_videos
 from bench.acceleration.speed import SpeedMeasurement
@@ -164,19 +165,14 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
                 + "; expected one, such as 'at least 2x faster'; write it so, or give required_speedup, max_latency_s or "
                 "max_memory_gb"
             )
-        assert case.target_file is not None, "a case without a problem has all its files"
-        doing = self.context.doing
-        doing("target")
-        with as_reference_failure("target"):
-            first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
-            seen = self._references.target_observed(case.target_file, first, case.id, self._secret)
-        target = seen.configuration
-        config.target = target.without_weights()
-        is_limited = case.max_latency_s is not None or any(
-            one.metric == "latency_s" and one.asks(case) for one in self.context.requirements
+        self.context.doing("target")
+        first = self._inputs.samples.take(range(self._inputs.plan.batch_size))
+        target = observe_target(
+            case, self._pair, self._references, first, lambda: self._secret, self.context.requirements
         )
-        self._pair.compute_as_fast_as(seen.paces, is_latency_limited=is_limited)
-        doing("candidate")
+        config.target = target.without_weights()
+        self._inputs.scoring.prepare()  # next to the candidate, which is not timed yet
+        self.context.doing("candidate")
         candidate = self._pair.load("candidate", case.candidate_file)
         config.candidate = candidate.without_weights()
         jail = self._pair.candidate.process.jail
@@ -198,22 +194,24 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
     def _measure(self) -> Outcome:
         pair = self._pair
         self.context.doing("baseline")
-        with as_reference_failure("baseline"):
-            self._observed["baseline"] = pair.load("baseline", self.case.baseline_file)
-        self.body.config.baseline = self._observed["baseline"].without_weights()
+        observed = self._observed
+        observed["baseline"] = observe_baseline(self.case, pair, self._references, observed["target"])
+        self.body.config.baseline = observed["baseline"].without_weights()
         images = self._judge_images()
         if not images.holds:
             return self._conclude({"images": images})
 
+        self._inputs.scoring.wait()
         speed = self._time()
         self.context.doing("quality")
         quality = self._score(speed.calls)
         pair.audit()
-        if speed.rounds:
-            pair.time_baseline()
         self._record_raw(speed)
         images = self._judge_images()
         watched = self._look_at_images()
+        if speed.rounds:
+            pair.time_baseline()
+        self._record_costs(speed)
         quality, said = forgiven(quality, self.body.target_images)
         self.record.warnings += [*self._image_warnings, *said]
         latency, speedup = speed.judge()
@@ -365,9 +363,12 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
 
     def _record_raw(self, speed: SpeedMeasurement) -> None:
         self.body.times = speed.times
-        self.body.times.step_s, self.body.times.part_s = dict(self._pair.step_s), dict(self._pair.part_s)
+        self._record_costs(speed)
         self.body.memory = self.body.memory or Memory()
         note_memory(self.body.memory, speed.times, self._pair, on_gpu=self._inputs.arms.gpu is not None)
+
+    def _record_costs(self, speed: SpeedMeasurement) -> None:
+        speed.times.step_s, speed.times.part_s = dict(self._pair.step_s), dict(self._pair.part_s)
 
     def _conclude(self, judged: dict[str, Verdict]) -> Outcome:
         """Settle the case by the gates that were judged; those that were not are passed."""

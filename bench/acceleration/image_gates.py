@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.null_band import perturbations_for
+from bench.acceleration.observed_target import is_baseline
 from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.quality import Scoring
@@ -53,26 +54,20 @@ class ImageGates:
             The verdict of the gate ``target``; nothing where what is free may change images.
         """
         pair, case, body, secret = self.pair, self.case, self.body, list(secret)
-        with as_reference_failure("baseline"):
-            legal = perturbations_for(case.free, on_gpu=self.arms.gpu is not None)
-            own = self.references.null_images(pair.baseline, secret, legal)
-            pair.baseline.process.pause()
+        own = pair.null_images(secret, perturbations_for(case.free, on_gpu=self.arms.gpu is not None))
         body.null_band = self.scoring.null_band(secret, own, self.references.baseline_identity(pair.baseline))
         fields = changes_images(body.config.mismatches or (), body.config.free or ())
         if fields or pair.is_broken:
             body.target_images = not_claimed(fields) if fields else None
             return {}
         assert case.target_file is not None, "a case without a problem has all its files"
-        assert case.baseline_file is not None, "a case without a problem has all its files"
-        is_baseline = self.references.are_the_same(case.target_file, case.baseline_file)
+        is_own = is_baseline(case, self.references)
         with as_reference_failure("target"):
             first = self.samples.take(range(self.batch_size))
             target = (
-                own
-                if is_baseline
-                else self.references.target_images(case.target_file, case.id, secret, first)
+                own if is_own else self.references.target_images(case.target_file, case.id, secret, first)
             )
-        timed = pair.same_samples() if is_baseline else ()
+        timed = pair.same_samples() if is_own else ()
         body.target_images = compare_images(
             pair.secret_images(secret), target, timed, rounds=rounds_otherwise(body)
         )

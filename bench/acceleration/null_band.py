@@ -136,6 +136,7 @@ def collect(
     samples: Sequence[Sample],
     perturbations: Sequence[str],
     threads: int,
+    reference: Callable[[], Images] | None = None,
 ) -> NullImages:
     """Return a pipeline's null images, each part from the case that made it first.
 
@@ -143,12 +144,16 @@ def collect(
         once: returns the images of a part, which it makes where nobody has.
         arm, samples, threads: as for `images_of`.
         perturbations: names.
+        reference: makes the images that the others repeat; a plain call of the arm where it is left out.
     """
-    found = {
-        what: once(what, lambda what=what: images_of(arm, samples, what, threads))  # type: ignore[misc]
-        for what in (REFERENCE, *perturbations)
-    }
-    return NullImages(found.pop(REFERENCE), found)
+    made = once(REFERENCE, reference or (lambda: images_of(arm, samples, REFERENCE, threads)))
+    return NullImages(
+        made,
+        {
+            what: once(what, lambda what=what: images_of(arm, samples, what, threads))  # type: ignore[misc]
+            for what in perturbations
+        },
+    )
 
 
 def image_distance(image: np.ndarray, other: np.ndarray) -> float:

@@ -17,13 +17,14 @@ from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import SampleStream
-from bench.acceleration.times import NullLaunch
+from bench.acceleration.times import NullLaunch, Round
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.core.errors import INFRASTRUCTURE, ArmProblem
-from bench.statistics.launches import Rounds
-from bench.statistics.paired_times import MIN_ROUNDS
+from bench.statistics.launches import ASSUMED_LAUNCH_SD, Rounds
+from bench.statistics.paired_times import MIN_ROUNDS, location_of_logs, log_ratios
 
-NULL_ROUNDS = 6
+NULL_ROUNDS = (MIN_ROUNDS, 2 * MIN_ROUNDS)
+"""Rounds of the launch, and those of one whose first rounds say less than is assumed beforehand."""
 # Far behind all samples of the pairs, so that no pair repeats an image that was made here.
 _FIRST_BATCH = 1_000_000
 
@@ -82,7 +83,7 @@ def _measure(
         timer = PairedTimer(
             baseline, other, sample_at=samples.at, keep=keep, calls=_FIRST_BATCH,
             plan=replace(
-                plan, batch_size=1, warmup_rounds=max(plan.warmup_rounds, 2), max_rounds=NULL_ROUNDS,
+                plan, batch_size=1, warmup_rounds=max(plan.warmup_rounds, 2), max_rounds=NULL_ROUNDS[-1],
                 time_budget_s=max(plan.time_budget_s, 1.0),
             ),
         )  # fmt: skip
@@ -91,11 +92,22 @@ def _measure(
         )
         process.pause()
         timer.warm_up()
-        timer.run_until(NULL_ROUNDS)
+        for rounds in NULL_ROUNDS:
+            timer.run_until(rounds)
+            if says_enough(timer.times.rounds):
+                break
         found.rounds = timer.times.rounds
         if arms.gpu is None:
             found.peak_bytes = {"baseline": baseline.peak_bytes(), "candidate": other.peak_bytes()}
     baseline.process.pause()
+
+
+def says_enough(rounds: Sequence[Round]) -> bool:
+    """Whether the ratio of a launch's rounds is known as well as the scatter of launches that is assumed beforehand."""
+    if len(rounds) < MIN_ROUNDS:
+        return False
+    known = per_output(rounds)
+    return location_of_logs(log_ratios(known.baseline_s, known.candidate_s))[1] <= ASSUMED_LAUNCH_SD
 
 
 def counted(null: NullLaunch | None) -> Sequence[Rounds]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from bench.acceleration.host.card import Card
 from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.host.process import ArmProcess
+from bench.acceleration.null_band import NullImages
 from bench.acceleration.null_launch import null_launch
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.references import References, as_reference_failure
@@ -236,6 +237,20 @@ class Pair:
     def _note_costs(self, role: str, batch: Batch) -> None:
         self.step_s[role], self.part_s[role] = batch.observed.step_s, batch.observed.part_s
 
+    def null_images(self, samples: Sequence[Sample], perturbations: Sequence[str]) -> NullImages:
+        """Return the baseline's images of secret samples, some of them made again, from the first case that needs them."""
+
+        def reference() -> list[np.ndarray]:
+            batch = self.baseline.audit(list(samples))  # is not timed as a whole, so that its steps may be
+            if len(samples) == self._batch_size:
+                self._note_costs("baseline", batch)
+            return batch.outputs
+
+        with as_reference_failure("baseline"):
+            found = self._references.null_images(self.baseline, samples, perturbations, reference)
+            self.baseline.process.pause()
+        return found
+
     def time_baseline(self) -> None:
         """Take what the baseline's steps and parts take from the first case of the run that measured it."""
         if self.baseline.first_observed.scheduler_steps > 1:
@@ -243,7 +258,7 @@ class Pair:
             self.step_s["baseline"], self.part_s["baseline"] = costs["step_s"], costs["part_s"]
 
     def _baseline_costs(self) -> Json:
-        """Make the baseline's first batch again, unless it was watched when it completed its images."""
+        """Make the baseline's first batch again, unless another call of it was watched since it is warm."""
         if self.step_s["baseline"] is None:
             with as_reference_failure("baseline"):
                 self._note_costs("baseline", self.baseline.audit(self._samples.take(self._first)))

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.host.failures import scorer_died
-from bench.acceleration.host.process import ArmProcess
+from bench.acceleration.host.scoring_process import LeasedScorer
 from bench.acceleration.image_records import Distribution, NullBand
 from bench.acceleration.image_rows import OF_BASELINE, Found, close_rows, own_values
 from bench.acceleration.null_band import NullImages
@@ -44,18 +44,30 @@ class Scoring:
     """CLIP embeddings through the trusted scoring process; prompts and baselines once per run.
 
     Args:
-        scorer: the scoring process, with its model loaded.
+        scorer: the scoring process.
         clip: name of the model, part of every key.
         cache: the run's cache.
         extras: computes metrics of other packages.
     """
 
     def __init__(
-        self, scorer: ArmProcess, clip: str, cache: ContentCache, extras: ExtraRunner | None = None
+        self, scorer: LeasedScorer, clip: str, cache: ContentCache, extras: ExtraRunner | None = None
     ) -> None:
         self._extras = extras
         self._scorer, self._clip, self._cache = scorer, clip, cache
         self._distribution: Distribution | None = None
+
+    def prepare(self) -> None:
+        """Let the scoring process load its model, while arms do what is not timed."""
+        self._scorer.prepare()
+
+    def wait(self) -> None:
+        """Return when its model is loaded, and it computes nothing any more.
+
+        Raises:
+            UsageProblem: when the model cannot be loaded.
+        """
+        self._scorer.wait()
 
     def compare(
         self,

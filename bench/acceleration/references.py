@@ -55,7 +55,7 @@ class References:
 
         While it is loaded it makes its images of the secret samples too, and shows how many threads it computes with best.
         """
-        counts = [] if self._arms.gpu is not None else counts_to_try(threads_for(list(self._arms.cores)))
+        counts = self._counts
 
         def observe() -> Json:
             with self._arms.start("target", name) as process:
@@ -64,7 +64,7 @@ class References:
                 arm.first_call(samples)
                 if secret:
                     self.null_images(arm, secret, (BATCH,))
-                paces = arm.paces(samples, counts) if len(counts) > 1 else {}
+                paces = arm.paces(samples, counts) if counts else {}
             assert arm.configuration is not None
             return {"configuration": arm.configuration.to_json(), "paces": list(paces.items())}
 
@@ -73,6 +73,32 @@ class References:
         key = self._cache.key("target", self.file_identity(file), drawn, counts)
         found = self._cache.once_json(key, observe)
         return Target(Configuration.from_json(found["configuration"]), dict(found["paces"]))
+
+    @property
+    def _counts(self) -> list[int]:
+        """Numbers of compute threads to try; none where there is no choice."""
+        if self._arms.gpu is not None:
+            return []
+        counts = counts_to_try(threads_for(list(self._arms.cores)))
+        return counts if len(counts) > 1 else []
+
+    def paces(self, file: Path, samples: list[Sample], name: str) -> dict[int, float]:
+        """Return how many seconds a call of a pipeline's denoisers takes, by number of compute threads.
+
+        Measured in a process of its own, since the calls that show it are not finished. Empty where there is no choice.
+        """
+        counts = self._counts
+        if not counts:
+            return {}
+
+        def measure() -> list[tuple[int, float]]:
+            with self._arms.start("target", name) as process:
+                arm = PipelineArm(process, file, self._arms.device, self._arms.limits.load_timeout_s)
+                arm.load(self.call_for(file, "target", name))
+                return list(arm.paces(samples, counts).items())
+
+        key = self._cache.key("paces", self.file_identity(file), len(samples), counts)
+        return dict(self._cache.once_json(key, measure))
 
     def seen_call(self, file: Path, role: str, name: str) -> SeenCall:
         """Return how a target or baseline is called, as it was seen when the first case needed it."""
@@ -120,7 +146,11 @@ class References:
         return [Sample.from_json(sample) for sample in drawn]
 
     def null_images(
-        self, arm: PipelineArm, samples: Sequence[Sample], perturbations: Sequence[str]
+        self,
+        arm: PipelineArm,
+        samples: Sequence[Sample],
+        perturbations: Sequence[str],
+        reference: Callable[[], Images] | None = None,
     ) -> NullImages:
         """Return a target's or baseline's images of the secret samples, from whichever case made them first.
 
@@ -128,6 +158,7 @@ class References:
             arm: loaded.
             samples: secret ones.
             perturbations: under which some are made again.
+            reference: makes those that are repeated, where more than a call of the arm is wanted of it.
         """
         identity = self.baseline_identity(arm)
         drawn = [sample.identity() for sample in samples]
@@ -135,7 +166,7 @@ class References:
         def once(what: str, make: Callable[[], Images]) -> Images:
             return self._kept(self._cache.key("null images", what, identity, drawn), make)
 
-        return collect(once, arm, samples, perturbations, arm.threads)
+        return collect(once, arm, samples, perturbations, arm.threads, reference)
 
     def target_images(
         self, file: Path, name: str, samples: Sequence[Sample], first: list[Sample]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.cli.card import make_card
-from bench.cli.judge import BROKEN, JudgedRun, JudgeProblem, JudgeTask, near, refuse, run_questions
+from bench.cli.judge import (
+    BROKEN,
+    JudgedRun,
+    JudgeProblem,
+    JudgeTask,
+    kept_server,
+    near,
+    refuse,
+    run_questions,
+)
 from bench.cli.show import console_for, show_card
 from bench.shipped import shipped_root
 
@@ -42,7 +51,8 @@ def demo(*, work_dir: Path = WORK_DIR) -> int:
     )
     asked = questions()
     try:
-        run = run_questions(list(asked.values()), work_dir, _BOUNDS)
+        with kept_server() as environment:
+            run = run_questions(list(asked.values()), work_dir, _BOUNDS, environment)
     except JudgeProblem as problem:
         return refuse(str(problem), as_json=False)
     records = (

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -196,9 +196,12 @@ def judge(
     environment: dict[str, str] | None = None,
 ) -> int:
     """Judge one candidate; print its card; return the exit code: 0 pass, 1 fail, 2 error, 3 inconclusive, 4 usage."""
+    said = _waiting(f"judging {question.candidate.name} against {question.baseline.name}", quiet=as_json)
+    # Frameworks are imported while pytest starts, unless the caller's are there already.
+    server = kept_server(more) if environment is None else nullcontext(environment)
     try:
-        with _waiting(f"judging {question.candidate.name} against {question.baseline.name}", quiet=as_json):
-            run = run_questions([question], work_dir, more, environment)
+        with said, server as known:
+            run = run_questions([question], work_dir, more, known)
         limits = question.limits
     except JudgeProblem as problem:
         return refuse(str(problem), as_json=as_json)
@@ -268,7 +271,7 @@ def watch(
     code, count = 0, 0
     if not any(argument.partition("=")[0] == "--seed" for argument in more):
         more = [*more, f"--seed={secrets.randbits(53)}"]
-    with _kept_server() as environment, tempfile.TemporaryDirectory(prefix="modelgate-watch-") as kept:
+    with kept_server(more) as environment, tempfile.TemporaryDirectory(prefix="modelgate-watch-") as kept:
         try:
             while rounds is None or count < rounds:
                 seen = _stamp(question)
@@ -332,22 +335,37 @@ def _stamp(question: JudgeTask) -> list[tuple[int, int] | None]:
 
 
 @contextmanager
-def _kept_server() -> Iterator[dict[str, str]]:
-    """Keep a fork server while the body runs; yield the environment that names it."""
-    from bench.acceleration.host.kept_server import VARIABLE, KeptServer  # noqa: PLC0415  only --watch keeps one
+def kept_server(more: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    """Keep a fork server while the body runs; yield the environment that names it.
 
-    with tempfile.TemporaryDirectory(prefix="modelgate-watch-") as name:
+    It imports while pytest starts. A run that needs another one, since more of the environment is passed on or a user's
+    code is imported, is left to start it.
+
+    Args:
+        more: arguments of pytest.
+    """
+    from bench.acceleration.host.kept_server import VARIABLE, KeptServer  # noqa: PLC0415  not every command keeps one
+    from bench.acceleration.host.service import server_environment  # noqa: PLC0415  as above
+
+    if VARIABLE in os.environ or any(one.startswith(("--pass-env", "--user-dir")) for one in more):
+        yield dict(os.environ)
+        return
+    with tempfile.TemporaryDirectory(prefix="modelgate-server-") as name:
         address = str(Path(name) / "server")
         command = [sys.executable, "-m", "bench.acceleration.host.kept_server", address]
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=server_environment(),
         ) as kept:
             try:
                 deadline = time.monotonic() + 120
                 while (
                     kept.poll() is None and not KeptServer(address).is_alive() and time.monotonic() < deadline
                 ):
-                    time.sleep(0.1)
+                    time.sleep(0.02)
                 yield (
                     {**os.environ, VARIABLE: address} if KeptServer(address).is_alive() else dict(os.environ)
                 )

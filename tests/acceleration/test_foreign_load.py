@@ -231,10 +231,15 @@ def judged(
     """Return the evaluation of a case whose measurements are given."""
     asked = tuple(parse_requirement(text, ("acceleration",)) for text in require)
     evaluation = AccelerationEvaluation(
-        case(**fields), RunContext(Path("/nowhere"), Path("/nowhere"), requirements=asked),
-        SimpleNamespace(plan=TimingPlan(), cache=None, arms=SimpleNamespace(gpu=None), samples=(), scoring=None),
+        case(target_file=Path("target.py"), baseline_file=Path("baseline.py"), **fields),
+        RunContext(Path("/nowhere"), Path("/nowhere"), requirements=asked),
+        SimpleNamespace(
+            plan=TimingPlan(), cache=None, arms=SimpleNamespace(gpu=None), samples=(),
+            scoring=SimpleNamespace(wait=lambda: None),
+        ),
     )  # fmt: skip
-    evaluation._pair = FakePair(drift)
+    evaluation._pair, evaluation._observed = FakePair(drift), {"target": Configuration()}
+    evaluation._references = SimpleNamespace(are_the_same=lambda *_: False)
     evaluation._estimates = {"speedup": Estimate(metric="speedup", value=2.4, low=2.1, high=2.8, unit="x")}
     evaluation._time = lambda: SimpleNamespace(
         calls=1, rounds=6, times=Times(foreign_load=load), judge=lambda: (latency, verdict)

@@ -14,7 +14,7 @@ from bench.acceleration import report
 from bench.acceleration.cache import ContentCache
 from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch
-from bench.acceleration.null_launch import counted, null_launch
+from bench.acceleration.null_launch import counted, null_launch, says_enough
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.protocol.messages import Observed
 from bench.acceleration.times import NullLaunch, Round, Times
@@ -80,15 +80,25 @@ def test_it_is_measured_once_per_run_on_samples_that_no_pair_has(measure) -> Non
     ask, calls, started = measure
     found = ask()
     assert started == ["case-1.again"], "the baseline of the case is the other process"
-    assert (found.of, len(found.rounds), found.problem) == ("case-1", 6, None)
+    assert (found.of, len(found.rounds), found.problem) == ("case-1", 4, None)
     assert found.peak_bytes == {"baseline": 1_000_000_000, "candidate": 1_100_000_000}
     assert LaunchTest().speedup(counted(found)).value == pytest.approx(1 / 1.1)
-    assert len(calls) == 1 + 2 * 2 + 2 * 6, "the second process is warmed up as the first was"
+    assert len(calls) == 1 + 2 * 2 + 2 * 4, "the second process is warmed up as the first was"
     pairs = {SAMPLES.at(index).seed for index in range(4000)}
     assert not pairs & {seed for _, seeds in calls for seed in seeds}
     again = ask(of="case-2")
     assert again == found
     assert len(started) == 1
+
+
+@pytest.mark.parametrize(("scatter", "enough"), [(0.02, True), (0.3, False)])
+def test_rounds_that_scatter_ask_for_more(scatter: float, enough: bool) -> None:
+    rounds = [
+        Round(first="baseline", baseline_s=1.0 + scatter * sign, candidate_s=1.0, images=1)
+        for sign in (1, -1, 0.5, -0.5)
+    ]
+    assert says_enough(rounds) is enough
+    assert not says_enough(rounds[:3])
 
 
 def test_where_it_cannot_be_measured_the_run_goes_on_and_says_so(measure) -> None:

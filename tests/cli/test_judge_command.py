@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import arms
@@ -222,7 +223,7 @@ class TestWatch:
             candidate.write_text("pipe = 22\n")
 
         monkeypatch.setattr(command, "judge", answer)
-        monkeypatch.setattr(command, "_kept_server", _no_server)
+        monkeypatch.setattr(command, "kept_server", _no_server)
         assert watch(JudgeTask(candidate, candidate), rounds=2, pause=pause, as_json=True) == 2
         assert [text for text, _ in asked] == ["pipe = 1\n", "pipe = 22\n"]
 
@@ -245,7 +246,7 @@ class TestWatch:
             os.utime(candidate, ns=(len(saves), len(saves)))  # saved as well, so that it is judged again
 
         monkeypatch.setattr(command, "judge", answer)
-        monkeypatch.setattr(command, "_kept_server", _no_server)
+        monkeypatch.setattr(command, "kept_server", _no_server)
         watch(
             JudgeTask(candidate, baseline), rounds=5, pause=pause, as_json=True, more=["--num-samples", "2"]
         )
@@ -258,7 +259,53 @@ class TestWatch:
         assert asked[-1][1] == ["--seed=7"]
 
 
+class TestServer:
+    @pytest.fixture
+    def started(self, monkeypatch):
+        """Return the environments of the servers that were started; each ends before it serves."""
+        environments = []
+
+        class Ended(nullcontext):
+            def __init__(self, _, *, env, **__):
+                super().__init__(self)
+                environments.append(env)
+
+            def poll(self):
+                return 1
+
+            def terminate(self):
+                pass
+
+        monkeypatch.setattr(command.subprocess, "Popen", Ended)
+        monkeypatch.delenv("MODELGATE_FORK_SERVER", raising=False)
+        return environments
+
+    def test_it_has_no_secret_and_a_run_starts_its_own_where_it_does_not_come_up(self, started, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        with command.kept_server() as environment:
+            assert "MODELGATE_FORK_SERVER" not in environment
+            assert environment["HF_TOKEN"] == "hf_secret", "the run decides what its arms see"
+        (seen,) = started
+        assert "HF_TOKEN" not in seen
+        assert seen["OMP_NUM_THREADS"] == "1"
+
+    @pytest.mark.parametrize("more", [["--pass-env=HF_TOKEN"], ["--user-dir", "mine"]])
+    def test_none_is_kept_that_the_run_would_not_take(self, started, more):
+        with command.kept_server(more) as environment:
+            assert environment == dict(os.environ)
+        assert not started
+
+    def test_one_that_serves_already_is_taken(self, started, monkeypatch):
+        monkeypatch.setenv("MODELGATE_FORK_SERVER", "/somewhere")
+        with command.kept_server() as environment:
+            assert environment["MODELGATE_FORK_SERVER"] == "/somewhere"
+        assert not started
+
+
 class _no_server:  # noqa: N801  stands for a context manager
+    def __init__(self, more=()):
+        pass
+
     def __enter__(self):
         return {"KEPT": "yes"}
 

@@ -278,8 +278,8 @@ def main(address: str, user_dirs: Sequence[str] = ()) -> None:
             import_user_code(map(Path, user_dirs))
         except ModelgateError as problem:
             sys.exit(str(problem))
-    # Frozen objects are never visited by a child's collector, so their pages stay shared.
-    gc.collect()
+    # Frozen objects are never visited by a child's collector, so their pages stay shared. What the imports left behind is
+    # frozen with them: to look for it takes longer than one of the imports.
     gc.freeze()
     gc.enable()
     print(READY, flush=True)

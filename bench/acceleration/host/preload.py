@@ -6,13 +6,15 @@ from contextlib import suppress
 
 
 def preload() -> None:
-    """Import what arms and scorers need; heavy on purpose, and without starting a thread pool."""
+    """Import what arms need; heavy on purpose, and without starting a thread pool.
+
+    open_clip is left to the scorers, which import it while the first arms load.
+    """
     from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
     ensure_torchvision()
     import diffusers  # noqa: PLC0415
     import numpy  # noqa: F401, PLC0415
-    import open_clip  # noqa: F401, PLC0415
     import PIL.Image  # noqa: F401, PLC0415
     import transformers  # noqa: F401, PLC0415
     from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401, PLC0415

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 
 from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.failures import scorer_died
 from bench.acceleration.host.process import ArmProcess
 from bench.core.errors import ArmProblem, UsageProblem
+from bench.core.record import Json
 
 
 class ScoringProcess:
@@ -21,7 +24,8 @@ class ScoringProcess:
     def __init__(self, clip: str) -> None:
         self._clip = clip
         self._stack = ExitStack()
-        self._processes: dict[int | None, ArmProcess] = {}
+        self._processes: dict[int | None, tuple[ArmProcess, Future[object]]] = {}
+        self._waiting = ThreadPoolExecutor(thread_name_prefix="scorer")
 
     def __enter__(self) -> ScoringProcess:
         """Return itself; nothing is started yet."""
@@ -35,6 +39,19 @@ class ScoringProcess:
     ) -> None:
         """End the processes."""
         self._stack.close()
+        self._waiting.shutdown()
+
+    def begin(self, arms: ArmFactory) -> None:
+        """Let the process load its model on the cores and device of this lease, where it has not: `on` waits for that."""
+        process, loading = self._processes.get(arms.gpu, (None, None))
+        if process is not None and loading is not None and (not loading.done() or process.is_alive()):
+            return
+        process = self._stack.enter_context(
+            arms.start("scorer", f"gpu{arms.gpu}" if arms.gpu is not None else "cpu")
+        )
+        request = {"op": "load", "clip": self._clip, "device": arms.device}
+        loading = self._waiting.submit(process.ask, request, timeout_s=arms.limits.load_timeout_s)
+        self._processes[arms.gpu] = process, loading
 
     def on(self, arms: ArmFactory) -> ArmProcess:
         """Return the process, awake, on the cores and device of this lease.
@@ -42,28 +59,47 @@ class ScoringProcess:
         Raises:
             UsageProblem: when the model cannot be loaded.
         """
-        process = self._processes.get(arms.gpu)
-        if process is None or not process.is_alive():
-            process = self._stack.enter_context(
-                arms.start("scorer", f"gpu{arms.gpu}" if arms.gpu is not None else "cpu")
-            )
-            try:
-                process.ask(
-                    {"op": "load", "clip": self._clip, "device": arms.device},
-                    timeout_s=arms.limits.load_timeout_s,
-                )
-            except ArmProblem as problem:
-                process.close()
-                died = scorer_died(problem)
-                if died is not None:
-                    raise died from problem
-                raise UsageProblem(str(problem).removeprefix("the scorer ")) from problem
-            self._processes[arms.gpu] = process
+        self.begin(arms)
+        process, loading = self._processes[arms.gpu]
+        try:
+            loading.result()
+        except ArmProblem as problem:
+            process.close()
+            died = scorer_died(problem)
+            if died is not None:
+                raise died from problem
+            raise UsageProblem(str(problem).removeprefix("the scorer ")) from problem
         process.resume()
         process.place(arms.cpus)
         return process
 
     def pause(self) -> None:
         """Put the processes to sleep, so that nothing computes outside a lease."""
-        for process in self._processes.values():
+        wait([loading for _, loading in self._processes.values()])
+        for process, _ in self._processes.values():
             process.pause()
+
+
+@dataclass(frozen=True)
+class LeasedScorer:
+    """The scoring process on one lease: it can load its model while the case does something else.
+
+    Attributes:
+        of: the process of the worker.
+        arms: what the lease gives.
+    """
+
+    of: ScoringProcess
+    arms: ArmFactory
+
+    def prepare(self) -> None:
+        """Begin to load the model."""
+        self.of.begin(self.arms)
+
+    def wait(self) -> None:
+        """Return when the model is loaded; errors as of `ScoringProcess.on`."""
+        self.of.on(self.arms)
+
+    def ask(self, request: Json, payload: bytes = b"") -> tuple[Json, bytes, float]:
+        """Send a request and return its answer, as `ArmProcess.ask` does."""
+        return self.of.on(self.arms).ask(request, payload)

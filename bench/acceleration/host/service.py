@@ -56,6 +56,15 @@ class ForkServerService(Service):
             self._process.stdout.close()
 
 
+def server_environment(pass_env: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return what a fork server sees of this process's environment: its arms can read all of it.
+
+    Args:
+        pass_env: names that are passed on although they look like secrets.
+    """
+    return BRIEF_SPIN | scrubbed_environment(dict(os.environ), pass_env) | _ONE_THREAD | _CUDA_UNTOUCHED
+
+
 def start_fork_server(
     run: ServiceRun, *, command: Sequence[str] = SERVER, timeout_s: float = READY_TIMEOUT_S
 ) -> Service:
@@ -81,10 +90,7 @@ def start_fork_server(
         process = subprocess.Popen(
             [*command, address, *map(str, run.user_dirs)],
             cwd=_ROOT,
-            env=BRIEF_SPIN
-            | scrubbed_environment(dict(os.environ), run.pass_env)
-            | _ONE_THREAD
-            | _CUDA_UNTOUCHED,
+            env=server_environment(run.pass_env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
