@@ -77,6 +77,7 @@ class Candidate:
         line: of the catalogue; 0 for an honest one.
         verdict, code: of its record; any code where it is empty.
         says: what its reason holds.
+        or_else: another code, and what its reason holds then: with more images, another gate may find it first.
         timed: whether a speedup is asked for that it does not have.
         no_effect: whether the attack finds nothing to attack, so that the candidate passes as what else it is.
         methods: acceleration methods that its task asks for.
@@ -91,6 +92,7 @@ class Candidate:
     line: int = 0
     code: str = ""
     says: list[str] = field(default_factory=list)
+    or_else: dict[str, str] = field(default_factory=dict)
     timed: bool = False
     no_effect: bool = False
     methods: list[str] = field(default_factory=list)
@@ -108,9 +110,11 @@ class Candidate:
         if record is None:
             return "it has no record"
         found = f"{record['verdict']} ({record['reason_code']}): {record['reason']}"
-        if record["verdict"] != self.verdict or (self.code and record["reason_code"] != self.code):
+        says = [self.or_else[record["reason_code"]]] if record["reason_code"] in self.or_else else self.says
+        codes = {self.code or record["reason_code"], *self.or_else}
+        if record["verdict"] != self.verdict or record["reason_code"] not in codes:
             return f"expected {self.verdict} {self.code}, found {found}"
-        missing = [text for text in self.says if text not in record["reason"] + (record["output_tail"] or "")]
+        missing = [text for text in says if text not in record["reason"] + (record["output_tail"] or "")]
         return f"expected {missing[0]!r} in the reason, found {found}" if missing else None
 
 

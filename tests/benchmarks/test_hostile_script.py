@@ -39,3 +39,25 @@ def test_the_candidates_of_a_quick_run_leave_the_slow_ones_out(scripts):
     ]
     assert hostile.split(made, quick=True) == {False: [], True: made[:1]}
     assert hostile.split(made, quick=False) == {False: made[1:], True: made[:1]}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "reason", "right"),
+    [
+        ("fail", "config_mismatch", "differs in a later call", True),
+        ("fail", "config_mismatch", "differs", False),
+        ("fail", "degenerate_output", "images repeat another one", True),
+        ("fail", "degenerate_output", "images are black", False),
+        ("fail", "quality_lost", "in a later call", False),
+        ("error", "degenerate_output", "images repeat another one", False),
+    ],
+)
+def test_a_candidate_may_end_for_another_reason_that_is_as_right(scripts, verdict, code, reason, right):
+    import hostile
+
+    one = hostile.Candidate(
+        "a", "replay", "fail", code="config_mismatch", says=["in a later call"],
+        or_else={"degenerate_output": "repeat another one"},
+    )  # fmt: skip
+    record = {"verdict": verdict, "reason_code": code, "reason": reason, "output_tail": None}
+    assert (one.wrong(record) is None) is right
