@@ -41,14 +41,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from launch_trials import PLAN, SHAPES, Machine, Rates, follow
+from launch_trials import PLAN, SHAPES, Machine, Rates, first_rounds, follow
 from suite import PIPELINES, ROOT, cases_command, results_file, write_tasks
 
-from bench.acceleration.evidence import by_launch, per_output
+from bench.acceleration.evidence import by_launch
 from bench.acceleration.null_launch import NULL_ROUNDS, says_enough
 from bench.acceleration.record import Speedup
-from bench.acceleration.times import Round, Times
-from bench.acceleration.timing import FIRST_ROUNDS
+from bench.acceleration.times import Times
+from bench.acceleration.timing import FIRST_ROUNDS, MOST_FIRST_ROUNDS
 from bench.core.gate import Limit, gate
 from bench.statistics.launches import LaunchTest, Rounds
 from bench.statistics.paired_times import location_of_logs, log_ratios, ratio_interval
@@ -84,13 +84,10 @@ def rates(test: LaunchTest, machine: Machine, over: float, trials: int, seed: in
 
 def null_launch(machine: Machine, rng: np.random.Generator) -> Rounds:
     """Return a launch of a pipeline against itself, with as many rounds as the suite gives it."""
-    drawn = machine.launch(rng, 1.0, NULL_ROUNDS[-1])
-    found = [
-        Round(first="baseline", baseline_s=one, candidate_s=other, images=1)
-        for one, other in zip(np.asarray(drawn.baseline_s), np.asarray(drawn.candidate_s), strict=True)
-    ]
-    rounds = next((count for count in NULL_ROUNDS if says_enough(found[:count])), NULL_ROUNDS[-1])
-    return per_output(found[:rounds])
+    *few, most = NULL_ROUNDS
+    drawn = machine.launch(rng, 1.0, most)
+    enough = [count for count in few if says_enough(first_rounds(drawn, count))]
+    return first_rounds(drawn, min([*enough, most]))
 
 
 def fixed_design(machine: Machine, over: float, trials: int, seed: int) -> float:
@@ -139,8 +136,8 @@ def print_grid(machines: Sequence[Machine], trials: int, seed: int) -> bool:
     """Print a line for each model of noise; return whether every one keeps what is demanded."""
     test = LaunchTest()
     print(
-        f"Looks at {test.looks} launches, {FIRST_ROUNDS} rounds in the first, {PLAN.max_rounds} at most, requirement "
-        f"{REQUIRED}, one A/A launch, {trials} trials"
+        f"Looks at {test.looks} launches, {FIRST_ROUNDS} to {MOST_FIRST_ROUNDS} rounds in the first, "
+        f"{PLAN.max_rounds} at most, requirement {REQUIRED}, one A/A launch, {trials} trials"
     )
     print(
         f"{'launch sd':>9}{'round sd':>10}  {'shape':15}{'false pass':>11}{'false fail':>11}{'rounds':>8}"

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.acceleration.evidence import LEAST_ROUNDS
-from bench.acceleration.timing import FIRST_ROUNDS, TimingPlan
+from bench.acceleration.timing import FIRST_ROUNDS, MOST_FIRST_ROUNDS, SCATTERED, TimingPlan
 from bench.core.gate import Limit, gate
-from bench.statistics.launch_costs import rounds_per_launch
+from bench.statistics.launch_costs import is_known, rounds_per_launch
 from bench.statistics.launches import LaunchTest, Rounds
 from bench.statistics.paired_times import MIN_ROUNDS
 
@@ -141,10 +141,23 @@ class Rates:
         )
 
 
+def first_rounds(launch: Rounds, count: int) -> Rounds:
+    """Return a launch that ended after so many rounds."""
+    return Rounds(np.asarray(launch.baseline_s)[:count], np.asarray(launch.candidate_s)[:count])
+
+
+def first_launch(drawn: Rounds) -> Rounds:
+    """Return a launch with as many rounds as the suite gives the first one."""
+    count = FIRST_ROUNDS
+    while count < MOST_FIRST_ROUNDS and not is_known(first_rounds(drawn, count), SCATTERED):
+        count += 2
+    return first_rounds(drawn, count)
+
+
 def follow(test: LaunchTest, draw: Draw, null: Rounds, *, truth: float, required: float) -> End:
     """Measure as the suite does: looks at the ends of launches, within the default limits on launches and rounds."""
-    launches = [draw(FIRST_ROUNDS)]
-    rounds, look, verdict = FIRST_ROUNDS, test.next_look(0), ""
+    launches = [first_launch(draw(MOST_FIRST_ROUNDS))]
+    rounds, look, verdict = np.size(launches[0].baseline_s), test.next_look(0), ""
     while look is not None:
         while len(launches) < min(look, PLAN.max_launches):
             noise = test.noise(launches, [null])

@@ -17,11 +17,12 @@ from bench.acceleration.host.arm_factory import ArmFactory
 from bench.acceleration.host.own_call import SeenCall
 from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
 from bench.acceleration.prompts import SampleStream
-from bench.acceleration.times import NullLaunch, Round
+from bench.acceleration.times import NullLaunch
 from bench.acceleration.timing import PairedTimer, TimingPlan
 from bench.core.errors import INFRASTRUCTURE, ArmProblem
+from bench.statistics.launch_costs import is_known
 from bench.statistics.launches import ASSUMED_LAUNCH_SD, Rounds
-from bench.statistics.paired_times import MIN_ROUNDS, location_of_logs, log_ratios
+from bench.statistics.paired_times import MIN_ROUNDS
 
 NULL_ROUNDS = (MIN_ROUNDS, 2 * MIN_ROUNDS)
 """Rounds of the launch, and those of one whose first rounds say less than is assumed beforehand."""
@@ -94,7 +95,7 @@ def _measure(
         timer.warm_up()
         for rounds in NULL_ROUNDS:
             timer.run_until(rounds)
-            if says_enough(timer.times.rounds):
+            if says_enough(per_output(timer.times.rounds)):
                 break
         found.rounds = timer.times.rounds
         if arms.gpu is None:
@@ -102,12 +103,9 @@ def _measure(
     baseline.process.pause()
 
 
-def says_enough(rounds: Sequence[Round]) -> bool:
-    """Whether the ratio of a launch's rounds is known as well as the scatter of launches that is assumed beforehand."""
-    if len(rounds) < MIN_ROUNDS:
-        return False
-    known = per_output(rounds)
-    return location_of_logs(log_ratios(known.baseline_s, known.candidate_s))[1] <= ASSUMED_LAUNCH_SD
+def says_enough(launch: Rounds) -> bool:
+    """Whether the ratio of a launch is known as well as the scatter of launches that is assumed beforehand."""
+    return is_known(launch, ASSUMED_LAUNCH_SD)
 
 
 def counted(null: NullLaunch | None) -> Sequence[Rounds]:

@@ -25,6 +25,10 @@ ROLES = ("baseline", "candidate")
 FIRST_ROUNDS = 6
 """Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often. After four, with
 two of them stalled, a clear case would need more launches than the saved rounds are worth."""
+MOST_FIRST_ROUNDS = 10
+"""The same where the first ones scatter so that their ratio is known less well than to `SCATTERED`."""
+SCATTERED = 0.06
+"""Standard error of a log ratio. With less, a launch more is the better use of the time."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.statistics.launches import ASSUMED_LAUNCHES, Noise
-from bench.statistics.paired_times import MIN_ROUNDS
+import numpy as np
+
+from bench.statistics.launches import ASSUMED_LAUNCHES, Noise, Rounds
+from bench.statistics.paired_times import MIN_ROUNDS, location_of_logs, log_ratios
 from bench.statistics.sequential import LOOK_ALPHA
 
 
@@ -64,6 +66,24 @@ def rounds_per_launch(
         return most
     best = math.sqrt(launch_s / round_s) * noise.round_sd / noise.launch_sd
     return int(min(max(2 * round(best / 2), least), most))
+
+
+def is_known(launch: Rounds, standard_error: float) -> bool:
+    """Whether the log ratio of a launch is known to a standard error, by the scatter of its rounds alone.
+
+    A launch may have more rounds where it is not. Their ratio has no say in it, so that no look is taken.
+
+    Args:
+        launch: with any number of rounds; fewer than four say nothing.
+        standard_error: in log units.
+
+    Example:
+        >>> is_known(Rounds([1.0, 1.1, 1.0, 1.1], [1.0] * 4), 0.05), is_known(Rounds([1.0, 2.0] * 2, [1.0] * 4), 0.05)
+        (True, False)
+    """
+    if np.size(launch.baseline_s) < MIN_ROUNDS:
+        return False
+    return location_of_logs(log_ratios(launch.baseline_s, launch.candidate_s))[1] <= standard_error
 
 
 def split_budget(noise: Noise, *, budget_s: float, launch_s: float, round_s: float) -> Split:

@@ -20,7 +20,7 @@ from bench.acceleration.protocol.messages import Observed
 from bench.acceleration.times import NullLaunch, Round, Times
 from bench.acceleration.timing import TimingPlan
 from bench.core.errors import ArmProblem
-from bench.statistics.launches import LaunchTest
+from bench.statistics.launches import LaunchTest, Rounds
 
 SAMPLES = SampleStream((Sample("a", 1), Sample("b", 2)), 0)
 PLAN = TimingPlan(batch_size=2, warmup_rounds=3)
@@ -93,12 +93,9 @@ def test_it_is_measured_once_per_run_on_samples_that_no_pair_has(measure) -> Non
 
 @pytest.mark.parametrize(("scatter", "enough"), [(0.02, True), (0.3, False)])
 def test_rounds_that_scatter_ask_for_more(scatter: float, enough: bool) -> None:
-    rounds = [
-        Round(first="baseline", baseline_s=1.0 + scatter * sign, candidate_s=1.0, images=1)
-        for sign in (1, -1, 0.5, -0.5)
-    ]
-    assert says_enough(rounds) is enough
-    assert not says_enough(rounds[:3])
+    seconds = [1.0 + scatter * sign for sign in (1, -1, 0.5, -0.5)]
+    assert says_enough(Rounds(seconds, [1.0] * 4)) is enough
+    assert not says_enough(Rounds(seconds[:3], [1.0] * 3))
 
 
 def test_where_it_cannot_be_measured_the_run_goes_on_and_says_so(measure) -> None:

@@ -21,7 +21,7 @@ from bench.acceleration.pair import Pair
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.protocol.messages import Described, Observed
 from bench.acceleration.speed import SpeedMeasurement
-from bench.acceleration.timing import FIRST_ROUNDS, PairedTimer, TimingPlan
+from bench.acceleration.timing import FIRST_ROUNDS, MOST_FIRST_ROUNDS, PairedTimer, TimingPlan
 from bench.core.errors import ArmProblem
 from bench.core.verdict import Verdict
 from bench.statistics.launches import Rounds
@@ -107,6 +107,17 @@ def test_a_gate_is_timed_until_it_is_decided(
     assert len(words - {"pass", verdict}) == 0
 
 
+@pytest.mark.parametrize(("scatter", "most"), [(0.02, FIRST_ROUNDS), (0.6, MOST_FIRST_ROUNDS)])
+def test_the_first_launch_has_more_rounds_where_they_scatter(scatter: float, most: int) -> None:
+    speed = measured(4.0, scatter=scatter, required_speedup=1.5)
+    assert speed.times.launches[0].rounds == most
+
+
+def test_the_rounds_of_the_first_launch_are_no_more_than_are_allowed() -> None:
+    speed = measured(4.0, 0.6, plan=TimingPlan(max_rounds=8), required_speedup=1.5)
+    assert speed.times.launches[0].rounds == 8
+
+
 def test_a_gap_that_launches_of_one_pipeline_show_as_well_is_not_decided_in_the_first_launch() -> None:
     apart = [Rounds([1.35, 1.36, 1.35, 1.36], [1.0, 1.01, 1.01, 1.0])]
     assert measured(2.0, required_speedup=1.5).launches == 1
@@ -178,7 +189,7 @@ def test_what_else_is_undecided_is_measured_until_the_budget_is_spent() -> None:
 def test_an_ungated_speedup_is_timed_until_it_is_precise_or_its_rounds_are_over() -> None:
     assert measured(2.0, 0.01).rounds == 6
     assert measured(2.0, 0.5).rounds == PLAN.ungated_rounds
-    assert measured(2.0, 0.5, is_required=True).rounds == 6
+    assert measured(2.0, 0.5, is_required=True).launches == 1
 
 
 def test_estimates_are_named_and_hold_the_truth() -> None:
