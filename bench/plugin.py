@@ -33,6 +33,7 @@ from bench.run.collected import Collected, relative_costs
 from bench.run.distribution import check_distribution, set_distribution_defaults
 from bench.run.ending import discard_cut_report, finish_run
 from bench.run.foreign import ForeignFiles
+from bench.run.only import keep_only
 from bench.run.options import (
     RunOptions,
     add_options,
@@ -185,6 +186,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     shared: dict[str, Fingerprint] = {}
     try:
         plan.check(list(cases.values()))
+        keep_only(session, config.stash[OPTIONS].only_cases)
+        cases = {item.nodeid: cases[item.nodeid] for item in session.items if item.nodeid in cases}
         if view is not None:
             kinds = sorted({case.kind for case in cases.values()})
             shared = {name: shared_parts(config, KINDS[name]) for name in kinds}

@@ -68,6 +68,11 @@ class AccelerationCase(Case):
         return (self.id,) if self.prompt_id is None else (self.id, str(self.prompt_id))
 
     @property
+    def shares(self) -> str:
+        """The baseline, whose reference images are made once in a run."""
+        return str(self.baseline_file or "")
+
+    @property
     def is_speed_gated(self) -> bool:
         """Whether a speedup or a latency is asked for."""
         return self.required_speedup is not None or self.max_latency_s is not None

@@ -9,6 +9,7 @@ modelgate compare A B                           what changed from one run to oth
 modelgate merge RUN RUN --out DIR               join runs, such as shards, into one
 modelgate table RUN                             a table of a run for a pull request
 modelgate history FILE                          what cases came to over many runs
+modelgate submit --out DIR -- ARGUMENTS         a run that is split over the jobs of a cluster
 modelgate tasks --out DIR                       write a task set: 604 tasks of five levels, with candidates
 """
 
@@ -23,6 +24,7 @@ from bench.cli.front import add_front, run_bench
 from bench.cli.numbers import number
 from bench.cli.output import read_or_not
 from bench.cli.stored import add_commands, run_command
+from bench.cli.submit import add_submit
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
 USAGE_ERROR = 4
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["bench"]:  # all that follows is pytest's
         return run_bench(words[1:])
     # argparse finds no positional arguments behind options
-    place = words.index("--") if words[:1] == ["judge"] and "--" in words else len(words)
+    takes_more = words[:1] in (["judge"], ["submit"])
+    place = words.index("--") if takes_more and "--" in words else len(words)
     try:
         given = make_parser().parse_args(words[:place])
     except SystemExit as end:
@@ -70,6 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
     reporting.add_argument("--no-html", action="store_true", help="do not draw report.html again")
     reporting.set_defaults(do=_report)
     add_commands(commands)
+    add_submit(commands)
     _add_tasks(
         commands.add_parser(
             "tasks", help="write a task set: 604 tasks of five levels, with candidates",

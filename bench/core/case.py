@@ -60,6 +60,16 @@ class Case:
         """The names by which a requirement may mean this case."""
         return (self.id,)
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Names of what it is a part of, and ids of what it combines; cases of a kind that share a name need one run."""
+        return ()
+
+    @property
+    def shares(self) -> str:
+        """What is loaded or computed for it and for others of its kind, such as a model; empty where there is nothing."""
+        return ""
+
     def body(self) -> Body:
         """Return the keys of its record that its kind has besides the common ones, as far as known."""
         return Body()

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 
 DIFFUSION, LANGUAGE, TUNING, REPORT, LM_EVAL = "diffusion", "language", "tuning", "report", "lm-eval"
+SLURM = "slurm"
 
 #: Name under which a package is imported, with the extras that bring it; the first is named where nothing says more.
 EXTRAS: dict[str, tuple[str, ...]] = {
@@ -36,6 +37,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "safetensors": (DIFFUSION, LANGUAGE, TUNING),
     "skimage": (DIFFUSION,),
     "sklearn": (TUNING, LANGUAGE),
+    "submitit": (SLURM,),
     "tgate": (DIFFUSION,),
     "tomesd": (DIFFUSION,),
     "torch": (DIFFUSION, LANGUAGE, TUNING),

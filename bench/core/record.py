@@ -15,6 +15,9 @@ from bench.core.verdict import Verdict, judge_control
 SCHEMA_VERSION = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+UNDECIDED = "not_run"
+"""Reason code of a record without a verdict."""
+
 Json = dict[str, Any]
 """A JSON object: plain builtins only."""
 
@@ -109,7 +112,7 @@ class Record(msgspec.Struct, kw_only=True):
     order: int = 0
     prompt_id: int | str | None = None
     verdict: str = "error"
-    reason_code: str = "not_run"
+    reason_code: str = UNDECIDED
     reason: str = "the run ended before this case was run"
     difficulty: str | None = None
     level: str | None = None
@@ -132,7 +135,7 @@ class Record(msgspec.Struct, kw_only=True):
     @property
     def is_undecided(self) -> bool:
         """Whether no verdict was written yet."""
-        return self.reason_code == "not_run"
+        return self.reason_code == UNDECIDED
 
     def as_attempt(self) -> Attempt:
         """Return how it ended, for the record of the attempt that follows."""

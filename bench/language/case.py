@@ -52,6 +52,17 @@ class LanguageCase(Case):
         """Id, dataset, and model with dataset."""
         return (self.id, self.dataset, f"{self.model}/{self.dataset}")
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The dataset of a shard, whose last one scores it; the members of a group, whose scores it combines."""
+        dataset = (f"{self.model}/{self.stem}",) if self.shards > 1 else ()
+        return (*dataset, *self.members)
+
+    @property
+    def shares(self) -> str:
+        """The model."""
+        return self.model
+
     def body(self) -> LanguageBody:
         """Return what is known before anything is asked."""
         return LanguageBody(

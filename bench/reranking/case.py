@@ -46,6 +46,11 @@ class RerankingCase(Case):
         """Id, set, and ranker with set."""
         return self.id, self.dataset, f"{self.ranker}/{self.dataset}"
 
+    @property
+    def shares(self) -> str:
+        """The ranker."""
+        return self.ranker
+
     def body(self) -> RerankingBody:
         """Return the keys of a reranking record."""
         return RerankingBody(ranker=self.ranker, dataset=self.dataset)

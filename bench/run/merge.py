@@ -17,7 +17,7 @@ import msgspec
 from bench.core.errors import INFRASTRUCTURE, UsageProblem
 from bench.core.files import replace_file
 from bench.core.kind import Kind
-from bench.core.record import Json, Record
+from bench.core.record import UNDECIDED, Json, Record
 from bench.report.compare import differing_environment
 from bench.report.html.page import write_page
 from bench.report.results import ResultsFile, count_verdicts
@@ -66,16 +66,21 @@ def merge_runs(runs: Sequence[StoredRun], kinds: Mapping[str, Kind]) -> Merged:
             f"found no case in {len(runs)} runs, expected some; give runs that have decided something"
         )
     records = [run.records[key] for key, run in chosen.items()]
-    gaps = [_gap(record) for record in records if _worth(record) < 2]
+    gaps = [_gap(record) for record in records if not is_decided(record.verdict, record.reason_code)]
     for name, kind in kinds.items():
         gaps += kind.gaps([record for record in records if record.kind == name])
     return Merged(ordered, chosen, gaps, list(_notes(ordered)))
 
 
+def is_decided(verdict: str, reason_code: str) -> bool:
+    """Whether a case came to an end that counts: it was run, and neither was skipped nor ended by the machine."""
+    return verdict != "skip" and reason_code not in (UNDECIDED, *INFRASTRUCTURE)
+
+
 def _worth(record: Record) -> int:
     if record.is_undecided:
         return 0
-    return 1 if record.verdict == "skip" or record.reason_code in INFRASTRUCTURE else 2
+    return 1 + is_decided(record.verdict, record.reason_code)
 
 
 def _gap(record: Record) -> str:

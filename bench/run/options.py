@@ -82,6 +82,11 @@ class RunOptions:
         "an earlier run whose results are taken over where they fit; of a language model, each prediction that does",
         metavar="latest|RUN|DIR", neutral=True,
     )  # fmt: skip
+    only_cases: Path | None = option(
+        "a file with a node id in each line: of all cases that are selected only these are run",
+        metavar="FILE",
+        neutral=True,
+    )
     no_html: bool = option("write no report.html", False, neutral=True)
     compare_to: str | None = option(
         "an earlier run, or its evaluation_results.json, that this one is compared with at its end",
@@ -106,7 +111,7 @@ class RunOptions:
 #: Shared options that concern the run itself; the others must be used by a kind that is run.
 OF_THE_RUN = (
     "work_dir", "device", "seed", "junit_schema", "inconclusive", "require", "user_dir", "reuse",
-    "record_host", "no_wait", "retries", "no_html", "compare_to", "fail_on", "history",
+    "record_host", "no_wait", "retries", "only_cases", "no_html", "compare_to", "fail_on", "history",
 )  # fmt: skip
 
 
