@@ -194,14 +194,12 @@ def _remove(folder: Path, *, itself: bool) -> None:
 def _again(given: argparse.Namespace, folder: Path, submission: Submission) -> None:
     from bench.cluster.joined import missing_jobs  # noqa: PLC0415  as above
     from bench.cluster.states import states  # noqa: PLC0415
-    from bench.cluster.submission import decided, job_folder  # noqa: PLC0415
 
     _check_of_slurm(given, submission.cluster)
     known = states(folder, submission)
     if known is None:
         raise UsageProblem("--again: the cluster does not say which jobs still run; try it again later")
-    done = {job.number: decided(job_folder(folder, job.number)) for job in submission.jobs}
-    missing = missing_jobs(folder, submission, done)
+    missing = missing_jobs(folder, submission)
     alive = [number for number in missing if number in known and not known[number].is_over]
     wanted = [number for number in missing if number not in alive]
     if alive:
@@ -235,6 +233,11 @@ def _wait_and_join(given: argparse.Namespace, folder: Path, submission: Submissi
 
     if given.no_wait and given.join is None:
         return 0
+    if not given.no_wait and submission.cluster == "slurm" and shutil.which("squeue") is None:
+        raise UsageProblem(
+            f"--join {folder}: found no squeue on this machine, expected the commands of Slurm, to wait for the jobs; join on "
+            "a machine of the cluster, or give --no-wait"
+        )
     known = (states(folder, submission) or {}) if given.no_wait else follow(folder, submission)
     joined = join(folder, submission, known, KINDS, with_page=not given.no_html)
     print("\n".join(joined.said))

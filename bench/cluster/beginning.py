@@ -18,8 +18,8 @@ from bench.cluster.submission import (
     SELECTION,
     SELECTION_FILE,
     VERSION,
-    Job,
-    Selection,
+    ClusterJob,
+    SelectedTests,
     Submission,
 )
 from bench.core.errors import UsageProblem
@@ -27,7 +27,7 @@ from bench.core.files import replace_file
 from bench.core.record import Json
 
 
-def collect(arguments: Sequence[str]) -> Selection:
+def collect(arguments: Sequence[str]) -> SelectedTests:
     """Return what a command selects; pytest collects and checks it as in a run, and imports no framework.
 
     Args:
@@ -59,11 +59,17 @@ def collect(arguments: Sequence[str]) -> Selection:
             raise UsageProblem(
                 f"{said}\npytest refused this, and nothing was submitted; correct what it names"
             )
-        return msgspec.json.decode(file.read_bytes(), type=Selection)
+        return msgspec.json.decode(file.read_bytes(), type=SelectedTests)
 
 
 def begin(
-    folder: Path, selection: Selection, arguments: Sequence[str], *, jobs: int, cluster: str, parameters: Json
+    folder: Path,
+    selection: SelectedTests,
+    arguments: Sequence[str],
+    *,
+    jobs: int,
+    cluster: str,
+    parameters: Json,
 ) -> Submission:
     """Write what is to be submitted; return it.
 
@@ -92,7 +98,7 @@ def begin(
         seed=selection.seed,
         junit=selection.junit,
         jobs=[
-            Job(number, sum(unit.cost for unit in part), [list(unit.nodeids) for unit in part])
+            ClusterJob(number, sum(unit.cost for unit in part), [list(unit.nodeids) for unit in part])
             for number, part in enumerate(parts, 1)
         ],
     )

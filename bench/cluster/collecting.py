@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.cluster.submission import SELECTION_FILE, Selected, Selection
+from bench.cluster.submission import SELECTION_FILE, Selected, SelectedTests
 from bench.core.errors import UsageProblem
 from bench.kinds import KINDS
 from bench.run.collected import relative_costs
 from bench.run.options import RunOptions, read_options, resolve_seed
-from bench.run.process import case_of
+from bench.run.process import case_of, places_of
 
 # What each job would do for its part alone, though it is about the whole run.
 _OF_THE_WHOLE = {
@@ -38,6 +38,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
     for name, why in {
         "usepdb": "a job has no terminal",
         "benchmark_json": "each job would write the same file",
+        "work_dir": "the runs of the jobs lie in the folder of --out",
     }.items():
         if getattr(config.option, name, None):
             raise pytest.UsageError(f"{_flag(name)}: {why}; leave it out")
@@ -66,9 +67,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Path(os.environ[SELECTION_FILE]).write_bytes(msgspec.json.encode(selection))
 
 
-def _selection(session: pytest.Session, options: RunOptions) -> Selection:
+def _selection(session: pytest.Session, options: RunOptions) -> SelectedTests:
     cases = {item.nodeid: case for item in session.items if (case := case_of(item)) is not None}
-    costs = relative_costs(cases)
+    costs, places = relative_costs(cases), places_of(session.config)
     items = []
     for item in session.items:
         case = cases.get(item.nodeid)
@@ -81,13 +82,13 @@ def _selection(session: pytest.Session, options: RunOptions) -> Selection:
                 cost=costs[item.nodeid],
                 names=[f"{case.kind}:{name}" for name in (case.id, *case.together)],
                 shares=f"{case.kind}:{case.shares}" if case.shares else None,
-                blank=case.blank().to_json(),
+                blank=places.tidy(case.blank().to_json()),
             )
         )
     draws = any(KINDS[kind].draws_inputs for kind in {case.kind for case in cases.values()})
     is_drawn = options.seed == "random" or (options.seed is None and draws)
     xml: Any = getattr(session.config.option, "xmlpath", None)
-    return Selection(
+    return SelectedTests(
         items=items,
         seed=resolve_seed(options.seed).drawn if is_drawn else None,
         junit=str(session.config.invocation_params.dir / os.path.expanduser(os.path.expandvars(xml)))

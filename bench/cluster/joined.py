@@ -16,13 +16,13 @@ from bench.cluster.junit import Found, write_junit
 from bench.cluster.states import State
 from bench.cluster.submission import (
     OUTPUT,
-    SELECTION,
-    Job,
-    Selection,
+    ClusterJob,
     Submission,
     attempts,
+    decided,
     job_folder,
     read_ended,
+    read_selected,
     runs_of,
 )
 from bench.core.kind import Kind
@@ -33,14 +33,14 @@ from bench.run.collected import Collected
 from bench.run.merge import Merged, merge_runs, write_merged
 
 RUN = "run"
-_FINE = (0, 5)
-"""Exit codes of pytest: all passed; all were skipped."""
+_FINE = (0, 2, 5)
+"""Exit codes of pytest that say nothing against the cases: all passed, it was interrupted, all were skipped."""
 _FAILED = (0, 1, 5)
 """Those after which everything was run."""
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedJobs:
     """What the jobs came to.
 
     Attributes:
@@ -59,7 +59,7 @@ def join(
     kinds: Mapping[str, Kind],
     *,
     with_page: bool = True,
-) -> Joined:
+) -> JoinedJobs:
     """Write the run that the jobs are joined to, in the place of one that was joined before.
 
     Args:
@@ -73,8 +73,7 @@ def join(
         OSError: when it cannot be written.
         UsageProblem: no case was submitted, only other tests.
     """
-    selection = msgspec.json.decode((folder / SELECTION).read_bytes(), type=Selection)
-    blanks = {item.nodeid: item.blank for item in selection.items if item.blank is not None}
+    blanks = {item.nodeid: item.blank for item in read_selected(folder).items if item.blank is not None}
     runs: list[StoredRun] = []
     nodeids: dict[Key, str] = {}
     notes: list[str] = []
@@ -92,9 +91,10 @@ def join(
             runs.append(run)
             nodeids |= names
         ended = read_ended(job_folder(folder, job.number))
-        has_failed |= ended is None or ended.exit_status not in _FINE
+        # One that was ended after its last case has lost nothing; what is missing is said below.
+        has_failed |= ended is not None and ended.exit_status > 0 and ended.exit_status not in _FINE
         if ended is None or ended.exit_status not in _FAILED or ended.reason:
-            notes.append(how)
+            notes.append(how + _printed(folder, job))
     environment = next((run.run["environment"] for run in runs if "environment" in run.run), None)
     runs = [replace(run, run={"environment": environment, **run.run}) for run in runs]
     merged = merge_runs(runs, kinds)
@@ -110,33 +110,33 @@ def join(
         folders = [attempt for job in submission.jobs for attempt in attempts(job_folder(folder, job.number))]
         write_junit(Path(submission.junit), folders, list(found_in.values()))
         said.append(f"JUnit: {submission.junit}")
-    return Joined([*said, *(f"note: {note}" for note in notes)], has_failed or _fails(merged))
+    has_failed |= _fails(merged) or bool(missing_jobs(folder, submission))
+    return JoinedJobs([*said, *(f"note: {note}" for note in notes)], has_failed)
 
 
-def missing_jobs(folder: Path, submission: Submission, done: Mapping[int, set[str]]) -> list[int]:
+def missing_jobs(folder: Path, submission: Submission) -> list[int]:
     """Return the jobs of which some case is not decided, or that have tests that are no cases and did not come to their end.
 
     Args:
         folder: of the submission.
         submission: what was submitted.
-        done: by job, the node ids of what was decided.
     """
-    selection = msgspec.json.decode((folder / SELECTION).read_bytes(), type=Selection)
-    cases = {item.nodeid for item in selection.items if item.blank is not None}
+    cases = {item.nodeid for item in read_selected(folder).items if item.blank is not None}
     found = []
     for job in submission.jobs:
-        ended = read_ended(job_folder(folder, job.number))
-        others_ran = ended is not None and ended.exit_status in _FAILED
-        open_ones = [
-            one for one in job.nodeids if one not in done[job.number] and (one in cases or not others_ran)
-        ]
-        if open_ones:
+        place = job_folder(folder, job.number)
+        ended, done = read_ended(place), decided(place)
+        if ended is None or ended.exit_status not in _FAILED:
+            missing = set(job.nodeids) - done
+        else:
+            missing = cases.intersection(job.nodeids) - done
+        if missing:
             found.append(job.number)
     return found
 
 
 def _runs(
-    folder: Path, job: Job, kinds: Mapping[str, Kind], how: str
+    folder: Path, job: ClusterJob, kinds: Mapping[str, Kind], how: str
 ) -> Iterator[tuple[StoredRun, dict[Key, str]]]:
     """Yield the runs of a job from their journals, which hold more than the results of one that died."""
     for attempt in attempts(job_folder(folder, job.number)):
@@ -160,31 +160,32 @@ def _unrun(blank: Json, how: str) -> Json:
     return {**blank, "reason": how}
 
 
-def _how(folder: Path, job: Job, state: State | None) -> str:
-    """Return how a job ended, with the last line of what it printed where it did not come to its end."""
+def _how(folder: Path, job: ClusterJob, state: State | None) -> str:
+    """Return how a job ended."""
     place = job_folder(folder, job.number)
     ended = read_ended(place)
+    name = f"job {job.number}"
     if ended is None:
-        how = f"job {job.number} " + (
-            "was not submitted" if state is None
-            else f"ended as {state}, without a result" if state.is_over
-            else f"is {state}"
-        )  # fmt: skip
-    elif ended.reason:
-        how = f"job {job.number} did not end by itself: {ended.reason}"
-    elif ended.exit_status < 0:
-        how = f"job {job.number}: pytest was ended by {_signal(-ended.exit_status)}"
-    else:
-        how = f"job {job.number}: pytest ended with exit code {ended.exit_status}"
-    last = _last_line(place / OUTPUT) or _last_line(_log(folder, job))
-    return (
-        f"{how}; its last line: {last}"
-        if last and (ended is None or ended.exit_status not in _FAILED)
-        else how
-    )
+        if state is None:
+            return f"{name} " + ("is in a state that is not known" if job.launches else "was not submitted")
+        return f"{name} ended as {state}, without a result" if state.is_over else f"{name} is {state}"
+    if ended.reason:
+        return f"{name} did not end by itself: {ended.reason}"
+    if ended.exit_status < 0:
+        return f"{name}: pytest was ended by {_signal(-ended.exit_status)}"
+    return f"{name}: pytest ended with exit code {ended.exit_status}"
 
 
-def _log(folder: Path, job: Job) -> Path:
+def _printed(folder: Path, job: ClusterJob) -> str:
+    """Return what a job printed last and where, for a sentence on how it ended."""
+    for path in (job_folder(folder, job.number) / OUTPUT, _log(folder, job)):
+        last = _last_line(path)
+        if last:
+            return f"; {path} ends with: {last}"
+    return ""
+
+
+def _log(folder: Path, job: ClusterJob) -> Path:
     return folder / "logs" / f"{job.launches[-1].id if job.launches else 'none'}_0_log.err"
 
 
@@ -202,8 +203,8 @@ def _last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    said = [line.strip(" =\t") for line in lines if line.strip(" =\t")]
-    return said[-1][:300] if said else ""
+    said = [" ".join(line.strip(" =\t").split()) for line in lines]
+    return next((line[:300] for line in reversed(said) if line), "")
 
 
 def _fails(merged: Merged) -> bool:

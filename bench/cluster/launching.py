@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from bench.cluster.part import Part
-from bench.cluster.submission import ENDED, Launch, Submission, job_folder, read_submission
+from bench.cluster.part import JobWork
+from bench.cluster.submission import ENDED, LaunchedJob, Submission, job_folder, read_submission
 from bench.core.errors import UsageProblem
 from bench.core.extras import install_advice, missing_packages
 
@@ -33,7 +33,7 @@ def check_package() -> None:
         raise UsageProblem(install_advice([PACKAGE]).replace("for this case", "for jobs"))
 
 
-def launch(folder: Path, numbers: list[int]) -> dict[int, Launch]:
+def launch(folder: Path, numbers: list[int]) -> dict[int, LaunchedJob]:
     """Submit jobs; return what the cluster calls them.
 
     Args:
@@ -59,7 +59,9 @@ def launch(folder: Path, numbers: list[int]) -> dict[int, Launch]:
         answer: Any = msgspec.json.decode(printed.read_bytes().strip().splitlines()[-1])
         problem = answer.get("problem")
         if problem is None:
-            return {int(number): msgspec.convert(one, Launch) for number, one in answer["launches"].items()}
+            return {
+                int(number): msgspec.convert(one, LaunchedJob) for number, one in answer["launches"].items()
+            }
     except (IndexError, msgspec.MsgspecError, KeyError, AttributeError):
         problem = _last(said.read_text(errors="replace")) or f"the process that submits ended with {code}"
     raise UsageProblem(f"the jobs were not submitted: {problem}; correct what it names and submit again")
@@ -73,7 +75,7 @@ def main(folder: Path, numbers: list[int]) -> dict[str, Any]:
         place.mkdir(parents=True, exist_ok=True)
         (place / ENDED).unlink(missing_ok=True)
     try:
-        jobs = _executor(folder, submission).submit_all([Part(folder, number) for number in numbers])
+        jobs = _executor(folder, submission).submit_all([JobWork(folder, number) for number in numbers])
     except subprocess.CalledProcessError as error:  # of sbatch
         return {"problem": _last(str(error.stderr or error.output or error))}
     except Exception as error:  # submitit has many, most of which hold what sbatch has printed
@@ -87,10 +89,10 @@ class _Executor:
     def __init__(self, executor: Any, *, is_local: bool) -> None:
         self._executor, self._is_local = executor, is_local
 
-    def submit_all(self, parts: list[Part]) -> list[Launch]:
+    def submit_all(self, parts: list[JobWork]) -> list[LaunchedJob]:
         with self._executor.batch():
             jobs = [self._executor.submit(part) for part in parts]
-        return [Launch(str(job.job_id), _began(job.job_id) if self._is_local else None) for job in jobs]
+        return [LaunchedJob(str(job.job_id), _began(job.job_id) if self._is_local else None) for job in jobs]
 
 
 def _executor(folder: Path, submission: Submission) -> _Executor:

@@ -24,8 +24,8 @@ import msgspec
 from bench.cluster.submission import (
     ENDED,
     OUTPUT,
-    Ended,
-    Job,
+    AttemptEnd,
+    ClusterJob,
     Submission,
     attempts,
     decided,
@@ -40,13 +40,14 @@ from bench.run import journal
 # Each of them would go before what a job is told.
 _OF_THE_JOB = ("MODELGATE_WORK_DIR", "MODELGATE_SEED", "MODELGATE_REUSE", "MODELGATE_ONLY_CASES")
 _GPUS = "CUDA_VISIBLE_DEVICES"
-_OUT_OF_TIME = 2  # pytest's own code of a run that was interrupted
+_INTERRUPTED = 2  # pytest's own code
+_OUT_OF_TIME = "it ran out of time; give it more with --time, or --requeue N"
 _TO_END_S = 60
 _TO_BE_ENDED_S = 600
 
 
 @dataclass
-class Part:
+class JobWork:
     """A job's work, as submitit calls it on the machine of the job.
 
     Attributes:
@@ -72,7 +73,8 @@ class Part:
         try:
             code = self._run(command_of(submission, place, left), submission)
         except Exception as error:
-            self._note(place, _OUT_OF_TIME, str(error) or type(error).__name__)
+            said = str(error) or type(error).__name__
+            self._note(place, _INTERRUPTED, _OUT_OF_TIME if "timed-out" in said else said)
             raise
         if self._told_to_end and "SLURM_JOB_ID" in os.environ:
             time.sleep(_TO_BE_ENDED_S)  # Slurm says how it ends, or begins it again
@@ -84,7 +86,7 @@ class Part:
         from submitit.helpers import DelayedSubmission  # noqa: PLC0415  an extra, which is there in a job
 
         self._end()
-        return DelayedSubmission(Part(self.folder, self.number))
+        return DelayedSubmission(JobWork(self.folder, self.number))
 
     def _run(self, command: Sequence[str], submission: Submission) -> int:
         environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
@@ -128,7 +130,7 @@ class Part:
                 return
 
     def _note(self, place: Path, code: int, reason: str = "") -> None:
-        ended = Ended(code, len(attempts(place)), socket.gethostname(), reason)
+        ended = AttemptEnd(code, len(attempts(place)), socket.gethostname(), reason)
         replace_file(place / ENDED, msgspec.json.encode(ended))
 
 
@@ -144,7 +146,7 @@ def _prepared(parent: int) -> Callable[[], None]:
     return prepare
 
 
-def left_of(job: Job, done: set[str]) -> list[list[str]]:
+def left_of(job: ClusterJob, done: set[str]) -> list[list[str]]:
     """Return the units of a job of which something was not decided."""
     return [unit for unit in job.units if not done.issuperset(unit)]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cluster.submission import ENDED, Job, Submission, job_folder
+from bench.cluster.submission import ENDED, ClusterJob, Submission, job_folder
 
 # States after which a job does nothing more: https://slurm.schedmd.com/squeue.html#SECTION_JOB-STATE-CODES
 _OVER = frozenset(
@@ -39,6 +39,9 @@ class State:
         return f"{self.word} ({self.why})" if self.why else self.word
 
 
+_GONE = State("GONE", "Slurm does not know it any more", is_over=True)
+
+
 def states(folder: Path, submission: Submission) -> Mapping[int, State] | None:
     """Return the state of each job that was launched, by number; None where the cluster does not answer."""
     launched = [job for job in submission.jobs if job.launches]
@@ -50,11 +53,11 @@ def states(folder: Path, submission: Submission) -> Mapping[int, State] | None:
     return {job.number: _of_slurm(folder, job, said) for job in launched}
 
 
-def _has_ended(folder: Path, job: Job) -> bool:
+def _has_ended(folder: Path, job: ClusterJob) -> bool:
     return (job_folder(folder, job.number) / ENDED).is_file()
 
 
-def _local(folder: Path, job: Job) -> State:
+def _local(folder: Path, job: ClusterJob) -> State:
     import psutil  # noqa: PLC0415  only jobs on this machine need it
 
     known = job.launches[-1]
@@ -87,9 +90,9 @@ def _queue(ids: set[str]) -> Mapping[str, State] | None:
     return found
 
 
-def _of_slurm(folder: Path, job: Job, said: Mapping[str, State]) -> State:
+def _of_slurm(folder: Path, job: ClusterJob, said: Mapping[str, State]) -> State:
     state = said.get(job.launches[-1].id)
     if state is not None:
         return state
     # Slurm forgets a job some minutes after its end.
-    return State("COMPLETED" if _has_ended(folder, job) else "GONE", is_over=True)
+    return State("COMPLETED", is_over=True) if _has_ended(folder, job) else _GONE

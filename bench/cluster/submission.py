@@ -38,7 +38,7 @@ class Selected(msgspec.Struct, omit_defaults=True):
     blank: Json | None = None
 
 
-class Selection(msgspec.Struct):
+class SelectedTests(msgspec.Struct):
     """What a command of pytest selects.
 
     Attributes:
@@ -52,7 +52,7 @@ class Selection(msgspec.Struct):
     junit: str | None = None
 
 
-class Launch(msgspec.Struct):
+class LaunchedJob(msgspec.Struct):
     """A job as the cluster knows it.
 
     Attributes:
@@ -64,14 +64,14 @@ class Launch(msgspec.Struct):
     began: float | None = None
 
 
-class Ended(msgspec.Struct):
+class AttemptEnd(msgspec.Struct):
     """How an attempt of a job ended.
 
     Attributes:
         exit_status: of pytest; negative for a signal.
         attempt: its number, from 1.
         host: where.
-        reason: what ended the job, in words of submitit; empty where pytest ended by itself.
+        reason: what ended the job; empty where pytest ended by itself.
     """
 
     exit_status: int
@@ -80,7 +80,7 @@ class Ended(msgspec.Struct):
     reason: str = ""
 
 
-class Job(msgspec.Struct):
+class ClusterJob(msgspec.Struct):
     """A part of the run.
 
     Attributes:
@@ -93,7 +93,7 @@ class Job(msgspec.Struct):
     number: int
     cost: float
     units: list[list[str]]
-    launches: list[Launch] = []
+    launches: list[LaunchedJob] = []
 
     @property
     def nodeids(self) -> list[str]:
@@ -125,7 +125,7 @@ class Submission(msgspec.Struct):
     visible_gpus: str | None
     seed: int | None
     junit: str | None
-    jobs: list[Job]
+    jobs: list[ClusterJob]
 
     def write(self, folder: Path) -> None:
         """Write it as a whole.
@@ -157,6 +157,21 @@ def read_submission(folder: Path) -> Submission:
     return found
 
 
+def read_selected(folder: Path) -> SelectedTests:
+    """Return what the command selected.
+
+    Raises:
+        UsageProblem: it is not there any more.
+    """
+    try:
+        return msgspec.json.decode((folder / SELECTION).read_bytes(), type=SelectedTests)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UsageProblem(
+            f"--join {folder}: found no {SELECTION} that can be read there, expected the one that `modelgate submit` wrote; "
+            "correct the path"
+        ) from error
+
+
 def job_folder(folder: Path, number: int) -> Path:
     """Return the folder of a job."""
     return folder / "jobs" / f"{number:03}"
@@ -185,10 +200,10 @@ def decided(job: Path) -> set[str]:
     return found
 
 
-def read_ended(job: Path) -> Ended | None:
+def read_ended(job: Path) -> AttemptEnd | None:
     """Return how the newest attempt ended, None where nothing says so."""
     try:
-        return msgspec.json.decode((job / ENDED).read_bytes(), type=Ended)
+        return msgspec.json.decode((job / ENDED).read_bytes(), type=AttemptEnd)
     except (OSError, msgspec.MsgspecError):
         return None
 

@@ -93,9 +93,10 @@ def test_a_job_that_was_killed_leaves_a_gap_that_is_named(story):
     died = story["died"]
     assert died["code"] == 1
     (gap,) = [line for line in died["said"].splitlines() if line.startswith("gap: ")]
-    job = f"job {story['waiting'].number} ended as FAILED, without a result; its last line: "
-    assert gap.startswith(f"gap: evaluated: evaluated-m5-notes: not run: {job}")
-    assert f"note: {job}" in died["said"]
+    job = f"job {story['waiting'].number} ended as FAILED, without a result"
+    assert gap == f"gap: evaluated: evaluated-m5-notes: not run: {job}"
+    printed = job_folder(story["out"], story["waiting"].number) / "output.txt"
+    assert f"note: {job}; {printed} ends with: pass evaluated-m3-notes" in died["said"]
     assert "--again" in died["said"]
     assert _verdicts(died) == {f"evaluated-m{n}-notes": "not_run" if n == 5 else "passed" for n in range(6)}
 

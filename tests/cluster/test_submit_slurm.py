@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 
 import clusters
 import pytest
@@ -121,4 +120,3 @@ def test_daemons_end_with_their_block(tmp_path):
         running = int((tmp_path / "slurmctld.pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(running, 0)
-    time.sleep(0)
