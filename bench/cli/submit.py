@@ -176,9 +176,8 @@ def _new(given: argparse.Namespace, folder: Path) -> Submission:
             _remove(folder, itself=not existed)
         raise
     total = sum(len(job.nodeids) for job in submission.jobs)
-    print(
-        f"submitted {total} cases as {len(submission.jobs)} jobs ({_ids(submission)}); {_how_to_join(folder)}"
-    )
+    what = f"{_some(total, 'case')} as {_some(len(submission.jobs), 'job')}"
+    print(f"submitted {what} ({_ids(submission)}); {_how_to_join(folder)}")
     return submission
 
 
@@ -235,7 +234,7 @@ def _wait_and_join(given: argparse.Namespace, folder: Path, submission: Submissi
         return 0
     if not given.no_wait and submission.cluster == "slurm" and shutil.which("squeue") is None:
         raise UsageProblem(
-            f"--join {folder}: found no squeue on this machine, expected the commands of Slurm, to wait for the jobs; join on "
+            f"--join {folder}: found no squeue on this machine, expected the commands of Slurm, to wait for jobs; join on "
             "a machine of the cluster, or give --no-wait"
         )
     known = (states(folder, submission) or {}) if given.no_wait else follow(folder, submission)
@@ -277,6 +276,10 @@ def _ids(submission: Submission) -> str:
 
 def _how_to_join(folder: Path) -> str:
     return f"join them with: modelgate submit --join {shlex.quote(str(folder))}"
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _count(text: str) -> int:

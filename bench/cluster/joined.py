@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from bench.cluster.submission import (
     runs_of,
 )
 from bench.core.kind import Kind
+from bench.core.places import Places
 from bench.core.record import SCHEMA_VERSION, Json
 from bench.report.runs import RESULTS, Key, StoredRun, read_run
 from bench.run import journal
@@ -33,6 +35,7 @@ from bench.run.collected import Collected
 from bench.run.merge import Merged, merge_runs, write_merged
 
 RUN = "run"
+_NOTES = 4
 _FINE = (0, 2, 5)
 """Exit codes of pytest that say nothing against the cases: all passed, it was interrupted, all were skipped."""
 _FAILED = (0, 1, 5)
@@ -101,7 +104,7 @@ def join(
     out = folder / RUN
     with suppress(FileNotFoundError):
         shutil.rmtree(out)
-    said = write_merged(merged, out, kinds, with_page=with_page)
+    said = write_merged(merged, out, kinds, with_page=with_page, command=_command(submission))
     if submission.junit is not None:
         found_in = {
             key: Found(nodeids[key], run.directory.parent, run.plain[key])
@@ -111,7 +114,26 @@ def join(
         write_junit(Path(submission.junit), folders, list(found_in.values()))
         said.append(f"JUnit: {submission.junit}")
     has_failed |= _fails(merged) or bool(missing_jobs(folder, submission))
-    return JoinedJobs([*said, *(f"note: {note}" for note in notes)], has_failed)
+    said[0] = (
+        f"joined {len(merged.chosen)} cases of {len(submission.jobs)} jobs, which ran in {len(merged.runs)} attempts"
+    )
+    return JoinedJobs([*_few_notes(said), *(f"note: {note}" for note in notes)], has_failed)
+
+
+def _few_notes(said: list[str]) -> Iterator[str]:
+    """Yield what was said with the first notes alone: machines that differ say so in each of many jobs."""
+    count = 0
+    for line in said:
+        count += line.startswith("note: ")
+        if not line.startswith("note: ") or count <= _NOTES:
+            yield line
+    if count > _NOTES:
+        yield f"note: and {count - _NOTES} more of this kind"
+
+
+def _command(submission: Submission) -> str:
+    places = Places(Path(submission.directory), None, Path.home())
+    return f"modelgate submit -- {places.tidy(shlex.join(submission.arguments))}"
 
 
 def missing_jobs(folder: Path, submission: Submission) -> list[int]:
@@ -203,8 +225,10 @@ def _last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    said = [" ".join(line.strip(" =\t").split()) for line in lines]
-    return next((line[:300] for line in reversed(said) if line), "")
+    said = [" ".join(line.strip(" =\t").split()) for line in reversed(lines)]
+    # What srun adds when a program has failed says less than the program.
+    own = [line for line in said if line and not line.startswith(("srun:", "slurmstepd:"))]
+    return next((line[:300] for line in (*own, *said) if line), "")
 
 
 def _fails(merged: Merged) -> bool:

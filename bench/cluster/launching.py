@@ -121,7 +121,7 @@ def _began(pid: str) -> float:
 def _last(text: str) -> str:
     """Return what a program said last, without what submitit adds."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if "error:" in line.lower()]
+    said = [line for line in lines if "error:" in line.lower() or line.startswith("sbatch:")]
     return "; ".join(dict.fromkeys(said[-3:])) or (lines[-1] if lines else "")
 
 

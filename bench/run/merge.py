@@ -111,7 +111,12 @@ def _notes(runs: Sequence[StoredRun]) -> Iterator[str]:
 
 
 def write_merged(
-    merged: Merged, out: Path, kinds: Mapping[str, Kind], *, with_page: bool = True
+    merged: Merged,
+    out: Path,
+    kinds: Mapping[str, Kind],
+    *,
+    with_page: bool = True,
+    command: str | None = None,
 ) -> list[str]:
     """Write joined runs as a run of its own, with the files that its records name; return what to tell the user.
 
@@ -120,6 +125,7 @@ def write_merged(
         out: a new or empty folder.
         kinds: by name.
         with_page: whether report.html is drawn.
+        command: what the runs are parts of; None names the commands of all of them.
 
     Raises:
         UsageProblem: a folder that holds something.
@@ -131,7 +137,7 @@ def write_merged(
         )
     out.mkdir(parents=True, exist_ok=True)
     out = out.resolve()
-    head = _head(merged, out.name)
+    head = _head(merged, out.name) | ({} if command is None else {"command": command})
     results = ResultsFile(out / RESULTS, head, kinds)
     log = journal.Journal(out / journal.NAME, head)
     try:

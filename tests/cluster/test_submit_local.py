@@ -210,7 +210,7 @@ def test_an_interrupt_leaves_the_jobs_alone(tmp_path, monkeypatch):
         start_new_session=True,
     ) as waiting:
         assert waiting.stdout is not None
-        assert waiting.stdout.readline().startswith("submitted 1 cases as 1 jobs")
+        assert waiting.stdout.readline().startswith("submitted 1 case as 1 job")
         assert "RUNNING" in waiting.stdout.readline()
         os.killpg(waiting.pid, signal.SIGINT)  # as a terminal does
         assert "left the jobs alone; join them with: modelgate submit --join '" in waiting.stdout.read()
