@@ -29,6 +29,7 @@ from bench.cluster.submission import (
 from bench.core.kind import Kind
 from bench.core.places import Places
 from bench.core.record import SCHEMA_VERSION, Json
+from bench.machine.environment import describe_environment
 from bench.report.runs import RESULTS, Key, StoredRun, read_run
 from bench.run import journal
 from bench.run.collected import Collected
@@ -98,9 +99,8 @@ def join(
         has_failed |= ended is not None and ended.exit_status > 0 and ended.exit_status not in _FINE
         if ended is None or ended.exit_status not in _FAILED or ended.reason:
             notes.append(how + _printed(folder, job))
-    environment = next((run.run["environment"] for run in runs if "environment" in run.run), None)
-    runs = [replace(run, run={"environment": environment, **run.run}) for run in runs]
-    merged = merge_runs(runs, kinds)
+    head = next((run.run for run in runs if "environment" in run.run), None) or _head(submission)
+    merged = merge_runs([replace(run, run={**head, **run.run}) for run in runs], kinds)
     out = folder / RUN
     with suppress(FileNotFoundError):
         shutil.rmtree(out)
@@ -118,6 +118,16 @@ def join(
         f"joined {len(merged.chosen)} cases of {len(submission.jobs)} jobs, which ran in {len(merged.runs)} attempts"
     )
     return JoinedJobs([*_few_notes(said), *(f"note: {note}" for note in notes)], has_failed)
+
+
+def _head(submission: Submission) -> Json:
+    """Return what is known of a run of which no job has begun its part."""
+    return {
+        "started": submission.created,
+        "seed": submission.seed or 0,
+        "workers": 1,
+        "environment": describe_environment(Path(submission.directory)),
+    }
 
 
 def _few_notes(said: list[str]) -> Iterator[str]:

@@ -55,6 +55,7 @@ def story(tmp_path_factory):
         clusters.until(lambda: _done(out, submission) == 5, "all cases but the one that waits")
         waiting = next(job for job in submission.jobs if any("-m5-" in nodeid for nodeid in job.nodeids))
         told["waiting"] = waiting
+        told["running"] = _join(out, "--no-wait", "--no-html")
         controller = psutil.Process(int(waiting.launches[0].id))
         for process in [controller, *controller.children(recursive=True)]:
             process.send_signal(signal.SIGKILL)
@@ -99,6 +100,13 @@ def test_a_job_that_was_killed_leaves_a_gap_that_is_named(story):
     assert f"note: {job}; {printed} ends with: pass evaluated-m3-notes" in died["said"]
     assert "--again" in died["said"]
     assert _verdicts(died) == {f"evaluated-m{n}-notes": "not_run" if n == 5 else "passed" for n in range(6)}
+
+
+def test_what_still_runs_can_be_looked_at(story):
+    running = story["running"]
+    assert running["code"] == 1
+    assert f"evaluated-m5-notes: not run: job {story['waiting'].number} is RUNNING" in running["said"]
+    assert list(_verdicts(running).values()) == ["passed"] * 5 + ["not_run"]
 
 
 def test_only_what_is_missing_is_run_again(story):

@@ -6,9 +6,9 @@ import getpass
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +19,7 @@ import pytest
 from evaluated_files import regression_file
 from suites import ROOT
 
-from bench.machine.prctl import PR_SET_PDEATHSIG, set_process_option
-
+_DAEMONS = Path(__file__).with_name("slurm_daemons.py")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch")
 needs_submitit = pytest.mark.skipif(
     find_spec("submitit") is None, reason="needs submitit, of the extra slurm"
@@ -129,38 +128,18 @@ def slurm(folder: Path) -> Iterator[None]:
     )
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    daemons = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(conf))
-        try:
-            for name in ("slurmctld", "slurmd"):
-                with (folder / f"{name}.log").open("wb") as log:
-                    daemons.append(
-                        subprocess.Popen(
-                            [name, "-D", "-f", str(conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                            start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509  before any thread
-                        )
-                    )  # fmt: skip
+        with subprocess.Popen(
+            [sys.executable, str(_DAEMONS), str(os.getpid()), str(conf)], stdin=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ):  # fmt: skip
             until(lambda: "idle" in _said("sinfo", "--noheader", "--format=%t"), f"Slurm; see {folder}")
             yield
-        finally:
-            _said("scancel", "--user", getpass.getuser(), "--signal=KILL")
-            for process in reversed(daemons):
-                process.terminate()
-            for process in reversed(daemons):
-                try:
-                    process.wait(5)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
 
 
 def _said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
-
-
-def _die_with_parent() -> None:
-    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_ports() -> list[int]:
