@@ -61,6 +61,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 raise UsageProblem(
                     f"{_flag(name)}: a job has a part of the run alone; leave it out: {instead}"
                 )
+        if options.reuse is not None:
+            _check_reuse(config.invocation_params.dir / options.reuse)
         selection = _selection(session, options)
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from problem
@@ -86,15 +88,24 @@ def _selection(session: pytest.Session, options: RunOptions) -> SelectedTests:
             )
         )
     draws = any(KINDS[kind].draws_inputs for kind in {case.kind for case in cases.values()})
-    is_drawn = options.seed == "random" or (options.seed is None and draws)
+    has_seed = options.seed is not None or draws
     xml: Any = getattr(session.config.option, "xmlpath", None)
     return SelectedTests(
         items=items,
-        seed=resolve_seed(options.seed).drawn if is_drawn else None,
+        seed=resolve_seed(options.seed).drawn if has_seed else None,
         junit=str(session.config.invocation_params.dir / os.path.expanduser(os.path.expandvars(xml)))
         if xml
         else None,
     )
+
+
+def _check_reuse(directory: Path) -> None:
+    """Refuse an earlier run that a job would not find."""
+    if not any((directory / part).exists() for part in ("predictions", "records.jsonl")):
+        raise UsageProblem(
+            f"--reuse {directory.name}: found no directory of a run at {directory}, expected one, since each job has a work "
+            "directory of its own; give the path of the run"
+        )
 
 
 def _flag(name: str) -> str:

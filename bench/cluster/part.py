@@ -37,8 +37,11 @@ from bench.core.files import replace_file
 from bench.machine.prctl import PR_SET_PDEATHSIG, set_process_option
 from bench.run import journal
 
-# Each of them would go before what a job is told.
-_OF_THE_JOB = ("MODELGATE_WORK_DIR", "MODELGATE_SEED", "MODELGATE_REUSE", "MODELGATE_ONLY_CASES")
+# By option, what would go before it in the environment.
+_BEFORE = {
+    "--work-dir": "MODELGATE_WORK_DIR", "--seed": "MODELGATE_SEED", "--reuse": "MODELGATE_REUSE",
+    "--only-cases": "MODELGATE_ONLY_CASES",
+}  # fmt: skip
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _INTERRUPTED = 2  # pytest's own code
 _OUT_OF_TIME = "it ran out of time; give it more with --time, or --requeue N"
@@ -89,7 +92,8 @@ class JobWork:
         return DelayedSubmission(JobWork(self.folder, self.number))
 
     def _run(self, command: Sequence[str], submission: Submission) -> int:
-        environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
+        told = {variable for option, variable in _BEFORE.items() if option in command}
+        environment = {name: value for name, value in os.environ.items() if name not in told}
         if (
             submission.cluster == "local"
         ):  # submitit would hide all GPUs; the suite leases them to one case at a time

@@ -43,7 +43,7 @@ class SelectedTests(msgspec.Struct):
 
     Attributes:
         items: in the order in which they run.
-        seed: that was drawn for all jobs; None where the run draws none.
+        seed: of all jobs, given or drawn; None where none was given and the run draws none.
         junit: the file of ``--junitxml``, absolute; None without it.
     """
 

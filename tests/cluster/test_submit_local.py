@@ -178,6 +178,10 @@ def test_what_cannot_be_used_is_said_before_anything_is_submitted(tmp_path, monk
     del cases.arguments[at : at + 2]
     assert "found no case that is selected" in refused(more=("-k", "nothing_is_called_so"))
     assert "--history: a job has a part of the run alone" in refused(more=("--history", "history.sqlite"))
+    assert "--reuse latest: found no directory of a run" in refused(more=("--reuse", "latest"))
+    assert "--work-dir: the runs of the jobs lie in the folder of --out" in refused(
+        more=("--work-dir", "out")
+    )
     assert "-n auto: found a number of workers that each machine decides" in refused(more=("-n", "auto"))
     assert "--partition: applies to --cluster slurm" in refused("--partition", "main")
 
