@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cluster.split import Member, split, units_of
+from bench.cluster.split import Member, split_kinds, units_of
 from bench.cluster.submission import (
     SELECTION,
     SELECTION_FILE,
@@ -85,8 +85,11 @@ def begin(
         OSError: when it cannot be written.
     """
     replace_file(folder / SELECTION, msgspec.json.encode(selection))
-    members = [Member(one.nodeid, one.cost, tuple(one.names), one.shares) for one in selection.items]
-    parts = split(units_of(members), jobs)
+    kinds: dict[str, list[Member]] = {}
+    for one in selection.items:
+        kind = "" if one.blank is None else str(one.blank["kind"])
+        kinds.setdefault(kind, []).append(Member(one.nodeid, one.cost, tuple(one.names), one.shares))
+    parts = split_kinds([units_of(members) for members in kinds.values()], jobs)
     submission = Submission(
         version=VERSION,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -69,6 +69,27 @@ def units_of(members: Sequence[Member]) -> list[Unit]:
     ]
 
 
+def split_kinds(kinds: Iterable[Sequence[Unit]], jobs: int) -> list[list[Unit]]:
+    """Return the units of each job where units are of several kinds, whose costs cannot be compared.
+
+    Each kind is split by itself, so that every job gets about the same of each. The most costly part of a kind goes to the
+    job that has least so far, where the fullest part of a kind counts as one.
+
+    Args:
+        kinds: the units of each kind.
+        jobs: at least 1.
+    """
+    found: list[list[Unit]] = [[] for _ in range(jobs)]
+    loads = [0.0] * jobs
+    for units in sorted(kinds, key=len, reverse=True):
+        parts = split(units, jobs)
+        emptiest = sorted(range(jobs), key=lambda job: loads[job])
+        for job, part in zip(emptiest, parts, strict=False):
+            found[job] += part
+            loads[job] += _cost(part) / (_cost(parts[0]) or 1.0)
+    return [job for job in found if job]
+
+
 def split(units: Sequence[Unit], jobs: int) -> list[list[Unit]]:
     """Return the units of each job, the most costly job first; fewer jobs where there are fewer units.
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from bench.cluster.split import Member, Unit, split, units_of
+from bench.cluster.split import Member, Unit, split, split_kinds, units_of
 from bench.language.case import LanguageCase
 
 
@@ -85,3 +85,15 @@ def test_no_job_is_empty_and_cases_keep_their_order():
     assert [ids(job) for job in split(units, 8)] == [["case-0"], ["case-1"], ["case-2"]]
     one = split([Unit((f"case-{n}",), float(n), None) for n in range(5)], 1)
     assert ids(one[0]) == [f"case-{n}" for n in range(5)]
+
+
+def test_every_job_gets_its_share_of_each_kind():
+    """Costs of two kinds are in units of their own: those of one count nothing next to those of the other."""
+    slow = [Unit((f"slow-{n}",), 1.0, "baseline") for n in range(6)]
+    quick = [Unit((f"quick-{n}",), 1000.0, "ranker") for n in range(9)]
+    jobs = split_kinds([slow, quick], 3)
+    assert [sorted(nodeid[:5] for nodeid in ids(job)) for job in jobs] == [["quick"] * 3 + ["slow-"] * 2] * 3
+    one = split_kinds([slow, [Unit(("alone",), 1.0, None)], [Unit(("other",), 1.0, None)]], 4)
+    assert len(one) == 4
+    assert [job for job in one if {"alone", "other"} <= set(ids(job))] == []
+    assert split_kinds([], 3) == []
