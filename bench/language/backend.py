@@ -14,7 +14,6 @@ from bench.language.engine.generating import Generator
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group, TokenScores
 from bench.language.engine.stopping import Request
-from bench.language.engine.thrift import fuse_activations
 from bench.language.models.loading import LoadedModel, apply_chat
 from bench.language.record import Usage
 
@@ -145,7 +144,6 @@ class LocalBackend:
         # A padding token that only the tokenizer knows has no embedding. Padding is masked, so any token will do.
         pad = self._tokenizer.pad_token_id
         pad = pad if pad is not None and pad < vocabulary else 0
-        fuse_activations(loaded.model)
         self._scorer = Scorer(loaded.model, pad, batch_size)
         options = dict(loaded.config.generation_kwargs)
         self._generator = Generator(loaded.model, self._tokenizer, pad, batch_size, options, self._reads)

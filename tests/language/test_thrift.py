@@ -8,9 +8,10 @@ import pytest
 import torch
 from random_models import make, tokens
 
+from bench.language.engine.attending import attend, only_at_the_end
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group
-from bench.language.engine.thrift import LastLayer, fuse_activations
+from bench.language.engine.thrift import LastLayer
 
 
 def question(rng: random.Random, *lengths: int) -> Group:
@@ -23,18 +24,6 @@ def shapes_of(part) -> list[int]:
     seen: list[int] = []
     part.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[1]))
     return seen
-
-
-def test_an_activation_that_is_written_out_becomes_the_one_of_torch_in_float32_alone():
-    model, text = make("gpt2"), torch.tensor([list(range(3, 30))])
-    before = model(text).logits
-    assert fuse_activations(model) == 2
-    torch.testing.assert_close(model(text).logits, before, atol=1e-4, rtol=0)
-    assert not torch.equal(model(text).logits, before)
-    assert fuse_activations(model) == 0
-    half = make("gpt2").to(torch.bfloat16)
-    assert fuse_activations(half) == 0
-    assert fuse_activations(make("llama")) == 0
 
 
 def test_the_last_layer_feeds_forward_only_what_is_predicted():
@@ -75,3 +64,67 @@ def test_a_part_with_a_forward_of_its_own_is_left_alone():
     model.model.layers[-1].mlp.forward = model.model.layers[-1].mlp.forward
     assert not LastLayer(model).used
     assert not LastLayer(make("opt")).used
+
+
+def test_the_last_attention_runs_only_where_something_is_predicted():
+    model, rng = make("llama"), random.Random(0)
+    scorer = Scorer(model, 0, 4)
+    first, last = (shapes_of(layer.self_attn.o_proj) for layer in model.model.layers)
+    attended = []
+    handles = [
+        layer.self_attn.register_forward_hook(lambda module, args, out: attended.append(out[0].clone()))
+        for layer in model.model.layers
+    ]
+    scorer.score([question(rng, 3, 4)])
+    scorer.score([question(rng, 1, 1)])
+    for handle in handles:
+        handle.remove()
+    assert (len(first), len(last)) == (2, 2)
+    # What the last layer does not compute is zero, and nothing reads it.
+    assert [int((out != 0).any(-1).sum()) for out in attended] == [25, 6, 20, 1]
+    assert not any("forward" in vars(module) for module in model.modules())
+    assert model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen2-sliding", "mistral-sliding", "gpt_neox"])
+@pytest.mark.parametrize("lengths", [(3, 4), (1, 1), (6,)])
+def test_scores_are_those_of_the_whole_model(name, lengths):
+    model, rng = make(name), random.Random(2)
+    groups = [question(rng, *lengths) for _ in range(3)]
+    plain = []
+    with torch.inference_mode():
+        for group in groups:
+            for sequence in group.sequences:
+                logs = model(torch.tensor([sequence])).logits[0].log_softmax(-1)
+                plain.append([float(logs[place - 1, sequence[place]]) for place in range(20, len(sequence))])
+    scorer = Scorer(model, 0, 4)
+    assert scorer._lean.attention.used
+    assert scorer._last.used
+    found = [scores.loglikelihoods for group in scorer.score(groups) for scores in group]
+    for own, wanted in zip(found, plain, strict=True):
+        assert own == pytest.approx(wanted, abs=1e-4)
+
+
+def test_an_attention_that_is_not_causal_runs_whole():
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 4, 9, 8) for _ in range(3))
+    module = torch.nn.Module()
+    whole, _ = attend(module, query, key, value, None)
+    both, _ = attend(module, query, key, value, None, is_causal=False)
+    with only_at_the_end(module, 3):
+        cut, _ = attend(module, query, key, value, None)
+        uncut, _ = attend(module, query, key, value, None, is_causal=False)
+    torch.testing.assert_close(cut[:, -3:], whole[:, -3:])
+    assert not cut[:, :-3].any()
+    torch.testing.assert_close(uncut, both, rtol=0, atol=0)
+    assert not vars(module).get("_modelgate_kept")
+
+
+def test_an_attention_of_another_kind_is_left_alone():
+    model = make("llama")
+    model.set_attn_implementation("eager")
+    scorer = Scorer(model, 0, 4)
+    assert scorer.shares
+    assert not scorer._lean.attention.used
+    with scorer._lean.used():
+        assert model.config._attn_implementation == "eager"

@@ -15,11 +15,11 @@ from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from bench.language.engine.caching import InPlaceLayer, Prefix, make_cache
 from bench.language.engine.facts import ModelFacts
+from bench.language.engine.lean import Lean
 from bench.language.engine.packing import Tokens
 from bench.language.engine.probing import is_same, random_texts
 from bench.language.engine.reading import ReadPrompts, read_prefix, read_prompts
 from bench.language.engine.slots import Slots, swaps
-from bench.language.engine.thrift import LastLayer
 
 # The least part of a batch that is read together, once so many texts have ended: a forward for each new prompt would
 # cost a small model as much as a new token of all texts.
@@ -63,7 +63,7 @@ class Writer:
 
     def __init__(self, model: Any, facts: ModelFacts, of_layers: Sequence[int | None], pad: int) -> None:
         self.model, self.facts, self.of_layers, self.pad = model, facts, of_layers, pad
-        self.last = LastLayer(model)
+        self.lean = Lean(model)
 
     def write(
         self, rows: Iterable[Row], size: int, choose: Choose, over: IsOver, complete: Complete
@@ -80,7 +80,7 @@ class Writer:
         Raises:
             RuntimeError: memory ran out.
         """
-        with torch.inference_mode():
+        with torch.inference_mode(), self.lean.used():
             _Batch(self, deque(rows), size, choose, over, complete).run()
 
 
@@ -145,7 +145,7 @@ class _Batch:
 
     def _read(self, prompts: Sequence[Tokens]) -> Iterator[ReadPrompts]:
         writer = self._writer
-        return read_prompts(self._model, self._facts, writer.last, writer.pad, prompts, self._prefix)
+        return read_prompts(self._model, self._facts, writer.lean.last, writer.pad, prompts, self._prefix)
 
     def _enter(self, entering: list[Row]) -> None:
         """Read prompts, and begin their texts."""
@@ -194,11 +194,7 @@ def make_writer(model: Any, pad: int) -> Writer | None:
     if not set(of_layers) <= set(facts.windows.values()):
         return None
     writer = Writer(model, facts, of_layers, pad)
-    if not _agrees(writer):
-        writer.last.used = False
-        if not _agrees(writer):
-            return None
-    return writer
+    return writer if any(_agrees(writer) for _ in writer.lean.less_and_less()) else None
 
 
 def _agrees(writer: Writer) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.language.engine.batching import Batches
 from bench.language.engine.facts import ModelFacts
+from bench.language.engine.lean import Lean
 from bench.language.engine.masks import windowed
 from bench.language.engine.packing import (
     Group,
@@ -24,7 +25,6 @@ from bench.language.engine.packing import (
 )
 from bench.language.engine.prefixes import parts_by_beginning
 from bench.language.engine.probing import is_same, random_texts
-from bench.language.engine.thrift import LastLayer
 
 if TYPE_CHECKING:
     import torch
@@ -61,11 +61,11 @@ class Scorer:
         self.fed_tokens = 0
         self._facts = ModelFacts.of(model)
         self._keeps = self._facts.keeps
-        self._last = LastLayer(model)
-        self.shares = self._facts.takes_layout and self._sharing_agrees()
-        if self._facts.takes_layout and not self.shares and self._last.used:
-            self._last.used = False
-            self.shares = self._sharing_agrees()
+        self._lean = Lean(model)
+        self._last = self._lean.last
+        self.shares = self._facts.takes_layout and any(
+            self._sharing_agrees() for _ in self._lean.less_and_less()
+        )
 
     def score(self, groups: Sequence[Group], done: Keep | None = None) -> list[list[TokenScores]]:
         """Score groups; ``done`` gets each group's index and scores as soon as its batch is complete.
@@ -80,15 +80,19 @@ class Scorer:
             if done is not None:
                 done(index, scores)
 
+        with self._lean.used():
+            self._score(groups, keep)
+        return results
+
+    def _score(self, groups: Sequence[Group], keep: Keep) -> None:
         if not self.shares:
             self.batches.run(groups, _length, self._run_alone, keep)
-            return results
+            return
         texts = [group.sequences[0] for group in groups]
         for part in parts_by_beginning(texts, [_usable(group) for group in groups]):
             prefix = self._read(texts[part.members[0]][: part.shared]) if part.shared else None
             members = [groups[index] for index in part.members]
             self.batches.run(members, _length, self._run_packed(prefix), _placed(part.members, keep))
-        return results
 
     # -- shared tokens computed once ---------------------------------------------------------------
 
@@ -191,8 +195,9 @@ class Scorer:
         ]
         each = [Group((sequence,), (start,)) for group in groups for sequence, start in _each(group)]
         try:
-            packed = [scores for group in self._run_packed(None)(groups) for scores in group]
-            unforked = [scores for (scores,) in self._run_packed(None)(each)]
+            with self._lean.used():
+                packed = [scores for group in self._run_packed(None)(groups) for scores in group]
+                unforked = [scores for (scores,) in self._run_packed(None)(each)]
         except Exception:  # a model may raise anything for arguments that it does not know
             return False
         alone = [self._run_alone([group])[0][0] for group in each]

@@ -50,7 +50,8 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
         super().__init__()  # type: ignore[no-untyped-call]  # transformers leaves it without types
         self._span, self._window = span, window
         self.is_initialized = True
-        # [slots, heads, columns, size] each; zeros, since a masked NaN is still a NaN.
+        # [slots, heads, columns, size] each. What a row may read is zero where nothing is written: a masked NaN is still
+        # a NaN.
         self.buffers: list[torch.Tensor] = []
 
     def update(
@@ -96,8 +97,9 @@ class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers 
         width = span.end - span.begin
         made = []
         for place, part in enumerate(like):
-            new = part.new_zeros((slots, part.shape[1], columns, part.shape[3]))
+            new = part.new_empty((slots, part.shape[1], columns, part.shape[3]))
             if span.rows:
+                new[: span.rows, :, : end - width] = 0
                 new[: span.rows, :, end - width : end] = self.buffers[place][
                     : span.rows, :, span.begin : span.end
                 ]

@@ -2,86 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 # Where decoder layers keep the part that looks at one token after the other.
 _FEED_FORWARD = ("mlp", "feed_forward", "ffn")
-# Activations of transformers that are written out in eight steps, each over all values; torch has them as one. The two
-# differ in rounding alone, by 1e-7 in float32.
-_WRITTEN_OUT = {"NewGELUActivation", "FastGELUActivation"}
-
-
-def fuse_activations(model: Any) -> int:
-    """Replace activations that are written out by torch's own, in a model of float32.
-
-    In half precision the written-out form rounds after each step, so that the two differ visibly: it stays.
-
-    Returns:
-        How many were replaced.
-    """
-    import torch  # noqa: PLC0415
-    from transformers.activations import GELUTanh  # noqa: PLC0415
-
-    if model.dtype != torch.float32:
-        return 0
-    found = [
-        (parent, name)
-        for parent in model.modules()
-        for name, child in parent.named_children()
-        if type(child).__name__ in _WRITTEN_OUT and type(child).__module__ == "transformers.activations"
-    ]
-    for parent, name in found:
-        setattr(parent, name, GELUTanh())
-    return len(found)
+# Where they keep attention, and where that has the linear layer behind it.
+_ATTENTION = ("self_attn", "attn", "attention", "self_attention")
+_OUTPUT = ("o_proj", "c_proj", "out_proj", "dense")
 
 
 class LastLayer:
-    """The last layer of a model, whose feed-forward part need run only where something is predicted.
+    """The last layer of a model, of which little need run where nothing is predicted.
 
-    What the other places would get there is read by nothing: no layer follows, and the head runs at the places kept.
+    What its feed-forward part and its attention would give there is read by nothing: no layer follows, and the head runs
+    at the places kept. Keys and values are computed at all places. Attention is cut where it is ours, see
+    :mod:`bench.language.engine.attending`.
 
     Args:
         model: of transformers.
     """
 
     def __init__(self, model: Any) -> None:
-        self._part = _last_feed_forward(model)
+        layer = _last_layer(model)
+        self._part = _child(layer, _FEED_FORWARD)
+        self._attention = _child(layer, _ATTENTION)
+        self._output = _child(self._attention, _OUTPUT)
         self.used = self._part is not None
 
     @contextmanager
     def only(self, kept: int) -> Iterator[None]:
-        """Run that part at so many places at the end of each row, as long as the context is open."""
-        part = self._part
-        if part is None or not self.used:
+        """Run it at so many places at the end of each row, as long as the context is open."""
+        if self._part is None or not self.used:
             yield
             return
-        whole = part.forward
+        parts = [self._part]
+        with ExitStack() as stack:
+            # Behind an attention that is whole, its output is read at the end alone just as well.
+            if self._attention is not None and self._output is not None:
+                from bench.language.engine.attending import only_at_the_end  # noqa: PLC0415  imports torch
 
-        def at_the_end(hidden: Any, *more: Any, **named: Any) -> Any:
-            if more or named or hidden.ndim != 3 or hidden.shape[1] <= kept:
-                return whole(hidden, *more, **named)
-            found = hidden.new_zeros(hidden.shape)
-            found[:, -kept:] = whole(hidden[:, -kept:].contiguous())
-            return found
-
-        part.forward = at_the_end
-        try:
+                stack.enter_context(only_at_the_end(self._attention, kept))
+                parts.append(self._output)
+            for part in parts:
+                part.forward = _at_the_end(part.forward, kept)
+                stack.callback(delattr, part, "forward")
             yield
-        finally:
-            del part.forward
 
 
-def _last_feed_forward(model: Any) -> Any:
-    from torch.nn import Module, ModuleList  # noqa: PLC0415
+def _at_the_end(whole: Callable[..., Any], kept: int) -> Callable[..., Any]:
+    def run(hidden: Any, *more: Any, **named: Any) -> Any:
+        if more or named or hidden.ndim != 3 or hidden.shape[1] <= kept:
+            return whole(hidden, *more, **named)
+        end = whole(hidden[:, -kept:].contiguous())
+        found = end.new_zeros((*hidden.shape[:2], end.shape[-1]))
+        found[:, -kept:] = end
+        return found
+
+    return run
+
+
+def _last_layer(model: Any) -> Any:
+    from torch.nn import ModuleList  # noqa: PLC0415
 
     layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
     for module in model.modules():
-        if isinstance(module, ModuleList) and len(module) == layers:
-            for name in _FEED_FORWARD:
-                part = getattr(module[-1], name, None)
-                # An instance's own `forward` is somebody else's (quantisation, offloading): it is left alone.
-                if isinstance(part, Module) and "forward" not in vars(part):
-                    return part
+        if (
+            isinstance(module, ModuleList)
+            and len(module) == layers
+            and _child(module[-1], _FEED_FORWARD) is not None
+        ):
+            return module[-1]
+    return None
+
+
+def _child(module: Any, names: Sequence[str]) -> Any:
+    """Return a module's part that has one of these names; None if it has none."""
+    from torch.nn import Module  # noqa: PLC0415
+
+    for name in names:
+        part = getattr(module, name, None)
+        # An instance's own `forward` is somebody else's (quantisation, offloading): it is left alone.
+        if isinstance(part, Module) and "forward" not in vars(part):
+            return part
     return None
