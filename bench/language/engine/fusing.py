@@ -52,7 +52,7 @@ class FusedActivations:
         import torch  # noqa: PLC0415
 
         self._replaced: list[tuple[Any, Forward]] = []
-        if model.dtype != torch.float32:
+        if getattr(model, "dtype", None) != torch.float32:  # what stands for a model may say none
             return
         tokens = torch.tensor([random_texts(model.config.get_text_config(decoder=True).vocab_size)(_TRIED)])
         tokens = tokens.to(model.device)
