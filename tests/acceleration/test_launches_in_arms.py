@@ -102,7 +102,7 @@ def test_it_is_launched_as_often_as_it_may_be_and_stays_undecided(record: Json) 
 def test_the_record_has_each_launch_with_what_it_cost_and_took(record: Json) -> None:
     times = record["times"]
     first, *further = (launch["rounds"] for launch in times["launches"])
-    assert first == 6
+    assert first in (6, 8, 10), "more where they scatter"
     assert all(6 <= rounds <= 40 and rounds % 2 == 0 for rounds in further)
     for number, launch in enumerate(times["launches"]):
         assert [entry["launch"] for entry in times["rounds"]].count(number) == launch["rounds"]

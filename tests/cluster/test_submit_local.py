@@ -215,12 +215,15 @@ def test_an_interrupt_leaves_the_jobs_alone(tmp_path, monkeypatch):
         "--out",
         str(out),
     ]
+    # Tests that run in the background ignore interrupts, and what they start would do so too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*command, "--", *cases.arguments, "-k", "m0"],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as waiting:
+        signal.signal(signal.SIGINT, before)
         assert waiting.stdout is not None
         assert waiting.stdout.readline().startswith("submitted 1 case as 1 job")
         assert "RUNNING" in waiting.stdout.readline()
