@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bench.acceleration.times import Round, Times
 from bench.core.estimate import Estimate
+from bench.core.names import counted
 from bench.statistics.launch_costs import launches_needed, rounds_per_launch
 from bench.statistics.launches import ASSUMED_PEAK_SD, LaunchTest, Noise, Rounds
 from bench.statistics.paired_times import MIN_ROUNDS
@@ -76,7 +77,7 @@ class Evidence:
             >>> Evidence(1, 6).text(), Evidence(3, 24).text()
             ('1 launch, 6 rounds', '3 launches, 24 rounds')
         """
-        return f"{counted(self.launches, 'launch', 'launches')}, {counted(self.rounds, 'round', 'rounds')}"
+        return f"{counted(self.launches, 'launch', 'launches')}, {counted(self.rounds, 'round')}"
 
     @property
     def next_rounds(self) -> int:
@@ -135,8 +136,3 @@ def peak_advice(times: Times, peak: Estimate | None, allowed_bytes: int | None) 
         f"{seen}; about {needed} launches decide, each of {cost_s:.0f} s and its rounds: raise --max-launches to {needed}, "
         "and --max-rounds and --time-budget with it"
     )
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {one if number == 1 else many}"

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from bench.acceleration.case import AccelerationCase
 from bench.acceleration.comparison import Mismatch
-from bench.acceleration.evidence import Evidence, counted
+from bench.acceleration.evidence import Evidence
 from bench.acceleration.protocol.messages import GpuMemory
 from bench.acceleration.record import PointEstimate
 from bench.core.estimate import Estimate
 from bench.core.gate import Limit, gate
+from bench.core.names import counted
 from bench.core.verdict import PASSED, Verdict
 
 SUSPICIOUS_SPEEDUP = 10.0

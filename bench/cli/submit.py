@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.numbers import number
 from bench.core.errors import UsageProblem
+from bench.core.names import counted
 
 if TYPE_CHECKING:
     from bench.cluster.submission import Submission
@@ -176,7 +177,7 @@ def _new(given: argparse.Namespace, folder: Path) -> Submission:
             _remove(folder, itself=not existed)
         raise
     total = sum(len(job.nodeids) for job in submission.jobs)
-    what = f"{_some(total, 'case')} as {_some(len(submission.jobs), 'job')}"
+    what = f"{counted(total, 'case')} as {counted(len(submission.jobs), 'job')}"
     print(f"submitted {what} ({_ids(submission)}); {_how_to_join(folder)}")
     return submission
 
@@ -276,10 +277,6 @@ def _ids(submission: Submission) -> str:
 
 def _how_to_join(folder: Path) -> str:
     return f"join them with: modelgate submit --join {shlex.quote(str(folder))}"
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _count(text: str) -> int:

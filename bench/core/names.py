@@ -34,6 +34,20 @@ def listed(names: Iterable[Any], nothing: str = "none") -> str:
     return ", ".join(shown + more) or nothing
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, in the plural unless it is one.
+
+    Args:
+        number: how many.
+        one, many: the noun; the plural has an "s" more where it is left out.
+
+    Example:
+        >>> counted(1, "case"), counted(2, "case"), counted(0, "launch", "launches")
+        ('1 case', '2 cases', '0 launches')
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def quoted(value: Any) -> str:
     """Return a value from somebody's file as Python writes it, cut to 60 characters."""
     text = repr(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.core.estimate import Estimate
+from bench.core.names import counted
 from bench.core.page import Bar, Block, Forest, Grid
 from bench.report.compare import LEVEL, CaseChange, Change, Comparison
 from bench.report.html.page import plain_page
@@ -22,15 +23,11 @@ def summary_line(comparison: Comparison) -> str:
     """Return what a comparison came to in one sentence."""
     worse, better = len(comparison.regressions), sum(case.is_better for case in comparison.cases)
     flips = sum(case.flips for case in comparison.cases)
-    parts = [_count(flips, "verdict flip"), _count(worse, "regression"), f"{better} better"]
+    parts = [counted(flips, "verdict flip"), counted(worse, "regression"), f"{better} better"]
     missing = len(comparison.missing)
     if missing:
-        parts.append(f"{_count(missing, 'case')} in one run alone")
+        parts.append(f"{counted(missing, 'case')} in one run alone")
     return ", ".join(parts)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def tested_line(comparison: Comparison) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from bench.core.errors import INFRASTRUCTURE, UsageProblem
 from bench.core.files import replace_file
 from bench.core.kind import Kind
+from bench.core.names import counted
 from bench.core.record import UNDECIDED, Json, Record
 from bench.report.compare import differing_environment
 from bench.report.html.page import write_page
@@ -166,7 +167,7 @@ def write_merged(
 
 def _share(merged: Merged, run: StoredRun) -> str:
     count = sum(chosen is run for chosen in merged.chosen.values())
-    return f"{count} case{'' if count == 1 else 's'}"
+    return counted(count, "case")
 
 
 def _head(merged: Merged, name: str) -> Json:

@@ -38,19 +38,7 @@ def story(tmp_path_factory):
             "--seed",
             "random",
         ]
-        submit = [
-            "submit",
-            "--jobs",
-            "2",
-            "--cluster",
-            "local",
-            "--out",
-            str(out),
-            "--no-wait",
-            "--",
-            *arguments,
-        ]
-        assert main(submit) == 0
+        assert main([*clusters.submit_here(out, "--no-wait"), "--", *arguments]) == 0
         submission = told["submission"] = read_submission(out)
         clusters.until(lambda: _done(out, submission) == 5, "all cases but the one that waits")
         waiting = next(job for job in submission.jobs if any("-m5-" in nodeid for nodeid in job.nodeids))
@@ -152,20 +140,8 @@ def test_what_cannot_be_used_is_said_before_anything_is_submitted(tmp_path, monk
     out = cases.folder / "out"
 
     def refused(*options: str, more: tuple[str, ...] = ()) -> str:
-        given = [
-            "submit",
-            "--jobs",
-            "2",
-            "--cluster",
-            "local",
-            "--out",
-            str(out),
-            *options,
-            "--",
-            *cases.arguments,
-            *more,
-        ]
-        assert main(given) == 4
+        given = clusters.submit_here(out, *options)
+        assert main([*given, "--", *cases.arguments, *more]) == 4
         assert not out.exists()
         return capsys.readouterr().err
 
@@ -202,19 +178,7 @@ def test_an_interrupt_leaves_the_jobs_alone(tmp_path, monkeypatch):
     cases = clusters.Cases(tmp_path, monkeypatch)
     cases.hold("m0")
     out = cases.folder / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "bench",
-        "submit",
-        "--jobs",
-        "1",
-        "--cluster",
-        "local",
-        "--no-html",
-        "--out",
-        str(out),
-    ]
+    command = [sys.executable, "-m", "bench", *clusters.submit_here(out, "--no-html", jobs=1)]
     # Tests that run in the background ignore interrupts, and what they start would do so too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(

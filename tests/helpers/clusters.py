@@ -109,6 +109,11 @@ class Cases:
             path.unlink()
 
 
+def submit_here(out: Path, *options: str, jobs: int = 2) -> list[str]:
+    """Return the words that submit jobs on this machine; the options of pytest follow after ``--``."""
+    return ["submit", "--jobs", str(jobs), "--cluster", "local", "--out", str(out), *options]
+
+
 def until(holds: Callable[[], object], what: str, patience_s: float = 60) -> None:
     """Wait until something holds."""
     end = time.monotonic() + patience_s
