@@ -111,14 +111,15 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 # Offsets in struct seccomp_data, whose arguments have 8 bytes each.
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-# By test: the jump, and how many lines it skips where it holds and where not.
+# By test: the jump, and whether a call is refused where it holds.
 _TESTS = {
-    "equals": (_EQUAL, 0, 1),
-    "has": (_ANY_BIT, 0, 1),
-    "lacks": (_ANY_BIT, 1, 0),
-    "other": (_EQUAL, 1, 0),
+    "equals": (_EQUAL, True),
+    "has": (_ANY_BIT, True),
+    "lacks": (_ANY_BIT, False),
+    "other": (_EQUAL, False),
 }
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_DENY = _ERRNO | errno.EPERM
 
 
 def supported() -> bool:
@@ -177,30 +178,73 @@ def _made(
     if not supported():
         raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known")
     column, architecture = _ARCHITECTURES[machine]
-    numbers = sorted(number for both in forbidden.values() if (number := both[column]) is not None)
-    deny = _ERRNO | errno.EPERM
-    lines = [
-        (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUAL, 1, 0, architecture),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER),
-    ]
-    if machine == "x86_64":
-        lines += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, deny)]
     # The C library asks for clone3 first and falls back to clone, whose flags a filter can read.
-    lines += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    for number in numbers:
-        lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, deny)]
-    for condition in conditions.values():
-        lines += [
-            (_EQUAL, 0, 4, condition.numbers[column]),
-            (_LOAD, 0, 0, _ARGUMENTS + 8 * condition.argument),
-            (*_TESTS[condition.test], condition.value),
-            (_RETURN, 0, 0, _ERRNO | condition.error),
-            (_RETURN, 0, 0, _ALLOW),
-        ]
-    lines.append((_RETURN, 0, 0, _ALLOW))
-    return b"".join(struct.pack("=HBBI", *line) for line in lines)
+    verdicts: dict[int, int | Condition] = {
+        condition.numbers[column]: condition for condition in conditions.values()
+    }
+    verdicts |= {number: _DENY for both in forbidden.values() if (number := both[column]) is not None}
+    verdicts[_CLONE3[column]] = _ERRNO | errno.ENOSYS
+    lines = _decided(verdicts, all_from=_X32 if machine == "x86_64" else None)
+    lines += [
+        (_LOAD, 0, 0, _NUMBER), (_RETURN, 0, 0, _KILL), (_EQUAL, 1, 0, architecture), (_LOAD, 0, 0, _ARCHITECTURE),
+    ]  # fmt: skip
+    return b"".join(struct.pack("=HBBI", *line) for line in reversed(lines))
+
+
+def _decided(
+    verdicts: Mapping[int, int | Condition], *, all_from: int | None
+) -> list[tuple[int, int, int, int]]:
+    """Return the lines that decide about a number, the last one first.
+
+    They halve the numbers again and again. The kernel walks a filter once for each call that there is when it takes it over,
+    and again at a call that it does not find allowed then: line after line that would take most of the time of a jail.
+
+    Args:
+        verdicts: by number, what is returned, or a condition on an argument; all others are allowed.
+        all_from: numbers from here on are denied; None for none.
+    """
+    starts: dict[int, int | Condition] = {0: _ALLOW}
+    for number in sorted(verdicts):
+        starts[number] = verdicts[number]
+        starts[number + 1] = _ALLOW
+    if all_from is not None:
+        starts[all_from] = _DENY
+    ranges: list[tuple[int, int | Condition]] = []
+    for start, verdict in sorted(starts.items()):
+        if not ranges or ranges[-1][1] != verdict:
+            ranges.append((start, verdict))
+    lines: list[tuple[int, int, int, int]] = []
+    returns: dict[int, int] = {}  # where the line of each verdict is
+
+    def returning(verdict: int) -> int:
+        if verdict not in returns:
+            lines.append((_RETURN, 0, 0, verdict))
+            returns[verdict] = len(lines) - 1
+        return returns[verdict]
+
+    def jump(kind: int, value: int, if_so: int, if_not: int) -> int:
+        place = len(lines)
+        lines.append((kind, place - if_so - 1, place - if_not - 1, value))
+        return place
+
+    def tree(part: list[tuple[int, int | Condition]]) -> int:
+        if len(part) > 1:
+            middle = len(part) // 2
+            above, below = tree(part[middle:]), tree(part[:middle])
+            return jump(_AT_LEAST, part[middle][0], above, below)
+        verdict = part[0][1]
+        if isinstance(verdict, int):
+            return returning(verdict)
+        kind, is_refused = _TESTS[verdict.test]
+        refused, allowed = returning(_ERRNO | verdict.error), returning(_ALLOW)
+        jump(kind, verdict.value, *((refused, allowed) if is_refused else (allowed, refused)))
+        lines.append((_LOAD, 0, 0, _ARGUMENTS + 8 * verdict.argument))
+        return len(lines) - 1
+
+    for verdict in (_ALLOW, _DENY):  # at the end of the filter, so that all jumps go there
+        returning(verdict)
+    tree(ranges)
+    return lines
 
 
 def prepare() -> None:
