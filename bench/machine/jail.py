@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import os
 import resource
-import sys
-import sysconfig
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.machine import landlock, namespaces, seccomp
-from bench.machine.landlock import OpenPlace, Ruleset
+from bench.machine.namespaces import Own
+from bench.machine.spare import Spare, common_rules
 
 LAYERS = ("namespaces", "capabilities", "privileges", "files", "calls", "limits")
 """Names of the layers, in the order in which they are entered."""
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/sys")
-# Of /etc what programs need, and no secret: not the password hashes, not the keys of the machine.
-_SETTINGS = (
-    "alternatives", "debian_version", "fonts", "gai.conf", "group", "host.conf", "hosts", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "lsb-release", "magic", "mime.types", "nsswitch.conf", "OpenCL", "os-release", "passwd",
-    "protocols", "resolv.conf", "services", "ssl/certs", "ssl/openssl.cnf", "timezone", "vulkan",
-)  # fmt: skip
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _GPU_DEVICES = ("nvidia*", "dri", "kfd")
 _SHARED_MEMORY = "/dev/shm"
-# Of /proc what says nothing of other processes.
-_OF_KERNEL = (
-    "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "driver", "filesystems", "loadavg", "meminfo", "modules",
-    "partitions", "stat", "swaps", "sys", "uptime", "version", "vmstat", "zoneinfo",
-)  # fmt: skip
 SIGNALS = "signals"
 """What older kernels leave out of the layer of files: signals to processes outside, and their sockets without a file."""
 
@@ -67,6 +52,19 @@ class Jail:
     shared_memory_bytes: int = 2**30
     disk_bytes: int | None = None
 
+    @classmethod
+    def of(
+        cls, asked: Mapping[str, Any], *, writable: tuple[str, ...] = (), disk_bytes: int | None = None
+    ) -> Jail:
+        """Return the jail of a specification, which has ``readable``, ``listed``, ``covered`` and ``gpu``."""
+        readable, listed, covered = (tuple(asked[name]) for name in ("readable", "listed", "covered"))
+        return cls(readable, writable, listed, covered, gpu=asked["gpu"], disk_bytes=disk_bytes)
+
+    @property
+    def own(self) -> Own:
+        """What there is in place of the machine's namespaces."""
+        return Own(self.shared_memory_bytes, self.covered, self.writable, self.disk_bytes)
+
 
 @dataclass(frozen=True)
 class Entered:
@@ -79,64 +77,6 @@ class Entered:
 
     layers: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Spare:
-    """What a fork server has ready for the next of its forks, since making it takes most of the time of a jail.
-
-    Attributes:
-        rules: allow what all jails allow; None where the kernel has no Landlock.
-        network: descriptor of a network for one jail; None where this user may not make one beforehand.
-        is_filled: whether the rules allow what the jail makes readable, too.
-    """
-
-    rules: Ruleset | None = None
-    network: int | None = None
-    is_filled: bool = False
-
-    def fill(self, readable: Iterable[str]) -> None:
-        """Allow what one jail makes readable, before the fork: in a fresh fork the same takes twice as long."""
-        if self.rules is not None:
-            self.rules.allow(readable)
-            self.is_filled = True
-
-    @property
-    def descriptors(self) -> list[int]:
-        """Those that a fork needs until it has entered its jail."""
-        held = [self.network, None if self.rules is None else self.rules.descriptor]
-        return [descriptor for descriptor in held if descriptor is not None and descriptor >= 0]
-
-    def close(self) -> None:
-        """Close what it holds; safe to call twice."""
-        if self.rules is not None:
-            self.rules.close()
-        if self.network is not None:
-            os.close(self.network)
-        self.rules = self.network = None
-
-
-def make_spare() -> Spare:
-    """Make what the next `enter` of a fork of this process needs; a process with one thread may call it."""
-    spare = Spare()
-    if namespaces.may_administer():
-        with suppress(OSError):
-            spare.network = namespaces.new_network()
-    with suppress(OSError):
-        spare.rules = _common_rules(allow_tcp=spare.network is not None or _may_leave())
-    return spare
-
-
-def prepare() -> None:
-    """Look up and open, once for all forks of this process, what every jail needs."""
-    seccomp.prepare()
-    _HELD.extend(_open_places())
-    _may_leave()
-
-
-def forget() -> None:
-    """Hold no longer what `prepare` has opened: a fork that closes its descriptors calls it."""
-    _HELD.clear()
 
 
 def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None) -> Entered:
@@ -152,9 +92,8 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
     """
     spare = spare or Spare()
     in_force: list[str] = []
-    own = namespaces.Own(jail.shared_memory_bytes, jail.covered, jail.writable, jail.disk_bytes)
     steps: dict[str, Callable[[], object]] = {
-        "namespaces": lambda: namespaces.leave(own, spare.network),
+        "namespaces": lambda: namespaces.leave(jail.own, spare.ready),
         "capabilities": namespaces.drop_capabilities,
         "privileges": seccomp.forbid_new_privileges,
         "files": lambda: _close_files(jail, in_force, spare),
@@ -180,8 +119,8 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
 def _close_files(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
     has_own, rules, readable = "namespaces" in in_force, spare.rules, jail.readable
     if rules is None or rules.allows_tcp is not has_own:
-        rules = _common_rules(allow_tcp=has_own)
-    elif spare.is_filled:
+        rules = common_rules(allow_tcp=has_own)
+    elif spare.is_filled_with(jail.readable):
         readable = ()
     try:
         rules.allow(
@@ -194,58 +133,6 @@ def _close_files(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
         rules.enforce()
     finally:
         rules.close()
-
-
-def _common_rules(*, allow_tcp: bool) -> Ruleset:
-    rules = Ruleset(allow_tcp=allow_tcp)
-    opened = [] if _HELD else _open_places()
-    try:
-        places = _HELD or opened
-        rules.allow(
-            [place for place, is_device in places if not is_device],
-            (),
-            [place for place, is_device in places if is_device],
-        )
-    except BaseException:
-        rules.close()
-        raise
-    finally:
-        for place, _ in opened:
-            os.close(place.descriptor)
-    return rules
-
-
-_HELD: list[tuple[OpenPlace, bool]] = []  # what `prepare` has opened
-
-
-def _open_places() -> list[tuple[OpenPlace, bool]]:
-    """Return what every jail may read, and the devices that it may use, with whether they are such."""
-    paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in _OF_KERNEL))]
-    paths += [(Path("/dev", name), True) for name in _DEVICES]
-    return [(place, is_device) for path, is_device in paths if (place := OpenPlace.at(path)) is not None]
-
-
-@cache
-def _may_leave() -> bool:
-    """Whether this user may leave the machine's namespaces; tried in a process of its own."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            namespaces.leave(namespaces.Own(2**20))
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1] == 0
-
-
-@cache
-def installed() -> tuple[Path, ...]:
-    """Return where the system, the interpreter and its packages are; asked once for all forks of a process."""
-    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()]
-    packages = [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
-    found = {Path(place).resolve() for place in (*places, *packages)}
-    return (*map(Path, _SYSTEM), *(Path("/etc", name) for name in _SETTINGS), *sorted(found))
 
 
 def _gpu_devices() -> list[Path]:

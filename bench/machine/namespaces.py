@@ -5,15 +5,19 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import select
 import socket
+import stat
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.machine.kernel import checked, libc
 
 NAMESPACES = {"network": 0x40000000, "ipc": 0x08000000, "mounts": 0x00020000}
 """By name, the flag of ``unshare``."""
+_FILES_OF = {"network": "net", "ipc": "ipc", "mounts": "mnt"}
 _NEW_USER = 0x10000000
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 1 << 18  # flags of mount
 _NO_SUID, _NO_DEVICES = 2, 4
@@ -45,69 +49,176 @@ class Own:
     private_bytes: int | None = None
 
 
-def leave(own: Own, network: int | None = None) -> None:
+@dataclass
+class Ready:
+    """Namespaces that nobody uses yet, for one `leave` of a fork: making them takes most of the time of a jail.
+
+    Attributes:
+        network: descriptor of a network with nothing in it but its loopback device; None where there is none ready.
+        others: descriptors of the other namespaces, by the flag of ``setns``.
+        own: what there is in the mounts among them; what is private is not.
+        devices: by covered folder, the device that covers it: a folder that was removed since is no longer covered.
+        mounts: descriptor that tells when the machine's mounts change.
+    """
+
+    network: int | None = None
+    others: dict[int, int] = field(default_factory=dict)
+    own: Own | None = None
+    devices: dict[str, int] = field(default_factory=dict)
+    mounts: int | None = None
+
+    def suits(self, own: Own) -> bool:
+        """Whether the mounts are what a process needs; only a disk of its own can be mounted in them afterwards."""
+        if self.own is None or self.mounts is None or own.private_bytes is None:
+            return False
+        poller = select.poll()
+        poller.register(self.mounts, select.POLLPRI)
+        wanted = (own.shared_memory_bytes, own.covered)
+        return (self.own.shared_memory_bytes, self.own.covered) == wanted and not poller.poll(0)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """All that it holds: a fork keeps them until it has left."""
+        held = [*self.others.values(), self.network, self.mounts]
+        return [descriptor for descriptor in held if descriptor is not None]
+
+    def drop_mounts(self) -> None:
+        """Close all but the network."""
+        network, self.network = self.network, None
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.network, self.others, self.own, self.mounts = network, {}, None, None
+
+    def close(self) -> None:
+        """Close all; safe to call twice."""
+        self.drop_mounts()
+        if self.network is not None:
+            os.close(self.network)
+        self.network = None
+
+
+def leave(own: Own, ready: Ready | None = None) -> None:
     """Leave the machine's network, System V and POSIX shared memory, and mounts; a loopback device of its own stays.
 
     Call it before there are other threads. A user who is not root gets a user namespace around them, with the own numbers.
+    The working directory may be another one afterwards.
 
     Args:
         own: what there is in their place.
-        network: descriptor of a network that nobody else uses (`new_network`); None to make one.
+        ready: made beforehand (`make_ready`), for nobody else; None to make all of them.
 
     Raises:
-        OSError: the kernel refuses. Nothing has changed then, or all of the namespaces.
+        OSError: the kernel refuses. Nothing has changed then, or some of the namespaces have been left.
     """
-    user, group = os.getuid(), os.getgid()
     flags = sum(NAMESPACES.values())
-    if network is not None and may_administer():
+    if ready is not None and ready.network is not None and may_administer():
+        checked(libc().setns(ready.network, NAMESPACES["network"]))
+        if ready.own is not None:
+            for kind, descriptor in ready.others.items():
+                checked(libc().setns(descriptor, kind))
+            _cover(own, ready.devices)
+            return
         checked(libc().unshare(flags & ~NAMESPACES["network"]))
-        checked(libc().setns(network, NAMESPACES["network"]))
     elif may_administer():
         checked(libc().unshare(flags))
         _raise_loopback()
     else:
+        user, group = os.getuid(), os.getgid()
         checked(libc().unshare(flags | _NEW_USER))
         Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="utf-8")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="utf-8")
         _raise_loopback()
-    _mount(None, "/", None, _RECURSIVE | _PRIVATE, None)  # what is mounted here is seen nowhere else
-    if os.path.isdir(_SHARED_MEMORY):
-        _mount_memory(_SHARED_MEMORY, f"size={own.shared_memory_bytes},mode=1777")
-    _cover(own)
+    _part_mounts(own)
 
 
-def new_network() -> int:
-    """Return a descriptor of a new network with nothing in it but its loopback device, for one `leave`.
+def make_ready(own: Own | None = None) -> Ready:
+    """Return namespaces for one `leave` of a fork, made before anybody asks. The calling process stays in its own.
 
-    Making one takes longer than all else of a jail, so a fork server does it before anybody asks. The calling process stays
-    in its own.
+    Call it in a process with one thread that `may_return`, if `own` is given.
+
+    Args:
+        own: what there is to be in them, the private folders apart; None for a network alone.
 
     Raises:
         OSError: the kernel refuses, as it does to a user who is not root.
     """
-    kind = NAMESPACES["network"]
-    here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    kinds = NAMESPACES if own is not None else {"network": NAMESPACES["network"]}
+    here = {kind: _namespace(name) for name, kind in kinds.items()}
+    place = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    ready = Ready()
     try:
-        checked(libc().unshare(kind))
+        if own is not None:
+            ready.mounts = os.open("/proc/self/mounts", os.O_RDONLY | os.O_CLOEXEC)
+        checked(libc().unshare(sum(kinds.values())))
         try:
             _raise_loopback()
-            return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            if own is not None:
+                _part_mounts(replace(own, private=()))
+                folders = [str(folder) for folder in own.covered if os.path.ismount(folder)]
+                ready.devices = {folder: os.stat(folder).st_dev for folder in folders}
+                ready.others = {kind: _namespace(name) for name, kind in kinds.items() if name != "network"}
+                ready.own = own
+            ready.network = _namespace("network")
         finally:
-            checked(libc().setns(here, kind))
+            for kind, descriptor in here.items():
+                checked(libc().setns(descriptor, kind))
+            os.fchdir(place)  # to enter other mounts is to enter their root
+    except BaseException:
+        ready.close()
+        raise
     finally:
-        os.close(here)
+        for descriptor in (*here.values(), place):
+            os.close(descriptor)
+    return ready
 
 
-def _cover(own: Own) -> None:
+def may_return() -> bool:
+    """Whether a process may make all namespaces and be back in its own as if nothing was; a process of its own tries it.
+
+    It may not in a root of its own (``chroot``), and where mounts are refused although the rest is allowed.
+    """
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            before = [(os.stat(place).st_dev, os.stat(place).st_ino) for place in ("/", ".")]
+            make_ready(Own(2**20)).close()
+            after = [(os.stat(place).st_dev, os.stat(place).st_ino) for place in ("/", ".")]
+            status = int(before != after)
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _namespace(name: str) -> int:
+    return os.open(f"/proc/self/ns/{_FILES_OF[name]}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _part_mounts(own: Own) -> None:
+    _mount(None, "/", None, _RECURSIVE | _PRIVATE, None)  # what is mounted here is seen nowhere else
+    if os.path.isdir(_SHARED_MEMORY):
+        _mount_memory(_SHARED_MEMORY, f"size={own.shared_memory_bytes},mode=1777")
+    _cover(own, {})
+
+
+def _cover(own: Own, covering: Mapping[str, int]) -> None:
+    """Cover folders, but for what is covered already by these devices, and mount what is private."""
     # Paths as texts: resolving them here, in a fresh fork, would take longer than all of the mounts.
     kept = [] if own.private_bytes is not None else [str(folder) for folder in own.private]
     places = [(folder, os.open(folder, os.O_PATH | os.O_CLOEXEC)) for folder in kept]
     done: list[str] = []
     for folder in sorted(map(str, own.covered)):
-        if _is_below(folder, done) or not os.path.isdir(folder):
+        if _is_below(folder, done):
             continue
-        _mount_memory(folder, "size=64k,mode=755")
+        try:
+            found = os.stat(folder)
+        except OSError:
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            continue
+        if covering.get(folder) != found.st_dev:
+            _mount_memory(folder, "size=64k,mode=755")
         done.append(folder)
     for folder, place in places:
         if _is_below(folder, done):

@@ -155,9 +155,15 @@ def forbid_others() -> None:
 
 
 def _install(program: bytes) -> None:
-    buffer = ctypes.create_string_buffer(program)
-    description = struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    description, _ = _described(program)
     _prctl(_PR_SET_SECCOMP, _MODE_FILTER, description)
+
+
+@cache
+def _described(program: bytes) -> tuple[bytes, object]:
+    """Return the structure that names a filter by its address, and what holds it there, in forks too."""
+    buffer = ctypes.create_string_buffer(program)
+    return struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(buffer)), buffer
 
 
 @cache
@@ -250,7 +256,7 @@ def _decided(
 def prepare() -> None:
     """Make what all forks of this process need, once."""
     if supported():
-        _program()
+        _described(_program())
 
 
 def _prctl(option: int, first: int, second: int | bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.machine import jail, kernel, landlock, seccomp
+from bench.machine import jail, kernel, landlock, seccomp, spare
 
 ROOT = Path(__file__).resolve().parents[2]
 DISK_BYTES = 2**20
@@ -19,7 +19,7 @@ needs_landlock = pytest.mark.skipif(landlock.version() < 6, reason="this kernel 
 # A process forked by one that has prepared for it, in a jail, next to another one of the same user.
 ATTEMPTS = """
 import ctypes, fcntl, json, os, resource, sys
-from bench.machine import jail, kernel
+from bench.machine import jail, kernel, spare
 
 scratch, other, spared = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -49,14 +49,15 @@ def fill():
             file.write(bytes(2**18))
             file.flush()
 
-jail.prepare()
-spare = jail.make_spare() if spared else None
+spare.prepare()
+own = jail.Jail(writable=(scratch,), disk_bytes=int(sys.argv[4])).own
+ready = spare.make_spare((), own) if spared else None
 child = os.fork()
 if child:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-jail.forget()
-kernel.close_all_but((0, 1, 2, *(spare.descriptors if spare else ())))
-entered = jail.enter(jail.Jail(writable=(scratch,), disk_bytes=int(sys.argv[4])), spare=spare)
+spare.forget()
+kernel.close_all_but((0, 1, 2, *(ready.descriptors if ready else ())))
+entered = jail.enter(jail.Jail(writable=(scratch,), disk_bytes=int(sys.argv[4])), spare=ready)
 os.chdir(scratch)
 attempt("processors of another", lambda: os.sched_setaffinity(other, {max(os.sched_getaffinity(0))}))
 attempt("priority of another", lambda: os.setpriority(os.PRIO_PROCESS, other, 19))
@@ -151,10 +152,10 @@ def test_a_kernel_that_leaves_signals_open_is_named(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_was_ready_can_be_closed_twice() -> None:
-    spare = jail.make_spare()
-    held = spare.descriptors
-    spare.close()
-    spare.close()
+    ready = spare.make_spare()
+    held = ready.descriptors
+    ready.close()
+    ready.close()
     for descriptor in held:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)

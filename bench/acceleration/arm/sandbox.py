@@ -15,10 +15,11 @@ import tempfile
 from pathlib import Path
 
 from bench.core.record import Json
-from bench.machine.jail import Jail, Spare, forget
+from bench.machine.jail import Jail
 from bench.machine.jail import enter as enter_jail
 from bench.machine.kernel import close_all_but
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
+from bench.machine.spare import Spare, forget
 
 
 def enter(specification: Json, channel: int, output: int, spare: Spare | None = None) -> Json:
@@ -84,14 +85,8 @@ def _jail(specification: Json, spare: Spare | None) -> Json:
         if spare is not None:
             spare.close()
         return {}
-    jail = Jail(
-        readable=tuple(asked["readable"]),
-        writable=(os.getcwd(),),  # without links in its path
-        listed=tuple(asked["listed"]),
-        covered=tuple(asked["covered"]),
-        gpu=asked["gpu"],
-        disk_bytes=specification.get("disk_bytes"),
-    )
+    # The working directory, without links in its path, is what it may write.
+    jail = Jail.of(asked, writable=(os.getcwd(),), disk_bytes=specification.get("disk_bytes"))
     entered = enter_jail(jail, asked["layers"], spare)
     os.chdir(specification["directory"])  # by its path in the jail
     return {"layers": list(entered.layers), "missing": entered.missing}

@@ -19,7 +19,7 @@ from bench.acceleration.arm import sandbox
 from bench.acceleration.protocol import wire
 from bench.acceleration.protocol.wire import CHANNEL_LOST
 from bench.core.record import Json
-from bench.machine.jail import Spare
+from bench.machine.spare import Spare
 
 Answer = tuple[Json, bytes]
 Asked = tuple[list[str], list[int], list[Json]]

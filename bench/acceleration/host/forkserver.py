@@ -36,8 +36,9 @@ from bench.acceleration.host.process_tree import children, kill_tree, tree
 from bench.acceleration.protocol.wire import READY
 from bench.core.errors import ModelgateError
 from bench.core.record import Json
-from bench.machine.jail import Spare, make_spare, prepare
+from bench.machine.jail import Jail
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, forbid_core_dumps, set_process_option
+from bench.machine.spare import Spare, make_spare, prepare
 from bench.run.user_code import import_user_code
 
 MAX_SPECIFICATION_BYTES = 2**20
@@ -90,6 +91,7 @@ class ForkServer:
         self._leaving: set[Client] = set()
         self._stopping = False
         self._spare: Spare | None = None
+        self._last: Jail | None = None  # the next one is probably like it
 
     def serve(self) -> None:
         """Serve until the parent process dies or the server gets SIGTERM; nothing is left then."""
@@ -105,7 +107,7 @@ class ForkServer:
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while not self._stopping and os.getppid() == self._parent:
             if self._spare is None:  # while nobody waits for it
-                self._spare = make_spare()
+                self._spare = self._make_spare()
             for key, _ in self._selector.select(_LOOK_S):
                 if key.fileobj is self._listener:
                     self._accept()
@@ -161,7 +163,7 @@ class ForkServer:
         try:
             self._fill(specification)
             client.pid = os.fork()
-        except OSError as error:
+        except (LookupError, OSError, TypeError) as error:
             self._refuse(client, f"the process could not be forked: {error}")
             return
         if not client.pid:
@@ -178,9 +180,15 @@ class ForkServer:
         asked = specification.get("jail")
         if not isinstance(asked, dict):
             return
+        self._last = jail = Jail.of(asked, disk_bytes=specification.get("disk_bytes"))
         if self._spare is None:  # several asked together
-            self._spare = make_spare()
-        self._spare.fill(map(str, asked.get("readable", ())))
+            self._spare = self._make_spare()
+        self._spare.suit(map(str, jail.readable), jail.own)
+
+    def _make_spare(self) -> Spare:
+        if self._last is None:
+            return make_spare()
+        return make_spare(map(str, self._last.readable), self._last.own)
 
     def _refuse(self, client: Client, reason: str) -> None:
         client.tell({"error": reason})

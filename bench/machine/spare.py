@@ -1,0 +1,207 @@
+"""What a fork server makes ready for the next of its forks, since making it takes most of the time of a jail.
+
+All of it is for one jail. It is made while nobody waits, for a jail like the last one; what turns out to be another one's
+by then is closed, and the fork makes its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from bench.machine import namespaces, seccomp
+from bench.machine.kernel import look_up
+from bench.machine.landlock import OpenPlace, Ruleset
+from bench.machine.namespaces import Own, Ready
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/sys")
+# Of /etc what programs need, and no secret: not the password hashes, not the keys of the machine.
+_SETTINGS = (
+    "alternatives", "debian_version", "fonts", "gai.conf", "group", "host.conf", "hosts", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "localtime", "lsb-release", "magic", "mime.types", "nsswitch.conf", "OpenCL", "os-release", "passwd",
+    "protocols", "resolv.conf", "services", "ssl/certs", "ssl/openssl.cnf", "timezone", "vulkan",
+)  # fmt: skip
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+# Of /proc what says nothing of other processes.
+_OF_KERNEL = (
+    "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "driver", "filesystems", "loadavg", "meminfo", "modules",
+    "partitions", "stat", "swaps", "sys", "uptime", "version", "vmstat", "zoneinfo",
+)  # fmt: skip
+
+
+@dataclass
+class Spare:
+    """What is ready for one jail.
+
+    Attributes:
+        rules: allow what all jails allow; None where the kernel has no Landlock.
+        ready: namespaces; nothing in it where this user may not make them beforehand.
+        filled: the places that the rules allow besides, each with what was there then; None before any is allowed.
+    """
+
+    rules: Ruleset | None = None
+    ready: Ready = field(default_factory=Ready)
+    filled: dict[str, tuple[int, int] | None] | None = None
+
+    def fill(self, readable: Iterable[str]) -> None:
+        """Allow what one jail makes readable, before the fork: in a fresh fork the same takes twice as long.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        if self.rules is not None:
+            self.filled = {place: _identity(place) for place in readable}
+            self.rules.allow(self.filled)
+
+    def suit(self, readable: Iterable[str], own: Own) -> None:
+        """Keep what a jail needs of this and make the rest: places may be others by now, or have been replaced.
+
+        Args:
+            readable: places that the jail makes readable.
+            own: what it has in place of the machine's namespaces.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        wanted = {place: _identity(place) for place in readable}
+        if self.rules is not None and self.filled != wanted:
+            if self.filled is not None:
+                tcp = self.rules.allows_tcp
+                self.rules.close()
+                self.rules = None
+                self.rules = common_rules(allow_tcp=tcp)
+            self.fill(wanted)
+        if not self.ready.suits(own):
+            self.ready.drop_mounts()
+
+    def is_filled_with(self, readable: Iterable[str | Path]) -> bool:
+        """Whether the rules allow just these places, too."""
+        return self.filled is not None and self.filled.keys() == set(map(str, readable))
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Those that a fork needs until it has entered its jail."""
+        held = [] if self.rules is None or self.rules.descriptor < 0 else [self.rules.descriptor]
+        return [*held, *self.ready.descriptors]
+
+    def close(self) -> None:
+        """Close what it holds; safe to call twice."""
+        if self.rules is not None:
+            self.rules.close()
+        self.rules = None
+        self.ready.close()
+
+
+def make_spare(readable: Iterable[str] = (), own: Own | None = None) -> Spare:
+    """Make what the next `enter` of a fork of this process needs; a process with one thread may call it.
+
+    Args:
+        readable: places that the next jail probably makes readable.
+        own: what it probably has in place of the machine's namespaces; None where nobody knows.
+    """
+    spare = Spare()
+    if namespaces.may_administer():
+        if own is not None and _may_return():
+            with suppress(OSError):
+                spare.ready = namespaces.make_ready(own)
+        if spare.ready.network is None:
+            with suppress(OSError):
+                spare.ready = namespaces.make_ready()
+    with suppress(OSError):
+        spare.rules = common_rules(allow_tcp=spare.ready.network is not None or _may_leave())
+        if own is not None:
+            spare.fill(readable)
+    return spare
+
+
+def prepare() -> None:
+    """Look up and open, once for all forks of this process, what every jail needs."""
+    look_up()
+    seccomp.prepare()
+    _HELD.extend(_open_places())
+    _may_leave()
+    if namespaces.may_administer():
+        _may_return()
+
+
+def forget() -> None:
+    """Hold no longer what `prepare` has opened: a fork that closes its descriptors calls it."""
+    _HELD.clear()
+
+
+def common_rules(*, allow_tcp: bool) -> Ruleset:
+    """Return rules that allow what all jails allow.
+
+    Raises:
+        OSError: the kernel has no Landlock, or refuses.
+    """
+    rules = Ruleset(allow_tcp=allow_tcp)
+    opened = [] if _HELD else _open_places()
+    try:
+        places = _HELD or opened
+        rules.allow(
+            [place for place, is_device in places if not is_device],
+            (),
+            [place for place, is_device in places if is_device],
+        )
+    except BaseException:
+        rules.close()
+        raise
+    finally:
+        for place, _ in opened:
+            os.close(place.descriptor)
+    return rules
+
+
+_HELD: list[tuple[OpenPlace, bool]] = []  # what `prepare` has opened
+
+
+def _open_places() -> list[tuple[OpenPlace, bool]]:
+    """Return what every jail may read, and the devices that it may use, with whether they are such."""
+    paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in _OF_KERNEL))]
+    paths += [(Path("/dev", name), True) for name in _DEVICES]
+    return [(place, is_device) for path, is_device in paths if (place := OpenPlace.at(path)) is not None]
+
+
+def _identity(place: str) -> tuple[int, int] | None:
+    """Return what is at a place; rules are of files, not of names, and hold these so that no other gets their number."""
+    try:
+        found = os.stat(place)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@cache
+def _may_leave() -> bool:
+    """Whether this user may leave the machine's namespaces; tried in a process of its own."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            namespaces.leave(Own(2**20))
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+@cache
+def _may_return() -> bool:
+    return namespaces.may_return()
+
+
+@cache
+def installed() -> tuple[Path, ...]:
+    """Return where the system, the interpreter and its packages are; asked once for all forks of a process."""
+    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()]
+    packages = [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
+    found = {Path(place).resolve() for place in (*places, *packages)}
+    found = {place for place in found if not any(map(found.__contains__, place.parents))}
+    return (*map(Path, _SYSTEM), *(Path("/etc", name) for name in _SETTINGS), *sorted(found))

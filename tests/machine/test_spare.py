@@ -1,0 +1,154 @@
+"""What a fork server has ready for a jail: used where it still suits, made again where something has changed since."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.machine import landlock, namespaces
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(
+    landlock.version() == 0 or not namespaces.may_administer() or not namespaces.may_return(),
+    reason="only root makes namespaces beforehand, on a kernel with Landlock",
+)
+BEGIN = """
+import ctypes, os, sys
+from pathlib import Path
+from bench.machine import jail, namespaces, spare
+from bench.machine.kernel import libc
+
+folder = Path(sys.argv[1])
+place, covered, scratch = folder / "place", folder / "covered", folder / "scratch"
+for made in (place, covered, scratch):
+    made.mkdir()
+(place / "model").write_text("old")
+(covered / "socket").write_text("")
+asked = jail.Jail((str(place / "model"),), (str(scratch),), covered=(str(covered),), disk_bytes=2**20)
+
+def namespaces_now():
+    return [os.readlink(f"/proc/self/ns/{name}") for name in ("net", "ipc", "mnt")]
+
+def tried(action):
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == 0
+    status = 1
+    try:
+        entered = jail.enter(asked, spare=ready)
+        assert not entered.missing, entered
+        action()
+        status = 0
+    finally:
+        os._exit(status)
+
+def reads():
+    assert (place / "model").read_text() == "new"
+
+def sees_nothing():
+    assert os.stat(covered).st_dev != os.stat(folder).st_dev
+
+before = namespaces_now(), os.getcwd(), os.stat("/").st_ino
+ready = spare.make_spare(asked.readable, asked.own)
+assert ready.ready.own == asked.own
+assert (namespaces_now(), os.getcwd(), os.stat("/").st_ino) == before
+"""
+
+
+def run(tmp_path: Path, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + code, str(tmp_path)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_suits_is_kept(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        "rules = ready.rules\nready.suit(asked.readable, asked.own)\n"
+        "assert ready.rules is rules and ready.ready.own == asked.own and tried(sees_nothing)",
+    )
+
+
+def test_a_file_that_was_replaced_since_is_read(tmp_path: Path) -> None:
+    replaced = "(place / 'next').write_text('new')\n(place / 'next').rename(place / 'model')\n"
+    run(
+        tmp_path,
+        replaced + "assert not tried(reads)\nready.suit(asked.readable, asked.own)\nassert tried(reads)",
+    )
+
+
+def test_what_another_jail_reads_stays_closed(tmp_path: Path) -> None:
+    code = """
+(place / "other").write_text("new")
+ready.suit([str(place / "other")], asked.own)
+asked = jail.Jail((str(place / "other"),), (str(scratch),), covered=(str(covered),), disk_bytes=2**20)
+def closed():
+    assert (place / "other").read_text() == "new"
+    try:
+        (place / "model").read_text()
+    except PermissionError:
+        return
+    raise AssertionError
+assert tried(closed)
+"""
+    run(tmp_path, code)
+
+
+def test_mounts_for_another_jail_are_made_again(tmp_path: Path) -> None:
+    code = """
+other = folder / "other"
+other.mkdir()
+asked = jail.Jail((), (str(scratch),), covered=(str(other),), disk_bytes=2**20)
+ready.suit(asked.readable, asked.own)
+assert ready.ready.own is None and ready.ready.network is not None
+def covers_the_other_alone():
+    assert os.stat(other).st_dev != os.stat(folder).st_dev == os.stat(covered).st_dev
+assert tried(covers_the_other_alone)
+"""
+    run(tmp_path, code)
+
+
+def test_a_disk_without_a_limit_is_bound_from_the_mounts_of_the_machine(tmp_path: Path) -> None:
+    code = """
+(scratch / "mine").write_text("new")
+asked = jail.Jail((), (str(scratch),), covered=(str(folder),))
+ready.suit(asked.readable, asked.own)
+def finds():
+    assert (scratch / "mine").read_text() == "new"
+assert tried(finds)
+"""
+    run(tmp_path, code)
+
+
+def test_what_is_mounted_since_is_seen(tmp_path: Path) -> None:
+    code = """
+ready.close()
+assert libc().unshare(0x20000) == 0
+assert libc().mount(None, b"/", None, ctypes.c_ulong(0x4000 | 1 << 18), None) == 0
+ready = spare.make_spare(asked.readable, asked.own)
+assert ready.ready.suits(asked.own)
+assert libc().mount(b"tmpfs", str(place).encode(), b"tmpfs", ctypes.c_ulong(0), None) == 0
+(place / "model").write_text("new")
+ready.suit(asked.readable, asked.own)
+assert ready.ready.own is None
+assert tried(reads)
+"""
+    run(tmp_path, code)
+
+
+def test_a_covered_folder_that_was_made_again_is_covered_again(tmp_path: Path) -> None:
+    code = """
+(covered / "socket").unlink()
+covered.rmdir()
+covered.mkdir()
+ready.suit(asked.readable, asked.own)
+assert ready.ready.own is not None
+assert tried(sees_nothing)
+"""
+    run(tmp_path, code)
