@@ -1,6 +1,6 @@
 """What a jail adds to the start of an arm: the same fork server starts arms with one and without, by turns.
 
-    python benchmarks/jail.py [--starts 200] [--bare]
+    python benchmarks/jail.py [--starts 200] [--bare] [--without LAYER ...]
     python benchmarks/jail.py --starts 3 --bare  # smallest
 
 Printed: milliseconds from the request for an arm to its first word, and of its processor time until then, as medians with
@@ -30,6 +30,7 @@ from bench.acceleration.host.reading import covered_places, readable_places  # n
 from bench.acceleration.host.service import SERVER, start_fork_server  # noqa: E402
 from bench.core.kind import ServiceRun  # noqa: E402
 from bench.machine.cores import usable_cores  # noqa: E402
+from bench.machine.jail import LAYERS  # noqa: E402
 from bench.machine.scrub import scrubbed_environment  # noqa: E402
 
 BARE = (
@@ -42,8 +43,8 @@ BARE = (
 PAUSE_S = 0.02
 
 
-def factory_of(folder: Path, server: str, *, jailed: bool) -> ArmFactory:
-    """Return what starts arms that may read what those of a shipped task may."""
+def factory_of(folder: Path, server: str, layers: tuple[str, ...] | None) -> ArmFactory:
+    """Return what starts arms that may read what those of a shipped task may, in these layers of a jail or in none."""
     environment = scrubbed_environment(dict(os.environ))
     scratch, logs = folder / "scratch", folder / "logs"
     file = min((ROOT / "fixtures" / "pipelines").rglob("*.py"))
@@ -52,7 +53,7 @@ def factory_of(folder: Path, server: str, *, jailed: bool) -> ArmFactory:
     return ArmFactory(
         server=server, cores=(usable_cores()[0],), gpu=None, environment=environment,
         limits=ArmLimits(disk_bytes=2**30), scratch=scratch, logs=logs,
-        jail=JailPlan(tuple(places), tuple(covered)) if jailed else None,
+        jail=None if layers is None else JailPlan(tuple(places), tuple(covered), layers),
     )  # fmt: skip
 
 
@@ -84,14 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--starts", type=int, default=200, help="with and without a jail, each (default 200)")
     parser.add_argument("--bare", action="store_true", help="a server that imports no torch")
+    parser.add_argument("--without", nargs="+", choices=LAYERS, default=[], help="layers to leave out")
     options = parser.parse_args(arguments)
+    layers = tuple(layer for layer in LAYERS if layer not in options.without)
     with tempfile.TemporaryDirectory(prefix="modelgate-jail-") as name:
         folder = Path(name)
         (folder / "logs").mkdir()
         run = ServiceRun(folder, folder / "logs", 1, (), ())
         server = start_fork_server(run, command=BARE if options.bare else SERVER)
         try:
-            factories = [factory_of(folder, server.address, jailed=jailed) for jailed in (True, False)]
+            factories = [factory_of(folder, server.address, entered) for entered in (layers, None)]
             for factory in factories:  # the first start of each finds nothing ready
                 start(factory)
             times = np.array([[start(factory) for factory in factories] for _ in range(options.starts)])

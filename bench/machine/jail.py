@@ -9,18 +9,21 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.machine import landlock, namespaces, seccomp
+from bench.machine import landlock, namespaces, process_numbers, seccomp
 from bench.machine.namespaces import Own
-from bench.machine.spare import Spare, common_rules
+from bench.machine.spare import OF_KERNEL, Spare, common_rules
 
-LAYERS = ("namespaces", "capabilities", "privileges", "files", "calls", "limits")
+LAYERS = ("namespaces", "processes", "capabilities", "privileges", "files", "calls", "limits")
 """Names of the layers, in the order in which they are entered."""
 _GPU_DEVICES = ("nvidia*", "dri", "kfd")
 _SHARED_MEMORY = "/dev/shm"
+# More than may be there: who has too many is told so, and does not only see a fork fail.
+_SPARE_PROCESSES = 2
 SIGNALS = "signals"
 """What older kernels leave out of the layer of files: signals to processes outside, and their sockets without a file."""
 
@@ -94,6 +97,7 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
     in_force: list[str] = []
     steps: dict[str, Callable[[], object]] = {
         "namespaces": lambda: namespaces.leave(jail.own, spare.ready),
+        "processes": lambda: _part_processes(jail, in_force, spare),
         "capabilities": namespaces.drop_capabilities,
         "privileges": seccomp.forbid_new_privileges,
         "files": lambda: _close_files(jail, in_force, spare),
@@ -116,15 +120,27 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
     return Entered(tuple(in_force), missing)
 
 
+def _part_processes(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
+    if not spare.is_inside:
+        raise ValueError(spare.why_no_first)
+    if "namespaces" not in in_force:
+        raise ValueError("a /proc of its own needs mounts of its own")
+    namespaces.mount_processes()
+    with suppress(OSError):  # who counts the processes finds too many all the same
+        process_numbers.limit(_SPARE_PROCESSES * jail.processes)
+
+
 def _close_files(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
-    has_own, rules, readable = "namespaces" in in_force, spare.rules, jail.readable
+    has_own, has_proc = "namespaces" in in_force, "processes" in in_force
+    rules, readable = spare.rules, jail.readable
     if rules is None or rules.allows_tcp is not has_own:
         rules = common_rules(allow_tcp=has_own)
     elif spare.is_filled_with(jail.readable):
         readable = ()
     try:
         rules.allow(
-            (f"/proc/{os.getpid()}", *readable),
+            # Of a /proc of its own nothing was there when the rules were made.
+            ("/proc/self", *((f"/proc/{name}" for name in OF_KERNEL) if has_proc else ()), *readable),
             # Its own shared memory, and its own network: the machine's are out of reach.
             (*jail.writable, *((_SHARED_MEMORY,) if has_own else ())),
             _gpu_devices() if jail.gpu else (),

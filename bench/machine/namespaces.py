@@ -20,7 +20,7 @@ NAMESPACES = {"network": 0x40000000, "ipc": 0x08000000, "mounts": 0x00020000}
 _FILES_OF = {"network": "net", "ipc": "ipc", "mounts": "mnt"}
 _NEW_USER = 0x10000000
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 1 << 18  # flags of mount
-_NO_SUID, _NO_DEVICES = 2, 4
+_NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 2, 4, 8
 _SHARED_MEMORY = "/dev/shm"
 _FILES = 2**18  # of a private folder: each takes memory of the kernel
 _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
@@ -69,12 +69,18 @@ class Ready:
 
     def suits(self, own: Own) -> bool:
         """Whether the mounts are what a process needs; only a disk of its own can be mounted in them afterwards."""
-        if self.own is None or self.mounts is None or own.private_bytes is None:
+        if self.own is None or own.private_bytes is None or self.is_stale():
+            return False
+        wanted = (own.shared_memory_bytes, own.covered)
+        return (self.own.shared_memory_bytes, self.own.covered) == wanted
+
+    def is_stale(self) -> bool:
+        """Whether the machine's mounts have changed since; the first call that finds so is the only one."""
+        if self.mounts is None:
             return False
         poller = select.poll()
         poller.register(self.mounts, select.POLLPRI)
-        wanted = (own.shared_memory_bytes, own.covered)
-        return (self.own.shared_memory_bytes, self.own.covered) == wanted and not poller.poll(0)
+        return bool(poller.poll(0))
 
     @property
     def descriptors(self) -> list[int]:
@@ -130,6 +136,15 @@ def leave(own: Own, ready: Ready | None = None) -> None:
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="utf-8")
         _raise_loopback()
     _part_mounts(own)
+
+
+def mount_processes() -> None:
+    """Show the processes of this process' own PID namespace in ``/proc``; call it in mounts of its own.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    _mount(b"proc", "/proc", b"proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS, None)
 
 
 def make_ready(own: Own | None = None) -> Ready:

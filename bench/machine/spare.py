@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from bench.machine import namespaces, seccomp
+from bench.machine import namespaces, process_numbers, seccomp
 from bench.machine.kernel import look_up
 from bench.machine.landlock import OpenPlace, Ruleset
 from bench.machine.namespaces import Own, Ready
+from bench.machine.process_numbers import First, fork_into, start_first
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/sys")
 # Of /etc what programs need, and no secret: not the password hashes, not the keys of the machine.
@@ -29,7 +30,7 @@ _SETTINGS = (
 )  # fmt: skip
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # Of /proc what says nothing of other processes.
-_OF_KERNEL = (
+OF_KERNEL = (
     "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "driver", "filesystems", "loadavg", "meminfo", "modules",
     "partitions", "stat", "swaps", "sys", "uptime", "version", "vmstat", "zoneinfo",
 )  # fmt: skip
@@ -43,11 +44,17 @@ class Spare:
         rules: allow what all jails allow; None where the kernel has no Landlock.
         ready: namespaces; nothing in it where this user may not make them beforehand.
         filled: the places that the rules allow besides, each with what was there then; None before any is allowed.
+        first: the first process of a PID namespace; None where there is none.
+        why_no_first: why not.
+        is_inside: whether the fork that has this is in that namespace.
     """
 
     rules: Ruleset | None = None
     ready: Ready = field(default_factory=Ready)
     filled: dict[str, tuple[int, int] | None] | None = None
+    first: First | None = None
+    why_no_first: str | None = "nobody has made one"
+    is_inside: bool = False
 
     def fill(self, readable: Iterable[str]) -> None:
         """Allow what one jail makes readable, before the fork: in a fresh fork the same takes twice as long.
@@ -80,6 +87,40 @@ class Spare:
         if not self.ready.suits(own):
             self.ready.drop_mounts()
 
+    def start_first(self) -> None:
+        """Start the first process of a PID namespace, if this user may."""
+        self.why_no_first = _why_no_numbers()
+        if self.why_no_first is None and self.first is None:
+            try:
+                self.first = start_first()
+            except OSError as error:
+                self.why_no_first = error.strerror or str(error)
+
+    def drop_first(self) -> None:
+        """End the first process, if there is one; its parent has to wait for it."""
+        if self.first is not None:
+            self.first.end()
+            self.first.close()
+        self.first = None
+
+    def fork(self) -> int:
+        """Fork, into the PID namespace if there is one; return as ``os.fork`` does.
+
+        Raises:
+            OSError: the process could not be forked.
+        """
+        if self.first is not None:
+            try:
+                child = fork_into(self.first)
+            except OSError as error:
+                self.why_no_first = error.strerror or str(error)
+                self.drop_first()
+            else:
+                if not child:
+                    self.is_inside, self.first = True, None
+                return child
+        return os.fork()
+
     def is_filled_with(self, readable: Iterable[str | Path]) -> bool:
         """Whether the rules allow just these places, too."""
         return self.filled is not None and self.filled.keys() == set(map(str, readable))
@@ -91,21 +132,25 @@ class Spare:
         return [*held, *self.ready.descriptors]
 
     def close(self) -> None:
-        """Close what it holds; safe to call twice."""
+        """Close what it holds, and end the first process; safe to call twice."""
         if self.rules is not None:
             self.rules.close()
         self.rules = None
         self.ready.close()
+        self.drop_first()
 
 
-def make_spare(readable: Iterable[str] = (), own: Own | None = None) -> Spare:
+def make_spare(readable: Iterable[str] = (), own: Own | None = None, *, numbers: bool = False) -> Spare:
     """Make what the next `enter` of a fork of this process needs; a process with one thread may call it.
 
     Args:
         readable: places that the next jail probably makes readable.
         own: what it probably has in place of the machine's namespaces; None where nobody knows.
+        numbers: whether it probably has process numbers of its own.
     """
     spare = Spare()
+    if numbers:
+        spare.start_first()
     if namespaces.may_administer():
         if own is not None and _may_return():
             with suppress(OSError):
@@ -126,6 +171,7 @@ def prepare() -> None:
     seccomp.prepare()
     _HELD.extend(_open_places())
     _may_leave()
+    _why_no_numbers()
     if namespaces.may_administer():
         _may_return()
 
@@ -164,7 +210,7 @@ _HELD: list[tuple[OpenPlace, bool]] = []  # what `prepare` has opened
 
 def _open_places() -> list[tuple[OpenPlace, bool]]:
     """Return what every jail may read, and the devices that it may use, with whether they are such."""
-    paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in _OF_KERNEL))]
+    paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in OF_KERNEL))]
     paths += [(Path("/dev", name), True) for name in _DEVICES]
     return [(place, is_device) for path, is_device in paths if (place := OpenPlace.at(path)) is not None]
 
@@ -190,6 +236,11 @@ def _may_leave() -> bool:
         finally:
             os._exit(status)
     return os.waitpid(child, 0)[1] == 0
+
+
+@cache
+def _why_no_numbers() -> str | None:
+    return process_numbers.refusal()
 
 
 @cache

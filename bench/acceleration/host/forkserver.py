@@ -38,6 +38,7 @@ from bench.core.errors import ModelgateError
 from bench.core.record import Json
 from bench.machine.jail import Jail
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, forbid_core_dumps, set_process_option
+from bench.machine.process_numbers import First
 from bench.machine.spare import Spare, make_spare, prepare
 from bench.run.user_code import import_user_code
 
@@ -56,12 +57,14 @@ class Client:
         received: what has arrived of the specification.
         descriptors: the arm's channel and output, until it is forked.
         pid: of the arm, once it is forked.
+        first: the first process of the arm's PID namespace, if it has one; until it is gone, something of the arm is left.
     """
 
     connection: socket.socket
     received: bytes = b""
     descriptors: list[int] = field(default_factory=list)
     pid: int | None = None
+    first: First | None = None
 
     def tell(self, message: Json) -> None:
         """Send a message; a client that is gone does not matter."""
@@ -88,10 +91,12 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
         self._arms: dict[int, Client] = {}
+        self._firsts: dict[int, Client] = {}
         self._leaving: set[Client] = set()
         self._stopping = False
         self._spare: Spare | None = None
         self._last: Jail | None = None  # the next one is probably like it
+        self._has_numbers = False  # of processes, in a PID namespace
 
     def serve(self) -> None:
         """Serve until the parent process dies or the server gets SIGTERM; nothing is left then."""
@@ -106,6 +111,9 @@ class ForkServer:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while not self._stopping and os.getppid() == self._parent:
+            if self._spare is not None and self._spare.ready.is_stale():
+                self._spare.close()  # it holds mounts that the machine may have given up
+                self._spare = None
             if self._spare is None:  # while nobody waits for it
                 self._spare = self._make_spare()
             for key, _ in self._selector.select(_LOOK_S):
@@ -137,7 +145,7 @@ class ForkServer:
 
     def _receive(self, client: Client) -> None:
         try:
-            text, descriptors, _, _ = socket.recv_fds(client.connection, 65536, 2)
+            text, descriptors, _, _ = socket.recv_fds(client.connection, 65536, 2, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
@@ -162,15 +170,18 @@ class ForkServer:
             return
         try:
             self._fill(specification)
-            client.pid = os.fork()
+            client.pid = os.fork() if self._spare is None else self._spare.fork()
         except (LookupError, OSError, TypeError) as error:
             self._refuse(client, f"the process could not be forked: {error}")
             return
         if not client.pid:
             self._become_arm(specification, channel, output)
         if self._spare is not None:
+            client.first, self._spare.first = self._spare.first, None
             self._spare.close()
             self._spare = None
+        if client.first is not None:
+            self._firsts[client.first.pid] = client
         self._arms[client.pid] = client
         client.received = b""
         client.drop_descriptors()
@@ -179,16 +190,23 @@ class ForkServer:
     def _fill(self, specification: Json) -> None:
         asked = specification.get("jail")
         if not isinstance(asked, dict):
+            if self._spare is not None:
+                self._spare.drop_first()
             return
         self._last = jail = Jail.of(asked, disk_bytes=specification.get("disk_bytes"))
+        self._has_numbers = {"namespaces", "processes"} <= set(asked["layers"])
         if self._spare is None:  # several asked together
             self._spare = self._make_spare()
         self._spare.suit(map(str, jail.readable), jail.own)
+        if self._has_numbers:
+            self._spare.start_first()
+        else:
+            self._spare.drop_first()
 
     def _make_spare(self) -> Spare:
         if self._last is None:
             return make_spare()
-        return make_spare(map(str, self._last.readable), self._last.own)
+        return make_spare(map(str, self._last.readable), self._last.own, numbers=self._has_numbers)
 
     def _refuse(self, client: Client, reason: str) -> None:
         client.tell({"error": reason})
@@ -198,8 +216,14 @@ class ForkServer:
         self._selector.unregister(client.connection)
         client.drop_descriptors()
         if client.pid in self._arms:
-            kill_tree(client.pid)
+            self._kill(client)
         self._leaving.add(client)
+
+    def _kill(self, client: Client) -> None:
+        if client.first is not None:
+            client.first.end()  # and all of the namespace with it, however fast it starts processes
+        elif client.pid is not None:
+            kill_tree(client.pid)
 
     def _become_arm(self, specification: Json, channel: int, output: int) -> NoReturn:
         status = 1
@@ -241,21 +265,38 @@ class ForkServer:
             client = self._arms.pop(pid, None)
             if client is not None:
                 client.tell({"status": status})
+                if client.first is not None:
+                    client.first.end()
+            self._forget_first(pid)
         # What an arm left behind has become our child: it belongs to no arm and must not compute on.
-        strays = children(os.getpid()) - self._arms.keys()
+        spare = self._spare.first if self._spare is not None else None
+        known = {*self._arms, *self._firsts, *([] if spare is None else [spare.pid])}
+        strays = children(os.getpid()) - known
         for stray in strays:
             kill_tree(stray)
         if not strays:
-            for client in [client for client in self._leaving if client.pid not in self._arms]:
+            for client in [one for one in self._leaving if one.pid not in self._arms and one.first is None]:
                 self._leaving.remove(client)
                 client.connection.close()
+
+    def _forget_first(self, pid: int) -> None:
+        """Close what is held of the first process of a namespace, since it has been waited for."""
+        client = self._firsts.pop(pid, None)
+        if client is not None and client.first is not None:
+            client.first.close()
+            client.first = None
+        elif self._spare is not None and self._spare.first is not None and self._spare.first.pid == pid:
+            self._spare.first.close()
+            self._spare.first = None
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
     def _end(self) -> None:
-        for pid in self._arms:
-            kill_tree(pid)
+        if self._spare is not None:
+            self._spare.close()
+        for client in (*self._arms.values(), *self._firsts.values()):
+            self._kill(client)
         deadline = time.monotonic() + _END_S
         while children(os.getpid()) and time.monotonic() < deadline:
             self._reap()

@@ -7,6 +7,7 @@ and the fork server, the next subreaper, inherits what is left when it ends.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from contextlib import suppress
@@ -39,13 +40,20 @@ def kill_tree(pid: int) -> None:
     _signal(tree(pid), signal.SIGKILL)
 
 
-def tree(pid: int) -> list[int]:
-    """Return the ids of a process and of all its descendants, parents first; empty when it is gone."""
+def tree(pid: int, most: float = math.inf) -> list[int]:
+    """Return the ids of a process and of all its descendants, parents first; empty when it is gone.
+
+    Once more than ``most`` are found no others are looked for: a tree may grow faster than it is walked.
+    """
     if not Path(f"/proc/{pid}").exists():
         return []
-    found = [pid]
+    found, known = [pid], {pid}
     for member in found:
-        found.extend(children(member) - set(found))
+        fresh = children(member) - known
+        found.extend(fresh)
+        known |= fresh
+        if len(found) > most:
+            break
     return found
 
 

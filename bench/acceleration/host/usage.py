@@ -60,9 +60,9 @@ def used_meanwhile(pid: int, before: Used) -> tuple[float, float] | None:
 
 
 def tasks_of(pid: int) -> int:
-    """Return how many processes and threads there are of a process and its descendants."""
+    """Return how many processes and threads there are of a process and its descendants; too many are not all counted."""
     count = 0
-    for member in tree(pid):
+    for member in tree(pid, most=MAX_TASKS):
         with suppress(OSError):  # it has ended since
             # A folder has two links more than folders in it.
             count += max(1, os.stat(f"/proc/{member}/task").st_nlink - 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 from plain import draw, pipe
 
 errors = []
-for number in (os.getppid(), *range(max(2, os.getpid() - 200), os.getpid())):
+for number in (os.getppid() or 1, *range(max(2, os.getpid() - 200), os.getpid())):
     try:
         list(Path(f"/proc/{number}/cwd").iterdir())
         Path(f"/proc/{number}/environ").read_bytes()

@@ -4,7 +4,7 @@ import os
 
 from plain import draw, pipe
 
-others = set(range(max(2, os.getpid() - 300), os.getpid() + 300)) - {os.getpid()}
+others = set(range(max(1, os.getpid() - 300), os.getpid() + 300)) - {os.getpid()}
 elsewhere = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
 
 

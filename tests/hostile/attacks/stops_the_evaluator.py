@@ -5,7 +5,7 @@ import signal
 
 from plain import draw, pipe
 
-for number in (os.getppid(), *range(max(2, os.getpid() - 100), os.getpid())):
+for number in (os.getppid() or 1, *range(max(2, os.getpid() - 100), os.getpid())):
     try:
         os.kill(number, signal.SIGSTOP)
     except ProcessLookupError:

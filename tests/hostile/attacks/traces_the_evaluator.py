@@ -6,7 +6,7 @@ import os
 from plain import draw, pipe
 
 libc = ctypes.CDLL(None, use_errno=True)
-if libc.ptrace(16, os.getppid(), 0, 0) < 0:
+if libc.ptrace(16, os.getppid() or 1, 0, 0) < 0:
     raise OSError(ctypes.get_errno(), "ptrace")
 
 
