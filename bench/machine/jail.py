@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.machine import landlock, namespaces, process_numbers, seccomp
 from bench.machine.namespaces import Own
-from bench.machine.spare import OF_KERNEL, Spare, common_rules
+from bench.machine.spare import Spare, common_rules, of_kernel
 
 LAYERS = ("namespaces", "processes", "capabilities", "privileges", "files", "calls", "limits")
 """Names of the layers, in the order in which they are entered."""
@@ -125,7 +125,8 @@ def _part_processes(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
         raise ValueError(spare.why_no_first)
     if "namespaces" not in in_force:
         raise ValueError("a /proc of its own needs mounts of its own")
-    namespaces.mount_processes()
+    if spare.shown is None:
+        namespaces.mount_processes()
     with suppress(OSError):  # who counts the processes finds too many all the same
         process_numbers.limit(_SPARE_PROCESSES * jail.processes)
 
@@ -138,9 +139,10 @@ def _close_files(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
     elif spare.is_filled_with(jail.readable):
         readable = ()
     try:
+        if has_proc and not (rules is spare.rules and spare.allows_shown):
+            rules.allow_reading(of_kernel())  # none of it was there when the rules were made
         rules.allow(
-            # Of a /proc of its own nothing was there when the rules were made.
-            ("/proc/self", *((f"/proc/{name}" for name in OF_KERNEL) if has_proc else ()), *readable),
+            ("/proc/self", *readable),
             # Its own shared memory, and its own network: the machine's are out of reach.
             (*jail.writable, *((_SHARED_MEMORY,) if has_own else ())),
             _gpu_devices() if jail.gpu else (),

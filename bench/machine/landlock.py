@@ -106,6 +106,27 @@ class Ruleset:
             for place in places:
                 self._add(place, access & self._rights)
 
+    def allow_reading(self, places: Iterable[tuple[str, bool]]) -> None:
+        """Allow to read files and folders, as `allow` does in twice the time.
+
+        Args:
+            places: paths, with whether they are of folders.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        add = libc().syscall
+        of_folder = _READING & self._rights
+        for path, is_folder in places:
+            try:
+                descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            except OSError:  # nothing is there that could be allowed
+                continue
+            rule = struct.pack("=Qi", of_folder if is_folder else of_folder & _OF_FILES, descriptor)
+            added = add(_ADD_RULE, self.descriptor, _PATH_BENEATH, rule, 0)
+            os.close(descriptor)
+            checked(added)
+
     def enforce(self) -> None:
         """Allow this thread, and all that it starts, nothing else; call it before there are other threads.
 

@@ -9,7 +9,7 @@ import select
 import socket
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -138,22 +138,27 @@ def leave(own: Own, ready: Ready | None = None) -> None:
     _part_mounts(own)
 
 
-def mount_processes() -> None:
-    """Show the processes of this process' own PID namespace in ``/proc``; call it in mounts of its own.
+def mount_processes(namespace: str | None = None) -> None:
+    """Show the processes of a PID namespace in ``/proc``; call it in mounts of its own.
+
+    Args:
+        namespace: path of its descriptor, from Linux 6.18 on; None for that of this process.
 
     Raises:
         OSError: the kernel refuses.
     """
-    _mount(b"proc", "/proc", b"proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS, None)
+    options = None if namespace is None else f"pidns={namespace}".encode()
+    _mount(b"proc", "/proc", b"proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS, options)
 
 
-def make_ready(own: Own | None = None) -> Ready:
+def make_ready(own: Own | None = None, within: Callable[[], object] | None = None) -> Ready:
     """Return namespaces for one `leave` of a fork, made before anybody asks. The calling process stays in its own.
 
     Call it in a process with one thread that `may_return`, if `own` is given.
 
     Args:
         own: what there is to be in them, the private folders apart; None for a network alone.
+        within: is called in them, if ``own`` is given.
 
     Raises:
         OSError: the kernel refuses, as it does to a user who is not root.
@@ -168,13 +173,15 @@ def make_ready(own: Own | None = None) -> Ready:
         checked(libc().unshare(sum(kinds.values())))
         try:
             _raise_loopback()
+            ready.network = _namespace("network")
             if own is not None:
                 _part_mounts(replace(own, private=()))
                 folders = [str(folder) for folder in own.covered if os.path.ismount(folder)]
                 ready.devices = {folder: os.stat(folder).st_dev for folder in folders}
                 ready.others = {kind: _namespace(name) for name, kind in kinds.items() if name != "network"}
+                if within is not None:
+                    within()
                 ready.own = own
-            ready.network = _namespace("network")
         finally:
             for kind, descriptor in here.items():
                 checked(libc().setns(descriptor, kind))

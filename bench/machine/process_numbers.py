@@ -8,19 +8,19 @@ with it all others of the namespace, in one step of the kernel: no process can b
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.machine import namespaces
 from bench.machine.kernel import checked, libc
 
 _NEW_PID = 0x20000000
-_MOST = Path("/proc/sys/kernel/pid_max")
+_MOST = "/proc/sys/kernel/pid_max"
 _LIMITED_SINCE = (6, 14)
 _RESERVED = 300  # numbers that are given once
 _TRIED = 30_000
@@ -114,11 +114,20 @@ def limit(tasks: int) -> bool:
     Returns:
         Whether there is a limit now; before Linux 6.14 it would be one of the whole machine.
     """
-    found = re.match(r"(\d+)\.(\d+)", platform.release())
-    if found is None or (int(found[1]), int(found[2])) < _LIMITED_SINCE:
+    if not _limits_namespaces():
         return False
-    _MOST.write_text(str(tasks + _RESERVED), encoding="ascii")
+    written = os.open(_MOST, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(written, b"%d" % (tasks + _RESERVED))
+    finally:
+        os.close(written)
     return True
+
+
+@cache
+def _limits_namespaces() -> bool:
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return found is not None and (int(found[1]), int(found[2])) >= _LIMITED_SINCE
 
 
 def refusal() -> str | None:
@@ -141,7 +150,8 @@ def refusal() -> str | None:
 
 
 def _tried(first: First) -> str | None:
-    most = _MOST.read_text(encoding="ascii")
+    most = Path(_MOST).read_text(encoding="ascii")
+    _limits_namespaces()  # asked once for all forks
     child = fork_into(first)
     if not child:
         status = 1
@@ -154,8 +164,8 @@ def _tried(first: First) -> str | None:
             os._exit(status)
     if os.waitpid(child, 0)[1]:
         return "a /proc of its own cannot be mounted"
-    if _MOST.read_text(encoding="ascii") != most:
-        _MOST.write_text(most, encoding="ascii")
+    if Path(_MOST).read_text(encoding="ascii") != most:
+        Path(_MOST).write_text(most, encoding="ascii")
         return "the kernel takes a limit of a namespace for one of the machine"
     return None
 

@@ -30,7 +30,7 @@ _SETTINGS = (
 )  # fmt: skip
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # Of /proc what says nothing of other processes.
-OF_KERNEL = (
+_OF_KERNEL = (
     "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "driver", "filesystems", "loadavg", "meminfo", "modules",
     "partitions", "stat", "swaps", "sys", "uptime", "version", "vmstat", "zoneinfo",
 )  # fmt: skip
@@ -47,6 +47,8 @@ class Spare:
         first: the first process of a PID namespace; None where there is none.
         why_no_first: why not.
         is_inside: whether the fork that has this is in that namespace.
+        shown: the first process of the namespace that the mounts show in ``/proc``; None for the machine's.
+        allows_shown: whether the rules allow what of that ``/proc`` says nothing of processes.
     """
 
     rules: Ruleset | None = None
@@ -55,6 +57,8 @@ class Spare:
     first: First | None = None
     why_no_first: str | None = "nobody has made one"
     is_inside: bool = False
+    shown: int | None = None
+    allows_shown: bool = False
 
     def fill(self, readable: Iterable[str]) -> None:
         """Allow what one jail makes readable, before the fork: in a fresh fork the same takes twice as long.
@@ -66,12 +70,13 @@ class Spare:
             self.filled = {place: _identity(place) for place in readable}
             self.rules.allow(self.filled)
 
-    def suit(self, readable: Iterable[str], own: Own) -> None:
+    def suit(self, readable: Iterable[str], own: Own, *, numbers: bool = False) -> None:
         """Keep what a jail needs of this and make the rest: places may be others by now, or have been replaced.
 
         Args:
             readable: places that the jail makes readable.
             own: what it has in place of the machine's namespaces.
+            numbers: whether it has process numbers of its own.
 
         Raises:
             OSError: the kernel refuses.
@@ -81,11 +86,18 @@ class Spare:
             if self.filled is not None:
                 tcp = self.rules.allows_tcp
                 self.rules.close()
-                self.rules = None
+                self.rules, self.allows_shown = None, False
                 self.rules = common_rules(allow_tcp=tcp)
             self.fill(wanted)
-        if not self.ready.suits(own):
-            self.ready.drop_mounts()
+        if numbers:
+            self.start_first()
+        else:
+            self.drop_first()
+        if not self.ready.suits(own) or (self.shown is not None and not self._shows_first()):
+            self.drop_mounts()
+
+    def _shows_first(self) -> bool:
+        return self.first is not None and self.first.pid == self.shown
 
     def start_first(self) -> None:
         """Start the first process of a PID namespace, if this user may."""
@@ -95,6 +107,29 @@ class Spare:
                 self.first = start_first()
             except OSError as error:
                 self.why_no_first = error.strerror or str(error)
+
+    def make_ready(self, own: Own) -> None:
+        """Make the namespaces that a jail has in place of the machine's.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        self.ready = namespaces.make_ready(own, self._show_first)
+
+    def _show_first(self) -> None:
+        """Mount a ``/proc`` for what is forked later; before Linux 6.18 the fork has to do it."""
+        if self.first is None or self.rules is None:
+            return
+        with suppress(OSError):
+            namespaces.mount_processes(f"/proc/self/fd/{self.first.namespace}")
+            self.shown = self.first.pid
+            self.rules.allow_reading(of_kernel())
+            self.allows_shown = True
+
+    def drop_mounts(self) -> None:
+        """Close all namespaces but the network."""
+        self.ready.drop_mounts()
+        self.shown, self.allows_shown = None, False
 
     def drop_first(self) -> None:
         """End the first process, if there is one; its parent has to wait for it."""
@@ -115,6 +150,7 @@ class Spare:
             except OSError as error:
                 self.why_no_first = error.strerror or str(error)
                 self.drop_first()
+                self.drop_mounts()
             else:
                 if not child:
                     self.is_inside, self.first = True, None
@@ -151,17 +187,19 @@ def make_spare(readable: Iterable[str] = (), own: Own | None = None, *, numbers:
     spare = Spare()
     if numbers:
         spare.start_first()
-    if namespaces.may_administer():
-        if own is not None and _may_return():
-            with suppress(OSError):
-                spare.ready = namespaces.make_ready(own)
-        if spare.ready.network is None:
-            with suppress(OSError):
-                spare.ready = namespaces.make_ready()
+    administers = namespaces.may_administer()
     with suppress(OSError):
-        spare.rules = common_rules(allow_tcp=spare.ready.network is not None or _may_leave())
+        spare.rules = common_rules(allow_tcp=administers or _may_leave())
         if own is not None:
             spare.fill(readable)
+    if administers:
+        if own is not None and _may_return():
+            with suppress(OSError):
+                spare.make_ready(own)
+        if spare.ready.network is None:
+            spare.drop_mounts()
+            with suppress(OSError):
+                spare.ready = namespaces.make_ready()
     return spare
 
 
@@ -210,7 +248,7 @@ _HELD: list[tuple[OpenPlace, bool]] = []  # what `prepare` has opened
 
 def _open_places() -> list[tuple[OpenPlace, bool]]:
     """Return what every jail may read, and the devices that it may use, with whether they are such."""
-    paths = [(path, False) for path in (*installed(), *(Path("/proc", name) for name in OF_KERNEL))]
+    paths = [(path, False) for path in (*installed(), *(Path(place) for place, _ in of_kernel()))]
     paths += [(Path("/dev", name), True) for name in _DEVICES]
     return [(place, is_device) for path, is_device in paths if (place := OpenPlace.at(path)) is not None]
 
@@ -246,6 +284,13 @@ def _why_no_numbers() -> str | None:
 @cache
 def _may_return() -> bool:
     return namespaces.may_return()
+
+
+@cache
+def of_kernel() -> tuple[tuple[str, bool], ...]:
+    """Return what of ``/proc`` says nothing of processes, each with whether it is a folder."""
+    places = (f"/proc/{name}" for name in _OF_KERNEL)
+    return tuple((place, os.path.isdir(place)) for place in places if os.path.exists(place))
 
 
 @cache

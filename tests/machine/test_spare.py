@@ -70,7 +70,7 @@ def run(tmp_path: Path, code: str) -> None:
 def test_what_suits_is_kept(tmp_path: Path) -> None:
     run(
         tmp_path,
-        "rules = ready.rules\nready.suit(asked.readable, asked.own)\n"
+        "rules = ready.rules\nready.suit(asked.readable, asked.own, numbers=True)\n"
         "assert ready.rules is rules and ready.ready.own == asked.own and tried(sees_nothing)",
     )
 
@@ -79,7 +79,8 @@ def test_a_file_that_was_replaced_since_is_read(tmp_path: Path) -> None:
     replaced = "(place / 'next').write_text('new')\n(place / 'next').rename(place / 'model')\n"
     run(
         tmp_path,
-        replaced + "assert not tried(reads)\nready.suit(asked.readable, asked.own)\nassert tried(reads)",
+        replaced
+        + "assert not tried(reads)\nready.suit(asked.readable, asked.own, numbers=True)\nassert tried(reads)",
     )
 
 
@@ -105,7 +106,7 @@ def test_mounts_for_another_jail_are_made_again(tmp_path: Path) -> None:
 other = folder / "other"
 other.mkdir()
 asked = jail.Jail((), (str(scratch),), covered=(str(other),), disk_bytes=2**20)
-ready.suit(asked.readable, asked.own)
+ready.suit(asked.readable, asked.own, numbers=True)
 assert ready.ready.own is None and ready.ready.network is not None
 def covers_the_other_alone():
     assert os.stat(other).st_dev != os.stat(folder).st_dev == os.stat(covered).st_dev
@@ -118,7 +119,7 @@ def test_a_disk_without_a_limit_is_bound_from_the_mounts_of_the_machine(tmp_path
     code = """
 (scratch / "mine").write_text("new")
 asked = jail.Jail((), (str(scratch),), covered=(str(folder),))
-ready.suit(asked.readable, asked.own)
+ready.suit(asked.readable, asked.own, numbers=True)
 def finds():
     assert (scratch / "mine").read_text() == "new"
 assert tried(finds)
@@ -135,7 +136,7 @@ ready = spare.make_spare(asked.readable, asked.own)
 assert ready.ready.suits(asked.own)
 assert libc().mount(b"tmpfs", str(place).encode(), b"tmpfs", ctypes.c_ulong(0), None) == 0
 (place / "model").write_text("new")
-ready.suit(asked.readable, asked.own)
+ready.suit(asked.readable, asked.own, numbers=True)
 assert ready.ready.own is None
 assert tried(reads)
 """
@@ -147,8 +148,73 @@ def test_a_covered_folder_that_was_made_again_is_covered_again(tmp_path: Path) -
 (covered / "socket").unlink()
 covered.rmdir()
 covered.mkdir()
-ready.suit(asked.readable, asked.own)
+ready.suit(asked.readable, asked.own, numbers=True)
 assert ready.ready.own is not None
 assert tried(sees_nothing)
 """
     run(tmp_path, code)
+
+
+PROC = """
+def sees_itself():
+    assert os.readlink("/proc/self") == str(os.getpid())
+    assert Path("/proc/cpuinfo").read_text() and Path(f"/proc/{os.getpid()}/stat").read_text()
+    for hidden in ("/proc/1/stat", "/proc", "/proc/keys"):
+        try:
+            os.listdir(hidden) if hidden == "/proc" else Path(hidden).read_text()
+        except PermissionError:
+            continue
+        raise AssertionError(hidden)
+if ready.first is None:
+    sys.exit()
+"""
+
+
+def test_a_process_of_its_own_numbers_sees_itself(tmp_path: Path) -> None:
+    run(tmp_path, PROC + "assert tried(sees_itself)")
+
+
+def test_mounts_that_show_a_namespace_that_has_ended_are_dropped(tmp_path: Path) -> None:
+    code = """
+ended = ready.first.pid
+ready.drop_first()
+os.waitpid(ended, 0)
+ready.suit(asked.readable, asked.own, numbers=True)
+assert ready.first is not None and ready.shown is None
+assert tried(sees_itself)
+"""
+    run(tmp_path, PROC + code)
+
+
+def test_a_jail_without_numbers_of_its_own_sees_itself_in_the_mounts_of_the_machine(tmp_path: Path) -> None:
+    code = """
+ready.suit(asked.readable, asked.own)
+assert ready.first is None and ready.shown is None
+outside = os.getpid()
+def has_a_number_of_the_machine():
+    sees_itself()
+    assert os.getppid() == outside
+assert tried(has_a_number_of_the_machine)
+"""
+    run(tmp_path, PROC + code)
+
+
+def test_rules_that_are_made_again_allow_the_proc_that_is_shown(tmp_path: Path) -> None:
+    code = """
+(place / "next").write_text("new")
+(place / "next").rename(place / "model")
+ready.suit(asked.readable, asked.own, numbers=True)
+assert not ready.allows_shown
+assert tried(lambda: (reads(), sees_itself()))
+"""
+    run(tmp_path, PROC + code)
+
+
+def test_what_cannot_be_forked_into_its_namespace_is_forked_without_one(tmp_path: Path) -> None:
+    code = """
+os.kill(ready.first.pid, 9)
+os.waitid(os.P_PID, ready.first.pid, os.WEXITED | os.WNOWAIT)
+assert tried(sees_itself)
+assert ready.first is None and ready.why_no_first == "Cannot allocate memory"
+"""
+    run(tmp_path, PROC + code)

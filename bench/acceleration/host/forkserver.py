@@ -197,11 +197,7 @@ class ForkServer:
         self._has_numbers = {"namespaces", "processes"} <= set(asked["layers"])
         if self._spare is None:  # several asked together
             self._spare = self._make_spare()
-        self._spare.suit(map(str, jail.readable), jail.own)
-        if self._has_numbers:
-            self._spare.start_first()
-        else:
-            self._spare.drop_first()
+        self._spare.suit(map(str, jail.readable), jail.own, numbers=self._has_numbers)
 
     def _make_spare(self) -> Spare:
         if self._last is None:
