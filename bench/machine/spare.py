@@ -64,11 +64,17 @@ class Spare:
         """Allow what one jail makes readable, before the fork: in a fresh fork the same takes twice as long.
 
         Raises:
-            OSError: the kernel refuses.
+            OSError: the kernel refuses; there are no rules then, since they might allow a part.
         """
-        if self.rules is not None:
-            self.filled = {place: _identity(place) for place in readable}
+        if self.rules is None:
+            return
+        self.filled = {place: _identity(place) for place in readable}
+        try:
             self.rules.allow(self.filled)
+        except OSError:
+            self.rules.close()
+            self.rules, self.allows_shown = None, False
+            raise
 
     def suit(self, readable: Iterable[str], own: Own, *, numbers: bool = False) -> None:
         """Keep what a jail needs of this and make the rest: places may be others by now, or have been replaced.

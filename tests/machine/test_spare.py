@@ -155,6 +155,26 @@ assert tried(sees_nothing)
     run(tmp_path, code)
 
 
+def test_rules_that_could_only_be_filled_in_part_are_not_used(tmp_path: Path) -> None:
+    code = """
+from bench.machine.landlock import Ruleset
+allow = Ruleset.allow
+def refuse(rules, *places):
+    allow(rules, *places)
+    raise OSError(12, "Cannot allocate memory")
+Ruleset.allow = refuse
+try:
+    ready.suit([], asked.own, numbers=True)
+    raise AssertionError
+except OSError:
+    assert ready.rules is None
+Ruleset.allow = allow
+(place / "model").write_text("new")
+assert tried(reads)
+"""
+    run(tmp_path, code)
+
+
 PROC = """
 def sees_itself():
     assert os.readlink("/proc/self") == str(os.getpid())
