@@ -48,7 +48,7 @@ from bench.acceleration.evidence import by_launch
 from bench.acceleration.null_launch import NULL_ROUNDS, says_enough
 from bench.acceleration.record import Speedup
 from bench.acceleration.times import Times
-from bench.acceleration.timing import FIRST_ROUNDS, MOST_FIRST_ROUNDS
+from bench.acceleration.timing import FIRST_ROUNDS
 from bench.core.gate import Limit, gate
 from bench.statistics.launches import LaunchTest, Rounds
 from bench.statistics.paired_times import location_of_logs, log_ratios, ratio_interval
@@ -136,7 +136,7 @@ def print_grid(machines: Sequence[Machine], trials: int, seed: int) -> bool:
     """Print a line for each model of noise; return whether every one keeps what is demanded."""
     test = LaunchTest()
     print(
-        f"Looks at {test.looks} launches, {FIRST_ROUNDS} to {MOST_FIRST_ROUNDS} rounds in the first, "
+        f"Looks at {test.looks} launches, {min(FIRST_ROUNDS)} to {max(FIRST_ROUNDS)} rounds in the first, "
         f"{PLAN.max_rounds} at most, requirement {REQUIRED}, one A/A launch, {trials} trials"
     )
     print(

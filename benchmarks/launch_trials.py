@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.acceleration.evidence import LEAST_ROUNDS
-from bench.acceleration.timing import FIRST_ROUNDS, MOST_FIRST_ROUNDS, SCATTERED, TimingPlan
+from bench.acceleration.timing import FIRST_ROUNDS, TimingPlan
 from bench.core.gate import Limit, gate
 from bench.statistics.launch_costs import is_known, rounds_per_launch
 from bench.statistics.launches import LaunchTest, Rounds
@@ -23,6 +23,7 @@ Shape = Callable[[np.random.Generator, int, float], Pair]
 """Draws the noise within a launch, from the number of rounds and the standard deviation of a log ratio."""
 
 PLAN = TimingPlan()
+MOST_FIRST_ROUNDS = max(FIRST_ROUNDS)
 LAUNCH_COST = 2.5  # rounds that starting, loading and warming up a pair takes; about that of tiny-sd
 STALL_RATE, BURST_RATE, BURST_ROUNDS, DRIFT, CORRELATION = 0.1, 0.1, 2.0, 0.2, 0.3
 
@@ -97,7 +98,7 @@ class Machine:
     round_sd: float
     shape: str
 
-    def launch(self, rng: np.random.Generator, ratio: float, rounds: int = FIRST_ROUNDS) -> Rounds:
+    def launch(self, rng: np.random.Generator, ratio: float, rounds: int = MOST_FIRST_ROUNDS) -> Rounds:
         """Draw a launch of a candidate that is ``ratio`` times as fast."""
         baseline, candidate = SHAPES[self.shape](rng, rounds, self.round_sd)
         effect = rng.normal(0, self.launch_sd)
@@ -148,10 +149,10 @@ def first_rounds(launch: Rounds, count: int) -> Rounds:
 
 def first_launch(drawn: Rounds) -> Rounds:
     """Return a launch with as many rounds as the suite gives the first one."""
-    count = FIRST_ROUNDS
-    while count < MOST_FIRST_ROUNDS and not is_known(first_rounds(drawn, count), SCATTERED):
-        count += 2
-    return first_rounds(drawn, count)
+    launches = (
+        (first_rounds(drawn, count), standard_error) for count, standard_error in FIRST_ROUNDS.items()
+    )
+    return next(launch for launch, standard_error in launches if is_known(launch, standard_error))
 
 
 def follow(test: LaunchTest, draw: Draw, null: Rounds, *, truth: float, required: float) -> End:

@@ -238,7 +238,7 @@ def against_target(pool: Mapping[str, Images], chosen: Sequence[int], candidate:
     """Return the verdict of the gate that compares with the target's own images; half of them were made again."""
     base = [pool["base"][index] for index in chosen]
     again = [pool["other order"][index] for index in chosen[: len(chosen) // 2]]
-    return judge_target(compare(list(candidate), NullImages(base, {"batch": again})))
+    return judge_target(compare(list(candidate), NullImages(base, {("batch",): again})))
 
 
 # Trials -----------------------------------------------------------------------------------------------------

@@ -87,7 +87,9 @@ class Launching:
         def null() -> Sequence[Rounds]:
             if self.case.required_speedup is None and not self._required:
                 return ()
-            timer.times.null = pair.null_launch(self.cache, self.plan)
+            timer.times.null = pair.null_launch(
+                self.cache, self.plan, of_memory=self.case.max_memory_gb is not None
+            )
             return counted(timer.times.null)
 
         speed = SpeedMeasurement(

@@ -57,11 +57,11 @@ class NullImages:
 
     Attributes:
         reference: of all samples, as a timed call makes them.
-        again: by perturbation, images of the first samples.
+        again: by the perturbations that were in force together, images of the first samples.
     """
 
     reference: Images
-    again: Mapping[str, Images] = field(default_factory=dict)
+    again: Mapping[tuple[str, ...], Images] = field(default_factory=dict)
 
     def pairs(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return each image that was made again, next to the one that it repeats."""
@@ -99,17 +99,15 @@ def perturbations_for(free: Sequence[str], *, on_gpu: bool) -> tuple[str, ...]:
     return (*names, *([WEIGHTS] if set(free) & set(_PRECISION) else []))
 
 
-def images_of(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: int) -> Images:
-    """Make the reference, or images of the first samples under a perturbation; none where it cannot be applied.
+def images_of(arm: ImageMaker, samples: Sequence[Sample], what: Sequence[str], threads: int) -> Images:
+    """Make images of the first samples under perturbations; none where they cannot all be applied.
 
     Args:
         arm: makes them.
         samples: the secret ones.
-        what: `REFERENCE` or one of `PERTURBATIONS`.
+        what: names of `PERTURBATIONS`.
         threads: how many compute otherwise.
     """
-    if what == REFERENCE:
-        return arm.generate(list(samples)).outputs
     try:
         return _perturbed(arm, samples, what, threads)
     except ArmProblem as problem:
@@ -118,14 +116,14 @@ def images_of(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: in
         return []  # such as a compiled pipeline that takes whole batches only
 
 
-def _perturbed(arm: ImageMaker, samples: Sequence[Sample], what: str, threads: int) -> Images:
-    if what == BATCH:
-        return arm.generate(list(reversed(samples[: max(1, len(samples) // 2)]))).outputs[::-1]
-    change: dict[str, object] = (
-        {"threads": 1 if threads > 1 else 2} if what == THREADS else {"round": _DECODER}
-    )
+def _perturbed(arm: ImageMaker, samples: Sequence[Sample], what: Sequence[str], threads: int) -> Images:
+    chosen = list(reversed(samples[: max(1, len(samples) // 2)])) if BATCH in what else [samples[0]]
+    change: dict[str, object] = {"threads": 1 if threads > 1 else 2} if THREADS in what else {}
+    change |= {"round": _DECODER} if WEIGHTS in what else {}
+    if not change:
+        return arm.generate(chosen).outputs[::-1]
     try:
-        return arm.generate([samples[0]]).outputs if arm.perturb(**change) else []
+        return arm.generate(chosen).outputs[::-1] if arm.perturb(**change) else []
     finally:
         arm.perturb()
 
@@ -140,20 +138,23 @@ def collect(
 ) -> NullImages:
     """Return a pipeline's null images, each part from the case that made it first.
 
+    All perturbations are in force in one call; each has a call of its own only where they cannot all be applied.
+
     Args:
         once: returns the images of a part, which it makes where nobody has.
         arm, samples, threads: as for `images_of`.
         perturbations: names.
         reference: makes the images that the others repeat; a plain call of the arm where it is left out.
     """
-    made = once(REFERENCE, reference or (lambda: images_of(arm, samples, REFERENCE, threads)))
-    return NullImages(
-        made,
-        {
-            what: once(what, lambda what=what: images_of(arm, samples, what, threads))  # type: ignore[misc]
-            for what in perturbations
-        },
-    )
+    made = once(REFERENCE, reference or (lambda: arm.generate(list(samples)).outputs))
+
+    def again(*what: str) -> dict[tuple[str, ...], Images]:
+        return {what: once(" ".join(what), lambda: images_of(arm, samples, what, threads))}
+
+    found = again(*perturbations)
+    if len(perturbations) > 1 and not found[tuple(perturbations)]:
+        found = {what: images for name in perturbations for what, images in again(name).items()}
+    return NullImages(made, found)
 
 
 def image_distance(image: np.ndarray, other: np.ndarray) -> float:

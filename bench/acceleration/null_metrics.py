@@ -28,7 +28,7 @@ def band_of(images: NullImages, ask: Ask, embed: Embed) -> NullBand:
         embed: embeds images with the CLIP model.
     """
     pairs = [pair for pair in images.pairs() if pair[0].shape == pair[1].shape]
-    applied = [name for name, made in images.again.items() if made]
+    applied = [name for names, made in images.again.items() if made for name in names]
     if not pairs:
         return NullBand(perturbations=applied, note="no image was made again in the same size")
     again, reference = [pair[0] for pair in pairs], [pair[1] for pair in pairs]

@@ -183,12 +183,12 @@ class Pair:
         """The processes of both arms."""
         return self.baseline.process.pid, self.candidate.process.pid
 
-    def null_launch(self, cache: ContentCache, plan: TimingPlan) -> NullLaunch:
+    def null_launch(self, cache: ContentCache, plan: TimingPlan, *, of_memory: bool) -> NullLaunch:
         """Return the run's launch of a baseline against itself, from whichever case needs it first."""
         with as_reference_failure("baseline"):
             return null_launch(
                 cache, self._arms, self.baseline, self._seen["baseline"],
-                case_id=self._name, samples=self._samples, plan=plan,
+                case_id=self._name, samples=self._samples, plan=plan, of_memory=of_memory,
             )  # fmt: skip
 
     def keep(self, role: str, indices: list[int], batch: Batch) -> None:

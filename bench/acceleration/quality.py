@@ -185,8 +185,12 @@ class Scoring:
             baseline_identity: as in :meth:`compare`.
         """
         key = self._cache.key(
-            "null band", self._clip, baseline_identity, [s.identity() for s in samples], sorted(images.again)
-        )
+            "null band",
+            self._clip,
+            baseline_identity,
+            [s.identity() for s in samples],
+            [list(names) for names in images.again],
+        )  # fmt: skip
         data = self._cache.once_json(key, lambda: to_builtins(band_of(images, self.measure, self._clip_rows)))
         return convert(data, NullBand)
 

@@ -12,7 +12,7 @@ from bench.acceleration.case import AccelerationCase
 from bench.acceleration.evidence import Evidence, by_launch, per_output
 from bench.acceleration.gates import judge_latency, judge_speedup, judge_too_few_rounds
 from bench.acceleration.times import Times
-from bench.acceleration.timing import FIRST_ROUNDS, MOST_FIRST_ROUNDS, SCATTERED, PairedTimer, TimingPlan
+from bench.acceleration.timing import FIRST_ROUNDS, PairedTimer, TimingPlan
 from bench.core.estimate import Estimate
 from bench.core.verdict import Verdict
 from bench.statistics.launch_costs import is_known
@@ -85,9 +85,9 @@ class SpeedMeasurement:
     def looks(self) -> Iterator[int]:
         """Time launches, and yield the number of rounds wherever they may be judged; the last time when nothing is left."""
         self._timer.warm_up()
-        for rounds in range(FIRST_ROUNDS, MOST_FIRST_ROUNDS + 1, 2):  # each arm begins equally often
+        for rounds, standard_error in FIRST_ROUNDS.items():
             done = self._timer.run_until(min(rounds, self._most_rounds))
-            if done < rounds or is_known(per_output(self.times.rounds), SCATTERED):
+            if done < rounds or is_known(per_output(self.times.rounds), standard_error):
                 break
         look = self._test.next_look(0)
         while look is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -17,18 +18,17 @@ if TYPE_CHECKING:
     from bench.acceleration.host.card import Card
     from bench.acceleration.host.card_watch import CardWatch
     from bench.acceleration.host.foreign_load import ForeignLoad
-    from bench.acceleration.host.pipeline_arm import Batch, PipelineArm
+    from bench.acceleration.host.pipeline_arm import Batch
+    from bench.acceleration.host.process import ArmProcess
     from bench.acceleration.prompts import Sample
     from bench.machine.cores import Core
 
 ROLES = ("baseline", "candidate")
-FIRST_ROUNDS = 6
-"""Timed rounds of the first launch, which decides clear cases. Even, so that each arm begins equally often. After four, with
-two of them stalled, a clear case would need more launches than the saved rounds are worth."""
-MOST_FIRST_ROUNDS = 10
-"""The same where the first ones scatter so that their ratio is known less well than to `SCATTERED`."""
-SCATTERED = 0.06
-"""Standard error of a log ratio. With less, a launch more is the better use of the time."""
+FIRST_ROUNDS: Mapping[int, float] = {4: 0.03, 6: 0.06, 8: 0.06, 10: math.inf}
+"""Timed rounds of the first launch, which decides clear cases: it ends after the first of these numbers at which the log
+ratio is known to this standard error, by the scatter of the rounds alone. All are even, so that each arm begins equally
+often. Of four rounds two may be stalled, and a launch more costs more than the saved rounds are worth; so they are enough
+only where they agree. After ten, a further launch is the better use of the time."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,32 @@ class TimingPlan:
     max_launches: int = 8
 
 
+class TimedArm(Protocol):
+    """What is timed: `bench.acceleration.host.pipeline_arm.PipelineArm`, or a part of its calls."""
+
+    @property
+    def process(self) -> ArmProcess:
+        """Is woken by a call, and put to sleep after it."""
+
+    @property
+    def load_s(self) -> float | None:
+        """Seconds of loading."""
+
+    @property
+    def first_call_s(self) -> float | None:
+        """Seconds of its first call."""
+
+    @property
+    def compile_s(self) -> float | None:
+        """Seconds of compiling in it."""
+
+    def generate(self, samples: list[Sample]) -> Batch:
+        """Make an image or video of each sample."""
+
+    def generate_first(self, samples: list[Sample]) -> Batch:
+        """The same in the first call of a later launch."""
+
+
 class PairedTimer:
     """Runs rounds of a baseline and a candidate, launch by launch.
 
@@ -74,8 +100,8 @@ class PairedTimer:
 
     def __init__(
         self,
-        baseline: PipelineArm,
-        candidate: PipelineArm,
+        baseline: TimedArm,
+        candidate: TimedArm,
         *,
         sample_at: Callable[[int], Sample],
         keep: Callable[[str, list[int], Batch], None],
@@ -101,7 +127,7 @@ class PairedTimer:
         self._began = time.monotonic()
         self._deadline = self._began + plan.time_budget_s
 
-    def _enter(self, baseline: PipelineArm, candidate: PipelineArm, order: Sequence[str]) -> None:
+    def _enter(self, baseline: TimedArm, candidate: TimedArm, order: Sequence[str]) -> None:
         self._arms = {"baseline": baseline, "candidate": candidate}
         launch = Launch(
             order=list(order),
@@ -135,7 +161,7 @@ class PairedTimer:
         """Add seconds to the budget: they were spent on something that all cases of the run share."""
         self._deadline += seconds
 
-    def relaunched(self, baseline: PipelineArm, candidate: PipelineArm, order: Sequence[str]) -> None:
+    def relaunched(self, baseline: TimedArm, candidate: TimedArm, order: Sequence[str]) -> None:
         """Go on with arms that were started again; they are loaded and have made no call."""
         self._enter(baseline, candidate, order)
         self.launch.first_call_s = dict(self._call_both(order, None, is_first=True))

@@ -161,7 +161,7 @@ def run_questions(
         arguments = [
             *plugin_arguments(), "--modelgate",
             "-c", str(job / "pytest.ini"), f"--rootdir={Path.cwd()}", f"--confcutdir={job}",
-            "-p", "no:cacheprovider", "-q",
+            "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q",
             f"--tasks={job / 'tasks.json'}",
             f"--prompts={first.prompts or shipped / 'datasets' / 'shapes_prompts.jsonl'}",
             f"--clip={first.clip or shipped / 'zoo' / 'tiny-clip'}",

@@ -138,6 +138,36 @@ def test_nothing_is_tried_where_it_would_say_nothing(clock, what):
     assert net.seen in ([], [1])  # the caller's own call aside
 
 
+def test_a_call_that_is_only_begun_ends_after_some_calls_of_the_denoisers(clock):
+    pipe = SimpleNamespace(unet=Net(clock, {2: 1.0}), controlnet=ControlNet(clock, {2: 1.0}))
+    other = Net(clock, {2: 1.0})
+    ended: list[bool] = []
+
+    def generate(steps: int) -> None:
+        for _ in range(steps):
+            other(torch.zeros(1, 1))
+            with suppress(Exception):  # a file may take any error for one of its own
+                pipe.controlnet(torch.zeros(2, 1))
+                pipe.unet(torch.zeros(2, 1))
+        ended.append(True)
+
+    pacing.begin(pipe, lambda: generate(50), 8)
+    assert (len(pipe.unet.seen), len(pipe.controlnet.seen), len(other.seen)) == (4, 4, 5)
+    assert ended == []
+    pacing.begin(pipe, lambda: generate(3), 8)
+    assert ended == [True], "fewer steps are all made"
+    pipe.unet(torch.zeros(1, 1))  # nothing is left on the class
+    assert len(pipe.unet.seen) == 4 + 3 + 1
+
+
+@pytest.mark.parametrize("pipe", ["no denoiser", "compiled"])
+def test_a_call_whose_denoiser_cannot_be_counted_is_finished(clock, pipe):
+    net = Net(clock, {2: 1.0})
+    parts = SimpleNamespace(**({} if pipe == "no denoiser" else {"unet": compiled(net)}))
+    pacing.begin(parts, lambda: [net(torch.zeros(1, 1)) for _ in range(20)], 8)
+    assert len(net.seen) == 20
+
+
 def test_a_limit_of_seconds_stands_for_the_whole_machine():
     factory = ArmFactory("", ((0,), (1,)), None, {}, ArmLimits(), Path(), Path())
     for limited, threads in ((True, None), (False, 1)):

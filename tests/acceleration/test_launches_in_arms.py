@@ -15,7 +15,7 @@ from bench.acceleration.image_records import NullBand
 from bench.acceleration.null_launch import NULL_ROUNDS
 from bench.acceleration.prompts import Sample, SampleStream
 from bench.acceleration.quality import PairScores
-from bench.acceleration.timing import TimingPlan
+from bench.acceleration.timing import FIRST_ROUNDS, TimingPlan
 from bench.core.estimate import Estimate
 from bench.core.evaluation import RunContext
 from bench.core.record import Json
@@ -102,7 +102,7 @@ def test_it_is_launched_as_often_as_it_may_be_and_stays_undecided(record: Json) 
 def test_the_record_has_each_launch_with_what_it_cost_and_took(record: Json) -> None:
     times = record["times"]
     first, *further = (launch["rounds"] for launch in times["launches"])
-    assert first in (6, 8, 10), "more where they scatter"
+    assert first in FIRST_ROUNDS, "more where they scatter"
     assert all(6 <= rounds <= 40 and rounds % 2 == 0 for rounds in further)
     for number, launch in enumerate(times["launches"]):
         assert [entry["launch"] for entry in times["rounds"]].count(number) == launch["rounds"]
@@ -124,7 +124,7 @@ def test_the_launch_of_the_baseline_against_itself_is_in_the_record(record: Json
     null = record["times"]["null"]
     assert (null["of"], null["problem"]) == (record["id"], None)
     assert len(null["rounds"]) in NULL_ROUNDS
-    assert all(value > 1e7 for value in null["peak_bytes"].values())
+    assert all(value > 1e7 for value in null["peak_bytes"].values()), "a gate of this case asks for the memory"
 
 
 def test_nothing_of_a_later_launch_differs(evaluated: AccelerationEvaluation) -> None:

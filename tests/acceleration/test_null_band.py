@@ -53,30 +53,38 @@ def made(arm: Arm, perturbations, threads=1) -> NullImages:
     return collect(lambda what, make: make(), arm, SAMPLES, perturbations, threads)
 
 
-def test_each_perturbation_is_applied_and_taken_back():
+def test_all_perturbations_are_applied_in_one_call_and_taken_back():
     arm = Arm()
     images = made(arm, (BATCH, THREADS, WEIGHTS))
-    assert arm.calls == [
-        ([0, 1, 2, 3], {}), ([1, 0], {}), ([0], {"threads": 2}), ([0], {"round": "vae"}),
-    ]  # fmt: skip
+    assert arm.calls == [([0, 1, 2, 3], {}), ([1, 0], {"threads": 2, "round": "vae"})]
     assert arm.change == {}
-    assert [len(found) for found in images.again.values()] == [2, 1, 1]
+    ((names, again),) = images.again.items()
+    assert names == (BATCH, THREADS, WEIGHTS)
     # The order is that of the samples again.
-    np.testing.assert_array_equal(images.again[BATCH][0], images.reference[0])
+    np.testing.assert_array_equal(again, np.array(images.reference[:2]) + 3)
     assert images.width == 3
     assert images.spread > 30
 
 
-def test_several_threads_become_one():
+@pytest.mark.parametrize(("threads", "other"), [(1, 2), (4, 1)])
+def test_several_threads_become_one_and_one_becomes_two(threads, other):
     arm = Arm()
-    made(arm, (THREADS,), threads=4)
-    assert arm.calls[1] == ([0], {"threads": 1})
+    made(arm, (THREADS,), threads=threads)
+    assert arm.calls[1] == ([0], {"threads": other})
+
+
+def test_what_can_be_applied_has_a_call_of_its_own_where_something_else_cannot():
+    arm = Arm(rounds=False)
+    images = made(arm, (BATCH, THREADS, WEIGHTS))
+    assert images.again[WEIGHTS,] == []
+    assert arm.calls[1:] == [([1, 0], {}), ([0], {"threads": 2})]
+    assert band_of(images, measure, embed).perturbations == [BATCH, THREADS]
 
 
 def test_what_cannot_be_applied_makes_nothing():
     arm = Arm(rounds=False)
     images = made(arm, (WEIGHTS,))
-    assert images.again[WEIGHTS] == []
+    assert images.again == {(WEIGHTS,): []}
     assert images.width == 0
     assert len(arm.calls) == 1
 
@@ -94,7 +102,7 @@ class WholeBatches(Arm):
 
 def test_a_pipeline_that_takes_whole_batches_only_has_no_band_and_no_fault(monkeypatch):
     images = made(WholeBatches(), (BATCH, THREADS))
-    assert images.again == {BATCH: [], THREADS: []}
+    assert images.again == {(BATCH,): [], (THREADS,): []}
     monkeypatch.setattr(WholeBatches, "code", "crashed")
     with pytest.raises(ArmProblem):
         made(WholeBatches(), (BATCH,))
@@ -142,7 +150,7 @@ def embed(images):
 def test_every_metric_has_a_band():
     images = made(Arm(), (BATCH, THREADS))
     found = band_of(images, measure, embed)
-    assert (found.images, found.perturbations, found.grey_levels) == (3, [BATCH, THREADS], 3)
+    assert (found.images, found.perturbations, found.grey_levels) == (2, [BATCH, THREADS], 3)
     names = {name for name, metric in IMAGE_METRICS.items() if metric.form != "set"}
     assert names | {"clip_image_cosine"} <= set(found.metrics)
     assert found.metrics["ssim"].worst < 1
@@ -162,7 +170,7 @@ def test_a_baseline_that_repeats_itself_has_a_band_of_nothing():
 
 
 def test_images_of_other_sizes_have_none():
-    images = NullImages([np.zeros((8, 8, 3), np.uint8)], {BATCH: [np.zeros((4, 4, 3), np.uint8)]})
+    images = NullImages([np.zeros((8, 8, 3), np.uint8)], {(BATCH,): [np.zeros((4, 4, 3), np.uint8)]})
     found = band_of(images, measure, embed)
     assert (found.images, found.note) == (0, "no image was made again in the same size")
     assert images.width == float("inf")

@@ -47,6 +47,12 @@ class Arm:
     def peak_bytes(self) -> int:
         return int(1e9 * self._seconds)
 
+    def begin(self, samples: list[Sample], calls: int) -> float:
+        """Stand for a tenth of a whole call."""
+        assert calls > 0
+        self._calls.append((self._seconds / 10, [sample.seed for sample in samples]))
+        return self._seconds / 10
+
     def generate(self, samples: list[Sample]) -> Batch:
         self._calls.append((self._seconds, [sample.seed for sample in samples]))
         return Batch([], self._seconds, Observed(), False)
@@ -60,7 +66,13 @@ def measure(tmp_path: Path):
     calls: list[tuple[float, list[int]]] = []
     started: list[str] = []
 
-    def ask(problem: ArmProblem | None = None, of: str = "case-1") -> NullLaunch:
+    def ask(
+        problem: ArmProblem | None = None,
+        of: str = "case-1",
+        *,
+        of_memory: bool = False,
+        gpu: str | None = None,
+    ) -> NullLaunch:
         @contextmanager
         def start(role: str, name: str):
             started.append(name)
@@ -68,10 +80,11 @@ def measure(tmp_path: Path):
                 raise problem
             yield SimpleNamespace(pause=lambda: None)
 
-        arms = SimpleNamespace(start=start, device="cpu", cores=((0,),), gpu=None)
+        arms = SimpleNamespace(start=start, device="cpu", cores=((0,),), gpu=gpu)
         return null_launch(
-            ContentCache(tmp_path), arms, Arm(1.0, calls), SeenCall(), case_id=of, samples=SAMPLES, plan=PLAN
-        )
+            ContentCache(tmp_path), arms, Arm(1.0, calls), SeenCall(), case_id=of, samples=SAMPLES, plan=PLAN,
+            of_memory=of_memory,
+        )  # fmt: skip
 
     return ask, calls, started
 
@@ -81,7 +94,8 @@ def test_it_is_measured_once_per_run_on_samples_that_no_pair_has(measure) -> Non
     found = ask()
     assert started == ["case-1.again"], "the baseline of the case is the other process"
     assert (found.of, len(found.rounds), found.problem) == ("case-1", 4, None)
-    assert found.peak_bytes == {"baseline": 1_000_000_000, "candidate": 1_100_000_000}
+    assert found.peak_bytes == {}
+    assert {round(seconds, 3) for seconds, _ in calls} == {0.1, 0.11}, "no call is finished"
     assert LaunchTest().speedup(counted(found)).value == pytest.approx(1 / 1.1)
     assert len(calls) == 1 + 2 * 2 + 2 * 4, "the second process is warmed up as the first was"
     pairs = {SAMPLES.at(index).seed for index in range(4000)}
@@ -89,6 +103,22 @@ def test_it_is_measured_once_per_run_on_samples_that_no_pair_has(measure) -> Non
     again = ask(of="case-2")
     assert again == found
     assert len(started) == 1
+
+
+def test_peaks_of_memory_are_those_of_whole_calls_and_only_where_they_are_asked_for(measure) -> None:
+    ask, calls, started = measure
+    ask()
+    found = ask(of_memory=True)
+    assert found.peak_bytes == {"baseline": 1_000_000_000, "candidate": 1_100_000_000}
+    assert 1.1 in {seconds for seconds, _ in calls}
+    assert len(started) == 2, "a launch that somebody needs for its time alone is another one"
+
+
+def test_calls_on_a_gpu_are_whole_ones(measure) -> None:
+    ask, calls, _ = measure
+    found = ask(gpu="0")
+    assert {round(seconds, 3) for seconds, _ in calls} == {1.0, 1.1}, "work in flight would be left out"
+    assert found.peak_bytes == {}
 
 
 @pytest.mark.parametrize(("scatter", "enough"), [(0.02, True), (0.3, False)])

@@ -26,7 +26,7 @@ def moved(images, levels):
 
 def target(levels: int = 0) -> NullImages:
     """Images of a target, two of which were made again so many levels away."""
-    return NullImages(TARGET, {"batch": moved(TARGET[:2], levels)})
+    return NullImages(TARGET, {("batch",): moved(TARGET[:2], levels)})
 
 
 def test_the_targets_own_images_are_equal():
@@ -50,7 +50,7 @@ def test_the_band_of_the_target_is_allowed():
 
 
 def test_a_target_that_does_not_repeat_itself_accuses_nobody():
-    found = compare(moved(TARGET, 30), NullImages(TARGET, {"batch": TARGET[2:]}))
+    found = compare(moved(TARGET, 30), NullImages(TARGET, {("batch",): TARGET[2:]}))
     assert found.status == "not_repeated"
     assert "the target's own images of the same prompts and seeds are" in found.note
     assert judge_target(found).holds

@@ -1,11 +1,11 @@
-"""How long a denoiser takes with one number of compute threads and with another, within one call that is not finished."""
+"""Calls of a pipeline that are not finished: how long its denoiser takes, and with how many compute threads best."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,6 +23,32 @@ class _EnoughError(BaseException):
     """All was seen. No ``except Exception`` of a file's takes it for a failure."""
 
 
+def begin(pipe: Any, generate: Callable[[], object], calls: int) -> None:
+    """Generate, and end the call where its denoisers were called so often; to its end where nothing can be counted.
+
+    Args:
+        pipe: the pipeline.
+        generate: calls it; what it makes is not used.
+        calls: of all denoisers together.
+    """
+    denoisers = _denoisers(pipe)
+    left = calls
+
+    def around(module: Any, call: Any, args: tuple[Any, ...], kwargs: Parameters) -> Any:
+        nonlocal left
+        if id(module) not in denoisers:
+            return call(*args, **kwargs)
+        if not left:
+            raise _EnoughError
+        left -= 1
+        return call(*args, **kwargs)
+
+    if any(map(has_compiled, denoisers.values())):
+        generate()
+    else:
+        _until_enough(denoisers, around, generate, 1)
+
+
 def paces(pipe: Any, generate: Callable[[], object], counts: Sequence[int], usual: int) -> dict[int, float]:
     """Return seconds that one call of each denoiser takes, by number of threads.
 
@@ -38,7 +64,7 @@ def paces(pipe: Any, generate: Callable[[], object], counts: Sequence[int], usua
     """
     import torch
 
-    denoisers = {id(one): one for one in denoisers_of(pipe).values()}
+    denoisers = _denoisers(pipe)
     if torch.get_num_threads() != usual or not denoisers or any(map(has_compiled, denoisers.values())):
         return {}
     taken: dict[int, dict[int, list[float]]] = {id_: defaultdict(list) for id_ in denoisers}
@@ -59,16 +85,27 @@ def paces(pipe: Any, generate: Callable[[], object], counts: Sequence[int], usua
             taken[id(module)][threads].append(time.perf_counter() - began)
             torch.set_num_threads(usual)
 
+    _until_enough(denoisers, around, generate, _AGAIN)
+    called = [found for found in taken.values() if len(found.get(counts[-1], ())) > 1]
+    if not called:
+        return {}
+    return {count: sum(statistics.median(found[count][1:]) for found in called) for count in counts}
+
+
+def _denoisers(pipe: Any) -> dict[int, Any]:
+    return {id(one): one for one in denoisers_of(pipe).values()}
+
+
+def _until_enough(
+    denoisers: Mapping[int, Any], around: Callable[..., Any], generate: Callable[[], object], most: int
+) -> None:
+    """Generate so often at most, with something around each call of the denoisers' classes that may end it."""
     with ExitStack() as stack:
         wrapped = Outermost()
         for kind in {type(one) for one in denoisers.values()}:
             wrapped.put(stack, kind, "__call__", around)
         try:
-            for _ in range(_AGAIN):
+            for _ in range(most):
                 generate()
         except _EnoughError:
             pass
-    called = [found for found in taken.values() if len(found.get(counts[-1], ())) > 1]
-    if not called:
-        return {}
-    return {count: sum(statistics.median(found[count][1:]) for found in called) for count in counts}

@@ -176,13 +176,14 @@ class Arm:
         return answer
 
     def _pace(self, request: Json, payload: bytes) -> Json:
-        from bench.acceleration.arm.pacing import paces
+        from bench.acceleration.arm.pacing import begin, paces
 
         asked = _asked(request, payload)
-        found = paces(
-            self._pipeline.pipe, lambda: self._pipeline.generate(*asked), request["counts"], request["usual"]
-        )
-        return {"paces": list(found.items())}
+        call = (self._pipeline.pipe, lambda: self._pipeline.generate(*asked))
+        if "calls" in request:
+            begin(*call, request["calls"])
+            return {}
+        return {"paces": list(paces(*call, request["counts"], request["usual"]).items())}
 
     def _load(self, request: Json, sent: bytes) -> Json:
         from bench.acceleration.arm.detection import describe

@@ -193,6 +193,14 @@ class PipelineArm:
         """Generate one image or video per sample, timed from this side."""
         return self._generate(samples)[0]
 
+    def begin(self, samples: list[Sample], calls: int) -> float:
+        """Return the seconds of a call that ends after so many calls of the denoiser; nothing is made.
+
+        Only on a processor: work that a GPU was given would not be done by then.
+        """
+        request, pixels = _call(samples)
+        return self.process.ask({**request, "op": "pace", "calls": calls}, pixels)[2]
+
     def audit(self, samples: list[Sample]) -> Batch:
         """Generate as when it was timed, counting steps and calls, and timing the steps."""
         return self._generate(samples, observe=True)[0]
