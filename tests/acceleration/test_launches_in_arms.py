@@ -124,7 +124,9 @@ def test_the_launch_of_the_baseline_against_itself_is_in_the_record(record: Json
     null = record["times"]["null"]
     assert (null["of"], null["problem"]) == (record["id"], None)
     assert len(null["rounds"]) in NULL_ROUNDS
-    assert all(value > 1e7 for value in null["peak_bytes"].values()), "a gate of this case asks for the memory"
+    assert all(value > 1e7 for value in null["peak_bytes"].values()), (
+        "a gate of this case asks for the memory"
+    )
 
 
 def test_nothing_of_a_later_launch_differs(evaluated: AccelerationEvaluation) -> None:

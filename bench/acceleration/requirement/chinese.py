@@ -30,6 +30,10 @@ _WRITTEN_NUMBER = rf"{_ONE}?十{_ONE}?|{_ONE}"
 _WRITTEN = re.compile(
     rf"(?P<n>{_WRITTEN_NUMBER})(?:点(?P<part>{_ONE}))?(?=\s?(?:倍|秒|毫秒|分钟|成|g|个百分点))"
 )
+_PART_OF = re.compile(
+    rf"(?P<whole>{_WRITTEN_NUMBER}|[0-9]{{1,2}})分之\s?(?P<n>{_WRITTEN_NUMBER}|[0-9]{{1,2}})"
+)
+_POINTS = re.compile(r"(?<=[0-9])\s?个百分点")
 _PERCENT_OF = re.compile(rf"百分之\s?(?P<n>[0-9]+(?:\.[0-9]+)?|{_WRITTEN_NUMBER})")
 
 _N = r"(?<![0-9.])(?P<n>(?>[0-9]+(?:\.[0-9]+)?))"
@@ -45,7 +49,7 @@ _MOST = rf"(?:{_AT_MOST}|为|是|要|须|需|必须|应|应该|在|了|约|<=?|=
 _BOUND = rf"(?:{_AT_MOST}|<=?)(?:使用|占用|用|花|需要)?"
 _WITHIN = r"(?:\s?(?:以内|之内|内|以下|之下))"
 _SPEED = r"(?:推理速度|生成速度|运行速度|出图速度|速度|吞吐量|吞吐|性能|效率)"
-_TIME = r"(?:推理时间|生成时间|运行时间|出图时间|总时间|时间|延迟|耗时|时延|用时)"
+_TIME = r"(?:推理时间|生成时间|运行时间|出图时间|总时间|时间|延迟|耗时|时延|延时|时长|用时)"
 _LOSS = r"(?:损失|下降|降低|衰减|退化|劣化|变差|下跌|减少)"
 _QUALITY = r"(?:图像质量|图片质量|画质|质量|clip\s?(?:得分|分数|score|分)?|得分|分数|效果|评分|精度|相似度)"
 _MEMORY = r"(?:显存|内存|显卡内存|gpu内存|峰值内存)"
@@ -61,7 +65,8 @@ def in_english(text: str) -> str:
     if not _HAN.search(text):
         return text
     text = _PERCENT_OF.sub(lambda match: f"{_value(match['n']):g}%", text.translate(_SIGNS))
-    text = _WRITTEN.sub(_written, text)
+    text = _PART_OF.sub(lambda match: f"{100 * _value(match['n']) / _value(match['whole']):.12g}%", text)
+    text = _POINTS.sub("%", _WRITTEN.sub(_written, text))
     has_number = re.search("[0-9]", text) is not None
     for regex, write in _ROWS:
         if has_number or "n" not in regex.groupindex:
@@ -110,23 +115,31 @@ _ROWS: list[tuple[re.Pattern[str], Write]] = [
         ]),
         ("in {n}% of the time", [
             rf"{_TIME}[^,.;!?]{{0,8}}?(?:降到|降至|缩短到|缩短至|减少到|减少至|压缩到)(?:原来的)?{_N}\s?%",
+            rf"{_TIME}[^,.;!?]{{0,6}}?{_MOST}(?:原来|基线|原始|baseline)的?\s?{_N}\s?%{_WITHIN}?",
         ]),
         ("from {a} s to {n} s", [
             rf"从\s?(?P<a>[0-9]+(?:\.[0-9]+)?)\s?(?:秒钟|秒|s)?\s?(?:降|减|缩短|压缩|下降|降低|减少)?(?:低|"
-            rf"少)?(?:到|至){_N}\s?(?:秒钟|秒|s)",
+            rf"少)?(?:到|至){_N}\s?(?:秒钟|秒|s){_WITHIN}?",
         ]),
-        ("twice as fast", [rf"{_SPEED}[^,.;!?]{{0,6}}?翻(?:一)?(?:倍|番)", rf"翻倍(?:{_SPEED}|加速)", r"快一倍"]),
+        # One time faster is twice as fast; 1.5 times faster is what it is called in English.
+        ("twice as fast", [
+            rf"{_SPEED}[^,.;!?]{{0,6}}?翻(?:一)?(?:倍|番)", rf"翻倍(?:{_SPEED}|加速)",
+            r"(?:快|提速|加速)了?(?:至少)?\s?1(?:\.0)?\s?倍",
+            rf"{_SPEED}[^,.;!?]{{0,8}}?(?:提升|提高|加快|增加|增长){_LEAST}(?<![0-9.])1(?:\.0)?\s?倍",
+        ]),
         ("at least {n}x faster", [
             rf"{_SPEED}[^,.;!?]{{0,8}}?(?:提升|提高|加快|增加|快|加速|达到|为|是){_LEAST}(?:原来的|基线的|"
             rf"baseline的)?{_N}\s?倍(?:以上)?",
             rf"(?:加速比|加速|提速|快){_LEAST}(?:原来的|基线的)?{_N}\s?倍(?:以上)?",
-            rf"{_N}\s?倍(?:以上)?的?(?:{_SPEED}|加速比|加速|提速|快)",
+            rf"{_N}\s?倍(?:以上)?的?(?:{_SPEED}|加速比|加速|提速|速|快)",
             rf"加速比{_LEAST}{_N}(?:\s?x)?(?![0-9.%])",
+            rf"(?:加速|提速|快){_LEAST}{_N}\s?x(?![a-z0-9])",
             rf"{_LEAST}{_N}\s?倍(?:于)?(?:原来|基线|原始)的?{_SPEED}",
         ]),
         ("{n}% faster", [
             rf"{_SPEED}[^,.;!?]{{0,8}}?(?:提升|提高|加快|增加|快){_LEAST}{_N}\s?%(?:以上)?",
             rf"(?:加速|提速|快){_LEAST}{_N}\s?%(?:以上)?",
+            rf"(?:提升|提高|增加){_LEAST}{_N}\s?%(?:以上)?的?{_SPEED}",
         ]),
         *(("quality loss of at most {n}%", [
             rf"{_QUALITY}的?[^,.;!?0-9]{{0,6}}?{_LOSS}{before}{_N}\s?{after}",

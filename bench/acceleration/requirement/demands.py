@@ -25,7 +25,13 @@ from bench.acceleration.requirement.reading import (
     take_speedups,
     the_one,
 )
+from bench.acceleration.requirement.unread import unread
 
+_NEAR = 60  # characters
+_OF_SEVERAL = re.compile(
+    r"\b(?:[2-9]|[0-9]{2,}|two|three|four|five|six|eight|ten|sixteen|several|all)(?: [a-z]{1,20}){0,2} "
+    r"(?:images|pictures|samples|prompts|videos)\b[^.,;:!?¤]*$"
+)
 _ASKED = {
     "speedup": SPEEDUP,
     "latency_s": Asked("latency", "limits of latency", 86_400.0, "max_latency_s"),
@@ -33,7 +39,6 @@ _ASKED = {
     "memory_gb": Asked("memory", "limits of memory", 100_000.0, "max_memory_gb"),
 }
 """What is asked for, by the field of `Demands`."""
-_MAX_UNREAD, _MAX_QUOTED = 8, 120
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,28 @@ def read_demands(text: str, given: Collection[str] = ()) -> Demands:
     readable = left = in_english(normalised(text))
     found: dict[str, Found] = {field: [] for field in _ASKED}
     for field, regex, convert in _PATTERNS:
-        left = regex.sub(partial(_take, found[field], convert), left)
+        left = regex.sub(partial(_take, found[field], convert, field=field), left)
     left = take_speedups(left, found["speedup"])
+    if not found["speedup"]:  # a greater one says it too
+        left = _NO_SLOWER.sub(partial(_take, found["speedup"], lambda _: 1.0, field="speedup"), left)
     if "speedup" not in given:
         refuse_garbled(left)
     read = {field: the_one(found[field], asked) for field, asked in _ASKED.items() if field not in given}
-    return Demands(**read, unread=_unread(left, readable))
+    return Demands(**read, unread=unread(left, readable))
 
 
 Convert = Callable[[re.Match[str]], float]
 
 
-def _take(found: Found, convert: Convert, match: re.Match[str]) -> str:
-    """Note the value of a match; return what stays to be searched."""
+def _take(found: Found, convert: Convert, match: re.Match[str], *, field: str) -> str:
+    """Note the value of a match; return what stays to be searched.
+
+    Seconds of several images are left over, since nobody says whether they are made one after the other.
+    """
+    if field == "latency_s" and _OF_SEVERAL.search(
+        match.string, max(0, match.start() - _NEAR), match.start()
+    ):
+        return match.group()
     found.append((convert(match), quote(match.group())))
     return MASK * len(match.group())
 
@@ -88,9 +102,10 @@ def _take(found: Found, convert: Convert, match: re.Match[str]) -> str:
 # --- what is read here -------------------------------------------------------------------------------------------
 
 _N = rf"(?<![\w.,¤-])(?P<n>(?>{NUMBER}))"
+_FRACTION = r"(?<![\w.,¤])(?P<n>0?\.[0-9]+)(?![\w%]|[.,][0-9]|\s?(?:%|percent|per cent|pct))"
 _SECONDS = r"\s?-?(?P<unit>ms|millis(?:econds?)?|milliseconds?|s|secs?|seconds?|mins?|minutes?)\b(?!\s?/\s?(?:it|step))"
 _BYTES = r"\s?-?(?P<unit>gb|gib|gigabytes?|gigs?|g|mb|mib|megabytes?)\b"
-_PERCENT = r"\s?(?:%|percent\b|per cent\b|pct\b)"
+_PERCENT = r"[\s-]?(?:%|percent\b|per cent\b|pct\b)"
 _BELOW = (
     r"(?:at (?:the )?most|no (?:more|longer|slower|higher|greater|larger) than|not (?:be |take |use |need |exceed "
     r")?(?:more|longer|slower|higher|greater|larger|above|over)?(?: than)?|less than|fewer than|smaller than|"
@@ -188,6 +203,11 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"\bx\s?(?P<n>(?>{NUMBER})) (?:the )?(?:speed|throughput|pace)\b",
         rf"{_N}\s?x (?:or (?:more|better)|minimum|at least)\b",
     ]),
+    ("quality_loss", lambda match: number(match["n"]), [
+        # As the metric is written, or said to be relative; of a score, nobody knows what 0.02 is a part of.
+        rf"\bquality[ _-]{_LOSS}\b(?: {_WORD}){{0,4}}?[\s:(=]*{_BELOW}{_ABOUT}{_FRACTION}",
+        rf"\b(?:{_OF_QUALITY}[ _-]){{1,3}}{_LOSS}\b(?: {_WORD}){{0,4}}?[\s:(=]*{_BELOW}{_ABOUT}{_FRACTION}\s?\(?relative\b",
+    ]),
     ("quality_loss", _what_is_left, [
         rf"\b{_KEEP}(?: (?:at least|no less than|not less than|a minimum of|more than|over|"
         rf">=?))?{_ABOUT}{_N}{_PERCENT} (?:of )?(?:the |its |their )?(?:{_WORD} ){{0,2}}{_OF_QUALITY}\b",
@@ -197,7 +217,7 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
     ("quality_loss", _fraction, [
         rf"\b(?:not|n't|never|without|cannot)(?: {_WORD}){{0,2}}? {_LOSE}(?: {_WORD}){{0,3}}? (?:more than|over|"
         rf"above){_ABOUT}{_N}{_PERCENT}(?: (?:of|in) (?:the |its )?(?:{_WORD} )?{_OF_QUALITY}| {_OF_QUALITY})?",
-        rf"\b(?:{_BELOW}|at most){_ABOUT}{_N}{_PERCENT}(?: (?:of )?(?:the |its |relative |of "
+        rf"(?:\b(?:{_BELOW}|at most)|<=?){_ABOUT}{_N}{_PERCENT}(?: (?:of )?(?:the |its |relative |of "
         rf"){{0,3}}(?:{_OF_QUALITY}(?:'s)? ){{0,3}}{_LOSS}\b|-?(?: {_WORD}){{0,2}}? (?:{_LOSS}) (?:in|of)(?: the| "
         rf"its)? {_OF_QUALITY}\b)(?: in(?: the)? {_OF_QUALITY})?",
         rf"{_N}{_PERCENT}(?: (?:{_OF_QUALITY}(?:'s)? ){{0,3}}{_LOSS}\b(?: (?:in|of)(?: the| its)? "
@@ -235,42 +255,7 @@ _PATTERNS = [
     (field, re.compile(regex), convert) for field, convert, regexes in _LONG_ROWS for regex in regexes
 ]
 
-# --- what is left over ---------------------------------------------------------------------------------------------
-
-_QUANTITY = re.compile(
-    rf"(?<![\w.,¤])(?:x\s?)?(?>{NUMBER})\s?-?(?:x\b|×|%|percent\b|per cent\b|times\b|-?fold\b|ms\b|s\b|secs?\b|"
-    rf"seconds?\b|mins?\b|minutes?\b|gb\b|gib\b|mb\b|mib\b|fps\b|it/s|images? (?:per|a|/) ?(?:s|second|minute)\b|"
-    rf"tflops?\b|hz\b)"
+_NO_SLOWER = re.compile(
+    r"\b(?:at least as (?:fast|quick)(?: as)?|(?:no|not|never)(?: be| become| get)? slower than) (?:the |its |our )?"
+    r"(?:baseline|original|reference|before|now|today|it (?:is|was))\b(?!'s| \w+ing)"
 )
-_DEMANDING = re.compile(
-    r"\b(?:at least|at most|no more than|not more than|no less than|less than|more than|fewer than|under|below|"
-    r"above|within|max\w*|min(?:imum|imal)?|must|should|shall|needs? to|has to|have to|required?|requirement|"
-    r"target|goal|limit|budget|faster|quicker|slower|speed\w*|accelerat\w*|latency|throughput|runtime|memory|vram|"
-    r"quality|loss|score|reach|achieve|improve\w*|reduc\w*|cut|save|shave|halve|double|boost|gain)\b|[<>]"
-)
-# Quantities without a figure; each of them is a demand wherever it stands.
-_IN_WORDS = re.compile(
-    r"\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
-    r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth) of (?:the |its )?(?:quality|score|clip|"
-    r"fidelity|memory|vram)\b"
-)
-_SLOWER = re.compile(r"¤+ ?(?:slower|longer)\b")  # "2x slower" is no speedup, and is asked for all the same
-_CLAUSE = re.compile(r"[.!?;](?=\s|$)|,(?=\s)")
-
-
-def _unread(left: str, readable: str) -> tuple[str, ...]:
-    """Return the clauses of a text with a quantity that nothing has understood, and a word that demands something.
-
-    Args:
-        left: the text with what was understood masked, letter by letter.
-        readable: the text.
-    """
-    found, start = [], 0
-    for end in (*_CLAUSE.finditer(left), None):
-        stop = len(left) if end is None else end.start()
-        clause = left[start:stop]
-        has_one = _QUANTITY.search(clause) and _DEMANDING.search(clause)
-        if has_one or _SLOWER.search(clause) or _IN_WORDS.search(clause):
-            found.append(readable[start:stop].strip()[:_MAX_QUOTED])
-        start = stop if end is None else end.end()
-    return tuple(dict.fromkeys(found))[:_MAX_UNREAD]

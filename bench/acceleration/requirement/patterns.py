@@ -14,7 +14,7 @@ from bench.acceleration.requirement.words import REPEATED_BEFORE, RESIZED_BEFORE
 
 _SIGNS = str.maketrans(
     {"×": "x", "✕": "x", "⨉": "x", "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "％": "%", "≥": ">",
-     "≤": "<", "’": "'", "¤": " "}
+     "≤": "<", "’": "'", "¤": " ", '"': " ", "“": " ", "”": " "}
 )  # fmt: skip
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
@@ -85,7 +85,7 @@ class Pattern:
 _DIGITS = r"-?[0-9]+(?:[.,][0-9]+)*(?:e[+-]?[0-9]+)?"
 _WORDS = "|".join(sorted(WORD_NUMBERS, key=len, reverse=True))
 NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS}))"
-_PCT = r"\s?(?:%|percent\b|per cent\b|pct\b)"
+_PCT = r"[\s-]?(?:%|percent\b|per cent\b|pct\b)"
 # One number that is no part of a word, a version or another number; or a range of two.
 _QTY = (
     rf"(?:\b|(?=-))(?<![\w/¤])(?<![0-9][.,])(?<![\w¤]-)(?P<b>between )?(?P<n>{NUMBER})"
@@ -106,7 +106,7 @@ _CONNECTED = (
     r"(?:[\s(]*(?:at least|a minimum of|minimum of|no less than|not less than|more than|about|around|"
     r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must be|should be|has to be|reaches|equals?))+[\s(]*"
 )
-_TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall-clock)\b"
+_TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall[- ]clock)\b"
 _PACE = r"\b(?:speed|throughput|pace|rate|images per second)\b"
 _SPEEDUP = r"(?<![a-z])(?:speed[\s-]?ups?|accelerations?|speed gains?)\b"
 _FASTER = r"(?:faster|quicker|speedier)\b"
@@ -121,6 +121,10 @@ _NO_OTHER_UNIT = (
     r" (?:[^\s.,;:]{1,30} )?(?:steps?|images?|prompts?|samples?|gpus?|pipelines?)\b)(?![\w.,]*[0-9])"
 )
 _SHARE = "|".join(sorted(SHARES, key=len, reverse=True))
+_OF_BASELINE = r"of (?:the |its |their |that of the )?(?:baseline|original|current|present|reference|previous|old|target)\b"
+_TO_AT_MOST = (
+    r" to(?: (?:at most|no more than|not more than|less than|under|below|about|around|roughly|only|some))? "
+)
 _MULTIPLY = "doubl|tripl|quadrupl"
 
 
@@ -152,6 +156,19 @@ def _share(_: float, match: re.Match[str]) -> float:
     return SHARES[match["w"]]
 
 
+def _share_saved(_: float, match: re.Match[str]) -> float:
+    return 1 / (1 - 1 / SHARES[match["w"]])
+
+
+def _fraction_left(_: float, match: re.Match[str]) -> float:
+    left, whole = int(match["a"]), int(match["b"])
+    return whole / left if left else math.nan
+
+
+def _times_left(n: float, _: re.Match[str]) -> float:
+    return 1 / n if n > 0 else math.nan
+
+
 def _always(speedup: float) -> Convert:
     return lambda _, __: speedup
 
@@ -169,6 +186,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"\b(?:accelerat\w{{1,4}}|speed(?:s|ing)?|sped){_fill(6, _WORD_OF_GAIN)} by{_LEAST}{_QTY}{_PCT}",
         rf"\b(?:increas\w{{1,3}}|improv\w{{1,3}}|rais\w{{1,3}}|boost\w{{0,3}}){_fill(3)} {_PACE}"
         rf"{_fill(4, _WORD_OF_GAIN)} by{_LEAST}{_QTY}{_PCT}",
+        rf"{_PACE}{_fill(4, _WORD_OF_GAIN)} (?:up|rises?|grows?|climbs?|increases?|improves?) by{_LEAST}{_QTY}{_PCT}",
     ], {}),
     ("cut the latency by 40%", _PERCENT, _percent_saved, [
         rf"{_CUT}{_fill(4)} {_TIME}{_fill(4)} by{_LEAST}{_QTY}{_PCT}",
@@ -181,8 +199,23 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf" {_SAVING} (?:in|of){_fill(3)} {_TIME})",
         rf"{_TIME}{_fill(4)} {_LEAST}{_QTY}{_PCT} {_LESS}",
     ], {}),
-    ("60% of the time", _PERCENT, _percent_left, [rf"{_QTY}{_PCT} of{_fill(4)} {_TIME}"], {"is_share": True}),
+    ("60% of the time", _PERCENT, _percent_left, [
+        rf"{_QTY}{_PCT} of{_fill(4)} {_TIME}",
+        rf"{_TIME}{_fill(4)}{_TO_AT_MOST}{_QTY}{_PCT} {_OF_BASELINE}",
+    ], {"is_share": True}),
+    ("3/4 of the time", ("/",), _fraction_left, [
+        rf"(?<![\w./])(?P<a>[0-9]{{1,3}})\s?/\s?(?P<b>[0-9]{{1,3}}) of{_fill(4)} {_TIME}",
+    ], {"is_share": True}),
+    ("0.8x the time", ("x", "times"), _times_left, [
+        rf"(?<![\w.,/-])(?P<n>0?[.,][0-9]+)\s?(?:x|times)(?: of)?{_fill(3)} {_TIME}",
+    ], {"is_share": True}),
+    ("cut the latency by a third", tuple(SHARES), _share_saved, [
+        rf"{_CUT}{_fill(4)} {_TIME}{_fill(4)} by{_LEAST}(?P<w>{_SHARE})\b",
+        rf"{_TIME}{_fill(4)} {_CUT} by{_LEAST}(?P<w>{_SHARE})\b",
+        rf"{_CUT}{_LEAST}(?P<w>{_SHARE}) (?:of|off){_fill(4)} {_TIME}",
+    ], {}),
     ("half the time", tuple(SHARES), _share, [
+        rf"{_TIME}{_fill(4)}{_TO_AT_MOST}(?P<w>{_SHARE})(?: {_OF_BASELINE}| of what it (?:is|was)\b)",
         rf"\b(?P<w>{_SHARE}) (?:of )?(?:the|its|their|that){_fill(3)} {_TIME}",
         rf"\b(?P<w>{_SHARE}) as long\b",
     ], {"is_share": True}),
@@ -194,7 +227,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
     ], {}),
     ("double the speed", ("doubl", "tripl", "quadrupl"), _multiple, [
         rf"\b(?P<w>{_MULTIPLY})(?:e|es|ed|ing)\b{_fill(3)} {_PACE}",
-        rf"{_PACE}{_fill(4)} (?P<w>{_MULTIPLY})ed\b",
+        rf"{_PACE}{_fill(4)} (?P<w>{_MULTIPLY})e[ds]?\b",
     ], {}),
     ("twice as fast", ("twice", "thrice"), _multiple, [
         rf"\b(?P<w>twice|thrice) (?:as (?:fast|quick\w{{0,2}})\b|{_FASTER}|the{_fill(2)} {_PACE})",

@@ -22,6 +22,7 @@ from bench.acceleration.requirement.words import (
     LOWER_BOUND_BEFORE,
     NEGATED_BEFORE,
     RESOLUTION,
+    SCORE_BEFORE,
     SENTENCE_END,
     SPEED,
     UPPER_BOUND_AFTER,
@@ -119,17 +120,18 @@ def _take(pattern: Pattern, found: Found, match: re.Match[str]) -> str:
     """Note the speedups of a match unless its surroundings deny it; return what stays to be searched."""
     if pattern.needs_speed_word and not _speaks_of_speed(match):
         return match.group()
+    groups = match.groupdict()
+    written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
+    if written and written[0] < 1 and not pattern.is_share and SCORE_BEFORE.search(_before(match)):
+        return match.group()
     if not _is_denied(pattern, match):
-        groups = match.groupdict()
-        written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
         found.extend((pattern.speedup(value, match), quote(match.group())) for value in written or [math.nan])
     return MASK * len(match.group())
 
 
 def _is_denied(pattern: Pattern, match: re.Match[str]) -> bool:
     """Whether the words around a number make it something else than a speedup that is asked for."""
-    start = match.start("n") if "n" in match.groupdict() else match.start()
-    before = SENTENCE_END.split(match.string[max(0, start - NEAR) : start])[-1]
+    before = _before(match)
     after = match.string[match.end() : match.end() + NEAR]
     at_least = LOWER_BOUND_BEFORE.search(before) is not None
     if pattern.is_share:  # "in at most 60 % of the time" asks for speed, "at least" would forbid it
@@ -143,6 +145,12 @@ def _is_denied(pattern: Pattern, match: re.Match[str]) -> bool:
     if DENIED_FOLLOWING.match(after):
         return True
     return not at_least and pattern.denied_before.search(before) is not None
+
+
+def _before(match: re.Match[str]) -> str:
+    """Return what stands before the number in its sentence, as far as it is near."""
+    start = match.start("n") if "n" in match.groupdict() else match.start()
+    return SENTENCE_END.split(match.string[max(0, start - NEAR) : start])[-1]
 
 
 def _speaks_of_speed(match: re.Match[str]) -> bool:

@@ -53,6 +53,10 @@ RESIZED_BEFORE = re.compile(
     r"interpolation) (?:factor|ratio)|(?:reduc\w+|cut|lower|sav\w+|increas\w+|us\w+)(?: [a-z]+)? "
     r"(?:memory|vram|resolution|size))" + _NEAR_WORDS
 )
+# "a clip score of at least 0.95x the baseline": a part of something that is not the time.
+SCORE_BEFORE = re.compile(
+    r"\b(?:clip|quality|scores?|fidelity|accuracy|ssim|psnr|similarity|alignment)\b[^,;:]{0,40}$"
+)
 REPEATED_BEFORE = re.compile(
     r"\b(?:repeat\w*|calls?|called|invok\w+|execut\w+|averag\w+|sampled?|generat\w+|run|runs|ran|tr(?:y|ied|ies)|"
     r"evaluat\w+|measur\w+|timed)" + _NEAR_WORDS

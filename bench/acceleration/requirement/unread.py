@@ -1,0 +1,89 @@
+"""What reads like a demand in a text and was not understood: it is shown, so that nobody believes that it was judged."""
+
+from __future__ import annotations
+
+import re
+
+from bench.acceleration.requirement.patterns import NUMBER
+
+_MAX_UNREAD, _MAX_QUOTED = 8, 120
+
+_QUANTITY = re.compile(
+    rf"(?<![\w.,¤])(?:x\s?)?(?>{NUMBER})\s?-?(?:x\b|×|%|percent\b|per cent\b|times\b|-?fold\b|ms\b|s\b|secs?\b|"
+    rf"seconds?\b|mins?\b|minutes?\b|gb\b|gib\b|mb\b|mib\b|fps\b|"
+    rf"(?:its?|iterations?|images?|imgs?|pictures?|samples?|videos?)\s?(?:per|a|/)\s?(?:s|secs?|seconds?|mins?|minutes?)\b|"
+    rf"tflops?\b|hz\b)"
+)
+_DEMANDING = re.compile(
+    r"\b(?:at least|at most|no more than|not more than|no less than|less than|more than|fewer than|under|below|"
+    r"above|within|max\w*|min(?:imum|imal)?|must|should|shall|needs? to|has to|have to|required?|requirement|"
+    r"target|goal|limit|budget|faster|quicker|slower|speed\w*|accelerat\w*|latency|throughput|runtime|memory|vram|"
+    r"quality|loss|score|reach|achieve|improve\w*|reduc\w*|cut|save|shave|halve|double|boost|gain|tolera\w+|accept\w*|"
+    r"allow\w*|drop\w*|degrad\w*|sacrific\w*|clip|wall[- ]clock|beat\w*|outperform\w*)\b|[<>]"
+)
+# Quantities without a figure; each of them is a demand wherever it stands.
+_IN_WORDS = re.compile(
+    r"\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
+    r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth) of (?:the |its )?(?:quality|score|clip|"
+    r"fidelity|memory|vram)\b|"
+    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?)\s?(?:/|per |for each |an? |each |every )"
+    r"\s?(?:img|image|picture|sample|video)s?\b|"
+    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?)\s?(?:/|per |an? )"
+    r"\s?(?:s|secs?|seconds?|mins?|minutes?)\b"
+)
+# Parts and multiples in words or as a fraction; demands where the clause speaks of what can be demanded.
+_PART = re.compile(
+    r"\b(?:half|halv\w{1,3}|(?:an?|one|two|three)[ -](?:third|quarter|fifth|tenth)s?|doubl(?:e|es|ed|ing)|"
+    r"tripl(?:e|es|ed|ing)|quadrupl\w{1,3}|twice|thrice|[0-9]{1,2}\s?/\s?[0-9]{1,2})\b(?! (?:the |of the )?(?:steps?|batch|"
+    r"resolution|size|precision))"
+)
+_OF_COST = re.compile(
+    r"\b(?:latency|latencies|time|times|run-?time|wall[- ]clock|duration|speed|throughput|pace|faster|quicker|memory|vram|"
+    r"quality|clip|scores?)\b"
+)
+# A bare number below 1, or one that is bounded, next to a word of quality: 0.02 of what, nobody says.
+_BARE = re.compile(
+    rf"(?<![\w.,¤])(?:0?\.[0-9]+|(?:(?<=than )|(?<=most )|(?<=least )|(?<=under )|(?<=below )|(?<=above )|[<>]=? ?)"
+    rf"(?>{NUMBER}))(?![\w,]|\.[0-9])"
+)
+# The same with nothing after it that it could count.
+_BOUNDED = re.compile(
+    rf"(?<![\w.,¤])(?:(?<=than )|(?<=at most )|(?<=at least )|(?<=under )|(?<=below )|[<>]=? ?)(?>{NUMBER})"
+    r"(?=\s?(?:$|\)| (?:of (?:the|its|that)|per|for (?:each|every)|in total)\b))"
+)
+# Cost or quality next to the baseline's, without a figure.
+_RELATIVE = re.compile(
+    r"\b(?:memory|vram|quality|clip|scores?|fidelity|latency|runtime|time)\b[^,;:]{0,40}"
+    r"\b(?:under|below|exceed|(?:more|higher|worse|lower|longer|less) than|at least|as (?:good|high|low) as)\b"
+    r"[^,;:]{0,20}\b(?:baseline|original|reference|before)\b|"
+    r"(?:显存|内存)[^,.;!?]{0,8}(?:不|无)(?:增加|得?高于|变大|上升|增长|大于)"
+)
+_OF_SCORE = re.compile(r"\b(?:quality|clip|scores?|loss|degradation|drop|fidelity|ssim|lpips|psnr|fid)\b")
+_HAN_QUANTITY = re.compile(r"[0-9]|倍|分之|一半|减半|砍半|翻番")
+_HAN_OF_COST = re.compile(
+    "速度|吞吐|性能|效率|时间|延迟|耗时|时延|延时|时长|用时|显存|内存|质量|画质|得分|分数|评分|加速|提速|变快|更快|倍速|每秒|每张"
+)
+_SLOWER = re.compile(r"¤+ ?(?:slower|longer)\b")  # "2x slower" is no speedup, and is asked for all the same
+_CLAUSE = re.compile(r"[.!?;](?=\s|$)|,(?=\s)")
+# Words that have to stand in a clause together for it to read like a demand.
+_READ_LIKE_DEMANDS = (
+    (_QUANTITY, _DEMANDING), (_PART, _OF_COST), (_BARE, _OF_SCORE), (_HAN_QUANTITY, _HAN_OF_COST),
+    (_SLOWER,), (_IN_WORDS,), (_BOUNDED,), (_RELATIVE,),
+)  # fmt: skip
+
+
+def unread(left: str, readable: str) -> tuple[str, ...]:
+    """Return the clauses of a text with a quantity that nothing has understood, and a word that demands something.
+
+    Args:
+        left: the text with what was understood masked, letter by letter.
+        readable: the text.
+    """
+    found, start = [], 0
+    for end in (*_CLAUSE.finditer(left), None):
+        stop = len(left) if end is None else end.start()
+        clause = left[start:stop]
+        if any(all(word.search(clause) for word in words) for words in _READ_LIKE_DEMANDS):
+            found.append(readable[start:stop].strip()[:_MAX_QUOTED])
+        start = stop if end is None else end.end()
+    return tuple(dict.fromkeys(found))[:_MAX_UNREAD]
