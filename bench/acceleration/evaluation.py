@@ -177,7 +177,7 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
         config.candidate = candidate.without_weights()
         jail = self._pair.candidate.process.jail
         self.body.isolation = Isolation(
-            mode="jail" if jail else "process",
+            mode=self._inputs.arms.isolation,
             layers=jail.get("layers", []),
             missing=jail.get("missing", {}),
         )

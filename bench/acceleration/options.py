@@ -110,8 +110,9 @@ class AccelerationOptions:
     )  # fmt: skip
     output_limit: float = option("what one arm may print", 8.0, metavar="MB", least=0)
     isolation: str = option(
-        "what keeps an arm from the rest of the machine: a jail as far as the system has one, or a process of its own alone",
-        "jail", choices=("jail", "process"),
+        "what keeps an arm from the rest of the machine: a jail as far as the system has one, a process with a home, "
+        "temporary folder and environment of its own, or nothing but that it is a process",
+        "jail", choices=("jail", "process", "none"),
     )  # fmt: skip
     allow_read: tuple[Path, ...] = option(
         "files and folders that jailed arms may read besides the project of their file, its models and the model caches", (),

@@ -101,7 +101,7 @@ class Isolation(msgspec.Struct, kw_only=True):
     """What kept the candidate's process from the rest of the machine.
 
     Attributes:
-        mode: ``jail``, or ``process`` for a process of its own alone.
+        mode: ``jail``, ``process`` for a process with a home and an environment of its own, or ``none``.
         layers: layers of the jail that were in force.
         missing: the others, each with what the system said.
     """

@@ -123,15 +123,21 @@ def unread_note(records: Iterable[Record]) -> list[str]:
 
 
 def isolation_note(records: Iterable[Record]) -> list[str]:
-    """Return the sentence about layers of the jail that were missing, in a list; empty when there are none."""
+    """Return what is missing of the candidates' jail, a sentence for each way of it; empty where all were in a whole one."""
     missing: dict[str, str] = {}
+    without: set[str] = set()
     for record in records:
         if record.body.isolation is not None:
             missing |= record.body.isolation.missing
-    if not missing:
-        return []
-    named = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-    return [f"layers of the candidates' jail that this system refused: {named}"]
+            without |= {record.body.isolation.mode} - {"jail"}
+    notes = [
+        f"candidates ran without a jail (--isolation {mode}): they could do all that you can do"
+        for mode in sorted(without)
+    ]
+    if missing:
+        named = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        notes.append(f"layers of the candidates' jail that this system refused: {named}")
+    return notes
 
 
 def null_band_note(records: Iterable[Record]) -> list[str]:

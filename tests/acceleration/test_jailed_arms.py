@@ -146,6 +146,32 @@ def test_the_record_says_what_was_in_force(tmp_path: Path) -> None:
     without = suite.run("--time-budget", "0", "--isolation", "process", "-k", "reads")
     assert without.record("reads")["verdict"] == "pass"
     assert without.record("reads")["isolation"] == {"mode": "process", "layers": [], "missing": {}}
+    assert "candidates ran without a jail (--isolation process)" in without.output
+
+
+@pytest.mark.slow
+def test_without_any_isolation_a_file_runs_as_when_its_user_runs_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("MY_ACCESS_TOKEN", "secret")
+    suite = Suite(tmp_path, NOISE_CALLED)
+    home = Path.home()
+    checks = f"""
+import os, tempfile
+from pathlib import Path
+assert Path.home() == Path({str(home)!r}), Path.home()
+assert os.environ["MY_ACCESS_TOKEN"] == "secret"
+assert not tempfile.gettempdir().startswith(os.getcwd())
+"""
+    suite.add("at_home", checks + NOISE_CALLED)
+    found = suite.run("--time-budget", "0", "--isolation", "none", "-k", "at_home")
+    record = found.record("at_home")
+    assert record["verdict"] == "pass", record["reason"]
+    assert record["isolation"] == {"mode": "none", "layers": [], "missing": {}}
+    assert (
+        "candidates ran without a jail (--isolation none): they could do all that you can do" in found.output
+    )
+    assert suite.run("--time-budget", "0", "--isolation", "process", "-k", "at_home").record("at_home")[
+        "reason_code"
+    ] == "load_failed"  # fmt: skip
 
 
 # What a case may read

@@ -1,7 +1,8 @@
 """What a forked arm gives up before it runs an untrusted file: output, environment, cores, memory, and the machine.
 
 The jail is `bench.machine.jail`. Without it (``--isolation process``) an arm runs as the same user with all of that user's
-rights: it can use the network, read and write that user's files, and signal that user's processes.
+rights: it can use the network, read and write that user's files, and signal that user's processes. With ``none`` it has that
+user's home, temporary folder and environment too, as when the user runs the file.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
 
     Args:
         specification: ``directory`` (private, exists), ``environment``, ``cpus`` (list or None),
-            ``threads``, ``memory_bytes`` (address space beyond what the fork server maps; None for
-            no limit, as CUDA reserves far more than it uses), ``disk_bytes`` (what its directory may hold),
-            ``jail`` (``readable``, ``listed``, ``covered``, ``layers``, ``gpu``; or None).
+            ``threads``, ``has_own_home`` (whether home and temporary folder are the directory), ``memory_bytes`` (address
+            space beyond what the fork server maps; None for no limit, as CUDA reserves far more than it uses),
+            ``disk_bytes`` (what its directory may hold), ``jail`` (``readable``, ``listed``, ``covered``, ``layers``,
+            ``gpu``; or None).
         channel: file descriptor of the channel to the evaluator, the only one that is kept.
         output: file descriptor that takes stdout and stderr.
         spare: what the fork server had ready for a jail.
@@ -59,12 +61,10 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(specification["environment"])
-    os.environ.update(
-        HOME=directory, TMPDIR=directory, TORCHINDUCTOR_CACHE_DIR=f"{directory}/inductor",
-        OMP_NUM_THREADS=str(specification["threads"]),
-        # Compiling in a pool of its own would leave the leased cores.
-        TORCHINDUCTOR_COMPILE_THREADS="1",
-    )  # fmt: skip
+    if specification.get("has_own_home", True):
+        os.environ.update(HOME=directory, TMPDIR=directory, TORCHINDUCTOR_CACHE_DIR=f"{directory}/inductor")
+    # Compiling in a pool of its own would leave the leased cores.
+    os.environ.update(OMP_NUM_THREADS=str(specification["threads"]), TORCHINDUCTOR_COMPILE_THREADS="1")
     tempfile.tempdir = None  # some import of the server's may have asked for it, and so fixed it
     if specification.get("cpus"):
         os.sched_setaffinity(0, specification["cpus"])

@@ -57,6 +57,7 @@ class ArmFactory:
         logs: directory of the arms' logs.
         jail: what arms may read, where they are jailed; None for a process of its own alone.
         threads: compute threads of an arm; None is one for each leased core.
+        has_own_home: whether home and temporary folder of an arm are its private directory.
     """
 
     server: str
@@ -68,6 +69,14 @@ class ArmFactory:
     logs: Path
     jail: JailPlan | None = None
     threads: int | None = None
+    has_own_home: bool = True
+
+    @property
+    def isolation(self) -> str:
+        """What keeps arms from the rest of the machine: ``jail``, ``process`` or ``none``."""
+        if self.jail is not None:
+            return "jail"
+        return "process" if self.has_own_home else "none"
 
     @property
     def device(self) -> str:
@@ -96,6 +105,7 @@ class ArmFactory:
             environment=environment,
             cpus=self.cpus,
             threads=self.threads or threads_for(list(self.cores)),
+            has_own_home=self.has_own_home or role == "scorer",
             # The scorer runs no file of a task, and reads its model wherever that is.
             jail=None
             if self.jail is None or role == "scorer"

@@ -64,6 +64,7 @@ class ArmSpace:
         cpus: logical processors to which it is pinned.
         threads: compute threads.
         jail: what the jail that it enters allows; None for none.
+        has_own_home: whether home and temporary folder are the private directory.
     """
 
     directory: Path
@@ -72,6 +73,7 @@ class ArmSpace:
     cpus: tuple[int, ...]
     threads: int
     jail: Json | None = None
+    has_own_home: bool = True
 
 
 class ArmProcess:
@@ -110,6 +112,7 @@ class ArmProcess:
             "environment": space.environment,
             "cpus": list(space.cpus),
             "threads": space.threads,
+            "has_own_home": space.has_own_home,
             "memory_bytes": limits.memory_bytes,
             "disk_bytes": limits.disk_bytes,
             "jail": space.jail,
