@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.language.nulls import is_null
 from bench.language.spec import Row
 
 
@@ -64,9 +64,7 @@ class _Items(list[Any]):
 
 
 def _guarded(value: Any, field: str) -> Any:
-    if value is None:
-        raise NullCell(field)
-    if isinstance(value, float) and math.isnan(value):
+    if is_null(value):
         raise NullCell(field)
     if isinstance(value, dict):
         return Cells(value)
@@ -86,12 +84,8 @@ def plain(value: Any) -> Any:
 
 def with_empty(row: Row, optional: Sequence[str]) -> Row:
     """Return the row with an empty text where one of the optional fields is null or absent."""
-    empty = {name: "" for name in optional if _is_null(row.get(name))}
+    empty = {name: "" for name in optional if is_null(row.get(name))}
     return {**row, **empty} if empty else row
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 class _Templates(string.Formatter):
@@ -117,7 +111,7 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
 
 
 def _refuse_null(value: Any, field: str) -> None:
-    if _is_null(value):
+    if is_null(value):
         raise NullCell(field)
     if isinstance(value, Mapping):
         for name, item in value.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.core.errors import LanguageProblem
+from bench.language.nulls import is_null
 from bench.language.retrieve import Retriever, make_retriever
 from bench.language.spec import Examples, Row
 
@@ -53,7 +54,7 @@ class ExamplePools:
         name = self._examples.within
         if name is None:
             return None
-        if fields.get(name) is None:
+        if is_null(fields.get(name)):
             raise LanguageProblem(
                 "data_failed",
                 f"row {index}: found the fields {', '.join(fields)}, expected {name}, which in-context examples share with "

@@ -14,6 +14,7 @@ from bench.core.names import content_hash, listed
 from bench.language.cells import Cells, NullCell, fill, plain, with_empty
 from bench.language.chat import ChatStyle, Conversation, Prompt
 from bench.language.labels import shown
+from bench.language.nulls import field_of, nulls, reached
 from bench.language.pools import ExamplePools
 from bench.language.rows import Rows
 from bench.language.spec import Cloze, Dataset, PartialLogLikelihood, Row
@@ -120,6 +121,8 @@ class QuestionBuilder:
         if examples.retriever != "zero":
             prepared = [self._prepared(row, number) for number, row in enumerate(training)]
             self._texts = [self._example(fields, number) for number, fields in enumerate(prepared)]
+            for number, (row, fields) in enumerate(zip(training, prepared, strict=True)):
+                self._refuse_written(row, number, self._example, fields)
             queries = [self._filled(dataset.prompt, fields, number) for number, fields in enumerate(prepared)]
             self._turns = [
                 (query, text.removeprefix(query).strip())
@@ -139,6 +142,7 @@ class QuestionBuilder:
         self._dataset = self._settled(self._dataset, (row for _, row in rows))
         for index, row in rows:
             fields = self._prepared(row, index)
+            self._refuse_written(row, index, self._asked, fields)
             turned = self._turned(fields, index) if self._dataset.circular else [fields]
             for number, rotated in enumerate(turned):
                 key = f"{index}r{number}" if len(turned) > 1 else str(index)
@@ -179,6 +183,29 @@ class QuestionBuilder:
             golds=self._golds(fields, labels, index),
             ending=self._ending(fields, index),
         )
+
+    def _asked(self, fields: Row, index: int) -> tuple[Any, ...]:
+        """Return all that a question has of its row."""
+        choices, labels = self._choices(fields, index)
+        query = self._filled(self._dataset.prompt, fields, index)
+        instruction = self._filled(self._dataset.examples.instruction, fields, index)
+        return query, choices, instruction, self._golds(fields, labels, index), self._ending(fields, index)
+
+    def _refuse_written(self, row: Row, index: int, make: Callable[[Row, int], Any], fields: Row) -> None:
+        """Refuse a null that ``prepare`` has written down as a word, in a way that cells cannot notice.
+
+        Args:
+            row: as it was read.
+            index: of the row.
+            make: makes something of a prepared row and its index.
+            fields: the row as it was prepared.
+        """
+        row = with_empty(row, self._dataset.optional)
+        if self._dataset.prepare is None or next(nulls(row), None) is None:
+            return
+        place = reached(row, lambda marked: make(self._prepared(marked, index), index), make(fields, index))
+        if place is not None:
+            raise LanguageProblem("data_failed", f"row {index}: {NullCell(field_of(place))}")
 
     def _ending(self, fields: Row, index: int) -> str:
         """Return the text after each choice, where that is what is scored."""

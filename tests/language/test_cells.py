@@ -57,6 +57,45 @@ def test_a_null_cell_of_an_example_is_refused_too():
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("change", "prepare", "named"),
+    [
+        ({"note": None}, lambda row: {**row, "q": " ".join(f"{value}" for value in row.values())}, "'note'"),
+        ({"note": None}, lambda row: {**row, "q": "; ".join(f"{key}: {value}" for key, value in row.items())}, "'note'"),
+        ({"options": ["a", None]}, lambda row: {**row, "q": f"{row['options']}", "options": ["a", "b"]}, r"'options\[1\]'"),
+        ({"options": ["a", None]}, lambda row: {**row, "q": ", ".join(map(str, row["options"][1:])), "options": ["a", "b"]},
+         r"'options\[1\]'"),
+        ({"note": {"text": None}}, lambda row: {**row, "q": f"{row}", "note": "x"}, r"'note\[text\]'"),
+    ],
+)  # fmt: skip
+def test_a_null_that_a_function_writes_down_past_the_guards_is_refused_by_what_it_wrote(
+    change, prepare, named
+):
+    said = rf"row 0: found no value \(null\) in the field {named}"
+    with pytest.raises(LanguageProblem, match=said):
+        build([{**ROW, **change}], prompt="{q}", prepare=prepare)
+    with pytest.raises(LanguageProblem, match=said):
+        build(
+            [ROW], [{**ROW, **change}], prompt="{q}", prepare=prepare,
+            examples=Examples(retriever="fixed", count=1),
+        )  # fmt: skip
+
+
+def test_a_function_that_copies_nulls_and_writes_none_of_them_is_left_alone():
+    def prepare(row):
+        copied = {key: value for key, value in row.items() if value is not None}
+        return {"note": "None given:", **copied}
+
+    (question,) = build([{**ROW, "note": None}], prepare=prepare)
+    assert question.query == "None given: Is it?"
+
+
+def test_examples_of_a_subject_that_is_no_number_are_refused():
+    rows = [{**ROW, "subject": float("nan")}]
+    with pytest.raises(LanguageProblem, match=r"row 0: found the fields .*, expected subject"):
+        build(rows, rows, examples=Examples(retriever="fixed", count=1, within="subject"))
+
+
 def test_an_optional_field_is_an_empty_text_and_never_the_word_none():
     (question,) = build([{**ROW, "note": None}], optional=("note",))
     assert question.query == " Is it?"

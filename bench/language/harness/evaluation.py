@@ -39,7 +39,7 @@ _UNUSUAL = {
     "refused": "asked for what the jail does not give",
     "bad_tests": "have tests with a syntax error",
 }
-_CODE = ("asking.py", "tasks.py", "data.py", "selection.py")
+_CODE = ("asking.py", "tasks.py", "data.py", "selection.py", "optional.py")
 
 
 class HarnessEvaluation(LanguageEvaluation):

@@ -17,6 +17,7 @@ from bench.language.grading import Graded
 from bench.language.harness.declared import metric_name, pass_k
 from bench.language.harness.stand_ins import NO_PUNKT
 from bench.language.harness.tasks import Document
+from bench.language.harness.watching import watched
 from bench.language.programs import grading
 from bench.language.repeats import pass_at_k
 from bench.statistics.bootstrap import RESAMPLES, interval_ends, resampled_indices
@@ -100,7 +101,8 @@ def measure(
     made._instances = requests
     try:
         made.apply_filters()
-        found = _results(made, documents, {} if executions is None else executions)
+        with watched(made, scores=True):
+            found = _results(made, documents, {} if executions is None else executions)
     except LanguageProblem:
         raise
     except LookupError as error:

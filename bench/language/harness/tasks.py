@@ -18,8 +18,10 @@ from bench.core.names import content_hash
 from bench.language.harness.data import local_rows
 from bench.language.harness.declared import runs_programs
 from bench.language.harness.index import FunctionName
+from bench.language.harness.optional import optional_read
 from bench.language.harness.selection import HarnessTask
 from bench.language.harness.stand_ins import provide
+from bench.language.harness.watching import watched, watched_first
 from bench.language.programs import require_jail
 
 # The seeds that lm-evaluation-harness sets before it loads a task: some tasks shuffle options while they load.
@@ -105,13 +107,13 @@ def documents(made: Any, first: int, end: int | None, prompting: Prompting) -> l
         prompting: how prompts are made.
 
     Raises:
-        LanguageProblem: whatever the task's own code raises for a document.
+        LanguageProblem: a null that reached what is asked, or whatever the task's own code raises for a document.
     """
     made.set_fewshot_seed(seed=FEWSHOT_SEED)
     if end is not None and end <= first:
         return []
     try:
-        with _quiet(), _seeded():
+        with _quiet(), _seeded(), watched(made) as watch:
             made.build_all_requests(
                 limit=end,
                 system_instruction=prompting.system,
@@ -119,6 +121,7 @@ def documents(made: Any, first: int, end: int | None, prompting: Prompting) -> l
                 fewshot_as_multiturn=prompting.template is not None and prompting.as_turns,
                 chat_template=prompting.template,
             )
+            watch.follow_processing()
     except LanguageProblem:
         raise
     except Exception as error:
@@ -174,7 +177,7 @@ def _made(task: HarnessTask, folder: Path | None, metadata: Mapping[str, Any]) -
     with _quiet():
         config = _imported(task)
     try:
-        with _quiet(), _seeded(), local_rows(task, folder):
+        with _quiet(), _seeded(), local_rows(task, folder), optional_read(task), watched_first():
             metadata = {**metadata, **(config.get("metadata") or {})}
             # By itself a task is found by its configuration: the folder of all tasks need not be read again.
             manager = TaskManager(include_defaults=False, metadata=metadata)
