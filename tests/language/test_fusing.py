@@ -9,7 +9,8 @@ import torch
 from random_models import make, tokens
 from transformers.activations import FastGELUActivation
 
-from bench.language.engine.fusing import FusedActivations
+from bench.language.engine.continuous import make_writer
+from bench.language.engine.fusing import FusedActivations, fused_activations
 from bench.language.engine.loglikelihood import Scorer
 from bench.language.engine.packing import Group
 
@@ -63,6 +64,14 @@ def test_a_model_predicts_the_same_and_is_as_it_was_afterwards(name, activation)
     assert [(key, type(module)) for key, module in model.named_modules()] == modules
     torch.testing.assert_close(logs(model), before, atol=0, rtol=0)
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+
+
+def test_what_scores_and_what_writes_with_a_model_share_its_activations():
+    model = make("gpt2")
+    scorer, writer = Scorer(model, 0, 4), make_writer(model, 0)
+    assert writer is not None
+    assert scorer._lean._fused is writer.lean._fused is fused_activations(model)
+    assert fused_activations(make("gpt2")) is not fused_activations(model)
 
 
 def test_nothing_is_replaced_in_half_precision():

@@ -120,6 +120,31 @@ def test_an_attention_that_is_not_causal_runs_whole():
     assert not vars(module).get("_modelgate_kept")
 
 
+@pytest.mark.parametrize(("of_keys", "size", "scaling"), [(8, 8, None), (2, 8, 0.3), (1, 6, None)])
+@pytest.mark.parametrize("masked", ["none", "added", "true where seen", "for each head"])
+def test_one_new_token_attends_as_torch_does(of_keys, size, scaling, masked):
+    torch.manual_seed(0)
+    rows, heads, columns = 3, 8, 17
+    query = torch.randn(rows, heads, 1, 8)
+    # Buffers with room, as the engine has them: what is read is a view.
+    key, value = torch.randn(rows, of_keys, 30, 8), torch.randn(rows, of_keys, 30, size)
+    key, value = key[:, :, 5 : 5 + columns], value[:, :, 5 : 5 + columns]
+    seen = torch.ones(rows, 1, 1, columns, dtype=torch.bool)
+    seen[1, ..., :6] = False
+    added = torch.zeros(seen.shape).masked_fill_(~seen, torch.finfo(torch.float32).min)
+    mask = {
+        "none": None, "added": added, "true where seen": seen, "for each head": added.expand(-1, heads, -1, -1)
+    }[masked]  # fmt: skip
+    module = torch.nn.Module()
+    module.num_key_value_groups = heads // of_keys
+    found, _ = attend(module, query, key, value, mask, scaling=scaling, dropout=0.0)
+    groups = heads // of_keys
+    whole = torch.nn.functional.scaled_dot_product_attention(
+        query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1), mask, scale=scaling
+    )
+    torch.testing.assert_close(found, whole.transpose(1, 2))
+
+
 def test_an_attention_of_another_kind_is_left_alone():
     model = make("llama")
     model.set_attn_implementation("eager")

@@ -2,7 +2,7 @@
 
 Models of transformers look up their attention by a name in their configuration. Ours is the one that they have, torch's
 ``scaled_dot_product_attention``, but in the last layer it runs only for the places at the end of each row that predict
-something.
+something, and for one new token in each row it is two products of matrices.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from bench.language.engine.one_token import is_added, of_one
 
 NAME = "modelgate"
 _REPLACED = "sdpa"
@@ -77,6 +79,8 @@ def attend(
     """
     plain = not arguments and all(named.get(name) is None for name in _OTHERWISE)
     kept, whole = getattr(module, _KEPT, None), query.shape[2]
+    if plain and whole == 1 and not named.get("dropout") and is_added(attention_mask, key):
+        return of_one(query, key, value, attention_mask, named.get("scaling")), None
     if not plain or kept is None or kept >= whole or not _can_be_cut(module, attention_mask, whole, named):
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, *arguments, **named

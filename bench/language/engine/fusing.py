@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from bench.language.engine.probing import is_same, random_texts
 
@@ -99,6 +100,17 @@ class FusedActivations:
         finally:
             for module in placed:
                 del module.forward
+
+
+# One for each model, for as long as that is in memory: what scores and what writes with it share it.
+_FOUND: WeakKeyDictionary[Any, FusedActivations] = WeakKeyDictionary()
+
+
+def fused_activations(model: Any) -> FusedActivations:
+    """Return the activations of a model, which are looked for once."""
+    if model not in _FOUND:
+        _FOUND[model] = FusedActivations(model)
+    return _FOUND[model]
 
 
 class _Fused:

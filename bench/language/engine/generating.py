@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.language.chat import WrittenText, written
 from bench.language.engine.batching import Batches
 from bench.language.engine.decoding import readable
-from bench.language.engine.fusing import FusedActivations
+from bench.language.engine.fusing import fused_activations
 from bench.language.engine.packing import MIN_PREFIX, common_length
 from bench.language.engine.penalties import Penalties, TextPenalties
 from bench.language.engine.prefixes import parts_by_beginning
@@ -88,7 +88,7 @@ class Generator:
         if writer is not None:
             self._write(writer, requests, keep)
             return results
-        with self._writers.fused().used():
+        with fused_activations(self._model).used():
             prefix = self._prefix(requests)
             # A batch runs as long as its longest text may, so texts with the same limit go together.
             self.batches.run(
@@ -220,7 +220,6 @@ class _Writers:
     def __init__(self, model: Any, pad: int) -> None:
         self._model, self._pad = model, pad
         self._made: list[Writer | None] = []
-        self._fused: FusedActivations | None = None
         self.used: bool | None = None
 
     def get(self) -> Writer | None:
@@ -230,12 +229,6 @@ class _Writers:
 
             self._made.append(make_writer(self._model, self._pad))
         return self._made[0]
-
-    def fused(self) -> FusedActivations:
-        """Return the activations for the model's own ``generate``."""
-        if self._fused is None:
-            self._fused = FusedActivations(self._model)
-        return self._fused
 
 
 class _NextTokens:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.language.engine.fusing import FusedActivations
+from bench.language.engine.fusing import fused_activations
 from bench.language.engine.thrift import LastLayer
 
 
@@ -24,7 +24,7 @@ class Lean:
     def __init__(self, model: Any) -> None:
         from bench.language.engine.attending import Attention  # noqa: PLC0415  imports torch
 
-        self._fused = FusedActivations(model)
+        self._fused = fused_activations(model)
         self.attention, self.last = Attention(model), LastLayer(model)
 
     @contextmanager
