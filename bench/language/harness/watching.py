@@ -38,7 +38,7 @@ _ROLLING = "loglikelihood_rolling"
 
 @contextmanager
 def watched(made: Any, *, scores: bool = False) -> Iterator[RowWatch]:
-    """RowWatch what a task makes of its rows.
+    """Watch what a task makes of its rows.
 
     Args:
         made: the task's object.
@@ -61,7 +61,7 @@ def watched(made: Any, *, scores: bool = False) -> Iterator[RowWatch]:
 
 @contextmanager
 def watched_first() -> Iterator[None]:
-    """RowWatch what a task makes of its first row while the task itself is made.
+    """Watch what a task makes of its first row while the task itself is made.
 
     Raises:
         LanguageProblem: inside of it, as above.
