@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.acceleration.host.arm_factory import ArmFactory, JailPlan  # noqa: E402
+from bench.acceleration.host.arm_factory import ArmFactory  # noqa: E402
+from bench.acceleration.host.jail_plan import JailPlan  # noqa: E402
 from bench.acceleration.host.process import ArmLimits  # noqa: E402
 from bench.acceleration.host.reading import covered_places, readable_places  # noqa: E402
 from bench.acceleration.host.service import SERVER, start_fork_server  # noqa: E402

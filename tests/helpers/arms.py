@@ -17,7 +17,8 @@ from pathlib import Path
 import held
 import pytest
 
-from bench.acceleration.host.arm_factory import ArmFactory, JailPlan
+from bench.acceleration.host.arm_factory import ArmFactory
+from bench.acceleration.host.jail_plan import JailPlan
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.host.process import ArmLimits
 from bench.acceleration.host.reading import covered_places, readable_places
