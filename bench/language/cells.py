@@ -97,9 +97,6 @@ class _Templates(string.Formatter):
         return found, used
 
 
-_TEMPLATES = _Templates()
-
-
 def fill(template: str, fields: Mapping[str, Any]) -> str:
     """Return a template filled from the fields of a row.
 
@@ -107,7 +104,7 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
         NullCell: a field of the template without a value, or with a list that holds one.
         KeyError, IndexError, AttributeError: a field that the row does not have.
     """
-    return _TEMPLATES.vformat(template, (), fields)
+    return _Templates().vformat(template, (), fields)
 
 
 def _refuse_null(value: Any, field: str) -> None:
