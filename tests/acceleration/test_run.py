@@ -26,6 +26,7 @@ from suites import (
 )
 
 from bench.acceleration.kind import metric_names
+from bench.acceleration.timing import FIRST_ROUNDS
 
 pytestmark = pytest.mark.slow
 
@@ -148,14 +149,16 @@ def test_a_passed_record_holds_what_was_measured(parallel: Finished) -> None:
     record = parallel.record(1)
     assert record["quality"]["loss"] == pytest.approx(0, abs=1e-6)
     assert record["fidelity"]["identical_images"] == SAMPLES
-    assert len(record["times"]["rounds"]) == record["speedup"]["rounds"] == 6
+    rounds = len(record["times"]["rounds"])
+    assert rounds == record["speedup"]["rounds"]
+    assert rounds in FIRST_ROUNDS
     firsts = [entry["first"] for entry in record["times"]["rounds"]]
-    assert firsts in (["baseline", "candidate"] * 3, ["candidate", "baseline"] * 3), (
+    assert firsts in (["baseline", "candidate"] * (rounds // 2), ["candidate", "baseline"] * (rounds // 2)), (
         "rounds alternate which arm begins"
     )
     (launch,) = record["times"]["launches"]
     assert (launch["rounds"], launch["order"], record["speedup"]["launches"]) == (
-        6,
+        rounds,
         ["candidate", "baseline"],
         1,
     )
