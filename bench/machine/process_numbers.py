@@ -1,7 +1,7 @@
 """Linux' PID namespaces: processes that see and signal no other ones, and that all end when their first one does.
 
 The first process of a namespace is no arm: the kernel keeps signals from it that end any other one, and gives it every
-orphan. It is a program that waits for the end of a pipe and does nothing else, so it also ends with whoever made it, and
+orphan. It is a program that waits for the end of a pipe and does nothing else, so it also ends when its maker does, and
 with it all others of the namespace, in one step of the kernel: no process can be started faster than that.
 """
 

@@ -186,3 +186,13 @@ def test_a_hard_task_without_a_readable_demand_is_unclear_and_achieves_nothing(l
 def test_the_limit_of_memory_is_in_the_record() -> None:
     assert case(max_memory_gb=4.0).blank().to_json()["memory"]["allowed_bytes"] == 4_000_000_000
     assert case().blank().to_json()["memory"] is None
+
+
+@pytest.mark.parametrize(("text", "speedup"), [("时间缩短100分之20", 1.25), ("时间缩短10分之3", 1 / 0.7)])
+def test_a_part_of_a_number_in_digits_is_read(text: str, speedup: float) -> None:
+    assert read_demands(text).speedup == pytest.approx(speedup)
+
+
+@pytest.mark.parametrize("text", ["时间减少0分之一", "速度提升00分之5"])
+def test_a_part_of_nothing_is_told_as_unread(text: str) -> None:
+    assert read_demands(text) == Demands(unread=(in_english(text),))

@@ -31,7 +31,7 @@ _WRITTEN = re.compile(
     rf"(?P<n>{_WRITTEN_NUMBER})(?:点(?P<part>{_ONE}))?(?=\s?(?:倍|秒|毫秒|分钟|成|g|个百分点))"
 )
 _PART_OF = re.compile(
-    rf"(?P<whole>{_WRITTEN_NUMBER}|[0-9]{{1,2}})分之\s?(?P<n>{_WRITTEN_NUMBER}|[0-9]{{1,2}})"
+    rf"(?<![0-9.])(?P<whole>{_WRITTEN_NUMBER}|(?!0+分)[0-9]{{1,3}})分之\s?(?P<n>{_WRITTEN_NUMBER}|[0-9]{{1,3}})"
 )
 _POINTS = re.compile(r"(?<=[0-9])\s?个百分点")
 _PERCENT_OF = re.compile(rf"百分之\s?(?P<n>[0-9]+(?:\.[0-9]+)?|{_WRITTEN_NUMBER})")
