@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.core.errors import LanguageProblem
 from bench.language.harness.declared import functions
+from bench.language.harness.replacing import replaced
 from bench.language.harness.selection import HarnessTask
 
 _BUILDERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -109,11 +110,8 @@ def local_rows(task: HarnessTask, folder: Path | None) -> Iterator[None]:
             return original(str(clone), name, **kept)
         raise LanguageProblem("data_failed", _missing(task, here))
 
-    datasets.load_dataset = load
-    try:
+    with replaced(datasets, load_dataset=load):
         yield
-    finally:
-        datasets.load_dataset = original
 
 
 def wanted_splits(task: HarnessTask) -> list[str]:

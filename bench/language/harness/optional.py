@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.core.errors import LanguageProblem
 from bench.language.cells import with_empty
+from bench.language.harness.replacing import replaced
 from bench.language.harness.selection import HarnessTask
 
 OPTIONAL = "optional"
@@ -60,11 +61,8 @@ def optional_read(task: HarnessTask) -> Iterator[None]:
             )
         made.dataset = {split: _filled(task, rows, names) for split, rows in splits.items()}
 
-    ConfigurableTask.download = download
-    try:
+    with replaced(ConfigurableTask, download=download):
         yield
-    finally:
-        ConfigurableTask.download = own
 
 
 def _columns(rows: Any) -> list[str]:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from bench.core.errors import LanguageProblem
+from bench.language.harness.replacing import replaced
 from bench.language.nulls import (
     Place,
     begun_at,
@@ -80,13 +81,8 @@ def watched_first() -> Iterator[None]:
 
         return made_of
 
-    for name in names:
-        setattr(ConfigurableTask, name, stand_in(name))
-    try:
+    with replaced(ConfigurableTask, **{name: stand_in(name) for name in names}):
         yield
-    finally:
-        for name in names:
-            setattr(ConfigurableTask, name, own[name])
 
 
 class RowWatch:
