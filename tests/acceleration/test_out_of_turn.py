@@ -97,6 +97,42 @@ def test_too_many_processes_end_an_arm(starter: ArmStarter, monkeypatch: pytest.
         load_and_generate(arm)
 
 
+@pytest.mark.parametrize("last", ["raise BlockingIOError(11, 'Resource temporarily unavailable')", "1 / 0"])
+def test_what_an_arm_raises_with_too_many_processes_is_blamed_on_them(
+    last: str, starter: ArmStarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MAX_TASKS", 8)
+    many = f"import subprocess\nfor _ in range(12):\n    subprocess.Popen(['sleep', '100'])\n{last}\n"
+    with (
+        starter.start(generating(many)) as arm,
+        pytest.raises(
+            ArmProblem, match=r"had \d+ processes and threads during \w+ and was killed; expected 8"
+        ),
+    ):
+        load_and_generate(arm)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "raise BlockingIOError(11, 'Resource temporarily unavailable')",
+        'raise RuntimeError("can\'t start new thread")',
+        "import os\nos.write(2, b'pthread_create failed for thread 3 of 4\\n')\nos.abort()",
+    ],
+)
+def test_processes_that_are_gone_again_are_named_by_what_the_kernel_said(
+    last: str, starter: ArmStarter
+) -> None:
+    with (
+        starter.start(generating(last + "\n")) as arm,
+        pytest.raises(
+            ArmProblem, match=r"expected 1024 processes and threads at most; start fewer"
+        ) as caught,
+    ):
+        load_and_generate(arm)
+    assert caught.value.reason_code == "generation_failed"
+
+
 def test_what_is_written_is_counted_where_no_disk_of_its_own_limits_it(starter: ArmStarter) -> None:
     writes = "with open('much', 'wb') as file:\n    file.write(bytes(3 * 2**20))\n"
     with starter.start(generating(writes), disk_bytes=2**21) as arm:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.acceleration.host.output import printable
+from bench.acceleration.host.usage import MAX_TASKS
 from bench.acceleration.protocol.wire import CHANNEL_LOST
 from bench.core.errors import FULL, INFRASTRUCTURE, ArmProblem, InfrastructureProblem
 
@@ -19,6 +20,8 @@ _OUT_OF_MEMORY_SIGNS = (
     "MemoryError", "bad_alloc", "can't allocate memory", "Cannot allocate memory", "not enough memory",
     "OutOfMemoryError", "out of memory", "memory allocation failed", "memory exhausted",
 )  # fmt: skip
+_FEWER_TASKS = f"expected {MAX_TASKS} processes and threads at most; start fewer"
+_TOO_MANY_TASKS_SIGNS = ("Resource temporarily unavailable", "can't start new thread", "pthread_create")
 _DISK_FULL_SIGNS = ("[Errno 28]", "[Errno 122]", "No space left on device", "Disk quota exceeded")
 _FILE_TOO_LARGE = "[Errno 27]"
 _SIGN_LINES = 60
@@ -52,6 +55,7 @@ _ADVICE = (
         ("Network is unreachable", "Temporary failure in name resolution", "Name or service not known"),
         "expected a file that needs no network, since an arm has none; load what it needs beforehand",
     ),
+    (_TOO_MANY_TASKS_SIGNS, _FEWER_TASKS),
 )  # fmt: skip
 
 
@@ -147,6 +151,11 @@ def ended(operation: str, status: int | None, output: str, memory_bytes: int | N
     last = output.splitlines()[-_SIGN_LINES:]
     if any(sign in line for sign in _OUT_OF_MEMORY_SIGNS for line in last):
         return Failure("out_of_memory", _over_memory(operation, memory_bytes))
+    if status is not None and any(sign in line for sign in _TOO_MANY_TASKS_SIGNS for line in last):
+        return Failure(
+            _failed(operation),
+            f"was refused another process or thread during {operation} and {_how(status)}; {_FEWER_TASKS}",
+        )
     if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == CHANNEL_LOST:
         return closed_channel(operation)
     # Nobody knows how a process ended whose fork server is gone, and it may have ended because of that.

@@ -219,6 +219,7 @@ class ArmProcess:
         if header.get("nonce") != nonce:
             raise self._fail(failures.broken_answer(operation, "an answer without the request's number"))
         if not header.get("ok"):
+            self._check_usage(operation)  # what it raised may be that the kernel gave it no further process
             failure = failures.raised(
                 operation, header.get("error"), self._limits.memory_bytes, self._own_disk_bytes,
                 has_room=usage.has_room(self._directory),
