@@ -75,7 +75,7 @@ class AccelerationOptions:
     time_budget: float = option(
         "seconds of timed rounds per pair, launches after the first included", 240.0, metavar="S", least=0
     )
-    max_rounds: int = option("timed rounds per pair at most, in all launches", 48, metavar="N", least=6)
+    max_rounds: int = option("timed rounds per pair at most, in all launches", 48, metavar="N", least=4)
     max_launches: int = option(
         "how often a pair is started at most, while a gate of speed, latency or memory is undecided",
         8,
