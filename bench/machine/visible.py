@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -16,25 +17,38 @@ def without(folders: Iterable[Path], hidden: Iterable[Path]) -> list[Path]:
         folders: files and folders; those that do not exist are left out.
         hidden: files and folders that must not be seen.
     """
-    secret = [path.resolve() for path in hidden if path.exists()]
-    found: dict[Path, None] = {}
+    # Texts and sets: folders around what is hidden hold thousands of others, and this is asked for each case.
+    closed = {os.path.realpath(path) for path in hidden if path.exists()}
+    around = {folder for path in closed for folder in _above(path)}
+    found: dict[str, None] = {}
     for folder in folders:
-        for seen in _less(folder.resolve(), secret):
-            found[seen] = None
-    return [path for path in found if not any(other in found for other in path.parents)]
+        path = os.path.realpath(folder)  # which a loop of links does not end
+        if closed.isdisjoint((path, *_above(path))):
+            found.update(dict.fromkeys(_less(path, closed, around)))
+    return [Path(path) for path in found if found.keys().isdisjoint(_above(path))]
 
 
-def _less(path: Path, secret: list[Path]) -> Iterable[Path]:
-    if any(path == hidden or hidden in path.parents for hidden in secret):
+def _above(path: str) -> list[str]:
+    """Return the folders that an absolute path lies in."""
+    found = []
+    while (folder := os.path.dirname(path)) != path:
+        found.append(folder)
+        path = folder
+    return found
+
+
+def _less(path: str, closed: set[str], around: set[str]) -> Iterator[str]:
+    """Give what is in a path that does not lie in anything closed, without what is."""
+    if path in closed:
         return
-    if not any(path in hidden.parents for hidden in secret):
-        if path.exists():
+    if path not in around:
+        if os.path.exists(path):
             yield path
         return
     try:
-        children = sorted(path.iterdir())
+        with os.scandir(path) as entries:
+            children = sorted(entry.path for entry in entries if not entry.is_symlink())
     except OSError:
         return
     for child in children:
-        if not child.is_symlink():
-            yield from _less(child, secret)
+        yield from _less(child, closed, around)

@@ -236,6 +236,18 @@ def test_models_that_a_file_names_are_read_with_what_they_link_to(tmp_path: Path
     assert not seen(tmp_path / "other", places)
 
 
+def test_links_that_lead_in_a_circle_end_no_case(tmp_path: Path) -> None:
+    file, model = tmp_path / "mine/a.py", tmp_path / "model"
+    for folder in (file.parent, model):
+        folder.mkdir()
+        (folder / "one").symlink_to(folder / "other")
+        (folder / "other").symlink_to(folder / "one")
+        (folder / "self").symlink_to(folder)
+    file.write_text(f"pipe = load({str(model)!r})")
+    places = readable_places([file], begun_in=Path("/usr"), environment={"MODELS": str(model)})
+    assert {file.parent, model} <= set(places)
+
+
 def test_what_a_candidate_names_or_links_to_opens_nothing(tmp_path: Path) -> None:
     for folder in ("plain", "fast", "secret"):
         (tmp_path / folder).mkdir()

@@ -6,7 +6,6 @@ import ast
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from pathlib import Path
 
 from bench.machine.visible import without
@@ -155,7 +154,12 @@ def _links_in(folder: Path) -> Iterable[Path]:
 def _linked(folders: Iterable[Path]) -> Iterable[Path]:
     """Return what links anywhere in folders point to: models of a hub's cache are made of them."""
     for folder in folders:
-        if folder.is_dir():
-            for path in islice(folder.rglob("*"), _MANY_LINKS):
-                if path.is_symlink():
-                    yield path.resolve()
+        seen = 0
+        for place, below, files in os.walk(folder):
+            for name in (*below, *files)[: _MANY_LINKS - seen]:
+                path = os.path.join(place, name)
+                if os.path.islink(path):
+                    yield Path(os.path.realpath(path))  # which a loop of links does not end
+            seen += len(below) + len(files)
+            if seen >= _MANY_LINKS:
+                break
