@@ -104,6 +104,10 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
         "calls": seccomp.restrict,
         "limits": lambda: _limit(jail, counts_own=is_own_user(in_force)),
     }
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:  # the others would stay outside, with this one's memory
+        spare.close()
+        return Entered((), dict.fromkeys(layers, f"the process has {threads} threads, and a jail holds one"))
     missing: dict[str, str] = {}
     for name in LAYERS:
         if name not in layers:

@@ -6,14 +6,16 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from arms import PAINTER, SAMPLES, ArmStarter, kept_server, load_in_vain
+from arms import LIMIT_S, PAINTER, SAMPLES, ArmStarter, kept_server, load_in_vain
 from suites import NOISE_CALLED, Suite
 
 from bench.acceleration.host.failures import raised
+from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.acceleration.host.reading import listed_places, readable_places
 from bench.machine import landlock
 
@@ -113,6 +115,38 @@ def test_what_it_tried_has_changed_nothing(tried: dict[str, Any], starter: ArmSt
     other = tried["other"]
     other.load()
     assert len(other.generate(SAMPLES).outputs) == len(SAMPLES)
+
+
+SAYS_OF_ITS_THREADS = """
+import json, os
+from pathlib import Path
+
+def said(task):
+    status = dict(line.split(":\\t", 1) for line in (task / "status").read_text().splitlines())
+    spaces = [os.readlink(task / "ns" / kind) for kind in ("mnt", "net", "ipc", "pid")]
+    return [*spaces, *(status[name].strip() for name in ("Seccomp", "NoNewPrivs", "CapEff"))]
+
+print("threads", json.dumps([said(task) for task in Path("/proc/self/task").iterdir()]), flush=True)
+1 / 0
+"""
+
+
+def test_all_threads_of_an_arm_are_in_its_jail(starter: ArmStarter) -> None:
+    layers, threads = [], []
+    for count in (1, 2, 2):  # the third has namespaces that were ready
+        file = starter.write(SAYS_OF_ITS_THREADS)
+        with replace(starter.factory(), threads=count).start("candidate", file.parent.name) as process:
+            arm = PipelineArm(process, file, "cpu", LIMIT_S)
+            load_in_vain(arm)
+            layers.append((process.jail["layers"], process.jail["missing"]))
+            threads.append(json.loads(starter.log(arm).split("threads ", 1)[1].splitlines()[0]))
+    assert layers[0] == layers[1] == layers[2]
+    assert [len(found) for found in threads] == [1, 2, 2], (
+        "torch starts a thread of its own for the second one"
+    )
+    for found in threads:
+        assert all(one == found[0] for one in found)
+        assert found[0][4:6] == ["2", "1"]
 
 
 def test_a_file_that_reads_what_is_closed_is_told_what_to_do(starter: ArmStarter) -> None:

@@ -160,6 +160,28 @@ def test_a_user_without_rights_is_jailed_too(tmp_path: Path) -> None:
     assert {"read beside", "signal other", "read hashes", "connect out", "ptrace", "new namespace"} <= refused
 
 
+WITH_A_THREAD = """
+import json, threading
+from bench.machine import jail
+
+waits = threading.Event()
+threading.Thread(target=waits.wait, daemon=True).start()
+entered = jail.enter(jail.Jail(), ["privileges", "calls"])
+print(json.dumps([entered.layers, entered.missing]))
+"""
+
+
+def test_a_process_with_threads_is_in_no_jail_since_they_would_stay_outside() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_A_THREAD], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    layers, missing = json.loads(done.stdout)
+    assert layers == []
+    assert missing == dict.fromkeys(
+        ("privileges", "calls"), "the process has 2 threads, and a jail holds one"
+    )
+
+
 def test_a_layer_that_is_refused_is_named_and_the_others_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

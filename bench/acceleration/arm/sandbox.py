@@ -72,11 +72,13 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
         limit = mapped_bytes() + int(specification["memory_bytes"])
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-    # Imported by the fork server long ago; an import from here on would obey OMP_NUM_THREADS.
+    entered = _jail(specification, spare)
+    # Imported by the fork server long ago; an import from here on would obey OMP_NUM_THREADS. After the jail, which holds
+    # none of the threads that there are before: with more than one, torch starts some.
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(specification["threads"])
-    return _jail(specification, spare)
+    return entered
 
 
 def _jail(specification: Json, spare: Spare | None) -> Json:
