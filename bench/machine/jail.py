@@ -104,7 +104,7 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
         "calls": seccomp.restrict,
         "limits": lambda: _limit(jail, counts_own=is_own_user(in_force)),
     }
-    threads = len(os.listdir("/proc/self/task"))
+    threads = _threads()
     if threads > 1:  # the others would stay outside, with this one's memory
         spare.close()
         return Entered((), dict.fromkeys(layers, f"the process has {threads} threads, and a jail holds one"))
@@ -122,6 +122,10 @@ def enter(jail: Jail, layers: Sequence[str] = LAYERS, spare: Spare | None = None
         missing[SIGNALS] = f"the kernel offers Landlock {known}, and needs {landlock.SCOPES_SINCE} for them"
     spare.close()
     return Entered(tuple(in_force), missing)
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))
 
 
 def _part_processes(jail: Jail, in_force: Sequence[str], spare: Spare) -> None:
