@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.cli.question import MetricLimit
 from bench.core.gate import side
 from bench.core.record import Json
 
@@ -112,12 +113,12 @@ class VerdictCard:
         }  # fmt: skip
 
 
-def make_card(record: Json, limits: Mapping[str, tuple[float, bool]] | None = None) -> VerdictCard:
+def make_card(record: Json, limits: Sequence[MetricLimit] = ()) -> VerdictCard:
     """Return the card of an acceleration record.
 
     Args:
         record: as `evaluation_results.json` has it.
-        limits: by metric, what ``--metric`` asked for: the bound and whether it is an upper one.
+        limits: what ``--metric`` asked for.
     """
     gates = [
         _gate(
@@ -132,7 +133,7 @@ def make_card(record: Json, limits: Mapping[str, tuple[float, bool]] | None = No
         _gate("speedup", record.get("speedup"), "value", "required", at_most=False, unit="x"),
         _gate("latency", record.get("latency"), "value", "allowed", at_most=True, unit="s"),
         _memory(record.get("memory") or {}),
-        *(_required(record, metric, *limit) for metric, limit in (limits or {}).items()),
+        *(_required(record, limit) for limit in limits),
     ]
     config = record.get("config") or {}
     differences = [
@@ -208,11 +209,11 @@ def _memory(memory: Json) -> GateRow:
     )
 
 
-def _required(record: Json, metric: str, bound: float, at_most: bool) -> GateRow:
-    found = (record.get("metrics") or {}).get(metric) or {}
+def _required(record: Json, limit: MetricLimit) -> GateRow:
+    found = (record.get("metrics") or {}).get(limit.metric) or {}
     low, high = found.get("low"), found.get("high")
-    state = _state(low, high, bound, at_most=at_most, strict=False)
-    return GateRow(metric, found.get("value"), low, high, bound, at_most, state)
+    state = _state(low, high, limit.bound, at_most=limit.at_most, strict=False)
+    return GateRow(limit.metric, found.get("value"), low, high, limit.bound, limit.at_most, state)
 
 
 def _configuration(config: Json) -> GateRow:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.cli.card import make_card
-from bench.cli.judge import (
-    BROKEN,
-    JudgedRun,
-    JudgeProblem,
-    JudgeTask,
-    kept_server,
-    near,
-    refuse,
-    run_questions,
-)
+from bench.cli.judge import BROKEN, JudgedRun, kept_server, near, run_questions
+from bench.cli.output import refuse
+from bench.cli.question import JudgeProblem, JudgeTask
 from bench.cli.show import console_for, show_card
 from bench.shipped import shipped_root
 
@@ -54,19 +47,17 @@ def demo(*, work_dir: Path = WORK_DIR) -> int:
         with kept_server() as environment:
             run = run_questions(list(asked.values()), work_dir, _BOUNDS, environment)
     except JudgeProblem as problem:
-        return refuse(str(problem), as_json=False)
-    records = (
-        {} if run.results is None else {record["prompt_id"]: record for record in run.results["records"]}
-    )
+        return refuse(str(problem))
+    records = [record for question in asked.values() if (record := run.record_of(question)) is not None]
     if len(records) < len(asked):
-        return refuse(_told(run), as_json=False)
-    for title, question in asked.items():
-        card = make_card(records[question.name])
+        return refuse(_told(run))
+    for (title, question), record in zip(asked.items(), records, strict=True):
+        card = make_card(record)
         show_card(console, card, title, [("file", near(question.candidate))])
         console.print("\n" + "-" * 60 + "\n")
     console.print(f"both took {run.seconds:.0f} s; all that was found: {near(run.path)}")
     console.print(_NEXT.rstrip())
-    found = [records[question.name]["reason_code"] for question in asked.values()]
+    found = [record["reason_code"] for record in records]
     return 0 if found == ["passed", "quality_lost"] else BROKEN
 
 

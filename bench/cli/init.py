@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from bench.cli.judge import USAGE_ERROR
+from bench.cli.output import refuse
 from bench.shipped import shipped_root
 
 _BASELINE = '''"""The pipeline as it is today. Modelgate runs this file as a script and watches the call at its end."""
@@ -74,21 +73,15 @@ def init(folder: Path) -> int:
     }
     there = [name for name in files if (folder / name).exists()]
     if there:
-        print(
-            f"{folder}: found {', '.join(there)} there, expected a folder without them; name another folder",
-            file=sys.stderr,
+        return refuse(
+            f"{folder}: found {', '.join(there)} there, expected a folder without them; name another folder"
         )
-        return USAGE_ERROR
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        print(
-            f"{folder}: {error.strerror}; expected a folder that can be written to; name another",
-            file=sys.stderr,
-        )
-        return USAGE_ERROR
+        return refuse(f"{folder}: {error.strerror}; expected a folder that can be written to; name another")
     print("\n".join(f"wrote {folder / name}" for name in files))
     print(_NEXT.format(folder=folder, model="tiny-sd").rstrip())
     return 0

@@ -13,103 +13,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from bench.cli.card import VerdictCard, finite, make_card
+from bench.cli.output import refuse
+from bench.cli.question import JudgeProblem, JudgeTask
 from bench.cli.show import console_for, show_card
 from bench.core.fingerprint import path_hash
 from bench.core.record import Json
+from bench.core.runs import NAMED_IN, named_results
 from bench.shipped import shipped_root
 
-USAGE_ERROR, BROKEN = 4, 2
-#: What differs between a pipeline and a faster version of it, where no target says what the faster version has to be.
-FREE_WITHOUT_TARGET = ("methods", "steps", "scheduler")
-_METRIC = re.compile(
-    r"(?P<name>[A-Za-z_][\w@.]*)(?P<sign>>=|<=)(?P<bound>[-+]?[\d.]+(?:e-?\d+)?)(?P<percent>%?)"
-)
+BROKEN = 2
 WORK_DIR = Path("outputs/judge")
-
-
-class JudgeProblem(Exception):
-    """What cannot be judged as it was given; the message says what was found, what was expected and what to do."""
-
-
-@dataclass(frozen=True)
-class JudgeTask:
-    """What is asked of one candidate.
-
-    Attributes:
-        candidate, baseline: pipeline files.
-        target: file of the configuration that is wanted; None is the baseline's, but for what makes it faster.
-        speedup, max_latency_s, max_memory_gb, max_loss: limits, None where there is none.
-        metrics: such as ``ms_ssim>=0.9``.
-        methods: acceleration methods that must be in place.
-        free: names of what may differ from the target.
-        prompts, clip: as for pytest; left out, those that ship.
-        name: of the entry.
-    """
-
-    candidate: Path
-    baseline: Path
-    target: Path | None = None
-    speedup: float | None = None
-    max_latency_s: float | None = None
-    max_memory_gb: float | None = None
-    max_loss: float | None = None
-    metrics: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    free: tuple[str, ...] = ()
-    prompts: str | None = None
-    clip: str | None = None
-    name: str = "candidate"
-
-    @property
-    def limits(self) -> dict[str, tuple[float, bool]]:
-        """By metric, the bound that is asked for and whether it is an upper one."""
-        limits = {}
-        for text in self.metrics:
-            found = _METRIC.fullmatch(text.replace(" ", ""))
-            if found is None:
-                raise JudgeProblem(
-                    f"--metric {text}: expected a metric with a bound, such as 'ms_ssim>=0.9'; quote it, since > and < mean "
-                    "something to a shell"
-                )
-            bound = float(found["bound"]) / (100 if found["percent"] else 1)
-            limits[found["name"]] = (bound, found["sign"] == "<=")
-        return limits
-
-    def entry(self) -> Json:
-        """Return the entry of an annotation list.
-
-        Raises:
-            JudgeProblem: a file that is not there.
-        """
-        files = {"candidate": self.candidate, "--baseline": self.baseline, "--target": self.target}
-        for what, file in files.items():
-            if file is not None and not file.is_file():
-                raise JudgeProblem(
-                    f"{what} {file}: found no such file, expected a pipeline file; correct the path"
-                )
-        asked = {
-            "required_speedup": self.speedup, "max_latency_s": self.max_latency_s,
-            "max_memory_gb": self.max_memory_gb, "max_quality_loss": self.max_loss,
-        }  # fmt: skip
-        free = self.free or (FREE_WITHOUT_TARGET if self.target is None else ())
-        return {
-            "prompt_id": self.name,
-            "prompt_context": f"A faster version of {self.baseline.name}.",
-            "difficulty": "medium" if self.speedup is None and self.max_latency_s is None else "hard",
-            "target_file": str((self.target or self.baseline).absolute()),
-            "baseline_file": str(self.baseline.absolute()),
-            "candidate_file": str(self.candidate.absolute()),
-            **{key: value for key, value in asked.items() if value is not None},
-            **({"methods": list(self.methods)} if self.methods else {}),
-            **({"free": list(free)} if free else {}),
-        }
+#: Variables by which somebody's own runs are told what to judge, and by which limits.
+_OF_OTHERS = ("MODELGATE_TASKS", "MODELGATE_CANDIDATES", "MODELGATE_REQUIRE", "MODELGATE_ONLY_CASES")
 
 
 @dataclass(frozen=True)
@@ -127,6 +49,12 @@ class JudgedRun:
     seconds: float
     results: Json | None = None
     path: Path | None = None
+
+    def record_of(self, question: JudgeTask) -> Json | None:
+        """Return the record of a question, None where the run has none."""
+        records = [] if self.results is None else self.results["records"]
+        of_question = ("acceleration", question.name)
+        return next((one for one in records if (one["kind"], one.get("prompt_id")) == of_question), None)
 
 
 def run_questions(
@@ -147,10 +75,7 @@ def run_questions(
         JudgeProblem: a file that is not there, a metric without a bound.
     """
     first, shipped = questions[0], shipped_root() / "fixtures"
-    requirements = [
-        f"acceleration:{metric}{'<=' if at_most else '>='}{bound:g}"
-        for metric, (bound, at_most) in first.limits.items()
-    ]
+    limits = first.limits
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="modelgate-judge-") as name:
         job = Path(name)
@@ -166,7 +91,7 @@ def run_questions(
             f"--prompts={first.prompts or shipped / 'datasets' / 'shapes_prompts.jsonl'}",
             f"--clip={first.clip or shipped / 'zoo' / 'tiny-clip'}",
             f"--work-dir={work_dir}",
-            *(f"--require={text}" for text in requirements),
+            *(f"--require={limit.requirement}" for limit in limits),
             *more,
             str(job),
         ]  # fmt: skip
@@ -177,14 +102,23 @@ def run_questions(
             text=True,
             errors="replace",
             check=False,
-            env=environment,
+            env=_environment(environment, job / "results"),
         )
-    found = re.search(r"^results: (.+)$", done.stdout, re.MULTILINE)
-    path = None if found is None else Path(found[1])
+        # Not from what was printed: that holds what a candidate says, also of results.
+        path = named_results(job / "results")
     results = None
     if path is not None and path.is_file():
         results = json.loads(path.read_bytes())
     return JudgedRun(done.stdout, time.monotonic() - began, results, path)
+
+
+def _environment(given: Mapping[str, str] | None, results: Path) -> dict[str, str]:
+    """Return the environment of a run that says where its results are, and that names no other cases or limits.
+
+    The environment goes before the command line. What it says about how to measure holds here too.
+    """
+    known = os.environ if given is None else given
+    return {name: value for name, value in known.items() if name not in _OF_OTHERS} | {NAMED_IN: str(results)}
 
 
 def judge(
@@ -205,10 +139,12 @@ def judge(
         limits = question.limits
     except JudgeProblem as problem:
         return refuse(str(problem), as_json=as_json)
-    records = [] if run.results is None else run.results["records"]
-    if not records:
+    record = run.record_of(question)
+    if record is None:
         return refuse(_last_words(run.output), as_json=as_json)
-    card = make_card(records[0], limits)
+    if record["reason_code"] == "task_invalid":
+        return refuse(_without_place(record["reason"]), as_json=as_json)
+    card = make_card(record, limits)
     print_card(card, question, run, as_json=as_json)
     return card.exit_code
 
@@ -302,15 +238,6 @@ def near(path: Path | None) -> str:
     )
 
 
-def refuse(message: str, *, as_json: bool) -> int:
-    """Say what cannot be used; return the exit code."""
-    if as_json:
-        print(json.dumps({"verdict": "usage", "exit_code": USAGE_ERROR, "reason": message}))
-    else:
-        print(message, file=sys.stderr)
-    return USAGE_ERROR
-
-
 def plugin_arguments() -> list[str]:
     """Return how pytest is told of the suite, where the environment does not do so."""
     return [] if entry_points(group="pytest11", name="modelgate") else ["-p", "bench.entry"]
@@ -321,6 +248,11 @@ def _last_words(output: str) -> str:
     lines = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.strip()]
     told = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
     return "\n".join(told) or "\n".join(lines[-5:]) or "pytest ended without a word"
+
+
+def _without_place(reason: str) -> str:
+    """Return a reason without the place in a task list that nobody has written."""
+    return re.sub(r"tasks\.json, entry \[\d+\] \(prompt_id '\w+'\): ", "", reason)
 
 
 def _stamp(question: JudgeTask) -> list[tuple[int, int] | None]:

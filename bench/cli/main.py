@@ -19,15 +19,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bench.cli.front import add_front, run_bench
 from bench.cli.numbers import number
-from bench.cli.output import read_or_not
+from bench.cli.output import read_or_not, refuse
 from bench.cli.stored import add_commands, run_command
 from bench.cli.submit import add_submit
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
 
-USAGE_ERROR = 4
 _TASKS = """
 Write a task set: an annotation list (anno.json) with 41 tasks of level L1, 116 of L2, 261 of L3, 93 of L4 and 93 of L5,
 and a generation list (gen.json) with a reference candidate for each. wrong.json has a candidate with a known fault for
@@ -50,20 +50,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # argparse finds no positional arguments behind options
     takes_more = words[:1] in (["judge"], ["submit"])
     place = words.index("--") if takes_more and "--" in words else len(words)
-    try:
-        given = make_parser().parse_args(words[:place])
-    except SystemExit as end:
-        return USAGE_ERROR if end.code else 0
-    given.more = words[place + 1 :]
     with read_or_not():
+        try:
+            given = make_parser().parse_args(words[:place])
+        except SystemExit:  # --help
+            return 0
+        except _Unusable as problem:
+            return refuse(str(problem), as_json=words[:1] == ["judge"] and "--json" in words[:place])
+        given.more = words[place + 1 :]
         return run_command(given)
+
+
+class _Unusable(Exception):
+    """A command line that cannot be read; the message is argparse's, below the usage."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what argparse would print and end the process with, so that a program is told in its own form."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Unusable(f"{self.format_usage()}{self.prog}: error: {message}")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="modelgate", description="Decides whether a faster model is good enough."
-    )
+    parser = _Parser(prog="modelgate", description="Decides whether a faster model is good enough.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_front(commands)
     reporting = commands.add_parser(

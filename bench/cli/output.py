@@ -1,8 +1,9 @@
-"""What a command prints when nobody reads on, as behind ``| head``: nothing, and its exit code stays what it came to."""
+"""What a command prints: for a program one object, and where nobody reads on, as behind ``| head``, nothing."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+USAGE_ERROR = 4
+"""Exit code of what cannot be used."""
+
+
+def refuse(message: str, *, as_json: bool = False) -> int:
+    """Say what cannot be used, to a program as an object; return the exit code."""
+    if as_json:
+        print(json.dumps({"verdict": "usage", "exit_code": USAGE_ERROR, "reason": message}))
+    else:
+        print(message, file=sys.stderr)
+    return USAGE_ERROR
 
 
 class _Pipe(io.RawIOBase):

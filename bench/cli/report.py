@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bench.cli.output import refuse
 from bench.core.files import describe_error
 from bench.kinds import KINDS
 from bench.report.html.page import write_page
@@ -13,8 +14,6 @@ from bench.report.results import ResultsFile, count_verdicts
 from bench.report.tables import CASE_HEADER, case_row
 from bench.run.completion import complete, stored_results
 from bench.run.occupied import is_occupied, take_over
-
-_CANNOT_BE_USED = 4
 
 
 def report(directory: Path, *, with_page: bool = True) -> int:
@@ -27,11 +26,11 @@ def report(directory: Path, *, with_page: bool = True) -> int:
     try:
         results, note = _results(directory)
     except OSError as error:
-        return _refuse(
+        return refuse(
             f"{directory}: {describe_error(error)}; make room there, or make it writable, and try again"
         )
     if results is None:
-        return _refuse(
+        return refuse(
             f"{directory}: found no records.jsonl with records; expected the directory of a run, such as "
             "outputs/default/latest; correct the path"
         )
@@ -74,8 +73,3 @@ def _results(directory: Path) -> tuple[ResultsFile | None, str]:
         return results, "; its results are complete now"
     finally:
         occupied.free(as_dead=not is_complete)
-
-
-def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
-    return _CANNOT_BE_USED

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.output import refuse
 from bench.core.errors import UsageProblem
 from bench.core.files import describe_error, replace_file
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.core.kind import Kind
     from bench.report.runs import StoredRun
 
-FAILED, USAGE_ERROR = 1, 4
+FAILED = 1
 _RUN = "directory of a run, or its evaluation_results.json"
 
 
@@ -33,11 +33,11 @@ def run_command(given: argparse.Namespace) -> int:
     try:
         return do(given)
     except UsageProblem as problem:
-        print(problem, file=sys.stderr)
+        said = str(problem)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"{place}{describe_error(error)}; make room there, or choose another place", file=sys.stderr)
-    return USAGE_ERROR
+        said = f"{place}{describe_error(error)}; make room there, or choose another place"
+    return refuse(said, as_json=getattr(given, "json", False))
 
 
 def _kinds() -> Mapping[str, Kind]:

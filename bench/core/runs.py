@@ -7,9 +7,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.core.errors import UsageProblem
+from bench.core.files import replace_file
 from bench.core.options import Setting
 
 LATEST = "latest"
+NAMED_IN = "MODELGATE_RESULTS_NAMED_IN"
+"""Variable with a file that gets the path of the results, for a program that starts a run. What a run prints is no source
+for it: it holds what candidates say."""
+
+
+def name_results(path: Path) -> None:
+    """Write where the results of this run are into the file that the environment names, if it names one."""
+    if NAMED_IN in os.environ:
+        replace_file(Path(os.environ[NAMED_IN]), os.fsencode(path))
+
+
+def named_results(file: Path) -> Path | None:
+    """Return the path that a run has written into a file; None where it has come to no results."""
+    try:
+        return Path(os.fsdecode(file.read_bytes()))
+    except FileNotFoundError:
+        return None
 
 
 def become_latest(directory: Path) -> None:

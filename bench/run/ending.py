@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from bench.core.kind import Finish, Kind, Section
 from bench.core.record import Record
+from bench.core.runs import name_results
 from bench.report.markdown import write_step_summary
 from bench.report.tables import finished_kinds
 from bench.run.afterwards import Afterwards, attempt, follow_up
@@ -80,6 +81,8 @@ def finish_run(
                 ended.problems += followed.problems
     finally:
         run.close()
+    if run.results is not None:  # when no candidate computes any more
+        attempt(ended.problems, "the results could not be named", name_results, run.results.path)
     if run.trouble is not None:
         ended.problems.append(f"stopped early: {run.trouble}")
     return ended

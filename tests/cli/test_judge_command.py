@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from bench.acceleration.host import kept_server
 from bench.cli import judge as command
 from bench.cli.card import EXIT_CODES, GateRow, finite, make_card
 from bench.cli.init import init
-from bench.cli.judge import JudgeProblem, JudgeTask, judge, watch
+from bench.cli.judge import JudgedRun, judge, run_questions, watch
 from bench.cli.main import main
+from bench.cli.question import JudgeProblem, JudgeTask, MetricLimit
 from bench.cli.show import console_for, show_card
 from bench.core.verdict import VERDICTS
 from bench.shipped import shipped_root
@@ -59,7 +61,7 @@ def _drawn(card, title="a against b"):
 
 class TestCard:
     def test_each_gate_has_its_state(self):
-        card = make_card(_record(), {"ssim": (0.9, False), "psnr_db": (20.0, False)})
+        card = make_card(_record(), [MetricLimit("ssim", 0.9, False), MetricLimit("psnr_db", 20.0, False)])
         assert _states(card) == {
             "configuration": "holds", "quality loss": "holds", "speedup": "holds", "latency": "not asked", "memory": "holds",
             "ssim": "undecided", "psnr_db": "not measured",
@@ -160,7 +162,24 @@ class TestQuestion:
     def test_a_metric_without_a_bound_is_refused(self):
         with pytest.raises(JudgeProblem, match="expected a metric with a bound"):
             _ = JudgeTask(_THREE, _THREE, metrics=("ssim",)).limits
-        assert JudgeTask(_THREE, _THREE, metrics=("ssim >= 90%",)).limits == {"ssim": (0.9, False)}
+        assert JudgeTask(_THREE, _THREE, metrics=("ssim >= 90%",)).limits == [MetricLimit("ssim", 0.9, False)]
+
+    @pytest.mark.parametrize("text", ["ssim>=1.2.3", "ssim>=.", "ssim>=e", "ssim>=1e999", "ssim>=nan", ""])
+    def test_a_bound_that_is_no_number_is_refused(self, text):
+        with pytest.raises(JudgeProblem, match="expected a metric with a bound"):
+            _ = JudgeTask(_THREE, _THREE, metrics=(text,)).limits
+
+    def test_a_metric_may_have_a_bound_on_each_side_and_both_are_asked(self):
+        limits = JudgeTask(_THREE, _THREE, metrics=("ssim>=0.9", "ssim<=0.98765432109")).limits
+        assert [one.requirement for one in limits] == [
+            "acceleration:ssim>=0.9",
+            "acceleration:ssim<=0.98765432109",
+        ]
+        record = _record(metrics={"ssim": {"value": 0.5, "low": 0.4, "high": 0.6}})
+        rows = [(row.limit, row.state) for row in make_card(record, limits).gates if row.name == "ssim"]
+        assert rows == [(0.9, "missed"), (0.98765432109, "holds")]
+        with pytest.raises(JudgeProblem, match="found another >= bound of ssim, expected one"):
+            _ = JudgeTask(_THREE, _THREE, metrics=("ssim>=0.9", "ssim>=0.8")).limits
 
 
 class TestCommand:
@@ -171,6 +190,41 @@ class TestCommand:
     def test_a_program_gets_one_object_for_it_too(self, capsys):
         assert main(["judge", "gone.py", "--baseline", str(_THREE), "--json"]) == 4
         assert json.loads(capsys.readouterr().out)["exit_code"] == 4
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--speedup=fast"],
+            ["--no-such"],
+            ["--metric", "ssim>=1.2.3"],
+            ["--metric", "ssim"],
+            ["--target", "."],
+            [],
+        ],
+    )
+    def test_a_program_gets_one_object_for_whatever_cannot_be_used(self, arguments, capsys):
+        baseline = ["--baseline", str(_THREE)] if arguments else []
+        assert main(["judge", str(_THREE), *baseline, *arguments, "--json"]) == 4
+        told = json.loads(capsys.readouterr().out)
+        assert (told["verdict"], told["exit_code"]) == ("usage", 4)
+        assert "expected" in told["reason"] or "error: " in told["reason"]
+
+    def test_a_system_that_has_no_room_is_an_object_too(self, capsys, monkeypatch):
+        def full(*_, **__):
+            raise OSError(28, "No space left on device", "/tmp/job")
+
+        monkeypatch.setattr(command, "judge", full)
+        assert main(["judge", str(_THREE), "--baseline", str(_THREE), "--json"]) == 4
+        assert json.loads(capsys.readouterr().out)["reason"].startswith("/tmp/job: No space left on device")
+
+    def test_a_name_that_is_none_is_a_usage_error_and_names_no_list_that_nobody_wrote(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        record = {"kind": "acceleration", "prompt_id": "candidate", "verdict": "error", "reason_code": "task_invalid",
+                  "reason": "tasks.json, entry [0] (prompt_id 'candidate'): free is wrong; expected names"}  # fmt: skip
+        monkeypatch.setattr(command, "run_questions", lambda *_: JudgedRun("", 1.0, {"records": [record]}))
+        assert judge(JudgeTask(_THREE, _THREE, free=("x",)), as_json=True, environment={}) == 4
+        assert json.loads(capsys.readouterr().out)["reason"] == "free is wrong; expected names"
 
     @pytest.mark.parametrize("argument", ["--speedup=-1", "--max-loss=2", "--speedup=fast"])
     def test_a_limit_that_is_none_is_a_usage_error(self, argument, capsys):
@@ -193,6 +247,36 @@ class TestCommand:
         assert told["verdict"] == "pass"
         assert Path(told["results"]).is_file()
         assert {gate["gate"] for gate in told["gates"]} >= {"configuration", "quality loss", "speedup"}
+
+    def test_a_candidate_cannot_name_the_results(self, tmp_path, monkeypatch, capsys):
+        forged = tmp_path / "forged.json"
+        record = {**_record(), "kind": "acceleration", "prompt_id": "candidate"}
+        forged.write_text(json.dumps({"run": {}, "records": [record]}))
+
+        def run(*_, **__):
+            return subprocess.CompletedProcess([], 1, f"what a candidate printed:\nresults: {forged}\n", None)
+
+        monkeypatch.setattr(command.subprocess, "run", run)
+        assert judge(JudgeTask(_THREE, _THREE), work_dir=tmp_path, environment={}) == 4
+        assert "PASS" not in capsys.readouterr().out
+
+    def test_the_environment_of_other_runs_names_no_other_task_and_takes_no_limit_away(self, monkeypatch):
+        asked = []
+
+        def run(_, *, env, **__):
+            asked.append(env)
+            return subprocess.CompletedProcess([], 4, "no results", None)
+
+        monkeypatch.setattr(command.subprocess, "run", run)
+        given = {"MODELGATE_TASKS": "other.json", "MODELGATE_REQUIRE": "", "MODELGATE_NUM_SAMPLES": "8"}
+        assert run_questions([JudgeTask(_THREE, _THREE)], Path("out"), (), given).results is None
+        assert sorted(asked[0]) == ["MODELGATE_NUM_SAMPLES", "MODELGATE_RESULTS_NAMED_IN"]
+
+    def test_the_record_of_the_question_is_taken_and_no_other(self):
+        others = [{"kind": "language", "id": "x"}, {"kind": "acceleration", "prompt_id": "other"}]
+        assert JudgedRun("", 1.0, {"records": others}).record_of(JudgeTask(_THREE, _THREE)) is None
+        own = {"kind": "acceleration", "prompt_id": "candidate"}
+        assert JudgedRun("", 1.0, {"records": [*others, own]}).record_of(JudgeTask(_THREE, _THREE)) is own
 
     @pytest.mark.parametrize("options", [[], ["--json", "--speedup", "2"]])
     @pytest.mark.parametrize("more", [[], ["-k", "a", "--num-samples", "4", "--json"]])
