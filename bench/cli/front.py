@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.cli.numbers import number
+from bench.cli.numbers import number, path
 from bench.shipped import shipped_root
 
 _JUDGE = """
@@ -37,12 +37,12 @@ def add_front(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     judging.add_argument(
-        "candidate", type=Path, metavar="CANDIDATE", help="pipeline file of the faster version"
+        "candidate", type=path, metavar="CANDIDATE", help="pipeline file of the faster version"
     )
     judging.add_argument(
-        "--baseline", type=Path, required=True, metavar="FILE", help="what it is timed and scored against"
+        "--baseline", type=path, required=True, metavar="FILE", help="what it is timed and scored against"
     )
-    judging.add_argument("--target", type=Path, metavar="FILE", help="the configuration that is wanted")
+    judging.add_argument("--target", type=path, metavar="FILE", help="the configuration that is wanted")
     judging.add_argument("--speedup", type=_positive, metavar="X", help="at least so many times as fast")
     judging.add_argument(
         "--max-loss", type=_share, metavar="F", help="allowed loss of the CLIP score (default 0.05)"
@@ -73,7 +73,7 @@ def add_front(commands: Any) -> None:
         "--clip", metavar="MODEL:PRETRAINED|DIR", help="open_clip model (default: tiny-clip)"
     )
     judging.add_argument(
-        "--work-dir", type=Path, default=Path("outputs/judge"), metavar="DIR", help="where runs are kept"
+        "--work-dir", type=path, default=Path("outputs/judge"), metavar="DIR", help="where runs are kept"
     )
     judging.add_argument("--json", action="store_true", help="one JSON object in place of the card")
     judging.add_argument(
@@ -87,7 +87,7 @@ def add_front(commands: Any) -> None:
     )
     showing.set_defaults(do=_demo)
     beginning = commands.add_parser("init", help="write a first task list and a candidate into a folder")
-    beginning.add_argument("folder", type=Path, metavar="DIR")
+    beginning.add_argument("folder", type=path, metavar="DIR")
     beginning.set_defaults(do=_init)
     commands.add_parser(
         "bench", help="judge all that ships; what follows are pytest's arguments", add_help=False

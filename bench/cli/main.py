@@ -18,11 +18,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from bench.cli.front import add_front, run_bench
-from bench.cli.numbers import number
+from bench.cli.numbers import number, path
 from bench.cli.output import read_or_not, refuse
 from bench.cli.stored import add_commands, run_command
 from bench.cli.submit import add_submit
@@ -80,7 +79,9 @@ def make_parser() -> argparse.ArgumentParser:
     reporting = commands.add_parser(
         "report", help="show what a run came to, and complete the results of one that died"
     )
-    reporting.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    reporting.add_argument(
+        "run", type=path, metavar="RUN", help="directory of the run, or its evaluation_results.json"
+    )
     reporting.add_argument("--no-html", action="store_true", help="do not draw report.html again")
     reporting.set_defaults(do=_report)
     add_commands(commands)
@@ -97,7 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_tasks(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_tasks)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR",
+        "--out", type=path, required=True, metavar="DIR",
         help="where to write: a new or empty folder, or one with a task set, which is replaced",
     )  # fmt: skip
     parser.add_argument(
@@ -116,7 +117,7 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         help="multiplies every limit of latency; those of the paper's models are for one data-centre GPU (default 1)",
     )  # fmt: skip
     parser.add_argument(
-        "--zoo", type=Path, default=DEFAULT_ZOO, metavar="DIR",
+        "--zoo", type=path, default=DEFAULT_ZOO, metavar="DIR",
         help=f"folder of the models that ship, for --models zoo (default {DEFAULT_ZOO})",
     )  # fmt: skip
 

@@ -1,10 +1,11 @@
-"""Numbers of the command line that have to be within bounds."""
+"""Values of the command line: numbers that have to be within bounds, and paths."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 
 def number(text: str, holds: Callable[[float], bool], expected: str) -> float:
@@ -25,3 +26,14 @@ def number(text: str, holds: Callable[[float], bool], expected: str) -> float:
     if not holds(value):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
     return value
+
+
+def path(text: str) -> Path:
+    """Return the path of a text.
+
+    Raises:
+        argparse.ArgumentTypeError: an empty text, such as a variable of a script that is not set.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("found an empty text, expected a path")
+    return Path(text)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 from bench.cli.output import refuse
+from bench.core.errors import UsageProblem
 from bench.core.files import describe_error
+from bench.core.names import one_line
 from bench.kinds import KINDS
 from bench.report.html.page import write_page
-from bench.report.layout import aligned
-from bench.report.results import ResultsFile, count_verdicts
+from bench.report.layout import WIDTH, fitted
+from bench.report.results import ResultsFile, counts_line
+from bench.report.runs import load_run
 from bench.report.tables import CASE_HEADER, case_row
-from bench.run.completion import complete, stored_results
+from bench.run.completion import RESULTS, complete, stored_results
 from bench.run.occupied import is_occupied, take_over
 
 
@@ -20,7 +24,7 @@ def report(directory: Path, *, with_page: bool = True) -> int:
     """Print what a run came to and draw its page again; return the exit code.
 
     Args:
-        directory: of the run.
+        directory: of the run, or its results alone, as an artifact of a CI has them.
         with_page: whether report.html is drawn.
     """
     try:
@@ -29,24 +33,19 @@ def report(directory: Path, *, with_page: bool = True) -> int:
         return refuse(
             f"{directory}: {describe_error(error)}; make room there, or make it writable, and try again"
         )
-    if results is None:
-        return refuse(
-            f"{directory}: found no records.jsonl with records; expected the directory of a run, such as "
-            "outputs/default/latest; correct the path"
-        )
     run, records = results.run, results.ordered()
     print(f"run {run.get('id')}: {run.get('state')}, began {run.get('started')}{note}")
     for kind in dict.fromkeys(record.kind for record in records):
-        rows = [case_row(record) for record in records if record.kind == kind]
+        rows = [case_row(record)[:-1] for record in records if record.kind == kind]
         print(f"\n{kind}")
-        print("\n".join(aligned([CASE_HEADER, *rows])))
-    counts = count_verdicts([record for record in records if record.control is None])
-    print(
-        "\n"
-        + ", ".join(
-            f"{name.replace('_', ' ')} {value}" for name, value in counts.items() if value is not None
-        )
-    )
+        print("\n".join(fitted([CASE_HEADER[:-1], *rows], WIDTH)))
+    for record in records:
+        if record.verdict not in ("pass", "skip"):
+            print(f"\n{record.verdict} ({record.reason_code}): {one_line(record.id)}")
+            print(
+                textwrap.fill(one_line(record.reason), WIDTH, initial_indent="    ", subsequent_indent="    ")
+            )
+    print(f"\n{counts_line([record for record in records if record.control is None])}")
     unrun = sum(record.is_undecided for record in records)
     if unrun:
         print(f"{unrun} of {len(records)} cases were not run; go on with pytest ... --reuse {directory}")
@@ -61,15 +60,43 @@ def report(directory: Path, *, with_page: bool = True) -> int:
     return 0
 
 
-def _results(directory: Path) -> tuple[ResultsFile | None, str]:
+def _results(directory: Path) -> tuple[ResultsFile, str]:
+    """Return the results of a run, completed where it died, and a note about that.
+
+    Raises:
+        UsageProblem: there are none, or none that can be read.
+    """
     occupied = take_over(directory)
     if occupied is None:
         still = "; it still runs, these are the records so far" if is_occupied(directory) else ""
-        return stored_results(directory, KINDS), still
+        return _journaled(directory) or _written(directory), still
     is_complete = False
     try:
         results = complete(directory, KINDS)
         is_complete = True
+        if results is None:
+            raise UsageProblem(
+                f"{directory}: found a run that died before it wrote a record, expected records; run it again"
+            )
         return results, "; its results are complete now"
     finally:
         occupied.free(as_dead=not is_complete)
+
+
+def _journaled(directory: Path) -> ResultsFile | None:
+    return stored_results(directory, KINDS) if directory.is_dir() else None
+
+
+def _written(directory: Path) -> ResultsFile:
+    """Return what a run has written as its results, where the records themselves are not there."""
+    file = directory if directory.is_file() else directory / RESULTS
+    if not file.exists():
+        raise UsageProblem(
+            f"{directory}: found no records.jsonl and no {RESULTS}; expected the directory of a run, such as "
+            "outputs/default/latest; correct the path"
+        )
+    run = load_run(file, KINDS)
+    results = ResultsFile(file, run.run, KINDS)
+    for key, record in run.plain.items():
+        results.add("::".join(key), record)
+    return results

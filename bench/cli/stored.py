@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.numbers import path
 from bench.cli.output import refuse
-from bench.core.errors import UsageProblem
-from bench.core.files import describe_error, replace_file
+from bench.core.errors import FULL, UsageProblem
+from bench.core.files import describe_error, write_output
+from bench.core.names import listed
 
 if TYPE_CHECKING:
     from bench.core.kind import Kind
+    from bench.report.history import Series
     from bench.report.runs import StoredRun
 
 FAILED = 1
@@ -36,7 +39,8 @@ def run_command(given: argparse.Namespace) -> int:
         said = str(problem)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        said = f"{place}{describe_error(error)}; make room there, or choose another place"
+        room = "make room there, or " if error.errno in FULL else ""
+        said = f"{place}{describe_error(error)}; {room}choose another place"
     return refuse(said, as_json=getattr(given, "json", False))
 
 
@@ -58,14 +62,15 @@ def _add_compare(commands: Any) -> None:
         description="Compare runs with the first one: verdict flips first, then changes in speedup, loss and score, each "
         "with an interval and a test, corrected by Holm's rule.",
     )  # fmt: skip
-    parser.add_argument("base", type=Path, metavar="A", help=_RUN)
-    parser.add_argument("others", type=Path, nargs="+", metavar="B", help="runs that are held against it")
+    parser.add_argument("base", type=path, metavar="A", help=_RUN)
+    parser.add_argument("others", type=path, nargs="+", metavar="B", help="runs that are held against it")
     parser.add_argument(
         "--markdown",
+        type=path,
         metavar="FILE",
         help="write it as Markdown of under 64 kB; - prints it in place of the tables",
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+    parser.add_argument("--html", type=path, metavar="FILE", help="write it as a page")
     parser.add_argument(
         "--fail-on", choices=("regression",),
         help="exit with 1 where a case that passed does not pass, or a main estimate got worse by more than chance",
@@ -79,14 +84,14 @@ def _compare(given: argparse.Namespace) -> int:
 
     runs = _loaded([given.base, *given.others])
     comparison = compare_runs(runs[0], runs[1:], _kinds())
-    if given.markdown == "-":
+    if given.markdown == Path("-"):
         print(markdown(comparison), end="")
     else:
         print("\n".join(lines(comparison)))
         if given.markdown:
-            replace_file(Path(given.markdown), markdown(comparison))
+            write_output(given.markdown, markdown(comparison))
     if given.html:
-        replace_file(given.html, html(comparison))
+        write_output(given.html, html(comparison))
     return FAILED if given.fail_on and comparison.regressions else 0
 
 
@@ -96,8 +101,8 @@ def _add_merge(commands: Any) -> None:
         description="Join runs into one: of a case that several runs have, the latest record that was decided counts. "
         "What none of them has decided is listed.",
     )  # fmt: skip
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=_RUN)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help=_RUN)
+    parser.add_argument("--out", type=path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument("--no-html", action="store_true", help="write no report.html")
     parser.set_defaults(do=_merge)
 
@@ -116,7 +121,7 @@ def _add_table(commands: Any) -> None:
         description="Print a table in Markdown: a row for each case, with the speedup by wall time, PSNR, SSIM, LPIPS and "
         "CLIP where they were measured, each with its 95 %% interval.",
     )  # fmt: skip
-    parser.add_argument("run", type=Path, metavar="RUN", help=_RUN)
+    parser.add_argument("run", type=path, metavar="RUN", help=_RUN)
     parser.add_argument("--columns", nargs="+", default=[], metavar="NAME", help="which columns, or `all`")
     parser.add_argument(
         "--cases", nargs="+", default=[], metavar="TEXT", help="only cases whose id holds one of these"
@@ -151,15 +156,15 @@ def _add_history(commands: Any) -> None:
         description="Show what a file of --history has collected: values over time, where they changed, and what changed "
         "in the environment.",
     )  # fmt: skip
-    parser.add_argument("file", type=Path, metavar="FILE", help="SQLite file that --history writes")
+    parser.add_argument("file", type=path, metavar="FILE", help="SQLite file that --history writes")
     parser.add_argument(
-        "--add", type=Path, nargs="+", default=[], metavar="RUN", help="add stored runs first"
+        "--add", type=path, nargs="+", default=[], metavar="RUN", help="add stored runs first"
     )
     parser.add_argument(
         "--cases", nargs="+", default=[], metavar="TEXT", help="only cases whose id holds one of these"
     )
     parser.add_argument("--metric", metavar="NAME", help="only this metric")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+    parser.add_argument("--html", type=path, metavar="FILE", help="write it as a page")
     parser.set_defaults(do=_history)
 
 
@@ -172,7 +177,20 @@ def _history(given: argparse.Namespace) -> int:
         for run in runs:
             history.add(run, _kinds())
         series = history.series(cases=given.cases, metric=given.metric)
+        if not series:
+            raise UsageProblem(_nothing_of(given.file, history.series(), given.cases, given.metric))
         print("\n".join(lines(series)))
         if given.html:
-            replace_file(given.html, html(series))
+            write_output(given.html, html(series))
     return 0
+
+
+def _nothing_of(file: Path, known: Sequence[Series], cases: Sequence[str], metric: str | None) -> str:
+    """Return why a history shows nothing: which names it has in the place of those that were given."""
+    if not known:
+        return f"{file}: found no run in it, expected some; add runs with --add"
+    metrics = dict.fromkeys(one.metric for one in known)
+    if metric is not None and metric not in metrics:
+        return f"--metric {metric}: no case has it; expected one of {listed(metrics)}; correct the name"
+    names = dict.fromkeys(one.name for one in known if metric in (None, one.metric))
+    return f"--cases {' '.join(cases)}: found it in no id, expected a part of one, such as {listed(names)}; correct it"

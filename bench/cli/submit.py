@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.numbers import number
+from bench.cli.numbers import number, path
 from bench.core.errors import UsageProblem
 from bench.core.names import counted
 
@@ -46,8 +46,8 @@ def add_submit(commands: Any) -> None:
     )  # fmt: skip
     parser.set_defaults(do=submit)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="DIR", help="a new or empty folder that all machines see")
-    where.add_argument("--join", type=Path, metavar="DIR", help="go on with jobs that were submitted there")
+    where.add_argument("--out", type=path, metavar="DIR", help="a new or empty folder that all machines see")
+    where.add_argument("--join", type=path, metavar="DIR", help="go on with jobs that were submitted there")
     parser.add_argument("--again", action="store_true", help="with --join: submit what is missing again")
     parser.add_argument("--jobs", type=_count, metavar="N", help="at most so many jobs")
     parser.add_argument(
@@ -184,11 +184,11 @@ def _new(given: argparse.Namespace, folder: Path) -> Submission:
 
 def _remove(folder: Path, *, itself: bool) -> None:
     """Leave no folder behind of what was not submitted, so that the same command can be given again."""
-    for path in [folder] if itself else list(folder.iterdir()):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+    for place in [folder] if itself else list(folder.iterdir()):
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
 
 
 def _again(given: argparse.Namespace, folder: Path, submission: Submission) -> None:

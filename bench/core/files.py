@@ -165,12 +165,24 @@ def replace_file(path: Path, content: str | bytes) -> None:
     """Write a file as a whole, text as UTF-8: a reader sees the old or the new one, never a part.
 
     Raises:
-        OSError: when it cannot be written; the old file is then untouched and no other one is left.
+        OSError: when it cannot be written, with this path; the old file is then untouched and no other one is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, describe_error(error), str(path)) from error
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file that somebody named, as UTF-8. What a link, a pipe or a device leads to is written to, not replaced.
+
+    Raises:
+        OSError: when it cannot be written, with this path.
+    """
+    if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
+        path.write_text(text, encoding="utf-8")
+    else:
+        replace_file(path, text)

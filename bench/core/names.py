@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 # Of what a message shows of a user's input: names, characters of one, characters of a value.
+# Control characters, marks that turn the direction of a text, and halves of a character.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MOST_NAMES, _LONGEST_NAME, _LONGEST_VALUE = 20, 40, 60
 
 
@@ -46,6 +48,16 @@ def counted(number: int, one: str, many: str = "") -> str:
         ('1 case', '2 cases', '0 launches')
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def one_line(text: str) -> str:
+    """Return a text as a terminal shows it in one line: without breaks, and with what steers a terminal as an escape.
+
+    Example:
+        >>> one_line("a\\nb\\x1b[31m")
+        'a b\\\\x1b[31m'
+    """
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), " ".join(text.split()))
 
 
 def quoted(value: Any) -> str:

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS points (
     higher_is_better INTEGER NOT NULL, PRIMARY KEY (run, kind, name, metric)
 );
 """
+_NAMES = ("runs", "points")
 ALL_TASKS = "all tasks"
 VERDICT_ALONE = "verdict"
 """The metric of a case that nothing was measured of: its value is missing, its verdict counts."""
@@ -80,30 +81,40 @@ class History:
         try:
             self._database = sqlite3.connect(path, timeout=_WAIT_S)
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version != (VERSION if tables else 0):
+            tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master")}
+            if version != (VERSION if tables else 0) or not tables.issuperset(_NAMES if tables else ()):
                 self._database.close()
                 raise UsageProblem(
                     f"{path}: found an SQLite file of another program or version ({version}), expected a history of version "
                     f"{VERSION}; choose another file"
+                )
+            if not tables and must_exist:
+                self._database.close()
+                raise UsageProblem(
+                    f"{path}: found an empty file, expected one that --history has written; correct the path, or add runs "
+                    "with --add"
                 )
             if not tables:
                 self._database.executescript(_TABLES)
                 self._database.execute(f"PRAGMA user_version = {VERSION}")
             self._database.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
-            raise UsageProblem(
-                f"{path}: it cannot be opened as a history ({error}); expected a new file, or one that --history has "
-                "written; choose another"
-            ) from error
+            raise _not_usable(path, error) from error
+        self._path = path
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        """Close the file.
+
+        Raises:
+            UsageProblem: in place of what SQLite says of a file that is damaged or may not be written.
+        """
         self._database.close()
+        if isinstance(error, sqlite3.Error):
+            raise _not_usable(self._path, error) from error
 
     def add(self, run: StoredRun, kinds: Mapping[str, Kind]) -> int:
         """Add a run and return how many values it brought; one that is there already is replaced.
@@ -161,6 +172,13 @@ class History:
             key = (kind, name, of_metric)
             found.setdefault(key, Series(*key)).points.append(point)
         return list(found.values())
+
+
+def _not_usable(path: Path, error: sqlite3.Error) -> UsageProblem:
+    return UsageProblem(
+        f"{path}: it cannot be used as a history ({error}); expected a new file, or one that --history has written, with "
+        "room and rights to write; choose another"
+    )
 
 
 def _rows(run: StoredRun, kinds: Mapping[str, Kind]) -> list[tuple[Any, ...]]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
+from bench.core.names import one_line
+
+WIDTH = 100
+"""Columns of the widest line of a terminal."""
 _LEAST = 16  # characters of a first column that still say which case it is
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Return rows as lines: the first column to the left, numbers to the right."""
+    rows = [tuple(map(one_line, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

@@ -168,6 +168,14 @@ def count_verdicts(records: Sequence[Record]) -> Json:
     return {"total": len(records), **counts, "pass_rate": counts["passed"] / decided if decided else None}
 
 
+def counts_line(records: Sequence[Record]) -> str:
+    """Return the counts of some records and their pass rate as a line."""
+    counts = count_verdicts(records)
+    rate = counts.pop("pass_rate")
+    said = [f"{name} {count}" for name, count in counts.items()]
+    return ", ".join([*said, *([] if rate is None else [f"pass rate {100 * rate:.1f} %"])])
+
+
 def control_note(records: Iterable[Record]) -> list[str]:
     """Return the sentence about controls among some records, in a list; empty when there are none."""
     controls = [record for record in records if record.control is not None]

@@ -12,7 +12,10 @@ import msgspec
 from bench.core.errors import UsageProblem
 from bench.core.files import describe_error
 from bench.core.kind import Kind
+from bench.core.names import json_kind, one_line, quoted
 from bench.core.record import SCHEMA_VERSION, Json, Record
+from bench.core.verdict import VERDICTS
+from bench.report.schema import RunHead
 
 RESULTS = "evaluation_results.json"
 Key = tuple[str, str]
@@ -63,7 +66,7 @@ def load_run(path: Path, kinds: Mapping[str, Kind]) -> StoredRun:
             f"{path}: found no {RESULTS} ({describe_error(error)}); expected the directory of a run, or its {RESULTS}; "
             "correct the path, or complete a run that died with `report`"
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UsageProblem(
             f"{file}: this is not JSON; expected the {RESULTS} of a run; correct the path"
         ) from error
@@ -82,10 +85,25 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         raise UsageProblem(
             f"{file}: found {found}, expected {SCHEMA_VERSION}; read it with the version of Modelgate that wrote it"
         )
+    run, entries = data.get("run"), data.get("records")
+    for name, value, expected in (("run", run, dict), ("records", entries, list)):
+        if not isinstance(value, expected):
+            what = "no" if value is None else f"{json_kind(value)} as"
+            raise UsageProblem(
+                f"{file}: found {what} `{name}`, expected {'an object' if expected is dict else 'a list'}; write the "
+                "results again with `report`"
+            )
+    try:
+        msgspec.convert({name: value for name, value in run.items() if value is not None}, RunHead)
+    except msgspec.ValidationError as error:
+        raise UsageProblem(
+            f"{file}, run: found a key with a value of another type ({error}); expected what Modelgate writes; write the "
+            "results again with `report`"
+        ) from error
     records: dict[Key, Record] = {}
     plain: dict[Key, Json] = {}
     unknown = 0
-    for place, entry in enumerate(data.get("records") or []):
+    for place, entry in enumerate(entries):
         kind = kinds.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
         if kind is None:
             unknown += 1
@@ -97,12 +115,20 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
                 f"{file}, record {place} ({entry.get('id')}): found a key with a value of another type ({error}); expected "
                 "a record as Modelgate writes it; write the results again with `report`"
             ) from error
+        if record.verdict not in VERDICTS:
+            raise UsageProblem(
+                f"{file}, record {place} ({record.id}): found the verdict {quoted(record.verdict)}, expected one of "
+                f"{', '.join(VERDICTS)}; write the results again with `report`"
+            )
         records[record.kind, record.id] = record
         plain[record.kind, record.id] = entry
-    run = data.get("run")
-    run = run if isinstance(run, dict) else {}
     return StoredRun(
-        file.parent.resolve(), str(run.get("id") or file.parent.name), run, records, plain, unknown
+        file.parent.resolve(),
+        one_line(str(run.get("id") or file.parent.resolve().name)),
+        run,
+        records,
+        plain,
+        unknown,
     )
 
 

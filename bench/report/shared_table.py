@@ -52,6 +52,7 @@ def shared_table(
             f"found no case{' whose id holds ' + ' or '.join(cases) if cases else ''} among {len(run.records)}, expected "
             "some; correct --cases, or add --controls"
         )
+    columns = [ALL if column.lower() == ALL else column for column in columns]
     tables: list[TitledTable] = []
     known: dict[str, None] = {}
     for name in dict.fromkeys(record.kind for record in records):

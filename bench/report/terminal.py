@@ -10,12 +10,10 @@ import pytest
 
 from bench.core.kind import Section
 from bench.core.record import Record
-from bench.report.layout import aligned, fitted
+from bench.report.layout import WIDTH, aligned, fitted
 from bench.report.results import ResultsFile
 
 _ALIKE = 3
-WIDTH = 100
-"""Columns of the widest line."""
 MANY = 200
 """Cases of which each gets a line."""
 

@@ -21,7 +21,7 @@ from bench.core.names import counted
 from bench.core.record import UNDECIDED, Json, Record
 from bench.report.compare import differing_environment
 from bench.report.html.page import write_page
-from bench.report.results import ResultsFile, count_verdicts
+from bench.report.results import ResultsFile, counts_line
 from bench.report.runs import RESULTS, Key, StoredRun
 from bench.run import journal
 
@@ -151,11 +151,10 @@ def write_merged(
     finally:
         log.close()
     results.write()
-    counts = count_verdicts([record for record in results.ordered() if record.control is None])
     of_runs = ", ".join(f"{run.name} ({_share(merged, run)})" for run in merged.runs)
     said = [
         f"merged {len(merged.chosen)} cases of {len(merged.runs)} runs: {of_runs}",
-        ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items() if value is not None),
+        counts_line([record for record in results.ordered() if record.control is None]),
         *(f"note: {note}" for note in merged.notes),
         *(f"gap: {gap}" for gap in merged.gaps),
         f"results: {results.path}",

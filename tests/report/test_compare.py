@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 
 import page_runs
@@ -220,10 +221,18 @@ def test_the_command_prints_writes_and_fails_where_it_is_asked_to(pair, tmp_path
     [
         (None, "found no evaluation_results.json"),
         ("{", "this is not JSON"),
+        ("[" * 100_000, "this is not JSON"),
         ("[1]", "found no schema_version, expected 1"),
+        ('{"schema_version": 1}', "found no `run`, expected an object; write the results again"),
+        ('{"schema_version": 1, "run": {}}', "found no `records`, expected a list"),
+        ('{"schema_version": 1, "run": {}, "records": 5}', "found a number as `records`, expected a list"),
+        (
+            '{"schema_version": 1, "run": {"environment": [1]}, "records": []}',
+            "Expected `object`, got `array`",
+        ),
         ('{"schema_version": 2}', "found schema_version 2, expected 1; read it with the version"),
         (
-            '{"schema_version": 1, "records": [{"kind": "language", "id": 7}]}',
+            '{"schema_version": 1, "run": {}, "records": [{"kind": "language", "id": 7}]}',
             "found a key with a value of another type",
         ),
     ],
@@ -235,3 +244,56 @@ def test_what_is_no_run_is_refused(tmp_path, capsys, content, said):
         (folder / "evaluation_results.json").write_text(content)
     assert main(["compare", str(folder), str(folder)]) == 4
     assert said in capsys.readouterr().err
+
+
+def test_a_verdict_that_there_is_not_is_refused(tmp_path, capsys):
+    folder = page_runs.write_run(tmp_path / "run", [page_runs.accelerated()])
+    file = folder / "evaluation_results.json"
+    file.write_text(file.read_text().replace('"verdict": "pass"', '"verdict": "great"', 1))
+    for command in ("table", "compare"):
+        assert main([command, str(folder), *([str(folder)] if command == "compare" else [])]) == 4
+        assert "found the verdict 'great', expected one of pass, fail" in capsys.readouterr().err
+
+
+def test_what_a_link_leads_to_or_a_pipe_is_written_and_not_replaced(pair, tmp_path):
+    runs = [str(run.directory) for run in pair]
+    real, link = tmp_path / "real.html", tmp_path / "link.html"
+    real.write_text("old")
+    link.symlink_to(real)
+    assert main(["compare", *runs, "--html", str(link)]) == 0
+    assert link.is_symlink()
+    assert real.read_text().startswith("<!doctype html>")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["compare", *runs, "--markdown", str(pipe)]) == 0
+    assert os.read(reader, 13) == b"## Modelgate:"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(pair, tmp_path, capsys):
+    runs = [str(run.directory) for run in pair]
+    for place, said in (
+        (tmp_path, "Is a directory"),
+        (tmp_path / "gone/x.html", "No such file or directory"),
+    ):
+        assert main(["compare", *runs, "--html", str(place)]) == 4
+        assert capsys.readouterr().err == f"{place}: {said}; choose another place\n"
+    assert main(["compare", *runs, "--html", ""]) == 4
+    assert "argument --html: found an empty text, expected a path" in capsys.readouterr().err
+
+
+def test_names_and_ids_stay_in_their_line_and_steer_no_terminal(tmp_path):
+    name = "x\x1b[2J\n\u202eabc 😀"
+    runs = []
+    for number, records in enumerate(([page_runs.accelerated()], [])):
+        folder = page_runs.write_run(tmp_path / str(number), records, id=f"run\n{number}")
+        runs.append(page_runs.load(folder))
+    hostile = page_runs.accelerated(2)
+    hostile.id = name
+    runs.append(page_runs.load(page_runs.write_run(tmp_path / "2", [hostile], id="run\x1b[1m")))
+    found = lines(compare_runs(runs[0], runs[1:], KINDS))
+    assert found[0] == "run 1 and run\\x1b[1m against run 0"
+    assert any(r"acceleration: x\x1b[2J \u202eabc 😀" in line for line in found)
+    assert all(line.isprintable() for line in found)

@@ -114,14 +114,19 @@ def test_the_command_adds_and_shows(tmp_path, capsys):
     assert "medium-sd-deepcache-1" in out
     assert "looked for from 6 runs on" in out or "ruptures" in out
     assert "speedup" in page.read_text(encoding="utf-8")
-    assert main(["history", str(file), "--cases", "nothing"]) == 0
-    assert "nothing fits" in capsys.readouterr().out
+    assert main(["history", str(file), "--cases", "nothing"]) == 4
+    assert (
+        "--cases nothing: found it in no id, expected a part of one, such as medium-sd"
+        in capsys.readouterr().err
+    )
+    assert main(["history", str(file), "--metric", "speed"]) == 4
+    assert "--metric speed: no case has it; expected one of " in capsys.readouterr().err
 
 
 def test_a_file_of_another_kind_or_version_is_refused_and_untouched(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("these are notes " * 100)
-    with pytest.raises(UsageProblem, match="cannot be opened as a history"):
+    with pytest.raises(UsageProblem, match="cannot be used as a history"):
         History(text)
     assert text.read_text().startswith("these are notes")
     other = tmp_path / "other.sqlite"
@@ -130,3 +135,37 @@ def test_a_file_of_another_kind_or_version_is_refused_and_untouched(tmp_path):
     database.close()
     with pytest.raises(UsageProblem, match="another program or version"):
         History(other)
+    alike = tmp_path / "alike.sqlite"
+    with sqlite3.connect(alike) as database:
+        database.execute("CREATE TABLE mine (x)")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    with pytest.raises(UsageProblem, match="another program or version"):
+        History(alike)
+
+
+def test_a_file_without_runs_stays_as_it_is(tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.touch()
+    assert main(["history", str(empty)]) == 4
+    assert "found an empty file" in capsys.readouterr().err
+    assert empty.stat().st_size == 0
+    (run,) = runs(tmp_path, [2.0])
+    page_runs.write_run(tmp_path / "none", [])
+    assert main(["history", str(empty), "--add", str(tmp_path / "none")]) == 4
+    assert "found no run in it" in capsys.readouterr().err
+    assert main(["history", str(empty), "--add", str(run.directory)]) == 0
+
+
+def test_a_damaged_file_or_one_that_may_not_be_written_is_refused_without_a_traceback(tmp_path, capsys):
+    (run,) = runs(tmp_path, [2.0])
+    file = tmp_path / "h.sqlite"
+    assert main(["history", str(file), "--add", str(run.directory)]) == 0
+    with sqlite3.connect(file) as database:
+        database.execute("DROP TABLE points")
+        database.execute("CREATE TABLE points (x)")
+    database.close()
+    capsys.readouterr()
+    for more in ([], ["--add", str(run.directory)]):
+        assert main(["history", str(file), *more]) == 4
+        assert "it cannot be used as a history" in capsys.readouterr().err
