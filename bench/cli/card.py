@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.cli.question import MetricLimit
+from bench.cli.limits import MetricLimit
 from bench.core.gate import side
 from bench.core.record import Json
 

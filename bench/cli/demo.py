@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bench.cli.card import make_card
 from bench.cli.judge import BROKEN, JudgedRun, kept_server, near, run_questions
-from bench.cli.output import refuse
-from bench.cli.question import JudgeProblem, JudgeTask
+from bench.cli.limits import JudgeProblem
+from bench.cli.question import JudgeTask
+from bench.cli.refusing import refuse
 from bench.cli.show import console_for, show_card
 from bench.shipped import shipped_root
 

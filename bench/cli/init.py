@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.cli.output import refuse
+from bench.cli.refusing import refuse
 from bench.shipped import shipped_root
 
 _BASELINE = '''"""The pipeline as it is today. Modelgate runs this file as a script and watches the call at its end."""

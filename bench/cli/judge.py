@@ -20,8 +20,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from bench.cli.card import VerdictCard, finite, make_card
-from bench.cli.output import refuse
-from bench.cli.question import JudgeProblem, JudgeTask
+from bench.cli.limits import JudgeProblem
+from bench.cli.question import JudgeTask
+from bench.cli.refusing import refuse
 from bench.cli.show import console_for, show_card
 from bench.core.fingerprint import path_hash
 from bench.core.record import Json

@@ -22,10 +22,12 @@ from typing import NoReturn
 
 from bench.cli.front import add_front, run_bench
 from bench.cli.numbers import number, path
-from bench.cli.output import read_or_not, refuse
+from bench.cli.output import read_or_not
+from bench.cli.refusing import refuse
 from bench.cli.stored import add_commands, run_command
 from bench.cli.submit import add_submit
 from bench.cli.tasks import DEFAULT_ZOO, MODELS, tasks
+from bench.core.files import describe_error
 
 _TASKS = """
 Write a task set: an annotation list (anno.json) with 41 tasks of level L1, 116 of L2, 261 of L3, 93 of L4 and 93 of L5,
@@ -49,15 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # argparse finds no positional arguments behind options
     takes_more = words[:1] in (["judge"], ["submit"])
     place = words.index("--") if takes_more and "--" in words else len(words)
-    with read_or_not():
-        try:
-            given = make_parser().parse_args(words[:place])
-        except SystemExit:  # --help
-            return 0
-        except _Unusable as problem:
-            return refuse(str(problem), as_json=words[:1] == ["judge"] and "--json" in words[:place])
-        given.more = words[place + 1 :]
-        return run_command(given)
+    as_json = words[:1] == ["judge"] and "--json" in words[:place]
+    with read_or_not() as output:
+        code = _run(words[:place], words[place + 1 :], as_json=as_json)
+    if output is not None and output.trouble is not None:
+        return refuse(f"stdout: {describe_error(output.trouble)}; what was to be printed is lost")
+    return code
+
+
+def _run(words: Sequence[str], more: list[str], *, as_json: bool) -> int:
+    try:
+        given = make_parser().parse_args(words)
+    except SystemExit:  # --help
+        return 0
+    except _Unusable as problem:
+        return refuse(str(problem), as_json=as_json)
+    given.more = more
+    return run_command(given)
 
 
 class _Unusable(Exception):

@@ -1,9 +1,11 @@
-"""What a command prints: for a program one object, and where nobody reads on, as behind ``| head``, nothing."""
+"""What a command prints when nobody reads on, as behind ``| head``: nothing, and its exit code stays what it came to.
+
+A character that the terminal's encoding lacks is printed as an escape.
+"""
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -14,21 +16,14 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-USAGE_ERROR = 4
-"""Exit code of what cannot be used."""
+class StandardOutput(io.RawIOBase):
+    """Writes to a descriptor for as long as somebody reads, and there is room.
 
+    Attributes:
+        trouble: why it could not be written to, other than that nobody reads.
+    """
 
-def refuse(message: str, *, as_json: bool = False) -> int:
-    """Say what cannot be used, to a program as an object; return the exit code."""
-    if as_json:
-        print(json.dumps({"verdict": "usage", "exit_code": USAGE_ERROR, "reason": message}))
-    else:
-        print(message, file=sys.stderr)
-    return USAGE_ERROR
-
-
-class _Pipe(io.RawIOBase):
-    """Writes to a descriptor for as long as somebody reads."""
+    trouble: OSError | None = None
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -49,23 +44,28 @@ class _Pipe(io.RawIOBase):
                 return os.write(self._descriptor, data)
             except BrokenPipeError:
                 self._is_read = False
+            except OSError as error:
+                self._is_read, self.trouble = False, error
         return memoryview(data).nbytes
 
 
 @contextmanager
-def read_or_not() -> Iterator[None]:
-    """Let nothing fail because the reader of stdout is gone."""
+def read_or_not() -> Iterator[StandardOutput | None]:
+    """Let nothing fail because the reader of stdout is gone; yield what is written to, None where stdout is replaced."""
     before = sys.__stdout__
     if before is None or sys.stdout is not before:  # somebody has put another one in its place, who reads it
-        yield
+        yield None
         return
     before.flush()
-    raw = io.BufferedWriter(_Pipe(before.fileno()))
+    output = StandardOutput(before.fileno())
     sys.stdout = io.TextIOWrapper(
-        raw, encoding=before.encoding, errors=before.errors, line_buffering=before.line_buffering
+        io.BufferedWriter(output),
+        encoding=before.encoding,
+        errors="backslashreplace",
+        line_buffering=before.line_buffering,
     )
     try:
-        yield
+        yield output
     finally:
         sys.stdout.flush()
         sys.stdout = before

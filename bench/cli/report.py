@@ -6,7 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from bench.cli.output import refuse
+from bench.cli.refusing import refuse
 from bench.core.errors import UsageProblem
 from bench.core.files import describe_error
 from bench.core.names import one_line

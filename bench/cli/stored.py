@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.numbers import path
-from bench.cli.output import refuse
+from bench.cli.refusing import refuse
 from bench.core.errors import FULL, UsageProblem
 from bench.core.files import describe_error, write_output
 from bench.core.names import listed

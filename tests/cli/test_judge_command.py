@@ -17,8 +17,9 @@ from bench.cli import judge as command
 from bench.cli.card import EXIT_CODES, GateRow, finite, make_card
 from bench.cli.init import init
 from bench.cli.judge import JudgedRun, judge, run_questions, watch
+from bench.cli.limits import JudgeProblem, MetricLimit
 from bench.cli.main import main
-from bench.cli.question import JudgeProblem, JudgeTask, MetricLimit
+from bench.cli.question import JudgeTask
 from bench.cli.show import console_for, show_card
 from bench.core.verdict import VERDICTS
 from bench.shipped import shipped_root

@@ -57,3 +57,36 @@ def test_another_stdout_is_left_alone(monkeypatch):
         print("a")
     assert sys.stdout is other
     assert other.getvalue() == "a\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", b"\\u2191 \\xfc \\udcff"), ("utf-8", "↑ ü \\udcff".encode())]
+)
+def test_a_character_that_cannot_be_shown_ends_no_command(encoding, shown):
+    program = PROGRAM.replace(
+        'print("x" * 5000, flush=True) for _ in range(100)', r'print("\u2191 \xfc \udcff")'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=own_environment({"PYTHONIOENCODING": encoding}),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, shown + b"\n", b"")
+
+
+def test_what_there_is_no_room_for_is_said_and_no_success():
+    program = PROGRAM.replace("and 3", "and 0")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env=own_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert done.stderr == "stdout: No space left on device; what was to be printed is lost\n"
