@@ -1,7 +1,7 @@
 """Adds the cases that ship to the tests of somebody else's project: ``pytest --modelgate``.
 
-Only kinds are run of which the command line or the ini file names something. Ids of the tests begin with ``modelgate/``,
-wherever the suite is installed.
+Only kinds are run of which the environment, the command line or the ini file names something. Ids of the tests begin with
+``modelgate/``, wherever the suite is installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 from bench.core.kind import Kind
 from bench.kinds import KINDS
-from bench.run.options import given_flags, ini_of
+from bench.run.options import given_by_environment, given_flags, ini_of
 from bench.shipped import shipped_root
 
 
@@ -43,6 +43,6 @@ def _is_named(config: pytest.Config, kind: Kind) -> bool:
     workerinput = getattr(config, "workerinput", {})
     arguments = workerinput.get("modelgate_arguments", config.invocation_params.args)
     inis = (ini_of(field) for field in dataclasses.fields(kind.options))
-    return bool(given_flags(arguments, kind.options)) or any(
+    return bool(given_flags(arguments, kind.options) or given_by_environment(kind.options)) or any(
         config.getini(name) not in (None, [], "", False) for name in inis if name is not None
     )

@@ -114,6 +114,20 @@ class TestSwitchedOn:
         assert "test_own.py::test_own" in found
         assert "test_language" not in found
 
+    def test_the_environment_names_kinds_too(self, project):
+        command = [sys.executable, "-m", "pytest", *_ENTRY, "-q", "--collect-only", "--modelgate"]
+        environment = {
+            "PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "MODELGATE_TASKS": "tasks.json",
+            "MODELGATE_PROMPTS": str(_PROMPTS), "MODELGATE_CLIP": str(_CLIP), "MODELGATE_MODELS": "",
+        }  # fmt: skip
+        done = subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
+        assert "modelgate/test_acceleration.py::test_candidate[easy-tiny_sd-ddim-1]" in done.stdout, (
+            done.stdout
+        )
+        assert "test_language" not in done.stdout
+
     def test_workers_collect_the_same(self, project):
         _switch_on(project)
         done = _pytest(

@@ -193,8 +193,12 @@ def given_flags(arguments: Sequence[str], options: type) -> dict[str, str]:
 
 def given_by_environment(options: type) -> frozenset[str]:
     """Return the fields that the environment gives."""
-    names = {field.name: ini_of(field) for field in dataclasses.fields(options)}
-    return frozenset(name for name, ini in names.items() if ini is not None and ini.upper() in os.environ)
+    return frozenset(field.name for field in dataclasses.fields(options) if _variable(ini_of(field)))
+
+
+def _variable(ini: str | None) -> str | None:
+    """Return what the environment says of an option; an empty text, as of a CI's variable that is not set, says nothing."""
+    return None if ini is None else os.environ.get(ini.upper()) or None
 
 
 def read_options(config: pytest.Config, options: type[O]) -> O:
@@ -209,12 +213,10 @@ def read_options(config: pytest.Config, options: type[O]) -> O:
         declared: Option = field.metadata["option"]
         kind = _plain_type(hints[field.name])
         flags, ini = flags_of(field), ini_of(field)
-        raw: Any = None
-        source, base = "", config.invocation_params.dir
-        if ini is not None:
-            raw, source = os.environ.get(ini.upper()), ini.upper()
-            if raw is not None and kind is bool:
-                raw = _switch(source, raw)
+        raw: Any = _variable(ini)
+        source, base = (ini or "").upper(), config.invocation_params.dir
+        if raw is not None and kind is bool:
+            raw = _switch(source, raw)
         if flags and raw is None:
             raw, source = getattr(config.option, _dest(config, field), None), flags[0]
             if declared.once:
@@ -238,7 +240,7 @@ def _switch(source: str, text: str) -> bool:
     word = text.strip().lower()
     if word in ("1", "true", "yes", "on"):
         return True
-    if word in ("", "0", "false", "no", "off"):
+    if word in ("0", "false", "no", "off"):
         return False
     raise UsageProblem(f"{source}={text}: expected 1 or 0; correct it, or unset the variable")
 

@@ -67,6 +67,19 @@ def test_the_environment_has_every_type(read, monkeypatch):
     assert read("--toy-fast").toy_fast is False
 
 
+def test_an_empty_variable_takes_no_place(read, monkeypatch):
+    for name in ("ROUNDS", "NAMES", "FAST", "SCORES"):
+        monkeypatch.setenv(f"MODELGATE_TOY_{name}", "")
+    found = read("--toy-rounds=6", "--toy-fast", "--toy-scores=a=1", ini="modelgate_toy_names = a")
+    assert (found.toy_rounds, found.toy_fast, found.toy_scores, found.toy_names) == (
+        6,
+        True,
+        {"a": 1.0},
+        ("a",),
+    )
+    assert given_by_environment(ToyOptions) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("MODELGATE_TOY_ROUNDS", "many"), ("MODELGATE_TOY_FAST", "perhaps")]
 )
