@@ -167,8 +167,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest cases first, so that no worker is left alone with one at the end, model by model."""
-    for item in items:
-        tell_apart(item)
+    tell_apart(items)
 
     def place(item: pytest.Item) -> tuple[float, float]:
         case = case_of(item)

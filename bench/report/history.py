@@ -184,11 +184,13 @@ def _not_usable(path: Path, error: sqlite3.Error) -> UsageProblem:
 def _rows(run: StoredRun, kinds: Mapping[str, Kind]) -> list[tuple[Any, ...]]:
     rows = []
     tasks = [record for record in run.ordered if record.control is None]
-    for record in tasks:
+    for (_, case), record in run.records.items():
+        if record.control is not None:
+            continue
         estimates = kinds[record.kind].compared(record) or {
             VERDICT_ALONE: Estimate(metric=VERDICT_ALONE, reason="nothing was measured")
         }
-        rows += [_row(record.kind, record.id, record.verdict, name, one) for name, one in estimates.items()]
+        rows += [_row(record.kind, case, record.verdict, name, one) for name, one in estimates.items()]
     counts = count_verdicts(tasks)
     if counts["pass_rate"] is not None:
         rate = Estimate(metric="pass rate", value=100 * counts["pass_rate"], n=counts["total"], unit="%")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,8 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
                 f"{file}, record {place} ({record.id}): found the verdict {quoted(record.verdict)}, expected one of "
                 f"{', '.join(VERDICTS)}; write the results again with `report`"
             )
-        records[record.kind, record.id] = record
-        plain[record.kind, record.id] = entry
+        key = _free((record.kind, record.id), records)
+        records[key], plain[key] = record, entry
     return StoredRun(
         file.parent.resolve(),
         one_line(str(run.get("id") or file.parent.resolve().name)),
@@ -130,6 +130,15 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         plain,
         unknown,
     )
+
+
+def _free(key: Key, taken: Container[Key]) -> Key:
+    """Return what a record is known by; another one of the same case, as older runs have, gets a number."""
+    number, found = 1, key
+    while found in taken:
+        number += 1
+        found = (key[0], f"{key[1]} ({number})")
+    return found
 
 
 def name_apart(runs: list[StoredRun]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,16 +113,26 @@ def teller_of(config: pytest.Config) -> Teller:
     return config.stash[TELLER]
 
 
-def tell_apart(item: pytest.Item) -> None:
-    """Give the case of an item an id of its own, where its test has more parameters than the case."""
-    callspec = getattr(item, "callspec", None)
-    ids = list(getattr(callspec, "_idlist", ()))
-    if callspec is None or len(ids) < 2:
-        return
-    for name, value in callspec.params.items():
-        if isinstance(value, Case):
-            place = list(callspec.params).index(name)
-            callspec.params[name] = value.varied("-".join(ids[:place] + ids[place + 1 :]))
+def tell_apart(items: Iterable[pytest.Item]) -> None:
+    """Give cases ids of their own: where a test has more parameters than the case, and where several tests take one case.
+
+    The first of several tests, in the order of collection, leaves the id as it is.
+    """
+    taken: set[tuple[str, str]] = set()
+    for item in items:
+        if case_of(item) is None:
+            continue
+        params, ids = item.callspec.params, list(item.callspec._idlist)  # type: ignore[attr-defined]
+        for name, value in params.items():
+            if isinstance(value, Case):
+                place = list(params).index(name)
+                others = "-".join(ids[:place] + ids[place + 1 :])
+                case = value.varied(others) if others else value
+                if (case.kind, case.id) in taken:
+                    test = item.nodeid.partition("[")[0]
+                    case = value.varied(f"{others}-{test}" if others else test)
+                taken.add((case.kind, case.id))
+                params[name] = case
 
 
 def make_plan(config: pytest.Config, options: RunOptions, kinds: Mapping[str, Kind]) -> Plan:
