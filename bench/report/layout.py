@@ -34,6 +34,23 @@ def fitted(rows: list[tuple[str, ...]], width: int) -> list[str]:
     return aligned([(shortened(row[0], longest - excess), *row[1:]) for row in rows])
 
 
+def folded(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return rows as `aligned` does; columns for which `width` has no room go on below, next to the first one again."""
+    found: list[str] = []
+    columns = list(range(1, len(rows[0])))
+    while columns or not found:
+        count = len(columns)
+        while count > 1 and max(map(len, aligned(_picked(rows, columns[:count])))) > width:
+            count -= 1
+        found += [*([""] if found else []), *fitted(_picked(rows, columns[:count]), width)]
+        columns = columns[count:]
+    return found
+
+
+def _picked(rows: list[tuple[str, ...]], columns: list[int]) -> list[tuple[str, ...]]:
+    return [(row[0], *(row[column] for column in columns)) for row in rows]
+
+
 def shortened(text: str, width: int) -> str:
     """Return a text of at most `width` characters, its middle left out where it is longer.
 

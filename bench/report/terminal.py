@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.kind import Section
 from bench.core.record import Record
-from bench.report.layout import WIDTH, aligned, fitted
+from bench.report.layout import WIDTH, fitted, folded
 from bench.report.results import ResultsFile
 
 _ALIKE = 3
@@ -32,7 +32,7 @@ def write_summary(
         if 1 < len(section.cases) <= MANY:
             for line in [*fitted(section.cases, WIDTH), ""]:
                 terminal.write_line(line)
-        for line in [*aligned(section.rows), *section.notes]:
+        for line in [*folded(section.rows, WIDTH), *section.notes]:
             terminal.write_line(line)
     if all_skipped(records):
         reasons = list(dict.fromkeys(record.reason for record in records))

@@ -8,7 +8,7 @@ import pytest
 from toys import record, toy_kind
 
 from bench.core.kind import Finish
-from bench.report.layout import aligned, fitted, table
+from bench.report.layout import aligned, fitted, folded, table
 from bench.report.markdown import markdown, write_step_summary
 from bench.report.results import ResultsFile, control_note
 from bench.report.tables import case_row, figures, finished_kinds
@@ -163,3 +163,16 @@ def test_summary_is_appended_for_the_ci_page_and_written_beside_the_results(resu
     assert "2 × slower" in text
     assert page.read_text(encoding="utf-8") == "what was there\n" + text
     assert (tmp_path / "summary.md").read_text(encoding="utf-8") == text
+
+
+def test_columns_that_there_is_no_room_for_go_on_below():
+    rows = [("case", *(f"metric {number}" for number in range(9)))]
+    rows += [(f"tiny-{name}", *(f"0.{number}00 [0.1, 0.9]" for number in range(9))) for name in "ab"]
+    lines = folded(rows, 100)
+    assert max(map(len, lines)) <= 100
+    assert [line.split()[0] for line in lines if line] == ["case", "tiny-a", "tiny-b"] * (len(lines) // 3)
+    assert all(sum(f"metric {number}" in line for line in lines) == 1 for number in range(9))
+    assert folded(rows[:2], 1000) == aligned(rows[:2])
+    assert folded([("case",), ("a",)], 10) == ["case", "a"]
+    wide = folded([("case", "reason"), ("x" * 200, "y" * 90)], 100)
+    assert max(map(len, wide)) <= 300, "a single column that is too wide stays whole"
