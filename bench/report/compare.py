@@ -65,6 +65,7 @@ class CaseChange:
         key: its kind and id.
         before, after: its records; None in a run that lacks it.
         changes: of its main estimates.
+        unlike: main estimates that one of two runs has no value of, with both values.
         run: name of the run that is compared.
     """
 
@@ -72,6 +73,7 @@ class CaseChange:
     before: Record | None
     after: Record | None
     changes: Sequence[Change] = ()
+    unlike: Sequence[tuple[str, Estimate | None, Estimate | None]] = ()
     run: str = ""
 
     @property
@@ -152,9 +154,21 @@ def _cases(base: StoredRun, run: StoredRun, name: str, kinds: Mapping[str, Kind]
     for key in dict.fromkeys([*base.records, *run.records]):
         before, after = base.records.get(key), run.records.get(key)
         changes: list[Change] = []
+        unlike: list[tuple[str, Estimate | None, Estimate | None]] = []
         if before is not None and after is not None:
-            changes = list(_changes(kinds[key[0]], (base, before), (run, after)))
-        yield CaseChange(key, before, after, changes, name)
+            kind = kinds[key[0]]
+            changes = list(_changes(kind, (base, before), (run, after)))
+            unlike = list(_unlike(kind.compared(before), kind.compared(after)))
+        yield CaseChange(key, before, after, changes, unlike, name)
+
+
+def _unlike(
+    earlier: Mapping[str, Estimate], later: Mapping[str, Estimate]
+) -> Iterator[tuple[str, Estimate | None, Estimate | None]]:
+    for metric in dict.fromkeys([*earlier, *later]):
+        sides = earlier.get(metric), later.get(metric)
+        if sum(side is not None and side.value is not None for side in sides) == 1:
+            yield metric, *sides
 
 
 def _changes(kind: Kind, *sides: tuple[StoredRun, Record]) -> Iterator[Change]:

@@ -15,6 +15,8 @@ from bench.report.size import COMMENT_BYTES, TitledTable, fitted
 
 _FLIPS = ("case", "before", "after", "why")
 _CHANGES = ("case", "metric", "before", "after", "change [95 %]", "p (Holm)")
+_UNLIKE = ("case", "metric", "before", "after")
+_MEASURED_ONCE = "Measured in one run alone"
 _MOST_ROWS = 40  # in a terminal
 _MOST_REASON = 120
 
@@ -50,6 +52,9 @@ def lines(comparison: Comparison) -> list[str]:
         found += ["", "changes", *aligned([_CHANGES, *changes[:_MOST_ROWS]])]
         if len(changes) > _MOST_ROWS:
             found.append(f"{len(changes) - _MOST_ROWS} more; --html or --markdown has them")
+    unlike = unlike_rows(comparison)
+    if unlike:
+        found += ["", _MEASURED_ONCE.lower(), *aligned([_UNLIKE, *unlike[:_MOST_ROWS]])]
     for name, rows in comparison.surroundings.items():
         if rows:
             found += ["", f"run in another way: {name}", *aligned([("what", "before", "after"), *rows])]
@@ -72,6 +77,7 @@ def markdown(comparison: Comparison, limit: int = COMMENT_BYTES) -> str:
     found: list[TitledTable] = [
         ("Verdict flips", _FLIPS, flip_rows(comparison)),
         ("Changes", _CHANGES, change_rows(comparison)),
+        (_MEASURED_ONCE, _UNLIKE, unlike_rows(comparison)),
         *(
             (f"Run in another way: {name}", ("what", "before", "after"), list(rows))
             for name, rows in comparison.surroundings.items()
@@ -101,6 +107,9 @@ def html(comparison: Comparison) -> str:
             if change.is_real and change.is_worse
         )
         blocks.append(Grid(_CHANGES, changes, "All changes", frozenset({5}), tested_line(comparison), real))
+    unlike = unlike_rows(comparison)
+    if unlike:
+        blocks.append(Grid(_UNLIKE, unlike, _MEASURED_ONCE, frozenset({2, 3})))
     for name, rows in comparison.surroundings.items():
         if rows:
             blocks.append(Grid(("what", "before", "after"), rows, f"Run in another way: {name}"))
@@ -160,6 +169,19 @@ def _ordered(comparison: Comparison) -> list[tuple[CaseChange, Change]]:
     return sorted(
         pairs, key=lambda pair: (pair[1].adjusted is None, pair[1].adjusted or 0.0, pair[1].p or 0.0)
     )
+
+
+def unlike_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the main estimates that one of two runs has no value of, so that nothing is said of their change."""
+    return [
+        (_label(case, comparison), metric, *(_value(side) for side in sides))
+        for case in comparison.cases
+        for metric, *sides in case.unlike
+    ]
+
+
+def _value(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else number(estimate.value, estimate.unit)
 
 
 def missing_rows(comparison: Comparison) -> list[tuple[str, ...]]:

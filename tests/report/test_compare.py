@@ -6,6 +6,7 @@ import json
 import os
 import random
 
+import msgspec
 import page_runs
 import pytest
 from test_page import Reader
@@ -13,7 +14,7 @@ from test_page import Reader
 from bench.cli.main import main
 from bench.kinds import KINDS
 from bench.report.compare import compare_runs
-from bench.report.compare_text import html, lines, markdown, summary_line
+from bench.report.compare_text import html, lines, markdown, summary_line, unlike_rows
 from bench.report.size import COMMENT_BYTES
 
 
@@ -297,3 +298,17 @@ def test_names_and_ids_stay_in_their_line_and_steer_no_terminal(tmp_path):
     assert found[0] == "run 1 and run\\x1b[1m against run 0"
     assert any(r"acceleration: x\x1b[2J \u202eabc 😀" in line for line in found)
     assert all(line.isprintable() for line in found)
+
+
+def test_an_estimate_that_one_run_has_no_value_of_is_named(tmp_path):
+    before = page_runs.asked("faq", values=[1.0, 0.0])
+    after = page_runs.asked("faq", values=[1.0, 0.0])
+    after.score = msgspec.structs.replace(after.score, metric="f1")
+    runs = [run_of(tmp_path / name, [record]) for name, record in (("a", before), ("b", after))]
+    comparison = compared(*runs)
+    rows = [("tiny-faq", "accuracy", "50.0 %", "–"), ("tiny-faq", "f1", "–", "50.0 %")]
+    assert unlike_rows(comparison) == rows
+    assert "measured in one run alone" in lines(comparison)
+    assert "### Measured in one run alone" in markdown(comparison)
+    assert "Measured in one run alone" in html(comparison)
+    assert unlike_rows(compared(runs[0], runs[0])) == []
