@@ -17,6 +17,7 @@ from bench.acceleration.timing import TimingPlan
 from bench.core.case import Case
 from bench.core.errors import UsageProblem
 from bench.core.options import Place, Setting, option
+from bench.metrics.clip_names import check_clip
 
 DEFAULT_BATCH_SIZE = 4
 SHARED = ("batch_size", "exclusive", "pass_env")
@@ -195,6 +196,7 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
     ):
         if is_needed and value is None:
             raise UsageProblem(f"--{name}: none was given, expected {what}; give it, or set modelgate_{name}")
+    check_clip(str(given.clip))
     if shares_prompts:
         check_prompts(
             str(given.prompts), split=given.prompts_split, column=given.prompts_column, count=given.num_samples,

@@ -117,7 +117,7 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_seed,
         default=0,
         metavar="N",
         help="draws the tasks from all that are possible (default 0)",
@@ -130,6 +130,12 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         "--zoo", type=path, default=DEFAULT_ZOO, metavar="DIR",
         help=f"folder of the models that ship, for --models zoo (default {DEFAULT_ZOO})",
     )  # fmt: skip
+
+
+def _seed(text: str) -> int:
+    return int(
+        number(text, lambda value: 0 <= value < 2**53 and value == int(value), "a whole number from 0")
+    )
 
 
 def _factor(text: str) -> float:

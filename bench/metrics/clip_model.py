@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import UsageProblem
-
-_CONFIG_FILE = "open_clip_config.json"
+from bench.metrics.clip_names import SOURCES, check_clip
 
 
 class ClipModel:
@@ -87,24 +85,13 @@ class ClipModel:
 
 def resolve(name: str, open_clip: Any) -> tuple[str, str | None]:
     """Return open_clip's own ``(architecture, pretrained)`` for a name of ``--clip``."""
+    check_clip(name)
     directory = Path(name)
     if directory.is_dir():
-        if not (directory / _CONFIG_FILE).is_file():
-            raise UsageProblem(
-                f"--clip {name}: the directory has no {_CONFIG_FILE}; expected a model directory as open_clip saves "
-                "it"
-            )
         return f"local-dir:{directory.resolve()}", None
-    if name.startswith(("hf-hub:", "local-dir:")):
+    if name.startswith(SOURCES):
         return name, None
     architecture, _, pretrained = name.partition(":")
-    known = open_clip.list_models()
-    if architecture not in known:
-        near = difflib.get_close_matches(architecture, known, n=3, cutoff=0.4)
-        raise UsageProblem(
-            f"--clip {name}: {architecture!r} is neither a directory nor a model of open_clip; "
-            f"nearest names: {', '.join(near) or 'none'}; give MODEL:PRETRAINED or a local directory"
-        )
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if pretrained not in tags and not Path(pretrained).is_file():
         raise UsageProblem(

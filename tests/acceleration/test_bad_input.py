@@ -166,7 +166,7 @@ def test_a_bad_task_file_is_a_failing_case_that_names_the_file(bad_files: Finish
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--clip", "ViT-B-33:openai"], "ViT-B-32"), (["--clip", "{dir}"], "open_clip_config.json")],
+    [(["--clip", "ViT-B-32:nobody"], "ViT-B-32 has no weights 'nobody'")],
 )
 def test_an_unusable_model_of_the_score_is_the_reason_of_every_case(
     tmp_path: Path, arguments: list[str], words: str
@@ -183,6 +183,8 @@ def test_an_unusable_model_of_the_score_is_the_reason_of_every_case(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--clip", "ViT-B-33:openai"], "nearest names: ViT-B-32"),
+        (["--clip", "{dir}"], "the directory has no open_clip_config.json"),
         (["--prompts", ""], "--prompts: found an empty value, expected FILE|DIR|NAME; give one"),
         (["-o", "modelgate_prompts="], "--prompts: none was given, expected a dataset of prompts"),
         (["--prompts", "{dir}/empty.jsonl"], "found no rows, the file is empty"),
@@ -192,7 +194,7 @@ def test_an_unusable_model_of_the_score_is_the_reason_of_every_case(
         (["--prompts", "{dir}/three.jsonl", "--prompts-column", "title"], "title"),
     ],
 )
-def test_unusable_prompts_end_the_run_before_it_begins(
+def test_unusable_prompts_or_models_end_the_run_before_it_begins(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     suite = Suite(tmp_path, NOISE_CALLED)

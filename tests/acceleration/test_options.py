@@ -17,7 +17,8 @@ from bench.core.options import Setting
 
 TASKS, LISTS = (Path("/tasks.json"),), (Path("/candidates.json"),)
 PROMPTS = Path(__file__).parents[2] / "fixtures/datasets/shapes_prompts.jsonl"
-OPTIONS = AccelerationOptions(tasks=TASKS, candidates=LISTS, clip="clip", prompts=str(PROMPTS))
+CLIP = PROMPTS.parents[1] / "zoo/tiny-clip"
+OPTIONS = AccelerationOptions(tasks=TASKS, candidates=LISTS, clip=str(CLIP), prompts=str(PROMPTS))
 
 
 def setting(*given: str, workers: int = 1, **run: object) -> Setting:
@@ -100,6 +101,24 @@ def test_an_option_that_concerns_no_case_that_is_run_is_refused(
             check(resolved(name), cases)
     else:
         check(resolved(name), cases)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ViT-B-33:openai", "nearest names: ViT-B-32"),
+        ("nope-model", "'nope-model' is neither a directory nor a model of open_clip"),
+        (str(PROMPTS.parent), "the directory has no open_clip_config.json"),
+    ],
+)
+def test_a_clip_model_that_there_is_not_is_refused_before_anything_runs(name: str, said: str) -> None:
+    with pytest.raises(UsageProblem, match=f"--clip {name}.*{said}"):
+        check(resolved(clip=name), [UNGATED])
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32:openai", "hf-hub:me/clip", str(CLIP)])
+def test_what_may_be_a_clip_model_is_left_to_open_clip(name: str) -> None:
+    check(resolved(clip=name), [UNGATED])
 
 
 @pytest.mark.parametrize("name", ["clip", "prompts"])
