@@ -11,7 +11,7 @@ import pytest
 from bench.language.chat import Marks, parted
 from bench.language.postprocess import apply_postprocessors, normal_gold
 
-TABLES = ("answers.tsv", "answers_afterwards.tsv", "answers_of_styles.tsv")
+TABLES = ("answers.tsv", "answers_afterwards.tsv", "answers_of_styles.tsv", "answers_in_other_forms.tsv")
 READERS = {"letter": "first_option", "number": "last_number", "formula": "formula"}
 
 

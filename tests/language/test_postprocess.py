@@ -203,6 +203,11 @@ def test_case_of_the_result_and_range_hold_for_any_text(text):
         "it would be 1 ",
         "x = 1, so 2 because ",
         "Part (a): 1 ",
+        "\n",
+        "9",
+        "二",
+        "Tom: 3\n",
+        "1. B\n",
     ],
 )
 @pytest.mark.parametrize("name", [name for name in POSTPROCESSORS if name != "passes_tests"])  # which runs it

@@ -34,6 +34,7 @@ class Patterns:
         inline: a letter with a mark after it, as in a list of options within a line.
         mention: a letter that is a word, but not an article, a pronoun or part of a name.
         another: what follows a letter where the text goes on with "or B".
+        numbered: a letter that answers one of several numbered questions.
         statements: phrases.
     """
 
@@ -43,6 +44,7 @@ class Patterns:
     inline: re.Pattern[str]
     mention: re.Pattern[str]
     another: re.Pattern[str]
+    numbered: re.Pattern[str]
     statements: tuple[tuple[Level, re.Pattern[str]], ...]
 
 
@@ -56,9 +58,11 @@ _AFTER = rf"(?![{_WORD}+#])(?![{_JOINER}][{_WORD}])(?!\.[A-Za-z](?![A-Za-z]))"
 # In "A man" the letter is an article, in "I think" a pronoun; in "A because", "A is" and "A and" it is an answer.
 _NO_ARTICLE = (
     r"(?![ \t]+(?!(?i:is|was|are|because|since|as|and|or|but|so|which|that|due|would|should|seems|not|in|of|from|to"
-    r"|on|by|with|than|the|this|it|according|fits|matches|must|alone|remains|makes|for|here|instead|rather|can|could"
+    r"|on|by|with|than|the|this|it|according|fits|matches|must|alone|remains|makes|implies|equals|exceeds|plus|minus|for(?!\s+one\b)|here|instead|rather|can|could"
     r"|does|explains|works|over|if|when|where|while|being|were|has|contradicts|after|at|says)\b(?!-))\w)"
 )
+# "I, for one" and "I, as an AI" name no option either.
+_NO_PRONOUN = r"(?:(?<![I])|(?!,\s+(?i:for\s+one|as\s+an?|too|however|personally|myself|unfortunately)\b))"
 _NAME = r"(?:(?i:options?|choices?|letter|answer|statement|selection|alternative|number)\b\s*[:#]?\s*|选项\s*[:：]?\s*)?"
 _OPEN = r"[\s(\[{<（]{0,6}"
 _CLOSE = r"[\s)\]}>.,:;!）。：，]{0,8}"
@@ -103,14 +107,14 @@ def patterns(count: int) -> Patterns:
     """Return the patterns for the first `count` letters."""
     upper = ALPHABET[:count]
     both = upper + upper.lower()
-    any_letter = rf"([{both}]){_AFTER}(?:(?<![AIai])|{_NO_ARTICLE})"
-    big = rf"([{upper}]){_AFTER}(?:(?<![AI])|{_NO_ARTICLE})"
+    any_letter = rf"([{both}]){_AFTER}{_NO_PRONOUN}(?:(?<![AIai])|{_NO_ARTICLE})"
+    big = rf"([{upper}]){_AFTER}{_NO_PRONOUN}(?:(?<![AI])|{_NO_ARTICLE})"
     named = rf"{_OPEN}{_NAME}{_OPEN}"
     of_option = rf"{_BEFORE}(?:(?i:option|choice|answer)\s+)?[(\[]?([{upper}])[)\].,:]?"
     sure = r"(?i:I\s+think|I\s+believe|definitely|obviously|clearly)"
     reason = rf"(?:{sure}|(?i:the\s+(?:other|rest|remaining)|because|since|as\b|given|for\b))"
     answer = (
-        rf"\A\W*{_NAME}{_OPEN}([{both}])[)\].]?\s*[,!;:—–-]+\s*{reason}",
+        rf"\A\W*{_NAME}{_OPEN}([{both}]){_NO_PRONOUN}[)\].]?\s*[,!;:—–-]+\s*{reason}",
         rf"(?m:^)[^\w\n]*(?:(?i:final|correct|best|my)\s+)?(?:(?i:answer)|答案)[^\w\n]*\n"
         rf"\s*{_OPEN}([{both}])[)\].:](?=\s)",
         rf"{_SUBJECT}{_OPEN}{_VERB}{named}{any_letter}",
@@ -119,7 +123,7 @@ def patterns(count: int) -> Patterns:
         rf"{of_option}\s*\b(?i:is|must\s+be|would\s+be|has\s+to\s+be|should\s+be)\s+(?:(?i:the|my)\s+)?{_PRAISE}(?i:answer|option|choice)\b",
         rf"{_I_CHOOSE}\s+{named}{big}",
         rf"{_I_CHOOSE}\s+(?i:(?:answer\s+)?(?:option|choice|letter)|answer)\s+{_OPEN}{any_letter}",
-        rf"\b(?i:chang(?:e|ed|ing)|switch(?:ed|ing)?|revis(?:e|ed|ing)|updat(?:e|ed|ing)|correct(?:ed|ing)?)\s+(?i:my\s+|the\s+)?"
+        rf"\b(?i:chang(?:e|ed|ing)|switch(?:ed|ing)?|revis(?:e|ed|ing)|updat(?:e|ed|ing)|correct(?:ed|ing)?)\s+(?i:my\s+|the\s+|it\s+)?"
         rf"(?i:(?:final\s+)?(?:answer|choice|pick|mind)\s+)?(?:(?i:from)\s+{named}[A-Z][)\].]*\s+)?(?i:to)\s+{named}{big}",
         rf"(?:改选|改为|改成)(?:了)?\s*{named}{big}",
         rf"\b{_ABROAD}{_OPEN}{big}",
@@ -137,23 +141,25 @@ def patterns(count: int) -> Patterns:
         rf"\b(?i:it|this|that|which|he|she|they)(?i:'s|\s+is|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be|\s+can\s+only\s+be|\s+would\s+be"
         rf"|\s+has\s+got\s+to\s+be|\s+might\s+be|\s+could\s+be|\s+seems\s+to\s+be|\s+'?has\s+to\s+be){_ADVERB}\s*[:：]?{named}{big}",
         rf"\b(?i:must|has\s+to|can\s+only|got\s+to)\s+(?i:be|mean){_ADVERB}\s*{named}{big}",
-        rf"\b(?i:only|except)\s+{named}{big}(?!\s+(?i:and|or)\b)",
+        rf"\b(?i:only|(?:no\w*|none|nothing|wrong|incorrect|false|out|fail\w*)\b[^.!?\n]{{0,30}}\s+except(?:\s+for)?)\s+{named}{big}(?!\s+(?i:and|or)\b)",
         rf"{of_option}\s*(?i:is\s+the\s+only|alone\b|remains\b|is\s+left\b|is\s+what\s+remains|it\s+is\b|wins\b|for\s+sure)",
         rf"\b(?i:leaves?|leaving|left\s+with|remaining\s+(?:option|choice|one)\s+is|remains?)(?:\s+(?i:us|me|with|only|just|as))*\s+{named}{big}",
         rf"\b(?i:so|therefore|thus|hence|consequently|accordingly|ergo|all\s+in\s+all|overall|in\s+conclusion|in\s+summary|to\s+sum\s+up)\b[,:\s]*{named}{big}(?=\s*[.!,;:)\]]|\s*$|\s*\n|\s+(?i:it|is\s+the|because|since|for))",
         rf"(?:->|=>|[→⇒∴])\s*{named}{big}",
         rf"\b(?i:points?(?:\s+clearly)?\s+to|leads?(?:\s+\w+)?\s+to|gives?(?:\s+us)?|yields?|corresponds?\s+to|match(?:es)?(?:\s+with)?|supports?"
         rf"|consistent\s+with|indicates?|prefer|fits\s+with|which\s+means|means|favou?rs?)\s+{named}{big}",
+        rf"(?:所以|因此|故|那么|应该|应)(?:答案|选项)?(?:就|应|应该|只能)?(?:是|为)\s*{named}{big}",
         rf"(?:只有|只能是|唯有|仅有|剩下的?(?:只有)?|只剩(?:下)?)\s*{named}{big}",
         rf"{of_option}\s*(?i:stands\s+out|is\s+left\s+over)\b",
-        rf"\b(?i:the\s+(?:correct|right|best)\s+(?:one|statement|completion|ending|letter|word|interpretation|explanation|description)\s+(?:is|would\s+be|must\s+be))\s+{named}{big}",
+        rf"\b(?i:the\s+(?:correct|right|best)\s+(?:(?:one|statement|completion|ending|letter|word|interpretation|explanation|description)\s+)?(?:is|would\s+be|must\s+be))\s+{named}{big}",
         rf"(?:即|也就是|对应(?:的)?(?:是)?)\s*(?:选项)\s*{_OPEN}{big}",
     )
+    gap = rf"(?:(?!(?<![{_WORD}])[(\[]?[{upper}][)\].:])[^\n]){{0,80}}?"  # up to the next option of a list
     praise = (
         rf"{of_option}\s*(?i:is|was|seems|looks|sounds|appears|feels|must\s+be|would\s+be|has\s+to\s+be)(?:\s+(?i:the|to\s+be|most|more|clearly|indeed|definitely|obviously|a|quite|very|therefore|thus|absolutely|really|perfectly|certainly))*\s+{_GOOD}\b",
         rf"{of_option}\s*(?i:fits|matches|works|makes|captures|describes|explains|completes|follows)\b(?:\s+(?i:it|the|this|most|best|better|well|perfectly|sense|sentence|story|situation|more|all))*",
-        rf"(?m:^)[^\S\n]*[(\[]?([{both}])[)\].:](?:(?:[^\n]{{0,80}}?[-–—:(,.])?\s*(?i:this\s+is\s+)?(?:(?i:correct|right|true)\b|正确|对的?(?=\W|$))|[^\n]{{0,80}}?[✓✔✅√])",
-        rf"{of_option}\s*[-–—:]?\s*[✓✔✅√]",
+        rf"(?:(?m:^)[^\S\n]*(?:\|[^\S\n]*)?|(?<=[.;]\s))[(\[]?([{both}])[)\].:](?:(?:{gap}[-–—:(,.])?\s*(?i:this\s+is\s+)?(?:(?i:correct|right|true|yes)\b|正确|对的?(?=\W|$))|{gap}[✓✔✅√])",
+        rf"{of_option}\s*[-–—:：、．]?\s*[✓✔✅√]",
         rf"[(\[]?([{upper}])[)\]]?\s*(?:选项|项)?\s*(?:是|才是|才|更|最|也|完全|均|明显)*(?:正确|对的|符合|合适|恰当|合理|成立|准确|贴切)",
     )
     leveled = ((Level.ANSWER, answer), (Level.CONCLUSION, conclusion), (Level.PRAISE, praise))
@@ -170,13 +176,22 @@ def patterns(count: int) -> Patterns:
         alone_last=re.compile(
             rf"(?:\n|[.!?。！？:：][^\S\n]+)\s*{_OPEN}{_NAME}{_OPEN}([{upper}])[\s)\]}}>.!]{{0,8}}\Z"
         ),
-        label=re.compile(rf"(?m:^)[^\S\n]*[(\[]?([{both}])[)\].:：、](?=[^\S\n]*\S)"),
-        inline=re.compile(rf"(?:(?m:^)|(?<=[\s,;(\[]))[(\[]?([{upper}])[)\].:](?=[^\S\n]+\S)"),
+        label=re.compile(
+            rf"(?m:^)[^\S\n]*(?:(?i:option|choice)\s+|选项\s?)?[(\[]?([{both}])(?:[)\].:：]|、(?![{upper}](?![a-z])))(?=[^\S\n]*\S)"
+        ),
+        inline=re.compile(
+            rf"(?:(?m:^)|(?<=[\s,;(\[]))[(\[]?([{upper}])[)\].:](?=[^\S\n]+\S)"
+            rf"|(?:(?m:^)|(?<=[\s,;，；。]))([{upper}])[.．:：、](?=[一-鿿√×✓✔✗✘✅❌])"
+        ),
         mention=re.compile("|".join(mention)),
         another=re.compile(
-            rf"[)\].}}]*\s*(?:,|/|\b(?i:or|and|and/or|or\s+even|or\s+maybe)\b|&|、|和|或|与|及|还是)\s*选?{_NAME}[(\[]?[{upper}]"
+            rf"[)\].}}]*\s*\(?(?:,|/|\b(?i:or|and|and/or|or\s+even|or\s+maybe)\b|&|、|和|或|与|及|还是)\s*(?:(?i:possibly|perhaps|probably|also|else|maybe|even)\s+)?选?{_NAME}[(\[]?[{upper}]"
             rf"(?![{_WORD}'])"
-            r"(?=\s*[)\].;!?,。]|\s*$|\s+(?i:are|both|depending|would|could|might|may)\b)"
+            r"(?=\s*[)\]}.;!?,。]|\s*$|\s+(?i:are|both|depending|would|could|might|may)\b)"
+        ),
+        numbered=re.compile(
+            rf"(?:(?m:^)|(?<=[\s,;]))(?:(?i:question|answer|q|no)\.?\s?|第)?[0-9]{{1,2}}\s?题?\s?[.):：、-]\s?[(\[]?([{both}])[)\]]?"
+            r"(?=\s*(?:[,;，；。]|\.?\s*$|\.?\n|\s(?:(?i:q)|第)?[0-9]{1,2}\s?题?[.):：-]))"
         ),
         statements=tuple((level, re.compile(pattern)) for level, group in leveled for pattern in group),
     )

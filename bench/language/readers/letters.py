@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 from bench.language.readers.letter_patterns import ALPHABET, Level, Patterns, patterns
 from bench.language.readers.phrases import any_of
-from bench.language.readers.text import own_part, plain_characters, without_fonts
+from bench.language.readers.text import last_box, own_part, plain_characters, without_fonts
 
 # For rows that do not list their options. With more letters, the pronoun I would be taken for an answer.
 _DEFAULT_OPTIONS = 8
@@ -28,7 +28,7 @@ _TURNED = re.compile(
 )
 # "Consider each choice: A ..." names no answer.
 _OF_ALL = re.compile(
-    r"\b(?:(?:each|every|following|another|any|no|which|what)\s+$|(?:none|neither)\s+of\b[^.!?\n]*$)",
+    r"\b(?:(?:each|every|following|another|any|no|which|what)[^\S\n]+$|(?:none|neither)\s+of\b[^.!?\n]*$)",
     re.IGNORECASE,
 )
 _JUST_SAID = re.compile(r"\bif\s+(?:I|we)\s+(?:have|had|must|should)\s+(?:to\s+)?\w+", re.IGNORECASE)
@@ -48,25 +48,50 @@ _CORRECTED = re.compile(
 )
 _AGAINST = re.compile(
     r"\b(?:not|never|no|nor|neither|cannot|wrong|incorrect|false|contradict\w*|unlikely|irrelevant|unrelated|impossible"
+    r"|worst|least|mistake"
     r"|implausible|eliminat\w+|exclud\w+|rul(?:e|es|ed|ing) out|fails?|distractors?|out|too|off|discard\w*|unsupported"
     r"|about someone else|doesn't|lacks?|reject\w*|ignores?|misses|missing|less|misconception|trap|red herring|myth)\b"
-    r"|n't\b|[×✗❌✘]|错|不|误|无关|排除|没有|非|太",
+    r"|n't\b|[×✗❌✘]|错|不|误|无关|排除|没有|非|太(?![阳空平])",
     re.IGNORECASE,
 )
 _AGAINST_BEFORE = re.compile(
     r"(?:\b(?:(?:\w+n't|cannot|can\s+not)(?:\s+be)?|not\s+be|no\s+es|n'est\s+pas|nicht|non\s+è|não\s+é"
     r"|not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
     r"|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|discard(?:s|ed|ing)?|reject(?:s|ed|ing)?|cross(?:ed|ing)? out"
-    r"|drop(?:ped)?|remov(?:e|ed|ing)|dismiss(?:ed|ing)?|against)|不是|不选|排除(?:了|掉)?|而非|非|除了|去掉)"
+    r"|drop(?:ped)?|remov(?:e|ed|ing)|dismiss(?:ed|ing)?|against|avoid"
+    r"|(?:anything|everything|all) but)|不是|不选|排除(?:了|掉)?|而非|非|除了|去掉)"
     r"\s*(?:both |either |options? |choices? |选项)?$",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|without|nobody|no one|least|worst|wrong|incorrect|everything except"
+    r"|all except)\b|n't\b|不|别|勿|非|未",
+    re.IGNORECASE,
+)
+# What denies a conclusion after it: "only C is wrong".
+_DENIED_AFTER = re.compile(
+    r"[)\].]?\s*(?:(?:is|was|are|seems|looks|sounds|appears|的|选项|项|是)\s*)*(?:(?:the|only|clearly|also)\s+)*"
+    r"(?:not\b|wrong|incorrect|false|untrue|n't|不|错)",
     re.IGNORECASE,
 )
 # "Plan B" and "vitamin C" are names; in "if B" nothing is said.
 _NAMED = re.compile(
     r"\b(?:plan|vitamins?|hepatitis|grade|class|type|group|team|point|part|section|room|appendix|figure|fig|table|line|note"
-    r"|key|string|drive|planet|company|person|size|gate|platform|block|unit|mr|ms)\.?\s+\(?$",
+    r"|key|string|drive|planet|company|person|size|gate|platform|block|unit|mr|ms|side|angle|vertex|edge|corner|set|event|matrix"
+    r"|gene|allele|protein|enzyme|molecule|compound|element|atom|substance|reaction|solution|sample|circuit|city|town|village"
+    r"|country|house|shop|store|firm|product|machine|car|train|tank|box|bag|worker|student|player|patient|man|woman|variable"
+    r"|let|at|from|through|near|along)\.?\s+\(?$",
     re.IGNORECASE,
 )
+# "A = 5" and "B implies C" are mathematics.
+_SAID_IN_WORDS = re.compile(
+    r"\banswers?(?:\s+(?:is|must\s+be|would\s+be|should\s+be))?\s*[:：]?\s+|\A(?:it|this|that)(?:'s|\s+(?:is|must\s+be))\s+"
+    r"|答案(?:是|为|[:：])\s*",
+    re.IGNORECASE,
+)
+_RELATION = r"implies|equals|exceeds|plus|minus|times"
+_IN_FORMULA = re.compile(rf"\s*(?:[+*/^∩∪∧∨≤≥]|=(?!>)|(?<=\s)[<>]|(?:{_RELATION})\b)")
+_AFTER_FORMULA = re.compile(rf"(?:[+*/^∩∪∧∨≤≥]|(?<=[\sA-Z])[<>]|[)0-9a-z]\s?=|\b[A-Z]\s+(?:{_RELATION}))\s*$")
 _SUPPOSED = re.compile(
     r"(?:\b(?:if|suppose|supposing|assuming|unless)\b|如果|假如)[^.!?。！？\n]*$", re.IGNORECASE
 )
@@ -125,6 +150,11 @@ def plain_letter(gold: str) -> str | None:
 
 def _read(text: str, found: Patterns, options: Sequence[str], cut: bool) -> str | None:
     text = _clean(text)
+    numbered = list(found.numbered.finditer(text))
+    if len({match[1].upper() for match in numbered}) > 1:
+        if cut:
+            return None
+        text = text[numbered[-1].end() :]
     first = found.alone_first.match(text)
     if first is not None and not _CORRECTED.search(text, first.end()):
         return str(first[1]).upper()
@@ -176,13 +206,15 @@ def _clean(text: str) -> str:
 def _statements(text: str, found: Patterns) -> list[_Statement]:
     statements = []
     # "A: because it is warm. B: because it is cold." gives a reason for each option, and no answer.
-    reasons = len({match[1].upper() for match in found.inline.finditer(text) if match[0].endswith(":")}) > 1
+    reasons = len({letter for letter, mark in _listed(text, found) if mark == ":"}) > 1
     for level, pattern in found.statements:
         for match in pattern.finditer(text):
             group = match.lastindex
             if group is None or _is_turned(text, match.start(), match.end(group)):
                 continue
             if reasons and match.start() == 0 and match.end(group) == 1 and text[1:2] == ":":
+                continue
+            if level is not Level.ANSWER and _DENIED_AFTER.match(text, match.end(group)):
                 continue
             letter: str | None = match[group].upper()
             if found.another.match(text, match.end(group)):
@@ -199,8 +231,7 @@ def _statements(text: str, found: Patterns) -> list[_Statement]:
 def _is_turned(text: str, start: int, end: int) -> bool:
     """Return whether a statement is asked, supposed, denied or said of others."""
     before = _JUST_SAID.sub("", text[max(0, start - _BEFORE) : start])
-    boundaries = list(_CLAUSE.finditer(before))
-    clause = before[boundaries[-1].end() :] if boundaries else before
+    clause = _clause_before(before)
     inner = text[start:end]
     follows = re.match(r"\W*(?:so|thus|hence|therefore|故|因此|所以)", inner, re.IGNORECASE)
     if _TURNED.search(clause) or (not follows and (_OF_ALL.search(before) or _SUPPOSED.search(before))):
@@ -213,15 +244,29 @@ def _is_turned(text: str, start: int, end: int) -> bool:
     return ending is not None and ending[1] is not None
 
 
+def _clause_before(before: str) -> str:
+    boundaries = list(_CLAUSE.finditer(before))
+    return before[boundaries[-1].end() :] if boundaries else before
+
+
+def _listed(text: str, found: Patterns) -> list[tuple[str, str]]:
+    """Return each letter with a mark after it, as in a list of options, and the mark."""
+    return [(match[match.lastindex or 0].upper(), match[0][-1]) for match in found.inline.finditer(text)]
+
+
 def _label_paragraph(text: str, found: Patterns) -> str | None:
     """Return the letter of "B. Paris" where that is the whole first paragraph, and no list of options."""
     paragraph = re.split(r"\n\s*\n", text, maxsplit=1)[0]
     labels = {match[1].upper() for match in found.label.finditer(paragraph)}
-    if len(labels) != 1 or not (start := found.label.match(paragraph)):
+    if (
+        len(labels) != 1
+        or not (start := found.label.match(paragraph))
+        or _CORRECTED.search(text, start.end())
+    ):
         return None
     # "A: 5, B: 7, C: 9" is a list of options within a line.
     mark = paragraph[start.end() - 1]
-    if {match[1].upper() for match in found.inline.finditer(paragraph) if match[0].endswith(mark)} - labels:
+    if {letter for letter, other in _listed(paragraph, found) if other == mark} - labels:
         return None
     others = {match[1].upper() for match in found.label.finditer(text)} - labels
     # "A. x" and, after an empty line, "B. y": a list with room between its entries.
@@ -256,6 +301,9 @@ def _only_mention(text: str, found: Patterns) -> str | None:
         if (
             asked
             or any(p.search(before) for p in (_AGAINST_BEFORE, _NAMED, _SUPPOSED))
+            or _DENIED.search(_clause_before(before))
+            or _IN_FORMULA.match(text, end)
+            or _AFTER_FORMULA.search(before)
             or _AGAINST.search(after)
         ):
             continue
@@ -265,13 +313,38 @@ def _only_mention(text: str, found: Patterns) -> str | None:
 
 def _by_text(text: str, options: Sequence[str]) -> str | None:
     """Return the letter of the option whose text is the whole answer, or what "the answer is" names."""
-    said = re.fullmatch(r"(?:.*\banswer(?: is|:))?\s*(.+?)[.!。]?", text, flags=re.IGNORECASE | re.DOTALL)
-    wanted = said[1].strip().casefold() if said else ""
     named = [option.strip().rstrip(".").casefold() for option in options]
-    same = [i for i, option in enumerate(named) if option == wanted]
-    if len(same) == 1:
-        return ALPHABET[same[0]]
+    for place, wanted in _answers_in_words(text):
+        same = [i for i, option in enumerate(named) if option and _is_option(wanted, option)]
+        if len(same) == 1 and not _is_turned(text, place, place):
+            return ALPHABET[same[0]]
     return _by_first_word(text, named) if set(named) <= _WORDS_OF_JUDGEMENT else None
+
+
+def _answers_in_words(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what may be an option in its own words, and where it is said: all of a text, its last box, its last answer."""
+    yield 0, text
+    box = last_box(text)
+    said = list(_SAID_IN_WORDS.finditer(text))
+    if box is not None and (not said or box[0] > said[-1].start()):
+        yield box[0], box[1]
+    elif said:
+        yield said[-1].start(), text[said[-1].end() :].strip(" {}")
+    elif not _CORRECTED.search(text) and (line := re.match(r"([^\n]+)\n\s*(?!or\b)", text)):
+        yield 0, line[1]
+
+
+def _is_option(said: str, option: str) -> bool:
+    """Return whether a text is an option, and at most a reason after it."""
+    rest = said.strip().casefold()
+    if not rest.startswith(option):
+        return False
+    return bool(
+        re.match(
+            r"\s*[.!。]?\s*[}]*\s*\Z|\s*,\s*(?:not|because|since|as)\b|\s+because\b|\s*\n",
+            rest[len(option) :],
+        )
+    )
 
 
 def _by_first_word(text: str, words: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ _IS = any_of(
 )
 ANSWER = re.compile(
     rf"\b(?i:{_FINAL})\b[^.\n:=0-9]{{0,60}}?(?:\s{_IS}\b|\s*(?:\*\*)?\s*[:=：]|\s*→)"
-    r"|(?i:</?answer>)|最终答案[是为：:]?|答案(?:应该|应|就)?(?:是|为|：|:|等于|=)|(?m:^)\s*答\s*[：:,，]|\b(?i:ANS)\s*[:=]"
+    r"|(?i:</?answer>)|最终答案[是为：:]?|答案(?:应该|应|就)?(?:是|为|：|:|等于|=)|(?m:^)[^\S\n]*答\s*[：:,，]|\b(?i:ANS)\s*[:=]"
 )
 SENTENCE_END = re.compile(
     r"(?<=[.!?])(?:\*\*|[)\"'])?\s+(?=[^\s0-9a-z]|\*\*|$)|[。！？；]|\n+|(?<=[.!?])\s+(?=[0-9])"
@@ -103,6 +103,8 @@ COMPARISON = re.compile(
 )
 # "5, because 5 + 2 = 7": what follows explains what was said before.
 REASON = re.compile(r"\s*[,，]?\s*(?:\bbecause\b|\bsince\b|因为)", re.IGNORECASE)
+# "I think it's 10. Or 12."
+OR_ELSE = re.compile(r"\W*(?:or|maybe|perhaps|possibly)\b|\W*(?:或者|也许|可能)", re.IGNORECASE)
 HEDGED = re.compile(
     r"\b(?:could|might|may)\s+(?:also|just\s+as\s+well|equally|well)\s+be\b|\bor\s+(?:maybe|perhaps|possibly)\b|\balternatively\b"
     r"|也可能|或许是|也许是",
@@ -111,6 +113,42 @@ HEDGED = re.compile(
 # "It would be 12 without the extra two" says nothing of what it is.
 SUPPOSED = re.compile(r"\bwould\s+(?:be|have\s+been)\b[^,;\n]{0,120}\bwithout\b", re.IGNORECASE)
 PERCENT = re.compile(r"\s*(?:%|percent|per\s+cent|个百分点)", re.IGNORECASE)
+# "More than 5", "x > 3" and "5+" say no number.
+BOUND_BEFORE = re.compile(
+    r"(?:\b(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger)\s+than|\b(?:under|below|above|up\s+to|over|exceeds|beyond)"
+    r"|(?<![-=])>|<|[≤≥]|\\(?:leq?|geq?|lt|gt)|超过|不到|不足|少于|多于|大于|小于|高于|低于)\s*[$€£¥]?\s*$",
+    re.IGNORECASE,
+)
+BOUND_AFTER = re.compile(
+    r"\s?(?:\+(?!\s*[$0-9(A-Za-z])|以上|以下|多(?=[个人元天年只本米]))|(?:\s+\w+){0,2}\s+or\s+(?:more|less|fewer|greater|higher|lower)\b"
+    r"|\s*(?:<(?!/|[A-Za-z]{2})|[≤≥]|(?<![-=])>|\\(?:leq?|geq?|lt|gt)(?![a-z]))",
+    re.IGNORECASE,
+)
+# "The answer is 3. Wait, I forgot two."
+TAKEN_BACK = re.compile(
+    r"(?:(?m:^)|[.!?…,;—–]\s*|\b(?:hmm|oh|no),?\s+)(?:wait|hold\s+on|oops|actually)\b\s*[,.!:—–…-]|\bscratch\s+that\b"
+    r"|\bcorrection\s*:|(?:\.\.\.|…|[—–])\s*(?:no|sorry)\b\s*,|\bI(?:'ve|\s+have)?\s+(?:made|forgot|miscounted|miscalculated|misread)\b"
+    r"|\bmy\s+mistake\b|不对[，,。]|更正[：:]|等等[，,]",
+    re.IGNORECASE,
+)
+# What begins after a number that is alone on the first line, as a reason for it.
+EXPLAINS = re.compile(
+    r"\W*(?:explanation|explained|reason\w*|because|since|step|steps|solution|proof|why|working|work|calculation|here'?s|to\s+(?:find|get|solve)"
+    r"|let'?s|first|we\b|there\s+(?:is|are|were|was)|解释|解析|理由|因为|过程|步骤)",
+    re.IGNORECASE,
+)
+# What follows the answer in {"answer": 18, "confidence": 0.9}.
+NEXT_FIELD = re.compile(r",\s*(?:(['\"])\w[\w -]{0,40}\1|[a-z_]{2,40})\s*:(?=\s)")
+# "Tom: 3" and "(i) 3" on lines of their own: several answers, where the last line is no total.
+NUMBER_OF = re.compile(
+    r"(?m:^)[^\w\n(]*(?P<label>\(?[^\n:：=]{1,40}?(?:[:：.)]|\*\*|[^\S\n]\|)+)[^\S\n]*(?P<number>(?:\*\*)?[$€£¥]?[-−]?[0-9][0-9,]*(?:\.[0-9]+)?)[^\S\n]*"
+    r"(?:%|[A-Za-z一-鿿]{0,12})(?:\*\*)?[.。;,]?(?:[^\S\n]*\|)?[^\S\n]*(?:\n|\Z)"
+)
+TOTAL = re.compile(
+    r"total|sum\b|result|answer|differ|average|mean|remain|left|profit|final|altogether|change|overall|combined|net\b|conclusion|output"
+    r"|solution|therefore|thus|so\b|合计|总|共|结果|答|剩|差|平均|利润|因此|所以|step|步",
+    re.IGNORECASE,
+)
 # "That is 15 more than the bus needs", after the answer.
 ONLY_COMPARED = re.compile(
     r"^\W*(?:that|this|it)(?:'s|\s+(?:is|was|makes))\b[^.!?\n]{0,60}?\b(?:\w+er|more|less)\s+than\b|^\W*(?:这|那)?比",
@@ -123,7 +161,7 @@ PARTS = re.compile(
 )
 # "x = 12": a variable and a number that is no part of a larger formula.
 ASSIGNED = re.compile(
-    r"(?<![A-Za-z0-9_\\^])(?<![-+*/×÷]\s)([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*([-−]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?)"
+    r"(?<![A-Za-z0-9_\\^])(?<![-+*/×÷]\s)([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*([-−]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:/[0-9]+)?)"
     r"(?![0-9A-Za-z]|\.[0-9]|\s*[-+−*/×÷^=(\\])"
 )
 DROPPED = re.compile(

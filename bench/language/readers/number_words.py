@@ -1,8 +1,12 @@
-"""Reads numbers that are written as words: twelve, one hundred and five, 九十八."""
+"""Reads numbers that are written as words: twelve, one hundred and five, two thirds, 九十八, 三分之一."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from bench.language.readers.chinese_numbers import CHINESE, numbers_in_chinese
 
 _ONES = [
     "zero",
@@ -31,47 +35,78 @@ _SMALL = {word: number for number, word in enumerate(_ONES)} | {
     word: 10 * number for number, word in enumerate(_TENS, 2)
 }
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-_DIGITS = {digit: number for number, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
-_UNITS = {"十": 10, "百": 100, "千": 1000}
+_PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3} | {
+    word + plural: number
+    for number, word in enumerate(["fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"], 4)
+    for plural in ("", "s")
+}
+_WORD = rf"(?:{'|'.join([*_SMALL, *_LARGE, 'hundred'])})"
+_PART = rf"(?:{'|'.join(_PARTS)})"
 _ENGLISH = re.compile(
-    rf"\b(?:{'|'.join([*_SMALL, *_LARGE, 'hundred'])})(?:[\s-]+(?:and\s+)?(?:{'|'.join([*_SMALL, *_LARGE, 'hundred'])}))*\b",
+    rf"(?:\b(?P<minus>negative|minus)\s+)?\b(?P<number>{_WORD}(?:[\s-]+(?:and\s+)?{_WORD})*)\b"
+    rf"(?:[\s-]+(?:(?P<part>{_PART})\b|and\s+(?:a|an|(?P<count>one|two|three))[\s-]+(?P<more>{_PART})\b))?",
     re.IGNORECASE,
 )
-_CHINESE = re.compile(r"[零一二三四五六七八九十百千两万]+")
+# "No one", "the one on the left" and "one of them" count nothing; "twenty-first", "two dozen" and "three point five" are
+# more than the words that are known here.
+_NO_NUMBER_BEFORE = re.compile(
+    r"\b(?:the|this|that|no|any|every|each|some|which|another|other)\s+$", re.IGNORECASE
+)
+_NO_NUMBER_AFTER = re.compile(
+    r"[\s-]+(?:of|or|to|and|point|dozens?|scores?|times|first|another|hundredths?|thousandths?|plus|minus|over|by)\b|-",
+    re.IGNORECASE,
+)
 
 
-def number_in_words(text: str) -> int | None:
-    """Return the only number that a text has in words; None if it has none or several."""
-    values = [_english(match[0]) for match in _ENGLISH.finditer(text)]
-    values += [_chinese(match[0]) for match in _CHINESE.finditer(text)]
+def number_in_words(text: str) -> Fraction | None:
+    """Return the only number that a text has in words; None if it has none or several, or one that is not clear."""
+    values = [*_in_english(text), *numbers_in_chinese(text)]
     return values[0] if len(values) == 1 else None
 
 
-def whole_number_in_words(text: str) -> int | None:
+def whole_number_in_words(text: str) -> Fraction | None:
     """Return the number of a text that is nothing but a number in words and at most one word for what is counted."""
-    found = re.fullmatch(rf"\W*(?P<number>{_ENGLISH.pattern})(?:\s+[a-z]+)?\W*", text.strip(), re.IGNORECASE)
-    return None if found is None else number_in_words(found["number"])
+    english = re.fullmatch(rf"\W*{_ENGLISH.pattern}(?:\s+[a-z]+)?\W*", text, re.IGNORECASE)
+    chinese = re.fullmatch(rf"\W*{CHINESE.pattern}[一-鿿]{{0,3}}\W*", text)
+    return number_in_words(text) if english or chinese else None
+
+
+def _in_english(text: str) -> Iterator[Fraction | None]:
+    """Yield the numbers of a text; None for one that is not clear."""
+    for found in _ENGLISH.finditer(text):
+        if _NO_NUMBER_BEFORE.search(text[max(0, found.start() - 12) : found.start()]):
+            continue
+        value = _english(found["number"])
+        if value is None or _NO_NUMBER_AFTER.match(text, found.end()):
+            yield None
+            continue
+        number = Fraction(value)
+        if found["part"]:
+            number /= _PARTS[found["part"].lower()]
+        elif found["more"]:
+            number += Fraction(_SMALL[(found["count"] or "one").lower()], _PARTS[found["more"].lower()])
+        yield -number if found["minus"] else number
 
 
 def _english(words: str) -> int | None:
-    total, part = 0, 0
+    """Return a whole number; None if the words are not one, as in "twenty twenty"."""
+    total, part, largest = 0, 0, 10**12
+    room = 1000  # what a small number must be less than, after the words before it
     for word in re.split(r"[\s-]+", words.lower()):
+        if word == "and":
+            continue
         if word == "hundred":
-            part = max(part, 1) * 100
+            if part >= 100:
+                return None
+            part, room = max(part, 1) * 100, 100
         elif word in _LARGE:
-            total, part = total + max(part, 1) * _LARGE[word], 0
-        elif word != "and":
-            part += _SMALL[word]
-    return total + part
-
-
-def _chinese(words: str) -> int | None:
-    total, part, digit = 0, 0, 0
-    for sign in words:
-        if sign == "万":
-            total, part, digit = (total + part + digit) * 10_000, 0, 0
-        elif sign in _UNITS:
-            part, digit = part + max(digit, 1) * _UNITS[sign], 0
+            if _LARGE[word] >= largest:
+                return None
+            largest = _LARGE[word]
+            total, part, room = total + max(part, 1) * largest, 0, 1000
         else:
-            digit = _DIGITS[sign]
-    return total + part + digit
+            value = _SMALL[word]
+            if value >= room or value == 0 != part:
+                return None
+            part, room = part + value, 10 if value >= 20 else 1
+    return total + part

@@ -12,20 +12,26 @@ from bench.language.readers.number_patterns import (
     ANSWER,
     ASIDE,
     ASSIGNED,
+    BOUND_AFTER,
+    BOUND_BEFORE,
     COMPARED,
     COMPARISON,
     COMPOUND,
     CONCLUDES,
     DENIED,
     DROPPED,
+    EXPLAINS,
     FINISHED,
     GIVES_UP,
     HASHES,
     HEDGED,
     LISTED,
+    NEXT_FIELD,
+    NUMBER_OF,
     NUMBERED,
     ONLY_COMPARED,
     OPERATOR,
+    OR_ELSE,
     PARTS,
     PERCENT,
     RANGE,
@@ -36,6 +42,8 @@ from bench.language.readers.number_patterns import (
     SAME,
     SENTENCE_END,
     SUPPOSED,
+    TAKEN_BACK,
+    TOTAL,
     VARIABLE_AFTER,
     VARIABLE_BEFORE,
 )
@@ -46,6 +54,7 @@ from bench.language.readers.text import last_box, own_part
 Row = Mapping[str, Any]
 # Longer chains of reasons than this are no sentences.
 _MOST_REASONS = 8
+_FIRST_SENTENCE = re.compile(r"(?<=[0-9*])[.!][^\S\n]+(?=[^\W\d_])|(?<=\S)[^\S\n][—–]\s")
 
 
 def last_number(text: str, row: Row, cut: bool = False) -> str | None:
@@ -82,19 +91,60 @@ def plain_number(gold: str) -> str | None:
 
 
 def _read(text: str, cut: bool) -> str | None:
-    said = _said(text, cut)
+    plain = plain_formulas(text)
+    said = _said(text, plain, cut)
     if said is not None:
-        return said
+        number, after = said
+        back = TAKEN_BACK.search(plain, after)
+        return _read(plain[back.end() :], cut) if back else number
     if cut:
         return None
-    plain = plain_formulas(text)
-    if len({match["number"].rstrip(".,") for match in PARTS.finditer(plain)}) > 1:
+    if len({match["number"].rstrip(".,") for match in PARTS.finditer(plain)}) > 1 or _are_several(plain):
         return None
     plain = _without_labels(plain)
+    last = _last_sentence(plain)
+    alone, rest = _alone(plain)
+    if alone is None or alone == last or TAKEN_BACK.search(rest):
+        return last
+    return alone if last is None or EXPLAINS.match(rest) else None
+
+
+def _are_several(text: str) -> bool:
+    """Return whether a text ends with lines that have a number each, and the last one is no total."""
+    lines = list(NUMBER_OF.finditer(text))
+    end, several = len(text.rstrip()), []
+    for line in reversed(lines):
+        if text[line.end() : end].strip():
+            break
+        several.append(line)
+        end = line.start()
+    return (
+        len(several) > 1
+        and not TOTAL.search(several[0]["label"])
+        and len({line["number"].strip("*") for line in several}) > 1
+    )
+
+
+def _alone(text: str) -> tuple[str | None, str]:
+    """Return the number that is all of the first line or sentence, and the rest of the text; None if there is none."""
+    line, _, below = text.strip().partition("\n")
+    end = _FIRST_SENTENCE.search(line)
+    first, rest = (line[: end.start()], line[end.end() :] + "\n" + below) if end else (line, below)
+    found = quantities(first)
+    bare = re.fullmatch(r"\**[$€£¥]?[-−]?[0-9][0-9,.]*(?:/[0-9]+)?\s?%?\**", first) or re.fullmatch(
+        r"\*\*[$€£¥]?[-−]?[0-9][0-9,.]*(?:\s[\w ]{1,20})?\*\*", first
+    )
+    if not rest.strip() or not bare or len(found) != 1 or found[0].value is None:
+        return None, rest
+    return written(found[0].value), rest
+
+
+def _last_sentence(plain: str) -> str | None:
+    """Return the number of the last sentence with one."""
     sentences = [sentence for sentence in SENTENCE_END.split(plain) if sentence and sentence.strip()]
     for place in range(len(sentences) - 1, -1, -1):
         sentence = sentences[place]
-        if GIVES_UP.search(sentence):
+        if GIVES_UP.search(sentence) or (OR_ELSE.match(sentence) and quantities(sentence)):
             return None
         if REMARK.match(sentence) or sentence.rstrip().endswith(("?", "？")):
             continue
@@ -103,30 +153,32 @@ def _read(text: str, cut: bool) -> str | None:
         if quantities(sentence):
             return _picked(sentence)
     words = whole_number_in_words(plain)
-    return None if words is None else str(words)
+    return None if words is None else written(words)
 
 
 def _without_labels(text: str) -> str:
     """Return the text without the numbers of its steps: "1. Add" is "Add"."""
-    text = re.sub(r"(?m)^\W*(?i:step|步骤|第)\s*[0-9]{1,2}\s*步?\s*[:.)：、]", "", text)
+    text = re.sub(r"(?m)^[^\w\n]*(?i:step|步骤|第)\s*[0-9]{1,2}\s*步?\s*[:.)：、]", "", text)
     labels = re.findall(r"(?m)^[^\S\n]*(?:\*\*)?([0-9]{1,2})[.)]\s+(?=\S)", text)
     if len(labels) > 1 or labels == ["1"]:
         text = re.sub(r"(?m)^[^\S\n]*(?:\*\*)?[0-9]{1,2}[.)]\s+(?=\S)", "", text)
     return text
 
 
-def _said(text: str, cut: bool) -> str | None:
-    """Return the number of the last place where the text says that it gives its answer."""
+def _said(text: str, plain: str, cut: bool) -> tuple[str | None, int] | None:
+    """Return the number of the last place where the text says that it gives its answer, and where in `plain` that ends.
+
+    The number is None where what is said there is not one number. None is a text that says no answer.
+    """
     places: list[tuple[int, str | None]] = []
-    box = last_box(text)
-    if box is not None:
-        places.append((box[0], _picked(plain_formulas(box[1]))))
-    plain = plain_formulas(text)
     # Places are compared as shares of the text: formulas in plain characters are a little shorter.
-    scale = len(text) / max(len(plain), 1)
+    scale = len(plain) / max(len(text), 1)
+    box = last_box(text)
+    if box is not None and quantities(plain_formulas(box[1])):
+        places.append((int(box[0] * scale), _picked(plain_formulas(box[1]))))
     for match in reversed(list(HASHES.finditer(plain))):
-        if not cut or _is_finished(plain, match.start(1)):
-            places.append((int(match.start() * scale), _picked(match[1])))
+        if quantities(match[1]) and (not cut or _is_finished(plain, match.start(1))):
+            places.append((match.start(1), _picked(match[1])))
             break
     for match in reversed(list(ANSWER.finditer(plain))):
         rest = _following(plain, match.end())
@@ -136,21 +188,22 @@ def _said(text: str, cut: bool) -> str | None:
         if asked or (cut and not _is_finished(plain, match.end())):
             continue
         if quantities(rest):
-            places.append((int(match.start() * scale), _picked(rest)))
+            places.append((match.end(), _picked(rest)))
             break
         if (words := number_in_words(rest)) is not None:
-            places.append((int(match.start() * scale), str(words)))
+            places.append((match.end(), written(words)))
             break
     if not places:
         return None
-    return max(places, key=lambda place: place[0])[1]
+    place, number = max(places, key=lambda place: place[0])
+    return number, place
 
 
 def _following(text: str, place: int) -> str:
     """Return the rest of a sentence, or the next line where nothing is left of it."""
     for part in SENTENCE_END.split(text[place : place + 400]):
         if part and re.search(r"\w", part):
-            return part
+            return NEXT_FIELD.split(part, maxsplit=1)[0]
     return ""
 
 
@@ -177,6 +230,7 @@ def _picked(sentence: str) -> str | None:
     found = [q for q in quantities(sentence) if not DENIED.search(sentence[max(0, q.start - 20) : q.start])]
     found = [q for q in found if not _is_term(sentence, q)]
     found = [q for q in found if not COMPARED.match(sentence, q.end)] or found
+    found = [q for q in found if not _is_bound(sentence, q)]
     if not found:
         return None
     for mark in reversed(list(CONCLUDES.finditer(sentence))):
@@ -207,7 +261,7 @@ def _assigned(sentence: str) -> str | None:
         if first[2] != second[2]
         and (first[1] == second[1] or LISTED.fullmatch(sentence, first.end(), second.start()))
     ]
-    if not several:
+    if not several or re.search(r"=\s*[$€£¥]?[-−]?[0-9]", sentence[found[-1].end() :]):
         return None
     kept = [match for match in found if not DROPPED.match(sentence, match.end())]
     values = {one.value for match in kept for one in quantities(match[2])}
@@ -235,7 +289,9 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
 
 
 def _is_percentage(sentence: str, first: Quantity, second: Quantity) -> bool:
-    """Return whether the second number is the first one in percent, as in "0.5 = 50%"."""
+    """Return whether the second number is the first one in percent, as in "0.5 = 50%", where no percentage is asked for."""
+    if re.search(r"\bpercent(?:age)?\b|百分", sentence[: first.start], re.IGNORECASE):
+        return False
     if first.value is None or second.value != 100 * first.value or PERCENT.match(sentence, first.end):
         return False
     return PERCENT.match(sentence, second.end) is not None
@@ -272,6 +328,12 @@ def _is_term(sentence: str, number: Quantity) -> bool:
     before, after = sentence[max(0, number.start - 6) : number.start], sentence[number.end : number.end + 6]
     named = NUMBERED.search(sentence[max(0, number.start - 12) : number.start])
     return bool(named or VARIABLE_BEFORE.search(before) or VARIABLE_AFTER.match(after))
+
+
+def _is_bound(sentence: str, number: Quantity) -> bool:
+    """Return whether a number is only what another one is more or less than."""
+    before = re.sub(r"<[^<>\s]*>\s*$", "", sentence[max(0, number.start - 20) : number.start])
+    return bool(BOUND_BEFORE.search(before) or BOUND_AFTER.match(sentence, number.end))
 
 
 def _is_aside(sentence: str, first: Quantity, second: Quantity) -> bool:

@@ -13,11 +13,23 @@ _VULGAR = {
     "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8",
 }  # fmt: skip
 _SCALES = {
+    "hundred": 100, "百": 100,
     "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "千": 10**3, "万": 10**4, "百万": 10**6,
     "千万": 10**7, "k": 10**3, "K": 10**3, "亿": 10**8,
 }  # fmt: skip
 # Longer numbers are written out only by mistake.
-_MOST_POWERS = 99
+_MOST_DIGITS = 300
+_SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+# "18 cm^2": the power belongs to the unit.
+_UNIT_POWER = re.compile(
+    r"(?<=[0-9])([^\S\n]*(?:[a-z]{1,6}/)?(?:mm|cm|dm|m|km|in|ft|yd|mi|units?|s|sec|inch(?:es)?|feet|meters?|metres?))"
+    r"\s*\^\s*\{?-?[1-3]\}?(?![0-9])"
+)
+# "minus 7", "负7": not what is taken from something.
+_MINUS_IN_WORDS = re.compile(
+    r"(?:\bnegative\s+|(?:(?m:^)|(?<=[:=(,*])|\b(?:is|be|was|equals|to|gives|answer))([^\S\n]*)\bminus\s+|(?:负|零下)\s?)(?=[$€£¥]?[0-9])",
+    re.IGNORECASE,
+)
 _PLAIN_PART = r"\s*([0-9][0-9,]*(?:\.[0-9]+)?)\s*"
 _NUMBER = re.compile(
     # The 5 of "10-5" is not negative. The 2 of H2O and the 3 of version 1.2.3 are not numbers; the 5 of Rs.5 is one.
@@ -29,7 +41,7 @@ _NUMBER = re.compile(
     r"(?P<decimals>\.[0-9]+)?"
     r"(?:(?P<exponent>[eE][+-]?[0-9]{1,2}(?![0-9A-Za-z]))|\s?[×x*]\s?10\s?\^\s?\{?(?P<power>[-−]?[0-9]{1,2})\}?(?![0-9]))?)"
     r"(?:(?:(?<=[0-9])|(?<=\s))\s?(?P<fraction>(?<=\s)[0-9]+/[0-9]+|(?<=[0-9])\s?/\s?[0-9]+(?:\.[0-9]+)?)(?![0-9]))?"
-    r"(?:\s?(?P<scale>thousand|million|billion|trillion|百万|千万|万|亿|千(?![克米瓦])|(?<=[0-9])[kK](?![A-Za-z])))?"
+    r"(?:\s?(?P<scale>hundred(?!ths?)|thousand(?!ths?)|million|billion|trillion|百万|千万|百|万|亿|千(?![克米瓦])|(?<=[0-9])[kK](?![A-Za-z])))?"
 )
 
 
@@ -57,6 +69,14 @@ def plain_formulas(text: str) -> str:
             text = re.sub(rf"(?<=[0-9])\s*{sign}", f" {plain}", text).replace(sign, plain)
     text = re.sub(r"\\(?:left|right|displaystyle|quad|qquad|[!])", "", text)
     text = re.sub(r"\{,\}", ",", text)
+    text = re.sub(r"__([^_\n]+)__", r"**\1**", text)
+    text = re.sub(
+        r"([×x*·]\s?10)([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)",
+        lambda found: f"{found[1]}^{found[2].translate(_SUPERSCRIPTS)}",
+        text,
+    )
+    text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-z]))", "°", text)
+    text = _MINUS_IN_WORDS.sub(lambda found: f"{found[1] or ''}-", text)
     text = text.replace("\\$", "$").replace("\\%", "%").replace("\\#", "#")
     text = re.sub(r"(?<=[0-9])\\[,;](?=[0-9]{3})", ",", text)
     text = re.sub(r"\\[,;: ]|\\[()\[\]]", " ", text)
@@ -66,7 +86,7 @@ def plain_formulas(text: str) -> str:
     text = re.sub(r"\\(?:times|cdot)(?![a-z])", "×", text)
     text = re.sub(r"\\approx(?![a-z])", "≈", text)
     text = re.sub(r"([-−–])\s+(?=[0-9]+/[0-9])", r"\1", text)
-    return without_fonts(text)
+    return _UNIT_POWER.sub(r"\1", without_fonts(text))
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -102,6 +122,8 @@ def written(value: Fraction) -> str:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
+    if len(match[0]) > _MOST_DIGITS:  # a model that repeats a digit
+        return None
     if match["european"]:
         whole, _, rest = match["european"].partition(",")
         value = Fraction(f"{whole.replace('.', '')}.{rest}")
@@ -127,6 +149,13 @@ def _is_unclear(text: str, match: re.Match[str]) -> bool:
         return True
     if re.search(r"[0-9][,.:/\-–—]$|\^\{?$|√$|sqrt\{?$", before) or re.match(
         r"\s?(?:π|√|\\pi|\\sqrt)", after
+    ):
+        return True
+    # "2h30m" has two units; "3 tenths" is no 3.
+    if re.match(r"[A-Za-z]{1,3}[0-9]", after) and not re.match(r"[ck]?m[23](?![0-9])", after):
+        return True
+    if re.match(
+        r"\s?(?:halves|thirds|fourths|fifths|tenths|hundredths|thousandths)\b", text[match.end() :][:14]
     ):
         return True
     return bool(re.match(r"[A-Za-z_]", after)) and not re.match(

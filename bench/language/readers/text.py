@@ -11,6 +11,8 @@ _PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
 }  # fmt: skip
 _ANOTHER_QUESTION = re.compile(
     r"\n[^\S\n]*(?:\W{0,4}(?:Question|Problem|Exercise|问题|题目)|Q)[^\S\n]*[0-9]*[^\S\n]*(?:\*\*)?[:：]"
+    # "Q2: C" answers a second question.
+    r"(?![^\S\n]*[*(\[]*\w{1,2}[)\]*.]*[^\S\n]*(?:\n|\Z))"
 )
 _FONTS = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|sf|it)|mbox|bf|rm)\s*\{([^{}]*)\}")
 
