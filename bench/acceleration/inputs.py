@@ -11,6 +11,13 @@ from bench.core.record import Json
 IMAGES = ("image", "mask_image", "control_image")
 CLASS_LABEL = "class_label"
 NAMES = (*IMAGES, CLASS_LABEL)
+#: Columns of each input, whatever the case of their letters; the first that exists counts.
+COLUMNS = {
+    "image": ("image",),
+    "mask_image": ("mask_image", "mask"),
+    "control_image": ("control_image", "conditioning_image"),
+    CLASS_LABEL: ("class_labels", "class_label", "label"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.inputs import CLASS_LABEL, IMAGES, NAMES, Inputs
+from bench.acceleration.inputs import CLASS_LABEL, COLUMNS, IMAGES, NAMES, Inputs
 from bench.acceleration.prompt_files import column_of
 from bench.acceleration.protocol.inputs import MODES, upright
 from bench.core.errors import UsageProblem
 from bench.core.names import listed
 
-#: Columns of each input, whatever the case of their letters; the first that exists counts.
-INPUT_COLUMNS = {
-    "image": ("image",),
-    "mask_image": ("mask_image", "mask"),
-    "control_image": ("control_image", "conditioning_image"),
-    CLASS_LABEL: ("class_labels", "class_label", "label"),
-}
 #: What a folder next to ``prompts.txt`` is called after ``prompts.``.
 INPUT_FOLDERS = {"image": "images", "mask_image": "masks", "control_image": "controls"}
 NO_INPUTS = "none"
 # Also the name of a column of texts or scores, which are no classes.
 _AMBIGUOUS = "label"
 _NUMBERS = re.compile(r"([0-9]+)")
+_LABEL = re.compile(r"[0-9]{1,15}(\.0*)?")
 _ORIENTATION = 0x0112  # of EXIF; from 5 on, height and width are exchanged
 
 
@@ -200,7 +194,7 @@ def find_inputs(source: str, rows: Any, wanted: Sequence[str] = ()) -> InputTabl
         elif wanted:
             raise UsageProblem(
                 f"--prompts-inputs {name}: found the columns {listed(rows.column_names)} in --prompts {source}, expected "
-                f"{' or '.join(INPUT_COLUMNS[name])}; add it, or leave out {name}"
+                f"{' or '.join(COLUMNS[name])}; add it, or leave out {name}"
             )
     return InputTable(
         source,
@@ -212,7 +206,7 @@ def find_inputs(source: str, rows: Any, wanted: Sequence[str] = ()) -> InputTabl
 
 
 def _column(rows: Any, name: str) -> str | None:
-    column = column_of(rows.column_names, INPUT_COLUMNS[name])
+    column = column_of(rows.column_names, COLUMNS[name])
     if column is None or column.strip().lower() != _AMBIGUOUS:
         return column
     return column if any(_as_label(value) is not None for value in rows[column]) else None
@@ -247,8 +241,8 @@ def _natural(name: str) -> list[Any]:
 
 
 def _as_label(value: Any) -> int | None:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value)
+    if isinstance(value, str) and _LABEL.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, float) and value.is_integer():  # a table with a gap in the column holds fractions
         value = int(value)
     return value if type(value) is int and value >= 0 else None

@@ -85,7 +85,7 @@ class SampleStream:
         return [self.at(index) for index in indices]
 
 
-NAME_A_COLUMN = "name one with --prompts-column"
+NAME_A_COLUMN = "name one with --prompts-column, or add a header with one of these"
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def load_prompts(
     Raises:
         UsageProblem: when nothing can be loaded, or there is no such split, column or prompt.
     """
-    rows = _rows(source, split)
+    rows = _rows(source, split, column)
     found = find_inputs(source, rows, inputs)
     if column is None:
         column = column_of(rows.column_names, COLUMNS)
@@ -141,6 +141,12 @@ def load_prompts(
             f"{column or ' or '.join(COLUMNS)}; {advice}"
         )
     prompts = [_first_caption(value) for value in rows[column]]
+    half = next((index for index, prompt in enumerate(prompts) if not _is_whole(prompt)), None)
+    if half is not None:
+        raise UsageProblem(
+            f"--prompts {source}: row {half} has half of a character in column {column!r}, {ascii(prompts[half])[:60]}; "
+            "expected whole ones; remove it, or write the file again"
+        )
     bad = next((index for index, prompt in enumerate(prompts) if not prompt), None)
     if bad is not None:
         raise UsageProblem(
@@ -236,13 +242,13 @@ def _looks_local(source: str) -> bool:
     return Path(source).suffix.lower() in SUFFIXES or source.startswith((".", "/", "~"))
 
 
-def _rows(source: str, split: str | None) -> Any:
+def _rows(source: str, split: str | None, column: str | None = None) -> Any:
     def problem(message: str) -> UsageProblem:
         return UsageProblem(f"--prompts {message}")
 
     path = Path(source)
     if path.exists() and not path.is_dir():
-        rows = read_prompt_file(path, problem)
+        rows = read_prompt_file(path, problem, column)
         if split not in (None, "train"):
             raise UsageProblem(
                 f"--prompts {source}: found the splits train, expected {split!r}; a file has no splits; "
@@ -269,6 +275,11 @@ def _rows(source: str, split: str | None) -> Any:
             "name one with --prompts-split"
         )
     return loaded[split]
+
+
+def _is_whole(prompt: str) -> bool:
+    """Whether a text can be written to a file; JSON may hold one of the two codes that UTF-16 has for an emoji."""
+    return prompt.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in prompt)
 
 
 def _first_caption(value: Any) -> str:

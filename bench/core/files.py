@@ -20,6 +20,11 @@ _MARKS = {
     b"(\xb5/\xfd": ("a zstandard file", "unpack it"),
     b"PAR1": ("a parquet file", "name it .parquet"),
     b"version https://git-lfs": ("a Git LFS pointer in place of the file", "git lfs pull gets it"),
+    b"%PDF-": ("a PDF file", "export its text"),
+    b"<!DOCTYPE": ("a web page", "download the file itself, not the page that shows it"),
+    b"<!doctype": ("a web page", "download the file itself, not the page that shows it"),
+    b"<html": ("a web page", "download the file itself, not the page that shows it"),
+    b"\xff\xfe\x00\x00": ("UTF-32 text", "save it as UTF-8"),
     b"\xff\xfe": ("UTF-16 text", "save it as UTF-8"),
     b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
 }
@@ -58,6 +63,12 @@ def read_text(
     data = read_file(path, problem, what=what)
     if (mark := mark_of(data)) is not None:
         raise problem(f"{path}: found {mark[0]}, expected {what} in UTF-8; {mark[1]}")
+    if (place := data.find(b"\0")) >= 0:
+        number = data.count(b"\n", 0, place) + 1
+        raise problem(
+            f"{path}, line {number}: found a zero byte, as UTF-16 and files that are no text have it, expected {what} in "
+            "UTF-8; save it as UTF-8"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -12,7 +12,6 @@ import io
 import json
 import math
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,11 +42,11 @@ _INTERNAL = (
 class RowFile:
     """A local file of rows: jsonl, json, csv or parquet.
 
+    Texts stay as they are written: a cell "NA" or "007" of a csv file is a text.
+
     Args:
         path: the file; its suffix says what it is.
         problem: makes the exception to raise from a message.
-        literal: whether texts stay as they are written, so that a cell "NA" or "007" of a csv file is a text, and names
-            that stand twice are refused.
 
     Raises:
         Exception: what `problem` makes: a file of another kind, one that cannot be read, or that holds no rows.
@@ -56,7 +55,7 @@ class RowFile:
         column_names: names of the columns.
     """
 
-    def __init__(self, path: Path, problem: Problem, *, literal: bool = False) -> None:
+    def __init__(self, path: Path, problem: Problem) -> None:
         suffix = path.suffix.lower()
         self._rows: list[dict[str, Any]] | None = None
         self._table: Any = None
@@ -66,7 +65,7 @@ class RowFile:
             return
         require_suffix(path, SUFFIXES, problem)
         text = read_rows_text(path, problem, expected=_EXPECTED[suffix])
-        reader = {".csv": _literal_csv if literal else _csv, ".json": _json, ".jsonl": _jsonl}[suffix]
+        reader = {".csv": _csv, ".json": _json, ".jsonl": _jsonl}[suffix]
         self._rows = reader(path, text, problem)
         if not self._rows:
             raise problem(f"{path}: found no rows; expected {_EXPECTED[suffix]}; add rows")
@@ -195,54 +194,50 @@ def _parquet(path: Path, problem: Problem) -> Any:
         raise problem(f"{path}: found {found}, expected a whole one; write it again") from error
 
 
-def _csv(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
-    import pandas  # noqa: PLC0415 - slow to import
+def read_csv(path: Path, text: str, problem: Problem) -> tuple[list[str], list[list[str]]]:
+    """Return the header of a text of comma-separated values without blanks around its names, and the cells below it.
 
+    Args:
+        path: of the text, for messages.
+        text: not blank.
+        problem: makes the exception to raise from a message.
+
+    Raises:
+        Exception: what `problem` makes, of another separator, or a line with another count of cells than the header.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        frame = pandas.read_csv(io.StringIO(text), low_memory=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
-        counts = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        if counts is None:
-            raise problem(
-                f"{path}: found text that is no table, expected {_EXPECTED['.csv']}; "
-                "see whether each quotation mark has its second one"
-            ) from error
-        raise problem(
-            f"{path}, line {counts[2]}: found {counts[3]} fields, expected {counts[1]} as in the header; "
-            "put quotation marks around a text with commas"
-        ) from error
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _literal_csv(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
-    """Return the rows of a csv file; a column has numbers or truth values only if it would be written the same again."""
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        lines = [(reader.line_num, line) for line in reader if line]
     except csv.Error as error:
         raise problem(
             f"{path}: found text that is no table, expected {_EXPECTED['.csv']}; "
             "see whether each quotation mark has its second one, and no cell is longer than 131,072 characters"
         ) from error
-    header = [name.strip() for name in lines[0]]
+    header = [name.strip() for name in lines[0][1]]
     if len(header) == 1 and (found := next((mark for mark in ";\t|" if mark in header[0]), None)):
         name = {";": "semicolons", "\t": "tabs", "|": "bars"}[found]
         raise problem(
             f"{path}: found the header {header[0][:80]!r} with {name}, expected {_EXPECTED['.csv']}; save it with commas"
         )
+    for number, line in lines[1:]:
+        if len(line) != len(header):
+            raise problem(
+                f"{path}, line {number}: found {len(line)} fields, expected {len(header)} as in the header; "
+                "put quotation marks around a text with commas"
+            )
+    return header, [line for _, line in lines[1:]]
+
+
+def _csv(path: Path, text: str, problem: Problem) -> list[dict[str, Any]]:
+    """Return the rows of a csv file; a column has numbers or truth values only if it would be written the same again."""
+    header, lines = read_csv(path, text, problem)
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None or "" in header:
         raise problem(
             f"{path}: found the column {twice or ''!r} {'twice' if twice else 'without a name'} in the header, expected "
             "names that differ; rename it"
         )
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(header):
-            raise problem(
-                f"{path}, row {number - 2}: found {len(line)} fields, expected {len(header)} as in the header; "
-                "put quotation marks around a text with commas"
-            )
-    columns = [_typed([line[place] or None for line in lines[1:]]) for place in range(len(header))]
+    columns = [_typed([line[place] or None for line in lines]) for place in range(len(header))]
     return [dict(zip(header, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 

@@ -110,7 +110,7 @@ class RowReader:
         file = self._file(stem)
         if file is None and split == source.train_split and self._file(source.rows) is not None:
             raise self._without_examples(source, stem)
-        rows = self._load(source, split) if file is None else RowFile(file, _data_failed, literal=True).rows()
+        rows = self._load(source, split) if file is None else RowFile(file, _data_failed).rows()
         if not rows:
             raise _data_failed(f"{file or source.hub}: found no rows; expected at least one; add rows")
         return rows
@@ -120,7 +120,7 @@ class RowReader:
         if self._data != HUB and len(what) == 1:
             files = files_of_split(Path(what[0]), split)
             if files:
-                return [row for file in files for row in RowFile(file, _data_failed, literal=True).rows()]
+                return [row for file in files for row in RowFile(file, _data_failed).rows()]
         try:
             return list(load(what[0], _data_failed, *what[1:], **options))
         except LanguageProblem as problem:

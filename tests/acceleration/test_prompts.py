@@ -84,6 +84,16 @@ PUBLISHED = {
     "one.tsv": 'a red circle\n"a" blue ring\n',
     "lines.txt": '\ufeffa red circle\n\n  "a" blue ring \r\n',
     "draw.csv": 'Prompts,Category\na red circle,Colors\n"""a"" blue ring",Colors\n',
+    "written.tsv": 'id\tPrompt \n1\t"a red circle"\n2\t"""a"" blue ring"\n',
+    "old.txt": 'a red circle\r"a" blue ring\r',
+    "numbered.csv": ',Prompt,Label\n0,a red circle,NA\n1,"""a"" blue ring",3\n',
+    "hps.json": json.dumps(["a red circle", '"a" blue ring']),
+    "columns.json": json.dumps({"id": [1, 2], "prompts": ["a red circle", '"a" blue ring']}),
+    "frame.json": json.dumps({"id": {"0": 7, "1": 8}, "prompt": {"0": "a red circle", "1": '"a" blue ring'}}),
+    "mjhq.json": json.dumps(
+        {"d1f4": {"category": "art", "prompt": "a red circle"}, "9c03": {"prompt": '"a" blue ring'}}, indent=1
+    ),
+    "by_name.json": json.dumps({"0": "a red circle", "1": '"a" blue ring'}),
     "captions_val.json": json.dumps(
         {
             "info": {"year": 2014},
@@ -113,7 +123,31 @@ def test_files_of_prompts_are_read_in_the_forms_in_which_they_are_published(name
             "2 columns without a header, of which 2 hold sentences",
         ),
         ("p.tsv", "1\t2\n3\t4\n", "of which 0 hold sentences.*add a header with caption or"),
-        ("p.tsv", "prompt\tnote\na red circle\n", "row 2: found 1 fields, expected 2"),
+        ("p.tsv", "prompt\tnote\n\na red circle\n", "line 3: found 1 fields, expected 2"),
+        (
+            "p.tsv",
+            "sentence\na red circle\na blue ring\n",
+            "line 1: found 'sentence' above sentences, which may be a header or a prompt",
+        ),
+        (
+            "p.tsv",
+            "image\tsentence\na.png\ta red circle\nb.png\ta blue ring\n",
+            "found the columns image, sentence",
+        ),
+        ("p.csv", "prompt\na red circle, filled\na blue ring, thin\n", "line 2: found 2 fields, expected 1"),
+        ("p.csv", "id,prompt\n1,a red circle, filled\n2,a ring\n", "line 2: found 3 fields, expected 2"),
+        ("p.csv", "id;prompt\n1;a red circle\n", "with semicolons, expected.*save it with commas"),
+        ("p.csv", "prompt,prompt\na,b\n", "the column 'prompt' twice in the header"),
+        ("p.csv", "a red circle\na blue ring\n", "found the columns a red circle, .*or add a header"),
+        ("p.txt", '{"prompt": "a red circle"}\n', "a JSON object in each line, .*name it .jsonl"),
+        ("p.txt", "1\ta red circle\n2\ta blue ring\n", "columns separated by tabs.*name it .tsv"),
+        ("p.txt", "id,prompt\n1,a red circle\n", "found the header 'id,prompt'.*name it .csv"),
+        ("p.txt", "<!DOCTYPE html><html>404</html>", "found a web page"),
+        ("p.txt", "a\0 \0r\0e\0d\0", "line 1: found a zero byte.*save it as UTF-8"),
+        ("p.json", '{"prompt": ["a", "b"], "id": [1]}', "2 entries in 'prompt' and 1 in 'id'"),
+        ("p.json", '{"prompts": []}', "found no rows in 'prompts'"),
+        ("p.json", '{"annotations": [{"image_id": 1, "category_id": 3}]}', "give COCO's file of captions"),
+        ("p.jsonl", '{"prompt": "a \\ud83d cat"}\n', "row 0 has half of a character"),
         ("p.tsv", "prompt\tnote\n", "no rows below the header"),
         ("p.tsv", " \n", "only blank lines.*expected rows separated by tabs"),
         ("p.txt", "", "the file is empty; expected a prompt a line"),
@@ -130,6 +164,21 @@ def test_a_file_in_none_of_these_forms_is_refused(tmp_path, name, text, message)
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageProblem, match=message):
         load_prompts(str(tmp_path / name))
+
+
+def test_a_header_of_tabs_is_known_by_the_column_that_is_named(tmp_path):
+    (tmp_path / "p.tsv").write_text("id\tSentence\n1\ta red circle\n2\ta blue ring\n")
+    assert load_prompts(str(tmp_path / "p.tsv"), column="Sentence") == ["a red circle", "a blue ring"]
+
+
+def test_texts_of_a_table_stay_as_they_are_written(tmp_path):
+    (tmp_path / "p.csv").write_text('prompt\n1984\nNA\nTrue\n"one,\ntwo"\n')
+    assert load_prompts(str(tmp_path / "p.csv")) == ["1984", "NA", "True", "one,\ntwo"]
+
+
+def test_marks_around_one_caption_alone_are_its_own(tmp_path):
+    (tmp_path / "p.tsv").write_text('id\tprompt\n1\t"a red circle"\n2\ta blue ring\n')
+    assert load_prompts(str(tmp_path / "p.tsv")) == ['"a red circle"', "a blue ring"]
 
 
 SPECIAL = ["p[x]", "p[1-3]*", "what?", "a::b", "{a,b}", "ö ü 🚀 [1]", "50 %", "a#b", "hf:--x"]
@@ -341,8 +390,8 @@ BAD_FILES = {
         r"found the splits train, expected 'test'; .*--prompts-split",
     ),
     "numbers": (
-        "p.csv",
-        "text,n\nx,2\n",
+        "p.jsonl",
+        '{"text": "x", "n": 2}\n',
         {"column": "n"},
         r"row 0 has no text in column 'n' \(found 2\); remove it",
     ),

@@ -43,7 +43,7 @@ INPUTS = {
     "header_only": ("{}.csv", "q,a,b,label\n", "found no rows"),
     "semicolons": ("{}.csv", table(";"), "with semicolons, expected a header, and rows separated by commas"),
     "tabs": ("{}.csv", table("\t"), "with tabs"),
-    "ragged": ("{}.csv", "q,a,b,label\nIs it?,yes,no,0\nWas, it?,yes,no,1\n", "row 1: found 5 fields, expected 4"),
+    "ragged": ("{}.csv", "q,a,b,label\nIs it?,yes,no,0\nWas, it?,yes,no,1\n", "line 3: found 5 fields, expected 4"),
     "column_twice": ("{}.csv", "q,a,a,label\nx,y,z,0\n", "found the column 'a' twice in the header"),
     "open_quote": ("{}.csv", 'q,a,b,label\n"Is it?,yes,no,0\n', "quotation mark"),
     "empty_cell": ("{}.csv", "q,a,b,label\nIs it?,yes,no,0\n,yes,no,1\n", r"row 1: found no value (null) in the field 'q'"),
