@@ -9,6 +9,7 @@ import msgspec
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.methods import METHODS, Change, Parameters
 from bench.acceleration.parts import Difference, differing_parts, differing_settings
+from bench.acceleration.protocol.messages import UNKNOWN
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
 """Fields in which a candidate must equal its target."""
@@ -63,7 +64,7 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
         found += differing_parts(target.parts, candidate.parts, weights=not changed)
     if target.scheduler_class == candidate.scheduler_class:
         found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
-    asked = differing_settings("arguments", _compared(target.arguments), _compared(candidate.arguments))
+    asked = _differing_arguments(target, candidate)
     found += [entry for entry in asked if not _is_default_size(entry, target, candidate)]
     idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
     if target.idle_layers is not None and idle:
@@ -104,6 +105,16 @@ def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
         for name, value in (arguments or {}).items()
         if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
     }
+
+
+def _differing_arguments(target: Configuration, candidate: Configuration) -> list[Difference]:
+    one, other = _compared(target.arguments), _compared(candidate.arguments)
+    if target.entry_point == candidate.entry_point:
+        # Of what the entry point has no parameter for, the other call may say nothing.
+        unknown = [name for name in (*one, *other) if name.startswith(UNKNOWN)]
+        one, other = dict.fromkeys(unknown) | one, dict.fromkeys(unknown) | other
+    found = differing_settings("arguments", one, other)
+    return [(name.replace(UNKNOWN, "", 1), value, another) for name, value, another in found]
 
 
 def _is_default_size(entry: Difference, target: Configuration, candidate: Configuration) -> bool:

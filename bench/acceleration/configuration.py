@@ -9,7 +9,7 @@ import msgspec
 
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import Described, Observed, Part, json_value
+from bench.acceleration.protocol.messages import OF_ITS_OWN, Described, Observed, Part, json_value
 from bench.acceleration.source.reading import SourceReading
 from bench.core.record import Json
 
@@ -201,7 +201,9 @@ def _disagreements(said: Said, described: Described, steps: int | None) -> list[
         unsaid = source is None or (
             name == "pipeline_class" and str(source).startswith(("Auto", "DiffusionPipeline"))
         )
-        is_same = source == observed or (name == "model_id" and _is_below(source, described.model_id))
+        is_same = observed in (source, f"{source}{OF_ITS_OWN}") or (
+            name == "model_id" and _is_below(source, described.model_id)
+        )
         if not unsaid and not is_same:
             found.append(Disagreement(field=name, source=source, observed=observed))
     for name in sorted(said.methods.keys() ^ described.methods.keys()):

@@ -60,6 +60,15 @@ def test_every_compared_field_is_listed_with_both_values_and_rejected(
     assert field in COMPARED
 
 
+def test_an_argument_that_the_entry_point_has_no_parameter_for_is_listed() -> None:
+    given = changed(arguments={**TARGET.arguments, "**callback": "a function"})
+    expected = Mismatch(field="arguments.callback", target=None, candidate="a function")
+    assert differences(TARGET, given) == [expected]
+    elsewhere = changed(arguments=given.arguments, entry_point="tgate")
+    assert differences(TARGET, elsewhere) == []
+    assert differences(TARGET, changed(arguments={**TARGET.arguments, "of_a_newer_version": 1})) == []
+
+
 def test_several_differences_are_all_listed() -> None:
     found = differences(TARGET, changed(pipeline_class="A", model_id="b", num_inference_steps=1))
     assert fields(found) == ["pipeline_class", "model_id", "num_inference_steps"]

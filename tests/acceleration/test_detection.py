@@ -221,3 +221,26 @@ def test_every_module_is_looked_at_once_in_the_order_of_torch(pipe):
     expected = [module for _, part in components(pipe) for module in part.modules()]
     assert list(map(id, modules(pipe))) == list(map(id, expected))
     assert len(expected) > 100
+
+
+def test_a_scheduler_that_only_has_the_name_of_one_is_another_class(pipe):
+    from diffusers import DDIMScheduler
+
+    of_own = {"__module__": "somewhere", "step": DDIMScheduler.step}
+    own = type("DDIMScheduler", (DDIMScheduler,), of_own)
+    scheduler = own.from_config(pipe.scheduler.config)
+    pipe.scheduler = scheduler
+    found = describe(loaded(pipe))
+    assert found.scheduler_class == "DDIMScheduler, a class of its own"
+    pipe.scheduler = type("Own", (DDIMScheduler,), of_own).from_config(scheduler.config)
+    assert describe(loaded(pipe)).scheduler_class == "Own"
+
+
+def test_a_class_that_only_adds_to_its_base_computes_what_that_does(pipe):
+    base = type(pipe)
+    pipe.__class__ = type(
+        "Drawing", (base,), {"__module__": "somewhere", "draw": lambda self, text: self(text)}
+    )
+    assert describe(loaded(pipe)).pipeline_class == "StableDiffusionPipeline"
+    pipe.__class__ = type("Own", (base,), {"__module__": "somewhere", "__call__": base.__call__})
+    assert describe(loaded(pipe)).pipeline_class == "Own"

@@ -96,6 +96,23 @@ DEATHS_ON_LOADING = {
     "half_a_character": (
         "raise ValueError('\\ud800 \\x1b[31m')", {}, "load_failed", ["raised during load: ValueError"], "",
     ),
+    "needs_a_gpu": (
+        "raise RuntimeError('This script needs a GPU.')", {},
+        "load_failed", ["needs a GPU.; expected a file that chooses no device and asks for none", "to --device"], "",
+    ),
+    "asserts_cuda": (
+        "import torch\nassert torch.cuda.is_available()", {},
+        "load_failed", ["AssertionError; expected a file that chooses no device and asks for none"], "",
+    ),
+    "exits_without_cuda": (
+        "import sys\nsys.exit('CUDA is not available')", {},
+        "crashed", ["sys.exit(CUDA is not available) during load; expected a file that chooses no device"], "",
+    ),
+    "needs_a_variable": (
+        "import os\nos.environ['HF_TOKEN']", {},
+        "load_failed", ["KeyError: 'HF_TOKEN'; expected a file that needs no variables", "os.environ.get()"], "",
+    ),
+    "needs_a_key": ("{}['HF_TOKEN']", {}, "load_failed", ["KeyError: 'HF_TOKEN'; expected it to return"], ""),
     "syntax_error": (
         "def f(:", {}, "load_failed", ["pipeline.py, line 1", "invalid syntax", "correct that line"], "",
     ),

@@ -183,6 +183,20 @@ def test_counting_does_not_change_the_image(pipe):
 # What methods change
 
 
+def test_arguments_without_a_parameter_are_marked_unless_they_are_handed_on(pipe):
+    class Own(type(pipe)):
+        def __call__(self, text, n=STEPS, **options):
+            return super().__call__(text, num_inference_steps=n, **options)
+
+    pipe.__class__ = Own
+    watch = Watch(pipe)
+    with watch.watching():
+        pipe(text=PROMPT, guidance_scale=3.0, guidence_scale=1.0, output_type="np")
+    found = watch.report(1).arguments
+    assert {name for name in found if name.startswith("**")} == {"**guidence_scale"}
+    assert (found["guidance_scale"], found["**guidence_scale"], found["n"]) == (3.0, 1.0, STEPS)
+
+
 def test_deepcache_runs_fewer_layers_in_as_many_calls(pipe):
     from DeepCache import DeepCacheSDHelper
 

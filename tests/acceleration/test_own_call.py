@@ -251,7 +251,7 @@ def test_a_generate_of_its_own_needs_no_script(arm_starter: ArmStarter) -> None:
     ("change", "named"),
     [
         (
-            "    pipe = torch.nn.Module and type('Other', (Painter,), {})()\n",
+            "    pipe = torch.nn.Module and type('Other', (Painter,), {'__call__': Painter.__call__})()\n",
             "the class is Other, and Painter when",
         ),
         ("    pipe.scheduler = DDIMScheduler()\n", "the scheduler is DDIMScheduler, and None when"),

@@ -22,7 +22,7 @@ def fields(before, pipe):
 
 
 def test_parts_are_plain_and_small(before, pipe):
-    assert set(before) == {"vae", "text_encoder", "unet"}
+    assert set(before) == {"vae", "text_encoder", "unet", "tokenizer"}
     assert len(before["unet"].weights) == len(list(pipe.unet.parameters())) < MAX_TENSORS
     assert before["unet"].class_name == "UNet2DConditionModel"
     assert before["unet"].settings["block_out_channels"] == [32, 64]
@@ -110,3 +110,20 @@ def test_weights_can_be_left_to_the_methods_that_change_them(before, pipe):
         pipe.unet.conv_in.weight.mul_(9.0)
     assert fields(before, pipe) == ["unet.weights"]
     assert differing_parts(before, parts_of(pipe), weights=False) == []
+
+
+def test_another_tokenizer_is_another_part(before, pipe):
+    pipe.tokenizer.model_max_length = 4
+    assert differing_parts(before, parts_of(pipe)) == [("tokenizer.model_max_length", 32, 4)]
+    pipe.tokenizer.model_max_length = 32
+    pipe.tokenizer.add_tokens(["<style>"])
+    (found,) = differing_parts(before, parts_of(pipe))
+    assert found[0] == "tokenizer.tokens"
+
+
+def test_freeu_is_a_setting_of_the_model(before, pipe):
+    pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.2, b2=1.4)
+    factors = {"s1": 0.9, "s2": 0.2, "b1": 1.2, "b2": 1.4}
+    assert differing_parts(before, parts_of(pipe)) == [("unet.freeu", None, factors)]
+    pipe.disable_freeu()
+    assert differing_parts(before, parts_of(pipe)) == []

@@ -250,7 +250,10 @@ def test_an_invalid_field_is_a_problem_of_its_entry_alone(
 @pytest.mark.parametrize(
     ("key", "field"),
     [("id", "prompt_id"), ("Prompt", "prompt_context"), ("instruction", "prompt_context"), ("target", "target_file"),
-     ("base", "baseline_file"), ("hardness", "difficulty")],
+     ("base", "baseline_file"), ("hardness", "difficulty"), ("taskId", "prompt_id"), ("case_id", "prompt_id"),
+     ("promptId", "prompt_id"), ("user_prompt", "prompt_context"), ("requirements", "prompt_context"),
+     ("ground_truth_file", "target_file"), ("target_script", "target_file"), ("source_file", "baseline_file"),
+     ("difficulty_level", "difficulty")],
 )  # fmt: skip
 def test_a_key_that_stands_for_a_missing_field_is_named(
     problem_of: Callable[..., str], key: str, field: str
@@ -303,6 +306,23 @@ def test_the_same_key_is_a_note_where_the_field_is_there(folder: Folder) -> None
     assert found.problem is None
 
 
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [
+        ("output", "candidate_file"),
+        ("generatedFile", "candidate_file"),
+        ("path", "candidate_file"),
+        ("id", "prompt_id"),
+    ],
+)
+def test_a_key_that_stands_for_a_missing_field_of_a_generation_is_named(
+    problem_of: Callable[..., str], key: str, field: str
+) -> None:
+    entry = gen(7)
+    entry[key] = entry.pop(field)
+    assert f"; rename the key {key!r}" in problem_of(anno(7), entry)
+
+
 @pytest.mark.parametrize("name", ["prompt_context", "difficulty", "target_file", "baseline_file"])
 def test_a_missing_field_is_a_problem(problem_of: Callable[..., str], name: str) -> None:
     assert f"(prompt_id 7): {name} is missing; expected " in problem_of(without(anno(7), name))
@@ -326,7 +346,10 @@ def test_an_entry_that_is_no_object_is_a_problem(problem_of: Callable[..., str],
 @pytest.mark.parametrize(
     ("key", "meant"),
     [("max_latency", "max_latency_s"), ("expected", "expect"), ("requird_speedup", "required_speedup"),
-     ("Level", "level"), ("speedup", "required_speedup"), ("method", "methods"), ("target-file", "target_file")],
+     ("Level", "level"), ("speedup", "required_speedup"), ("method", "methods"), ("target-file", "target_file"),
+     ("min_speed_up", "required_speedup"), ("targetSpeedup", "required_speedup"), ("latency_s", "max_latency_s"),
+     ("vram", "max_memory_gb"), ("memory-limit", "max_memory_gb"), ("max_loss", "max_quality_loss"),
+     ("Allowed Quality Drop", "max_quality_loss"), ("required_methods", "methods"), ("prompts", "prompts_file")],
 )  # fmt: skip
 def test_a_misspelled_key_is_a_problem_that_names_both(
     problem_of: Callable[..., str], key: str, meant: str
@@ -335,7 +358,19 @@ def test_a_misspelled_key_is_a_problem_that_names_both(
     assert f"the key {key!r} is unknown and close to {meant!r}" in message
 
 
-@pytest.mark.parametrize("key", ["notes", "prompt", "source", "_expected", "category"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "notes",
+        "prompt",
+        "source",
+        "_expected",
+        "category",
+        "measured_speedup",
+        "baseline_latency_s",
+        "loss_curve",
+    ],
+)
 def test_other_keys_are_notes(folder: Folder, key: str) -> None:
     (case,) = folder.load([anno(**{key: ["anything"]})], [gen(difficulty=3)])
     assert case.problem is None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from typing import Any
 
 from bench.acceleration.protocol.messages import json_value
 from bench.core.record import Json
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def described(value: Any) -> Any:
@@ -45,7 +48,12 @@ def described(value: Any) -> Any:
 
 def readable(value: Any) -> Any:
     """Return an argument as a reader sees it: objects by their text, but images by their content."""
-    return json_value(value, lambda other: image_content(other) if is_image(other) else str(other))
+    return json_value(value, lambda other: image_content(other) if is_image(other) else _text(other))
+
+
+def _text(value: Any) -> str:
+    """Return the text of an object without its place in memory, which is another one in each process."""
+    return _ADDRESS.sub("", str(value))
 
 
 def is_image(value: Any) -> bool:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,7 @@ def load(
     call: OwnCall | None = None,
     sent: Callable[[], Parameters] = dict,
     by: str = "run",
+    why: str = "",
 ) -> LoadedPipeline:
     """Run a pipeline file and return its pipeline, on the given device and ready to generate.
 
@@ -191,6 +193,7 @@ def load(
         call: how it is called, as it was seen; None where that is not known, so that its text has to say.
         sent: returns the arguments of that call; asked for when the file has defined its classes.
         by: how the call is known.
+        why: why it was not seen, for messages.
 
     Raises:
         SourceProblem: when the file defines neither, or what it defines is no pipeline, or cannot be called so.
@@ -202,7 +205,8 @@ def load(
     namespace = module.__dict__
     found, of_loader = find_pipe(namespace, path, prefer)
     pipe = pipe_within(found)
-    outer = None if found is pipe else found
+    is_beneath = call is not None and call.beneath and by == "run"
+    outer = None if found is pipe or is_beneath else found
     move(pipe, device)
     if hasattr(pipe, "set_progress_bar_config"):
         pipe.set_progress_bar_config(disable=True)
@@ -212,7 +216,7 @@ def load(
     elif call is not None:
         made = _as_seen(pipe, outer, source, call, sent(), namespace, path, by)
     elif source.entry is not None:
-        made = _as_read(pipe, outer, source, source.entry, namespace, path)
+        made = _as_read(pipe, outer, source, source.entry, partial(evaluate, why=why), namespace, path)
     else:
         made = LoadedPipeline(pipe, source, "__call__", {}, ())
     made.outer = outer
@@ -290,7 +294,13 @@ def _as_seen(
 
 
 def _as_read(
-    pipe: Any, outer: Any, source: SourceReading, entry: EntryCall, namespace: Namespace, path: Path
+    pipe: Any,
+    outer: Any,
+    source: SourceReading,
+    entry: EntryCall,
+    evaluated: Callable[..., Any],
+    namespace: Namespace,
+    path: Path,
 ) -> LoadedPipeline:
     attribute = entry.attribute or "__call__"
     _require_entry_point(pipe if outer is None else outer, attribute, path, entry.line)
@@ -303,14 +313,14 @@ def _as_read(
     texts |= dict(entry.keywords)
     there = {name: text for name, text in texts.items() if text != "None" and name != "**"}
     if "**" in texts:
-        there |= {name: name for name in evaluate(texts["**"], namespace, path, entry.line)}
+        there |= {name: name for name in evaluated(texts["**"], namespace, path, entry.line)}
     prompt_by = prompt_name(there, parameters)
     require_replaceable(there, prompt_by)
     missing: dict[str, SourceProblem] = {}
     replaced = {*REPLACED, *(texts.keys() - kept(texts).keys()), *filter(None, (prompt_by,))}
-    arguments = _keywords(entry, namespace, path, missing, replaced)
+    arguments = _keywords(entry, evaluated, namespace, path, missing, replaced)
     positional = tuple(
-        evaluate(text, namespace, path, entry.line)
+        evaluated(text, namespace, path, entry.line)
         for index, text in enumerate(entry.positional)
         if f"*{index}" != prompt_by
     )
@@ -337,6 +347,7 @@ def _require_entry_point(pipe: Any, attribute: str, path: Path, line: int | None
 
 def _keywords(
     entry: EntryCall,
+    evaluated: Callable[..., Any],
     namespace: Namespace,
     path: Path,
     missing: dict[str, SourceProblem],
@@ -346,7 +357,7 @@ def _keywords(
     for name, text in entry.keywords:
         with _postponed(name, missing):
             # A replaced argument may stand on names that only exist where the file itself generates.
-            value: Any = None if name in replaced else evaluate(text, namespace, path, entry.line)
+            value: Any = None if name in replaced else evaluated(text, namespace, path, entry.line)
             found |= value if name == "**" else {name: value}
     return found
 

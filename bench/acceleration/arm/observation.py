@@ -15,13 +15,14 @@ from typing import Any
 
 from bench.acceleration.arm.content import described
 from bench.acceleration.arm.counting import DenoiserCounter, StepCounter, denoisers_of
+from bench.acceleration.arm.given_inputs import parameters_of
 from bench.acceleration.arm.loading import REPLACED
 from bench.acceleration.arm.part_times import PartClock
 from bench.acceleration.arm.patching import put
 from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, defaults_of
 from bench.acceleration.arm.torch_costs import time_when_done
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import Observed
+from bench.acceleration.protocol.messages import UNKNOWN, Observed
 
 DENOISER_NAMES = ("unet", "transformer", "prior", "decoder")
 
@@ -103,7 +104,12 @@ class Watch:
             self._watch_parts(stack, call.pipe, f"{type(call.pipe).__name__}.")
         # Until the first step: a class of the file's own may hand everything on to the one that knows the names.
         elif not self._steps.has_stepped:
-            self._arguments = (self._arguments or {}) | self._settings({**call.defaults, **call.given})
+            known = parameters_of(call.pipe, call.entry_point)
+            found = self._settings({**call.defaults, **call.given})
+            self._arguments = (self._arguments or {}) | {
+                name if not known or name in known else f"{UNKNOWN}{name}": value
+                for name, value in found.items()
+            }
         return RUN
 
     def _settings(self, given: Parameters) -> Parameters:

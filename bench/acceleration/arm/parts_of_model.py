@@ -7,8 +7,10 @@ from typing import Any
 
 from bench.acceleration.detectors.parts import components, is_quantized, without_compiler
 from bench.acceleration.protocol.messages import Part, json_value
+from bench.core.names import content_hash
 
 MAX_TENSORS, MAX_VALUES = 2000, 4
+_NO_LIMIT = 2**31
 # Settings that say where a model is from, with which version it was written, or what a method may change.
 _NO_SETTINGS = frozenset(
     {
@@ -26,9 +28,11 @@ _WRAPPERS = ("_orig_mod.", "base_layer.", "module.")
 
 
 def parts_of(pipe: Any) -> dict[str, Part]:
-    """Return what each component with weights is, and what guides them in pipelines that hold it as a component."""
-    guides = {name: _guide(part) for name, part in vars(pipe).items() if _is_guide(part)}
-    return {name: _part(component) for name, component in components(pipe)} | guides
+    """Return what each component with weights is, each tokenizer, and what guides where a component does that."""
+    held = vars(pipe).items()
+    guides = {name: _guide(part) for name, part in held if _is_guide(part)}
+    tokenizers = {name: _tokenizer(part) for name, part in held if _is_tokenizer(part)}
+    return {name: _part(component) for name, component in components(pipe)} | tokenizers | guides
 
 
 def _is_guide(part: Any) -> bool:
@@ -40,6 +44,21 @@ def _guide(guide: Any) -> Part:
     # A file may set the attribute, which is what counts, after it was made.
     now = {key: json_value(getattr(guide, key, value)) for key, value in settings.items()}
     return Part(class_name=type(guide).__name__, settings=now)
+
+
+def _is_tokenizer(part: Any) -> bool:
+    return hasattr(part, "model_max_length") and callable(getattr(part, "get_vocab", None))
+
+
+def _tokenizer(tokenizer: Any) -> Part:
+    """Return what a tokenizer makes of a text: slow and fast ones, of other classes, may do the same."""
+    try:
+        tokens = content_hash(tokenizer.get_vocab())
+    except Exception:  # of a class of the file's own
+        tokens = "unknown"
+    # transformers has 1e30 for no limit.
+    limit = min(int(tokenizer.model_max_length), _NO_LIMIT)
+    return Part(class_name="a tokenizer", settings={"model_max_length": limit, "tokens": tokens})
 
 
 def settings_of(thing: Any) -> dict[str, Any] | None:
@@ -60,11 +79,20 @@ def _part(component: Any) -> Part:
     named = {_plain(name): value for name, value in whole.named_parameters() if value.is_floating_point()}
     return Part(
         class_name=_class_name(whole),
-        settings=settings_of(whole) or {},
+        settings=(settings_of(whole) or {}) | _free_u(whole),
         parameters=sum(value.numel() for value in named.values()),
         weight_bytes=sum(map(_bytes_of, whole.parameters())) + sum(map(_packed_bytes, whole.modules())),
         weights={name: _sample(named[name]) for name in _spread(sorted(named), MAX_TENSORS)},
     )
+
+
+def _free_u(model: Any) -> dict[str, Any]:
+    """Return the factors of FreeU, which a U-Net has in its blocks and not in its configuration."""
+    blocks = getattr(model, "up_blocks", None)
+    if not blocks or not hasattr(model, "enable_freeu"):
+        return {}
+    factors = {name: getattr(blocks[0], name, None) for name in ("s1", "s2", "b1", "b2")}
+    return {"freeu": json_value(factors) if None not in factors.values() else None}
 
 
 def _class_name(module: Any) -> str:

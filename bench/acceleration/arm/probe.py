@@ -2,13 +2,16 @@
 
 The file's main part runs in a process of its own, up to the first call on the file's pipeline. There the process tells what
 it saw and stands still: nothing is generated, and nothing behind the call runs. A call on another pipeline gets blank
-images, and the script goes on. So it does after a call for latents, until it is clear whether another pipeline takes them.
+images, and the script goes on. So it does after a call for latents, until it is clear whether another pipeline takes them,
+and after a call that only warms up: one whose result is thrown away, where a later one's is not.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +22,11 @@ import msgspec
 from bench.acceleration.arm.blank import blank_output, maker_of
 from bench.acceleration.arm.content import readable
 from bench.acceleration.arm.detection import describe
+from bench.acceleration.arm.discarded import is_discarded
 from bench.acceleration.arm.finding import pipe_within
 from bench.acceleration.arm.given_inputs import count_of_prompts, kept, prompt_name
 from bench.acceleration.arm.loading import REPLACED, LoadedPipeline
-from bench.acceleration.arm.recorder import RecordedCall, Recorder, through
+from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, through
 from bench.acceleration.arm.running import MODULE_NAME, execute, module_of
 from bench.acceleration.arm.torch_state import changed, torch_state
 from bench.acceleration.protocol.messages import Described, OwnCall, Probed
@@ -32,6 +36,9 @@ from bench.core.record import Json
 
 Tell = Callable[[Probed, bytes], None]
 _WAIT_S = 3600.0
+# How far a script goes on behind a call whose result it throws away.
+_WARMING_S, _WARMING_CALLS = 10.0, 50
+_STEPS = ("num_inference_steps", "steps", "num_steps")
 
 
 def probe(file: str, tell: Tell) -> None:
@@ -44,39 +51,9 @@ def probe(file: str, tell: Tell) -> None:
     """
     path = Path(file)
     main = module_of(path, "__main__")
-    before = torch_state()
-    others: list[str] = []
-    # A call that makes latents, until it is clear whether they go into another call.
-    latent: list[tuple[Probed, bytes]] = []
-
-    def on_call(call: RecordedCall) -> Any:
-        known_as = _known_as(call.pipe, main.__dict__, recorder)
-        where = "" if call.line is None else f" in line {call.line}"
-        named = f"{type(call.pipe).__name__}{where}"
-        if latent:
-            first, sent = latent[0]
-            if maker_of(call.given) == _latents_of(first):
-                first = msgspec.structs.replace(first, chained=_latents_of(first), into=named)
-            elif not known_as:
-                return blank_output(call, named)
-            tell(first, sent)
-            _stand_still()
-        if not known_as:
-            others.append(named)
-            return blank_output(call, named)
-        described = _described(call, path)
-        if "pipe" in known_as:  # and not only what was put around it
-            call = through(main.__dict__.get("pipe"), call)
-        own, sent = _own_call(call, known_as, changed(torch_state(), before))
-        chained = maker_of(call.given) or ""
-        probed = Probed(call=own, described=described, pipelines=others, chained=chained)
-        if call.given.get("output_type") == "latent" and not chained:
-            latent.append((probed, sent))
-            return blank_output(call, _latents_of(probed))
-        tell(probed, sent)
-        _stand_still()
-
-    with Recorder(on_call, main.__dict__) as recorder:
+    listener = _Listener(path, main.__dict__, _once(tell))
+    with Recorder(listener.on_call, main.__dict__) as recorder:
+        listener.made_by_loader = recorder.made_by_loader
         try:
             execute(path, main)
             why = "it ran to its end"
@@ -84,12 +61,98 @@ def probe(file: str, tell: Tell) -> None:
             why = f"it ended by itself with exit code {ending.code if ending.code is not None else 0}"
         except BaseException as error:
             why = f"{_place(error, path)}{type(error).__name__}: {str(error)[:500]}"
-    if latent:
-        tell(*latent[0])
-        return
-    if others:
-        why += f"; it generated with another pipeline than `pipe` ({others[0]})"
-    tell(Probed(why=why, pipelines=others), b"")
+    listener.at_end(why)
+
+
+class _Listener:
+    """Decides what each call of a script says.
+
+    Args:
+        path: of the file.
+        namespace: of the script.
+        tell: as of `probe`.
+    """
+
+    def __init__(self, path: Path, namespace: dict[str, Any], tell: Tell) -> None:
+        self._path, self._namespace, self._tell = path, namespace, tell
+        self._before = torch_state()
+        self._others: list[str] = []
+        # A call that makes latents, until it is clear whether they go into another call.
+        self._latent: tuple[Probed, bytes] | None = None
+        # A call whose result is thrown away, until one comes whose result is not.
+        self._warming: tuple[Probed, bytes] | None = None
+        self._warmed, self._most_steps = 0, 0.0
+        self._process = os.getpid()
+        self.made_by_loader: list[Any] = []
+
+    def on_call(self, call: RecordedCall) -> Any:
+        """Return what stands for the output of a call, unless it is the one that counts."""
+        known_as = _known_as(call.pipe, self._namespace, self.made_by_loader)
+        where = "" if call.line is None else f" in line {call.line}"
+        named = f"{type(call.pipe).__name__}{where}"
+        if self._latent is not None:
+            first, sent = self._latent
+            if maker_of(call.given) == _latents_of(first):
+                first = msgspec.structs.replace(first, chained=_latents_of(first), into=named)
+            elif not known_as:
+                return blank_output(call, named)
+            self._end_with(first, sent)
+        if not known_as:
+            if self._warming is None:
+                self._others.append(named)
+            return blank_output(call, named)
+        if call.entry_point != "__call__" and not call.takes_generators:
+            return RUN  # a method of the file's own, which calls the pipeline in its turn
+        return self._on_own_call(call, known_as, named)
+
+    def _on_own_call(self, call: RecordedCall, known_as: tuple[str, ...], named: str) -> Any:
+        described = _described(call, self._path)
+        if "pipe" in known_as:  # and not only what was put around it
+            call = through(self._namespace.get("pipe"), call)
+        own, sent = _own_call(call, known_as, changed(torch_state(), self._before))
+        chained = maker_of(call.given) or ""
+        probed = Probed(call=own, described=described, pipelines=list(self._others), chained=chained)
+        if (
+            is_discarded() and os.getpid() == self._process
+        ):  # one that the script has begun may end without a word
+            self._warm_up(probed, sent, _steps(call))
+            return blank_output(call, named)
+        if call.given.get("output_type") == "latent" and not chained:
+            self._latent = probed, sent
+            return blank_output(call, _latents_of(probed))
+        return self._end_with(probed, sent)
+
+    def _warm_up(self, probed: Probed, sent: bytes, steps: float) -> None:
+        """Keep a call whose result is thrown away: the first one, or one from another line that asks for more steps."""
+        self._warmed += 1
+        first, self._warming = self._warming, self._warming or (probed, sent)
+        if first is None:
+            timer = threading.Timer(_WARMING_S, lambda: self._tell(*(self._warming or (probed, sent))))
+            timer.daemon = True
+            timer.start()
+            self._most_steps = steps
+        elif self._warmed > _WARMING_CALLS:
+            self._end_with(*first)
+        elif steps > self._most_steps and _line_of(first[0]) != _line_of(probed):
+            self._warming, self._most_steps = (probed, sent), steps
+
+    def _end_with(self, probed: Probed, sent: bytes) -> NoReturn:
+        self._tell(probed, sent)
+        _stand_still()
+
+    def at_end(self, why: str) -> None:
+        """Tell what there is to tell of a script that has ended.
+
+        Args:
+            why: how it ended.
+        """
+        first = self._latent or self._warming
+        if first is not None:
+            self._tell(*first)
+            return
+        if self._others:
+            why += f"; it generated with another pipeline than `pipe` ({self._others[0]})"
+        self._tell(Probed(why=why, pipelines=self._others), b"")
 
 
 def arguments_of(blob: bytes) -> dict[str, Any]:
@@ -105,6 +168,27 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Find what the script defined in the module that the arm loads the file as."""
         return super().find_class(MODULE_NAME if module == "__main__" else module, name)
+
+
+def _steps(call: RecordedCall) -> float:
+    found = next((call.given[name] for name in _STEPS if name in call.given), 0)
+    return found if isinstance(found, int | float) else 0
+
+
+def _line_of(probed: Probed) -> int | None:
+    return None if probed.call is None else probed.call.line
+
+
+def _once(tell: Tell) -> Tell:
+    """Return what hands over the first answer that it is given; whoever comes later stands still."""
+    lock = threading.Lock()
+
+    def told(probed: Probed, sent: bytes) -> None:
+        if not lock.acquire(blocking=False):
+            _stand_still()
+        tell(probed, sent)
+
+    return told
 
 
 def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tuple[OwnCall, bytes]:
@@ -127,6 +211,7 @@ def _own_call(call: RecordedCall, known_as: tuple[str, ...], state: Json) -> tup
         line=call.line,
         known_as=known_as,
         prompt_count=count_of_prompts(call.given.get(_prompt_of(call) or "")),
+        beneath=call.beneath,
     )
     return own, pickle.dumps(sent)
 
@@ -152,9 +237,9 @@ def _described(call: RecordedCall, path: Path) -> Described | None:
         return None
 
 
-def _known_as(pipe: Any, namespace: dict[str, Any], recorder: Recorder) -> tuple[str, ...]:
+def _known_as(pipe: Any, namespace: dict[str, Any], made_by_loader: list[Any]) -> tuple[str, ...]:
     by_name = ("pipe",) if pipe is pipe_within(namespace.get("pipe")) else ()
-    return (*by_name, *(("load_pipe",) if any(pipe is made for made in recorder.made_by_loader) else ()))
+    return (*by_name, *(("load_pipe",) if any(pipe is made for made in made_by_loader) else ()))
 
 
 def _place(error: BaseException, path: Path) -> str:

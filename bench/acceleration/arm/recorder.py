@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.acceleration.arm.patching import put
@@ -32,6 +32,8 @@ class RecordedCall:
         parameters: names of the entry point's parameters, in order.
         defaults: of those that have one.
         line: of the file itself, from which the call was reached; None where none is on the stack.
+        takes_generators: whether the entry point can be given generators.
+        beneath: whether what stands around the pipeline, and led to the call, can be given none.
     """
 
     pipe: Any
@@ -40,6 +42,8 @@ class RecordedCall:
     parameters: tuple[str, ...]
     defaults: dict[str, Any]
     line: int | None = None
+    takes_generators: bool = True
+    beneath: bool = False
 
 
 @dataclass
@@ -157,7 +161,12 @@ def _recorded(
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)]
     given = by_name(signature.bind_partial(pipe, *args, **kwargs).arguments, parameters)
     line = next((frame.f_lineno for frame in _frames(namespace)), None)
-    return RecordedCall(pipe, name, given, tuple(p.name for p in named), defaults_of(original), line)
+    names = tuple(p.name for p in named)
+    return RecordedCall(pipe, name, given, names, defaults_of(original), line, _takes_generators(parameters))
+
+
+def _takes_generators(parameters: Sequence[inspect.Parameter]) -> bool:
+    return any(p.name == "generator" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def by_name(bound: Mapping[str, Any], parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:
@@ -182,7 +191,10 @@ def by_name(bound: Mapping[str, Any], parameters: Sequence[inspect.Parameter]) -
 
 
 def through(outer: Any, call: RecordedCall) -> RecordedCall:
-    """Return the call on what stands around a pipeline that led to a call on it; the call itself where there is none."""
+    """Return the call on what stands around a pipeline that led to a call on it; the call itself where there is none.
+
+    What takes no generators is left aside, as a function of the file would be: the run's could not be given to it.
+    """
     frame: types.FrameType | None = sys._getframe(1)
     found = call
     while frame is not None:
@@ -190,6 +202,8 @@ def through(outer: Any, call: RecordedCall) -> RecordedCall:
         function: Any = inspect.unwrap(getattr(type(outer), code.co_name, through))
         if getattr(function, "__code__", None) is code and names and frame.f_locals.get(names[0]) is outer:
             parameters = list(inspect.signature(function).parameters.values())[1:]
+            if not _takes_generators(parameters):
+                return replace(call, beneath=True)
             given = by_name({p.name: frame.f_locals[p.name] for p in parameters}, parameters)
             named = tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
             found = RecordedCall(call.pipe, code.co_name, given, named, defaults_of(function), call.line)
@@ -207,13 +221,24 @@ def defaults_of(entry: Any) -> dict[str, Any]:
 
 
 def _is_inside_loader(namespace: dict[str, Any]) -> bool:
-    return any(frame.f_code.co_name == "load_pipe" for frame in _frames(namespace))
+    loader: Any = namespace.get("load_pipe")
+    while isinstance(loader, functools.partial):
+        loader = loader.func
+    code = getattr(inspect.unwrap(loader) if callable(loader) else None, "__code__", None)
+    return any(
+        frame.f_code is code or (frame.f_globals is namespace and frame.f_code.co_name == "load_pipe")
+        for frame in frames_above()
+    )
 
 
 def _frames(namespace: dict[str, Any]) -> Iterator[types.FrameType]:
     """Yield the frames of a file that are on the stack, the innermost first."""
+    return (frame for frame in frames_above() if frame.f_globals is namespace)
+
+
+def frames_above() -> Iterator[types.FrameType]:
+    """Yield the frames on the stack, the innermost first."""
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals is namespace:
-            yield frame
+        yield frame
         frame = frame.f_back

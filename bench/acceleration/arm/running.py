@@ -29,8 +29,15 @@ def execute(path: Path, module: types.ModuleType) -> None:
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 
-def evaluate(text: str, namespace: dict[str, Any], path: Path, line: int) -> Any:
+def evaluate(text: str, namespace: dict[str, Any], path: Path, line: int, why: str = "") -> Any:
     """Return the value of an argument in what a file defines.
+
+    Args:
+        text: the argument, as the file has it.
+        namespace: what the file defines.
+        path: the file, for messages.
+        line: of the call, likewise.
+        why: why the call was not seen, likewise.
 
     Raises:
         SourceProblem: it cannot be evaluated there.
@@ -38,8 +45,10 @@ def evaluate(text: str, namespace: dict[str, Any], path: Path, line: int) -> Any
     try:
         return eval(text, namespace)
     except Exception as error:
+        unseen = f", and as a script the file does not come to that call ({why})" if why else ""
+        first = "let it come there without arguments and files of its own, use" if why else "use"
         raise SourceProblem(
             f"{path.name}, line {line}: the argument `{text}` of the generating call could not be evaluated at "
-            f"module level ({type(error).__name__}: {error}); use constants defined at module level, or "
+            f"module level ({type(error).__name__}: {error}){unseen}; {first} constants defined at module level, or "
             "define generate(pipe, prompts, generators)"
         ) from error

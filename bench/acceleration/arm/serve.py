@@ -200,6 +200,7 @@ class Arm:
             call=None if call is None else msgspec.convert(call, OwnCall),
             sent=lambda: arguments_of(sent),
             by=request.get("by", "run"),
+            why=request.get("why", ""),
         )
         self._classes = classes_of(self._pipeline.pipe)
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,16 +21,22 @@ _OUT_OF_MEMORY_SIGNS = (
     "MemoryError", "bad_alloc", "can't allocate memory", "Cannot allocate memory", "not enough memory",
     "OutOfMemoryError", "out of memory", "memory allocation failed", "memory exhausted",
 )  # fmt: skip
+_NEEDS_GPU = re.compile(
+    r"\b(?:no|not|needs?|requires?|requiring|without|must have|missing)\b(?! error).{0,40}\b(?:GPUs?|CUDA|accelerator)\b"
+    r"|\b(?:GPUs?|CUDA)\b.{0,40}\b(?:not|required|needed|unavailable|missing)\b",
+    re.IGNORECASE,
+)
 _FEWER_TASKS = f"expected {MAX_TASKS} processes and threads at most; start fewer"
 _TOO_MANY_TASKS_SIGNS = ("Resource temporarily unavailable", "can't start new thread", "pthread_create")
 _DISK_FULL_SIGNS = ("[Errno 28]", "[Errno 122]", "No space left on device", "Disk quota exceeded")
 _FILE_TOO_LARGE = "[Errno 27]"
 _SIGN_LINES = 60
+_WITHOUT_DEVICE = "expected a file that chooses no device"
 # What files that were written for another place raise, and what to do about it.
 _ADVICE = (
     (
         ("not compiled with CUDA", "No CUDA GPUs are available", "Found no NVIDIA driver"),
-        "expected a file that chooses no device; leave .to('cuda') out: the suite moves the pipeline to --device",
+        f"{_WITHOUT_DEVICE}; leave .to('cuda') out: the suite moves the pipeline to --device",
     ),
     (
         ("get_ipython", "'display' is not defined"),
@@ -43,6 +50,7 @@ _ADVICE = (
         (
             "not a local folder and is not a valid model identifier", "couldn't connect to", "Repo id must be",
             "outgoing traffic has been disabled", "is not the path to a directory containing",
+            "neither a valid local path nor a valid repo id",
         ),
         "expected a model that is at hand; give its folder relative to __file__, or load it into the cache beforehand",
     ),
@@ -119,12 +127,10 @@ def raised(
             index=index if type(index) is int else None,
         )  # fmt: skip
     if error.get("is_exit"):
-        return Failure(
-            "crashed",
-            f"called sys.exit({text}) during {operation}; expected it to return; remove the call, or move it "
-            'below `if __name__ == "__main__":`',
-            trace,
+        advice = _advice_on_demands(text, trace) or (
+            'expected it to return; remove the call, or move it below `if __name__ == "__main__":`'
         )
+        return Failure("crashed", f"called sys.exit({text}) during {operation}; {advice}", trace)
     exception = f"{kind}: {text}" if text else kind
     if disk_bytes and any(sign in exception for sign in (*_DISK_FULL_SIGNS, _FILE_TOO_LARGE)):
         return replace(over_disk(operation, disk_bytes, f" ({exception})"), traceback=trace)
@@ -137,13 +143,32 @@ def raised(
         )
     if any(sign in exception for sign in _OUT_OF_MEMORY_SIGNS):
         return Failure("out_of_memory", f"{_over_memory(operation, memory_bytes)} ({exception})", trace)
-    advice = _advice_on(exception) or "expected it to return; see the traceback in its last output"
+    advice = (
+        _advice_on(exception)
+        or _advice_on_demands(exception, trace)
+        or "expected it to return; see the traceback in its last output"
+    )
     return Failure(_failed(operation), f"raised during {operation}: {exception}; {advice}", trace)
 
 
 def _advice_on(exception: str) -> str | None:
     """Return what to do about an error that many files make, None for any other."""
     return next((advice for signs, advice in _ADVICE if any(sign in exception for sign in signs)), None)
+
+
+def _advice_on_demands(said: str, trace: str) -> str | None:
+    """Return what to do about a file that asks for a GPU or for a variable before it goes on; None for any other error."""
+    last = trace.rpartition("\n  File ")[2]
+    if _NEEDS_GPU.search(said) or "cuda.is_available()" in last:
+        return (
+            f"{_WITHOUT_DEVICE} and asks for none; leave that out: the suite moves the pipeline to --device"
+        )
+    if said.startswith("KeyError: ") and 'File "<frozen os>"' in trace:
+        return (
+            "expected a file that needs no variables of one person's environment, of which an arm sees no keys and tokens; "
+            "read it with os.environ.get() and a default, or leave it out"
+        )
+    return None
 
 
 def ended(operation: str, status: int | None, output: str, memory_bytes: int | None) -> Failure:

@@ -55,6 +55,13 @@ class Described(msgspec.Struct, kw_only=True):
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+OF_ITS_OWN = ", a class of its own"
+"""Stands behind the name of a class that diffusers has too, where it is another one."""
+
+UNKNOWN = "**"
+"""Stands before the name of an argument that an entry point has no parameter for."""
+
+
 class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
     """The call with which a file generates, as it was seen while the file ran as a script.
 
@@ -69,6 +76,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
         line: of the file, from which the call was reached; None where none is.
         known_as: how the file knows the pipeline: ``pipe``, ``load_pipe``, or both.
         prompt_count: how many prompts it is given; None where they are no texts.
+        beneath: whether it is one on the pipeline itself, though the file has put something around it.
     """
 
     entry_point: str = "__call__"
@@ -80,6 +88,7 @@ class OwnCall(msgspec.Struct, kw_only=True, frozen=True):
     line: int | None = None
     known_as: tuple[str, ...] = ()
     prompt_count: int | None = None
+    beneath: bool = False
 
 
 class Probed(msgspec.Struct, kw_only=True, frozen=True):

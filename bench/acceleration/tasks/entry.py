@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 import os
@@ -16,6 +15,7 @@ from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.freedom import require_free_name
 from bench.acceleration.quality_limits import QualityLimit, read_limits
 from bench.acceleration.requirement.limits import MAX_SPEEDUP
+from bench.acceleration.tasks.near_keys import near_miss, stand_in
 from bench.acceleration.tasks.taskfile import RepeatingObject, Unreadable, describe
 from bench.core.record import Json
 
@@ -43,25 +43,7 @@ EXPECTABLE_CODES = (
 )
 REQUIREMENTS = ("compiler", "cuda")
 ALIASES = {"gt_file": "target_file", "gen_file": "candidate_file"}
-# Misspellings that difflib finds too far away, of fields whose gate would be dropped without a word.
-MISSPELLINGS = {
-    "speedup": "required_speedup",
-    "latency": "max_latency_s",
-    "memory": "max_memory_gb",
-    "quality_loss": "max_quality_loss",
-}
-NEAR_MISS = 0.84
 _SHOWN_ID = 80  # characters of an id in a message
-# Keys of other people's lists that mean a field where that field is missing, and are a note of their own where it is not.
-STANDS_FOR = {
-    **dict.fromkeys(("id", "task_id", "uid", "index", "idx", "number"), "prompt_id"),
-    **dict.fromkeys(("prompt", "text", "task", "instruction", "question", "context", "description"), "prompt_context"),
-    **dict.fromkeys(("target", "gt", "ground_truth", "reference", "target_path", "gt_path"), "target_file"),
-    **dict.fromkeys(("baseline", "base", "base_file", "original", "baseline_path"), "baseline_file"),
-    **dict.fromkeys(("candidate", "gen", "generated", "generation", "answer_file", "candidate_path"), "candidate_file"),
-    **dict.fromkeys(("hardness", "complexity"), "difficulty"),
-}  # fmt: skip
-
 Reader = Callable[[Any, Path], Any]
 
 
@@ -137,7 +119,7 @@ def read_entry(kind: EntryKind, file: Path, place: str, item: Any) -> Entry:
         if value is None:
             if name in kind.required:
                 found = "is null" if name in given else "is missing"
-                meant = next((key for key in given if STANDS_FOR.get(key.lower()) == name), None)
+                meant = _meant_by(kind, name, given)
                 advice = "add it" if meant is None else f"rename the key {meant!r}"
                 entry.problems.append(f"{name} {found}; expected {EXPECTED[name]}; {advice}")
             continue
@@ -162,7 +144,7 @@ def _with_real_names(entry: Entry, item: Json) -> Json:
                 f"expected one of these two names for the same field; keep {name}"
             )
         given.setdefault(name, value)
-        meant = None if key in entry.kind.known_keys else _near_miss(key, entry.kind.known_keys)
+        meant = None if key in entry.kind.known_keys else _near_miss(key, entry.kind)
         if meant is not None:
             entry.problems.append(
                 f"the key {key!r} is unknown and close to {meant!r}; expected {meant!r}, or a name unlike it for a note; "
@@ -171,16 +153,15 @@ def _with_real_names(entry: Entry, item: Json) -> Json:
     return given
 
 
-@functools.lru_cache(maxsize=4_096)
-def _near_miss(key: str, known: frozenset[str]) -> str | None:
-    every = known | ANNOTATION.known_keys | GENERATION.known_keys
-    if key.startswith("_") or key in every or len(key) > 60:
-        return None  # what the other list has is ignored here, not suspected
-    misspelled = MISSPELLINGS.get(key.lower())
-    if misspelled in known:
-        return misspelled
-    close = difflib.get_close_matches(key.lower(), sorted(known), n=1, cutoff=NEAR_MISS)
-    return close[0] if close else None
+def _near_miss(key: str, kind: EntryKind) -> str | None:
+    return near_miss(key, kind.known_keys, ANNOTATION.known_keys | GENERATION.known_keys)
+
+
+def _meant_by(kind: EntryKind, name: str, given: Json) -> str | None:
+    """Return the key that stands for a missing field."""
+    near = ((key, _near_miss(key, kind) or "") for key in given)
+    misspelled = next((key for key, field in near if ALIASES.get(field, field) == name), None)
+    return misspelled or stand_in(name, given, kind.known_keys)
 
 
 def _prompt_id(value: Any, _: Path) -> int | str:

@@ -82,9 +82,13 @@ def _read_list(file: Path, text: str) -> list[tuple[str, Any]]:
             f"{file} is not JSON ({error}); expected a JSON list of objects; correct it there"
         ) from error
     if not isinstance(value, list):
-        raise TaskProblem(
-            f"{file} holds {describe(value)}; expected a JSON list of objects; put the entries in [ ]"
+        within = (
+            [name for name, held in value.items() if isinstance(held, list)]
+            if isinstance(value, dict)
+            else []
         )
+        advice = f"save the list in {within[0]!r} by itself" if within else "put the entries in [ ]"
+        raise TaskProblem(f"{file} holds {describe(value)}; expected a JSON list of objects; {advice}")
     return [(f"entry [{index}]", item) for index, item in enumerate(value)]
 
 
