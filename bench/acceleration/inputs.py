@@ -13,7 +13,7 @@ CLASS_LABEL = "class_label"
 NAMES = (*IMAGES, CLASS_LABEL)
 #: Columns of each input, whatever the case of their letters; the first that exists counts.
 COLUMNS = {
-    "image": ("image",),
+    "image": ("image", "init_image", "input_image", "source_image"),
     "mask_image": ("mask_image", "mask"),
     "control_image": ("control_image", "conditioning_image"),
     CLASS_LABEL: ("class_labels", "class_label", "label"),

@@ -14,7 +14,7 @@ from bench.acceleration.inputs import CLASS_LABEL, COLUMNS, IMAGES, NAMES, Input
 from bench.acceleration.prompt_files import column_of
 from bench.acceleration.protocol.inputs import MODES, upright
 from bench.core.errors import UsageProblem
-from bench.core.names import listed
+from bench.core.names import listed, quoted
 
 #: What a folder next to ``prompts.txt`` is called after ``prompts.``.
 INPUT_FOLDERS = {"image": "images", "mask_image": "masks", "control_image": "controls"}
@@ -22,6 +22,8 @@ NO_INPUTS = "none"
 # Also the name of a column of texts or scores, which are no classes.
 _AMBIGUOUS = "label"
 _NUMBERS = re.compile(r"([0-9]+)")
+# An address, or an image that is written out as text.
+_NO_PATH, _LONGEST_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:"), 1024
 _LABEL = re.compile(r"[0-9]{1,15}(\.0*)?")
 _ORIENTATION = 0x0112  # of EXIF; from 5 on, height and width are exchanged
 
@@ -120,8 +122,13 @@ class InputTable:
             value = value.get("path")
         if isinstance(value, bytes):
             return value
-        if isinstance(value, str | Path) and str(value).strip():
-            return self._file(row, Path(value), must_exist)
+        if isinstance(value, str | Path) and (text := str(value).strip()):
+            if _NO_PATH.match(text) or len(text) > _LONGEST_PATH:
+                raise self._problem(
+                    row,
+                    f"found {quoted(text)} in {place}, expected the path of a file; download or write the image to one",
+                )
+            return self._file(row, Path(text), must_exist)
         raise self._problem(
             row, f"found {value!r} in {place}, expected the path of an image; add it, or remove the row"
         )

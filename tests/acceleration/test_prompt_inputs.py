@@ -186,6 +186,13 @@ def test_a_column_and_a_folder_for_one_input_are_refused(folder: Path) -> None:
         check(written(folder, {"prompt": "one", "image": "a.png"}))
 
 
+@pytest.mark.parametrize("column", ["init_image", "Input_Image", "source_image"])
+def test_an_image_may_have_other_names_and_blanks_around_its_path(folder: Path, column: str) -> None:
+    file = folder / "named.csv"
+    file.write_text(f"prompt, {column}\none, a.png\n")
+    assert load_prompts(str(file)).inputs.at(0).image == str(folder / "a.png")
+
+
 # What is refused before anything runs
 
 
@@ -195,6 +202,9 @@ def test_a_column_and_a_folder_for_one_input_are_refused(folder: Path) -> None:
         ({"image": "absent.png"}, r"row 1: found no file \S+absent\.png; expected an image; add it"),
         ({"image": None}, r"row 1: found None in column 'image', expected the path of an image"),
         ({"image": " "}, r"row 1: found ' ' in column 'image'"),
+        ({"image": "https://x.org/a.png"}, r"row 1: found 'https://x.org/a.png' in column 'image'.*download or write"),
+        ({"image": "data:image/png;base64,iVBO"}, r"row 1: found 'data:image.*expected the path of a file"),
+        ({"image": "iVBO" * 2000}, r"row 1: found 'iVBO\S+\.\.\. in column 'image', expected the path of a file"),
         ({"image": 3}, r"row 1: found 3 in column 'image'"),
         ({"image": "text.png"}, r"row 1: found the file \S+text\.png, which is no whole image \(.*\); expected one"),
         ({"image": "half.png"}, r"row 1: found the file \S+half\.png, which is no whole image"),

@@ -68,6 +68,9 @@ PASSING: dict[str, dict[str, Any]] = {
     "behind_the_return": {"by": "run"},
     "constants_written_twice": {"by": "run"},
     "logged_forward": {"by": "run"},
+    "warms_up_first": {"by": "run", "arguments": {"num_inference_steps": 8}},
+    "warms_up_and_times": {"by": "run", "arguments": {"num_inference_steps": 8}},
+    "method_of_a_subclass": {"by": "run", "arguments": {"num_inference_steps": 8}},
 }
 METHODS = {
     "cache_within_call": {"deepcache": {"cache_interval": 2}},
@@ -138,6 +141,15 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
         "fail", "config_mismatch", ["scheduler.algorithm_type: target 'dpmsolver++', candidate 'sde-dpmsolver++'"],
     ),
     "another_unet": ("fail", "config_mismatch", ["unet.layers_per_block: target 1, candidate 2", "unet.weights"]),
+    "named_like_a_scheduler": (
+        "fail",
+        "config_mismatch",
+        ["scheduler_class: target 'DDIMScheduler', candidate 'DDIMScheduler, a class of its own'"],
+    ),
+    "needs_a_card": ("error", "load_failed", ["chooses no device and asks for none; leave that out"]),
+    "misspelled_argument": (
+        "fail", "config_mismatch", ["arguments.guidence_scale: target None, candidate 3.0"],
+    ),
     "cached_every_third": (
         "fail", "config_mismatch", ["methods.deepcache: target {'cache_interval': 2", "candidate {'cache_interval': 3"],
     ),
@@ -162,6 +174,7 @@ EXHAUSTIVE = frozenset(
         "enabled_after_loading",  # enabled_in_main
         "other_spacing", "stochastic_solver",  # without_karras
         "exported_notebook",  # cells_with_shell_lines
+        "warms_up_and_times",  # warms_up_first
     }
 )  # fmt: skip
 

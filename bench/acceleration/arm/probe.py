@@ -180,7 +180,7 @@ def _line_of(probed: Probed) -> int | None:
 
 
 def _once(tell: Tell) -> Tell:
-    """Return what hands over the first answer that it is given; whoever comes later stands still."""
+    """Return what hands over the first answer that it is given; who comes later stands still."""
     lock = threading.Lock()
 
     def told(probed: Probed, sent: bytes) -> None:
