@@ -107,7 +107,8 @@ def _init(given: argparse.Namespace) -> int:
 
 
 def _judge(given: argparse.Namespace) -> int:
-    from bench.cli.judge import JudgeTask, judge, watch  # noqa: PLC0415  as above
+    from bench.cli.judge import judge, watch  # noqa: PLC0415  as above
+    from bench.cli.question import JudgeTask  # noqa: PLC0415  as above
 
     question = JudgeTask(
         candidate=given.candidate,
