@@ -15,7 +15,13 @@ from bench.language.backend import LocalBackend
 from bench.language.chat import Conversation
 from bench.language.inference import infer
 from bench.language.models.config import ModelConfig, from_options
-from bench.language.models.loading import LoadedModel, expect_variables, load_model
+from bench.language.models.loading import (
+    LoadedModel,
+    apply_chat,
+    expect_contents,
+    expect_variables,
+    load_model,
+)
 from bench.language.prompting import QuestionBuilder
 from bench.language.server.backend import ServerBackend
 from bench.language.spec import (
@@ -156,6 +162,41 @@ def test_a_variable_that_the_template_does_not_read_is_refused(models):
         ModelProblem, match=r"enable_thinkng, which its chat template does not read.*thinking"
     ):
         load_model(config)
+
+
+TURNS = "{% for m in messages %}[{{ m['role'] }}]CONTENT{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "system", "lost"),
+    [
+        (TURNS.replace("CONTENT", ""), None, "the user"),
+        (
+            TURNS.replace("CONTENT", "{% if m['role'] != 'system' %}{{ m['content'] }}{% endif %}"),
+            "Be brief.",
+            "the system",
+        ),
+        (
+            "{% for tool in tools %}{{ tool }}{% endfor %}" + TURNS.replace("CONTENT", "x"),
+            None,
+            "refuses messages of user",
+        ),
+    ],
+)
+def test_a_template_that_leaves_out_what_is_said_is_refused(models, template, system, lost):
+    tokenizer = copy.copy(models[True, False].tokenizer)
+    tokenizer.chat_template = template
+    with pytest.raises(ModelProblem, match=lost):
+        expect_contents(tokenizer, replace(models[True, False].config, system_prompt=system))
+
+
+def test_a_template_that_takes_contents_in_parts_gets_them_so(models):
+    tokenizer = copy.copy(models[True, False].tokenizer)
+    tokenizer.chat_template = TURNS.replace(
+        "CONTENT", "{% for p in m['content'] %}{{ p['text'] }}{% endfor %}"
+    )
+    expect_contents(tokenizer, models[True, False].config)
+    assert apply_chat(tokenizer, [{"role": "user", "content": "Hello"}]) == "[user]Hello[assistant]"
 
 
 def test_variables_are_found_next_to_blocks_of_transformers_own(models):
@@ -302,6 +343,12 @@ def reply(content, finish="stop", **more):
         (reply("12", reasoning="a"), "12", "a", False, False),
         (reply(None, "length", reasoning_content="a"), "", "a", True, True),
         (reply(None, "length"), "", None, False, True),
+        ({"message": {"role": "assistant"}, "finish_reason": "length"}, "", None, False, True),
+        (reply("12", "MAX_TOKENS"), "12", None, False, True),
+        (reply("12", "model_length"), "12", None, False, True),
+        (reply("12", "content_filter"), "12", None, False, True),
+        (reply("12", None), "12", None, False, False),
+        (reply("12", "end_turn"), "12", None, False, False),
     ],
 )
 def test_what_a_server_says_of_thought_and_end_is_kept(served, choice, text, thought, unclosed, cut):

@@ -1,5 +1,6 @@
 """A model behind a server: scores as the model itself gives them, failures tried again, and what each error says."""
 
+import json
 import socket
 
 import pytest
@@ -385,6 +386,34 @@ def test_log_probability_that_is_no_number(tiny):
     )
     with pytest.raises(ModelProblem, match="found the log-probability nan at token 1 of a prompt"):
         client(tiny).loglikelihoods([("a", " b")])
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "message"),
+    [
+        (
+            {"tokens": ["a", " b"], "token_logprobs": [None, 0.5], "text_offset": [0, 1]},
+            "0.5 .* expected none above 0",
+        ),
+        ({"tokens": ["d"], "token_logprobs": [-1.0], "text_offset": [3]}, "1 log-probabilities of 1 tokens"),
+        ({"tokens": [1, 2], "token_logprobs": [None, -1.0]}, "no token of ' b' among"),
+    ],
+)
+def test_log_probabilities_of_something_else_are_refused_and_not_summed(tiny, logprobs, message):
+    body = json.dumps({"choices": [{"text": "a b", "logprobs": logprobs}]}).encode()
+    tiny.behaviour = Behaviour(body=body)
+    with pytest.raises(ModelProblem, match=message):
+        client(tiny).loglikelihoods([("a", " b")])
+
+
+def test_an_answer_that_broke_is_refused_and_one_without_its_end_asked_for_again(tiny):
+    choice = {"message": {"role": "assistant", "content": "7"}, "finish_reason": "error"}
+    tiny.behaviour = Behaviour(body=json.dumps({"choices": [choice]}).encode())
+    with pytest.raises(ModelProblem, match="an answer that ended by 'error'"):
+        client(tiny).chat([[{"role": "user", "content": "?"}]], 1)
+    tiny.behaviour = Behaviour(body=b'{"choices": [{"mess')
+    with pytest.raises(ModelProblem, match=r"no answer in . tries .*an answer without its end"):
+        client(tiny).chat([[{"role": "user", "content": "?"}]], 1)
 
 
 # Addresses

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.core.errors import ModelProblem
+from bench.language.chat import conversation_of
 from bench.language.models.config import ModelConfig
 from bench.language.models.sources import (
     ADAPTER_FILE,
@@ -103,6 +105,7 @@ def load_tokenizer(config: ModelConfig, sources: ModelSources) -> Any:
     if config.type == "chat":
         _expect_chat_template(tokenizer, config.name)
         expect_variables(tokenizer, config)
+        expect_contents(tokenizer, config)
     return tokenizer
 
 
@@ -117,6 +120,7 @@ def load_served_tokenizer(config: ModelConfig) -> Any:
     tokenizer = _load_tokenizer(config, source)
     _expect_chat_template(tokenizer, config.name)
     expect_variables(tokenizer, config)
+    expect_contents(tokenizer, config)
     return tokenizer
 
 
@@ -141,21 +145,39 @@ def apply_chat(
 
     _expect_chat_template(tokenizer, getattr(tokenizer, "name_or_path", "") or "of this tokenizer")
     answered = bool(messages) and messages[-1]["role"] == "assistant"
-    try:
+
+    def framed(content: Callable[[str], Any]) -> str:
         text: str = tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
+            [{**message, "content": content(message["content"])} for message in messages],
             tokenize=False,
             add_generation_prompt=not answered,
             continue_final_message=answered,
             **(variables or {}),
         )
-    except (jinja2.TemplateError, ValueError) as error:
+        return text
+
+    try:
+        text = framed(str)
+        if _has(text, messages):
+            return text
+        # Templates of models that also read images loop over the parts of a content, and find none in a text.
+        with contextlib.suppress(jinja2.TemplateError, ValueError, TypeError, KeyError, AttributeError):
+            parts = framed(lambda said: [{"type": "text", "text": said}])
+            if _has(parts, messages) and not re.search(r"""['"]type['"]: ?['"]text['"]""", parts):
+                return parts
+    except (jinja2.TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
         roles = ", ".join(message["role"] for message in messages) or "none"
         raise ModelProblem(
             f"the chat template refuses messages of {roles} ({error}); expected roles in an order that it accepts; "
-            "many accept no system message, and want user and assistant to alternate"
+            "many accept no system message, and want user and assistant to alternate; what a template reads besides "
+            "messages is given by --chat-template-kwargs"
         ) from error
     return text
+
+
+def _has(text: str, messages: Sequence[Message]) -> bool:
+    """Return whether the last message is in a text."""
+    return not messages or messages[-1]["content"].strip() in text
 
 
 def _transformers() -> Any:
@@ -256,6 +278,26 @@ def _expect_chat_template(tokenizer: Any, name: str) -> None:
         raise ModelProblem(
             f"model {name}: found no chat template in its tokenizer; expected one, since its type is 'chat'; "
             "use the instruction-tuned model, or evaluate it as type 'base'"
+        )
+
+
+def expect_contents(tokenizer: Any, config: ModelConfig) -> None:
+    """Refuse a chat template that leaves out what a model is asked, or its system prompt: nobody would see that.
+
+    Raises:
+        ModelProblem: with the roles whose messages are lost.
+    """
+    system = None if config.system_prompt is None else "Marked 5521"
+    messages = conversation_of("Marked 7319", system).messages()
+    text = apply_chat(tokenizer, messages, config.chat_template_kwargs)
+    lost = [message["role"] for message in messages if message["content"] not in text]
+    if lost:
+        advice = (
+            "leave out --system-prompt" if lost == ["system"] else "correct the template of its tokenizer"
+        )
+        raise ModelProblem(
+            f"model {config.name}: found a chat template that leaves out what the {' and the '.join(lost)} says; expected "
+            f"each message in the text that the model reads; {advice}"
         )
 
 

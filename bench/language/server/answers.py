@@ -93,6 +93,17 @@ def without_credit(response: requests.Response) -> bool:
     return response.status_code == 429 and "insufficient_quota" in response.text
 
 
+def is_torn(response: requests.Response) -> bool:
+    """Whether an answer begins as JSON and has no end, as a proxy leaves it when it loses the server."""
+    if response.text.lstrip()[:1] != "{":
+        return False
+    try:
+        response.json()
+    except ValueError:
+        return True
+    return False
+
+
 def said(response: requests.Response) -> str:
     """Return what a server says about an error: its message if it has the usual form, else the start of its text."""
     try:

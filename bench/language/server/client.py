@@ -19,6 +19,16 @@ from bench.language.server.transport import Transport, base_url
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_CUT = (
+    "length",
+    "max_tokens",
+    "max_length",
+    "model_length",
+    "max_new_tokens",
+    "time_limit",
+    "content_filter",
+)
+_BROKEN = ("error", "abort", "cancelled")
 _MAX_STOPS = 4  # OpenAI refuses more; the client cuts the text at all of them anyway
 
 
@@ -180,13 +190,13 @@ class CompletionServer:
             body = {"messages": [dict(message) for message in messages], **_seeded(own_seed), **fields}
             choice = self._written("chat/completions", body)
             message = choice.get("message")
-            if not isinstance(message, dict) or "content" not in message:
+            if not isinstance(message, dict) or not message.keys() & {"content", "role"}:
                 raise ModelProblem(
                     f"{url}: found a choice with the message {message!r:.200}; expected one with content; "
                     "use a server with chat completions"
                 )
-            # Null is an answer: a model that was cut off while thinking has no words yet.
-            said = _text(message["content"] or "", url)
+            # Null, or none, is an answer: a model that was cut off while thinking has no words yet.
+            said = _text(message.get("content") or "", url)
             apart = message.get("reasoning_content") or message.get("reasoning")
             # A thought in a field of its own is not in the text, wherever it began.
             inside = begun and not apart
@@ -250,6 +260,12 @@ class CompletionServer:
             raise ModelProblem(
                 f"{self._url('completions')}: found no log-probability of the first token of {continuation!r:.80}, since "
                 "nothing is before it; expected a context; give one, or use a model whose tokenizer adds a start token"
+            )
+        if not tokens and continuation.strip():
+            raise ModelProblem(
+                f"{self._url('completions')}: found no token of {continuation!r:.80} among {echo.tokens!r:.200}; "
+                "expected the tokens of the whole prompt with their texts; use a server that gives them, such as vLLM, or "
+                "evaluate by generation"
             )
         return ContinuationScore(
             sum=math.fsum(tokens),
@@ -337,6 +353,11 @@ class CompletionServer:
                 f"{url}: found {found}; expected one choice for one prompt; use a server with OpenAI's completions"
             )
         usage = answer.get("usage")
+        if choices[0].get("finish_reason") in _BROKEN:
+            raise ModelProblem(
+                f"{url}: found an answer that ended by {choices[0]['finish_reason']!r} ({choices[0]!r:.200}); expected a "
+                "whole one; see the server's log, then go on with --reuse latest"
+            )
         return choices[0], usage if isinstance(usage, dict) else {}
 
 
@@ -356,7 +377,8 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _is_cut(choice: Mapping[str, Any]) -> bool:
-    return choice.get("finish_reason") == "length"
+    """Return whether something else than the model ended a text. Servers have several words for it."""
+    return any(str(choice.get(name)).lower() in _CUT for name in ("finish_reason", "stop_reason"))
 
 
 def _text(value: Any, url: str) -> str:

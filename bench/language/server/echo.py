@@ -54,6 +54,8 @@ class Echo:
         starts = _aligned(said.get("text_offset") or [], tokens, text, counts)
         echoed = isinstance(choice.get("text"), str) and text in choice["text"]
         is_partial = starts is None and (not counts or (isinstance(counted, int) and counted > len(tokens)))
+        # Some echo the text, but give the log-probabilities of what they wrote, without a count of the prompt's tokens.
+        is_partial = is_partial or (starts is None and 2 * sum(map(len, tokens)) < len(text))
         if not echoed or is_partial or len(logprobs) != len(tokens):
             # A server that ignores `echo` gives the log-probabilities of generated tokens instead.
             raise ModelProblem(
@@ -131,5 +133,11 @@ def _checked(logprobs: Sequence[Any], url: str) -> list[float | None]:
             raise ModelProblem(
                 f"{url}: found the log-probability {value!r} at token {index} of a prompt; expected a number; "
                 "see the server's log: a model in a narrow dtype may have overflowed"
+            )
+        # A little above 0 by rounding. A probability is above it too, and so would be scored as nonsense.
+        if value is not None and value > 0.01:
+            raise ModelProblem(
+                f"{url}: found the log-probability {value!r} at token {index} of a prompt; expected none above 0; use a "
+                "server that gives natural logarithms of probabilities, such as vLLM, or evaluate by generation"
             )
     return [None if value is None else float(value) for value in logprobs]

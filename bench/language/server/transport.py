@@ -16,6 +16,7 @@ import requests.auth
 from bench.core.errors import ModelProblem
 from bench.language.server.answers import (
     TRANSIENT_STATUSES,
+    is_torn,
     read_answer,
     retry_after_s,
     said,
@@ -81,9 +82,12 @@ class Transport:
                 ) from error
             else:
                 status = response.status_code
-                if (status not in TRANSIENT_STATUSES and status < 500) or without_credit(response):
+                if status == 200 and is_torn(response):
+                    trouble = f"an answer without its end, {response.text[-40:]!r}"
+                elif (status not in TRANSIENT_STATUSES and status < 500) or without_credit(response):
                     return read_answer(url, response, str(body.get("model")))
-                trouble = f"status {status}, {said(response)}"
+                else:
+                    trouble = f"status {status}, {said(response)}"
                 asked_s = _asked_s(url, response, trouble)
             if tried < self._max_retries and pause(self.stopped, max(min(wait_s, _LONGEST_WAIT_S), asked_s)):
                 break
