@@ -129,7 +129,9 @@ class Labels:
                 "`field` of the labels"
             )
         value = row[self.field]
-        if value is None or value in ("", []):
+        if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+            value = value.item()  # a loader's own number is the number
+        if value is None or (isinstance(value, str | list | tuple) and not value):
             raise ValueError(
                 f"found no label in the field {self.field!r} ({shown(value)}), expected {self._expected(None)}; a split "
                 "without labels cannot be evaluated: use another one, or fill the cell"
@@ -167,7 +169,8 @@ class Labels:
         return ord(letter) - ord("A")
 
     def _boolean(self, value: Any) -> int:
-        word = str(value).strip().casefold() if isinstance(value, str | bool | int) else ""
+        # A table holds truth values as 1.0 and 0.0 where one of its cells is empty.
+        word = _plain_text(value).casefold() if isinstance(value, str | bool | int | float) else ""
         if word not in (*_TRUE, *_FALSE):
             raise self._wrong(value)
         return self.true if word in _TRUE else 1 - self.true

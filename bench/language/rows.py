@@ -15,6 +15,9 @@ OWN, HUB = "own", "hub"
 
 Rows = list[Row]
 
+# "validation-00000-of-00002", "validation-3": a part of a split. "validation_matched" is another split.
+_PART_OF_SPLIT = r"(?:[-_][0-9]+(?:-of-[0-9]+)?(?:-[0-9a-f]{8,})?)?"
+
 
 class RowReader:
     """Reads rows from where ``--data`` says.
@@ -179,7 +182,13 @@ def _place_of_clone(local: Path, source: Source) -> tuple[str, ...]:
         if folder.is_dir() and not folder.name.startswith(".") and _has_rows(folder)
     )  # fmt: skip
     splits = {"data", source.split, source.train_split, "train", "test", "validation", "dev"}
-    if len(set(folders) - splits) > 1:
+    if (local / "dataset_dict.json").is_file() or (local / "state.json").is_file():
+        raise _data_failed(
+            f"{local}: found a folder as save_to_disk writes it, expected files of rows; write each split by to_parquet, "
+            f"such as {source.split}.parquet"
+        )
+    others = set(folders) - splits - {"default"}
+    if len(others) > 1 or (subset is not None and others):
         wanted = f"one named {subset}" if subset else "one of them"
         raise _data_failed(
             f"{local}: found the folders {', '.join(folders)} and no card (README.md) that names them, expected {wanted}; "
@@ -198,6 +207,9 @@ def files_of_split(folder: Path, split: str) -> list[Path]:
         split: as the dataset's file names it.
     """
     files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+    exact = [file for file in files if re.fullmatch(rf"{re.escape(split)}{_PART_OF_SPLIT}", file.stem)]
+    if exact:
+        return _of_one_folder(folder, split, exact)
     begins, holds = rf"{re.escape(split)}([-._]|$)", rf"(^|[-._]){re.escape(split)}([-._]|$)"
     for rule in (begins, holds):
         named = [
@@ -205,9 +217,26 @@ def files_of_split(folder: Path, split: str) -> list[Path]:
             if re.match(rule, file.stem) or (rule is holds and re.search(rule, file.stem))
             or split in file.relative_to(folder).parts[:-1]
         ]  # fmt: skip
+        kinds = {re.sub(rf"{_PART_OF_SPLIT}$", "", file.stem) for file in named}
+        if rule is begins and len(kinds) > 1 and all(re.match(begins, kind) for kind in kinds):
+            raise _data_failed(
+                f"{folder}: found {', '.join(sorted(kinds))}, none of which is named {split}, expected the rows of one "
+                f"split; name its file {split}, or leave only that file"
+            )
         if named:
             return named
     return []
+
+
+def _of_one_folder(folder: Path, split: str, files: list[Path]) -> list[Path]:
+    """Return files of a split, which are in one folder: a copy in another one would be read twice."""
+    folders = sorted({str(file.parent.relative_to(folder)) for file in files})
+    if len(folders) > 1:
+        raise _data_failed(
+            f"{folder}: found files named {split} in the folders {', '.join(folders)}, expected them in one; leave "
+            "only those with the rows of the dataset"
+        )
+    return files
 
 
 def _has_rows(folder: Path) -> bool:

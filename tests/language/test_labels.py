@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bench.core.errors import LanguageProblem
@@ -70,6 +71,9 @@ def test_a_label_is_one_of_those_that_the_row_lists():
     [
         (Labels("letter", options=4), "d", 3),
         (Labels("letter", options=4), " B ", 1),
+        (Labels("boolean"), 1.0, 1),
+        (Labels("boolean"), np.bool_(False), 0),
+        (Labels("zero_based", options=3), np.int64(2), 2),
         (WORDS, "No", 2),
         (WORDS, "neutral", 1),
         (Labels("boolean", true=1), "yes", 1),
