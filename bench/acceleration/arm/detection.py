@@ -6,21 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.class_names import OWN_PACKAGES, class_name, scheduler_class
 from bench.acceleration.arm.loading import LoadedPipeline
 from bench.acceleration.arm.parts_of_model import settings_of
 from bench.acceleration.detectors.parts import dtypes, modules, seen_as_it_is
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import OF_ITS_OWN, Described, json_value
+from bench.acceleration.protocol.messages import Described, json_value
 from bench.core.errors import SourceProblem
 
 PATCHED_FORWARD = "patched_forward"
 """What replaced code is listed as that no method accounts for; it is no method that a task could ask for."""
-_OF_EVERY_CLASS = frozenset(
-    {"__module__", "__doc__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__"}
-)
-# Code below these packages is the pipeline's own machinery; methods name their own packages.
-_OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate", "bench"})
 
 
 def describe(loaded: LoadedPipeline) -> Described:
@@ -33,7 +29,7 @@ def describe(loaded: LoadedPipeline) -> Described:
     return Described(
         pipeline_class=class_name(loaded.pipe),
         model_id=model_id(loaded.pipe),
-        scheduler_class=None if scheduler is None else _scheduler_class(scheduler),
+        scheduler_class=None if scheduler is None else scheduler_class(scheduler),
         scheduler=settings_of(scheduler),
         entry_point=loaded.entry,
         methods=detected_methods(loaded),
@@ -73,35 +69,6 @@ def _detected(name: str, loaded: LoadedPipeline) -> Parameters | None:
     return {str(key): json_value(value) for key, value in found.items()}
 
 
-def class_name(thing: Any) -> str:
-    """Return the name of the class that computes as a plain text, whatever text of its own the class has put there."""
-    return str.__str__(_computing_class(thing).__name__)
-
-
-def _computing_class(thing: Any) -> type:
-    """Return a thing's class; of one that only adds to its base, such as a method that draws and saves, the base."""
-    kind = type(thing)
-    while len(kind.__bases__) == 1 and _only_adds(kind):
-        (kind,) = kind.__bases__
-    return kind
-
-
-def _only_adds(kind: type) -> bool:
-    if kind.__module__.partition(".")[0] in _OWN_PACKAGES:
-        return False
-    base = kind.__bases__[0]
-    return base is not object and not any(hasattr(base, name) for name in vars(kind).keys() - _OF_EVERY_CLASS)
-
-
-def _scheduler_class(scheduler: Any) -> str:
-    """Return the name of a scheduler's class, and whether it is another one than diffusers has under that name."""
-    import diffusers
-
-    name, package = class_name(scheduler), _computing_class(scheduler).__module__.partition(".")[0]
-    is_namesake = package not in _OWN_PACKAGES and hasattr(diffusers, name)
-    return f"{name}{OF_ITS_OWN}" if is_namesake else name
-
-
 def model_id(pipe: Any) -> str | None:
     """Return the hub name or the resolved local directory that the pipeline was loaded from."""
     name = getattr(pipe, "name_or_path", None) or getattr(pipe, "config", {}).get("_name_or_path")
@@ -116,7 +83,7 @@ def unknown_patches(pipe: Any) -> list[str]:
 
     No method accounts for them.
     """
-    known = _OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
+    known = OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
     found = {_foreign(function, known) for module in modules(pipe) for function in _run_by(module)}
     return sorted(file for file in found if file is not None)
 

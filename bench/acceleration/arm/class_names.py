@@ -1,0 +1,42 @@
+"""What classes of pipelines and schedulers are called: by the class that computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.acceleration.protocol.messages import OF_ITS_OWN
+
+_OF_EVERY_CLASS = frozenset(
+    {"__module__", "__doc__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__"}
+)
+# Code below these packages is the pipeline's own machinery; methods name their own packages.
+OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate", "bench"})
+
+
+def class_name(thing: Any) -> str:
+    """Return the name of the class that computes as a plain text, whatever text of its own the class has put there."""
+    return str.__str__(_computing_class(thing).__name__)
+
+
+def _computing_class(thing: Any) -> type:
+    """Return a thing's class; of one that only adds to its base, such as a method that draws and saves, the base."""
+    kind = type(thing)
+    while len(kind.__bases__) == 1 and _only_adds(kind):
+        (kind,) = kind.__bases__
+    return kind
+
+
+def _only_adds(kind: type) -> bool:
+    if kind.__module__.partition(".")[0] in OWN_PACKAGES:
+        return False
+    base = kind.__bases__[0]
+    return base is not object and not any(hasattr(base, name) for name in vars(kind).keys() - _OF_EVERY_CLASS)
+
+
+def scheduler_class(scheduler: Any) -> str:
+    """Return the name of a scheduler's class, and whether it is another one than diffusers has under that name."""
+    import diffusers
+
+    name, package = class_name(scheduler), _computing_class(scheduler).__module__.partition(".")[0]
+    is_namesake = package not in OWN_PACKAGES and hasattr(diffusers, name)
+    return f"{name}{OF_ITS_OWN}" if is_namesake else name
