@@ -8,6 +8,7 @@ from bench.core.names import one_line
 
 WIDTH = 100
 """Columns of the widest line of a terminal."""
+_REPEATED = 40  # characters of a first column that stands next to every part of the others
 _LEAST = 16  # characters of a first column that still say which case it is
 
 
@@ -36,6 +37,10 @@ def fitted(rows: list[tuple[str, ...]], width: int) -> list[str]:
 
 def folded(rows: list[tuple[str, ...]], width: int) -> list[str]:
     """Return rows as `aligned` does; columns for which `width` has no room go on below, next to the first one again."""
+    lines = aligned(rows)
+    if max(map(len, lines)) <= width:
+        return lines
+    rows = [(shortened(row[0], _REPEATED), *row[1:]) for row in rows]
     found: list[str] = []
     columns = list(range(1, len(rows[0])))
     while columns or not found:

@@ -172,6 +172,8 @@ def test_columns_that_there_is_no_room_for_go_on_below():
     assert max(map(len, lines)) <= 100
     assert [line.split()[0] for line in lines if line] == ["case", "tiny-a", "tiny-b"] * (len(lines) // 3)
     assert all(sum(f"metric {number}" in line for line in lines) == 1 for number in range(9))
+    named = [rows[0], *(("x" * 90 + row[0], *row[1:]) for row in rows[1:])]
+    assert len(folded(named, 100)) <= len(lines) + 4, "long names leave room for columns"
     assert folded(rows[:2], 1000) == aligned(rows[:2])
     assert folded([("case",), ("a",)], 10) == ["case", "a"]
     wide = folded([("case", "reason"), ("x" * 200, "y" * 90)], 100)
