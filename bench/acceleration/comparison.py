@@ -9,7 +9,7 @@ import msgspec
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.methods import METHODS, Change, Parameters
 from bench.acceleration.parts import Difference, differing_parts, differing_settings
-from bench.acceleration.protocol.messages import UNKNOWN
+from bench.acceleration.protocol.messages import FREE_U, UNKNOWN
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
 """Fields in which a candidate must equal its target."""
@@ -74,7 +74,7 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
     found += methods
     fields = {name for name, *_ in found}
     listed = [
-        Mismatch(field=name, target=one, candidate=other, because=_decoded_by(name, fields))
+        Mismatch(field=name, target=one, candidate=other, because=_explained_by(name, fields))
         for name, one, other in found
     ]
     return [
@@ -166,8 +166,14 @@ def _compared_parameters(method: str, parameters: Parameters | None) -> Paramete
     return parameters and {name: value for name, value in parameters.items() if name not in told}
 
 
-def _decoded_by(field: str, fields: set[str]) -> list[str]:
-    """Return the methods because of which another decoder is in the decoder's place."""
+def _explained_by(field: str, fields: set[str]) -> list[str]:
+    """Return the methods because of which another decoder is in the decoder's place, or a U-Net has factors of FreeU."""
+    if field.endswith(f".{FREE_U}"):
+        return sorted(
+            f"methods.{name}"
+            for name, method in METHODS.items()
+            if "enable_freeu" in method.switched_on and f"methods.{name}" in fields
+        )
     return _because(fields, "vae") if field == "vae" or field.startswith("vae.") else []
 
 

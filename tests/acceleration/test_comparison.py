@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
@@ -9,6 +11,8 @@ from bench.acceleration.comparison import COMPARED, Mismatch, differences, missi
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.freedom import OF_LEVEL, require_free_name, split
 from bench.acceleration.gates import judge_configuration
+from bench.acceleration.methods import METHODS
+from bench.acceleration.protocol.messages import Part
 
 TARGET = Configuration(
     pipeline_class="StableDiffusionPipeline",
@@ -32,6 +36,25 @@ def changed(**fields: object) -> Configuration:
 
 def fields(found: list[Mismatch]) -> list[str]:
     return [entry.field for entry in found]
+
+
+@pytest.mark.parametrize(("known_as", "counts"), [("free_u", []), (None, ["unet.freeu"])])
+def test_factors_of_freeu_are_as_free_as_the_method_that_puts_them_in_place(
+    known_as: str | None, counts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if known_as is not None:
+        method = SimpleNamespace(
+            switched_on={"enable_freeu": ()}, only_told=frozenset(), changes=frozenset(), shows="anything"
+        )
+        monkeypatch.setitem(METHODS._things, known_as, method)
+    plain, freed = (
+        {"unet": Part(class_name="UNet2DConditionModel", settings={"freeu": one})}
+        for one in (None, {"s1": 0.9})
+    )
+    methods = {} if known_as is None else {known_as: {}}
+    target, candidate = changed(parts=plain), changed(parts=freed, methods=TARGET.methods | methods)
+    counting, _ = split(differences(target, candidate), (), required=methods)
+    assert fields(counting) == counts
 
 
 def test_equal_configurations_do_not_differ() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.acceleration.detectors.parts import components, is_quantized, without_compiler
-from bench.acceleration.protocol.messages import Part, json_value
+from bench.acceleration.protocol.messages import FREE_U, Part, json_value
 from bench.core.names import content_hash
 
 MAX_TENSORS, MAX_VALUES = 2000, 4
@@ -92,7 +92,7 @@ def _free_u(model: Any) -> dict[str, Any]:
     if not blocks or not hasattr(model, "enable_freeu"):
         return {}
     factors = {name: getattr(blocks[0], name, None) for name in ("s1", "s2", "b1", "b2")}
-    return {"freeu": json_value(factors) if None not in factors.values() else None}
+    return {FREE_U: json_value(factors) if None not in factors.values() else None}
 
 
 def _class_name(module: Any) -> str:

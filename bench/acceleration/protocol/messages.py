@@ -55,6 +55,8 @@ class Described(msgspec.Struct, kw_only=True):
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+FREE_U = "freeu"
+"""Setting of a part with the factors of FreeU."""
 OF_ITS_OWN = ", a class of its own"
 """Stands behind the name of a class that diffusers has too, where it is another one."""
 
