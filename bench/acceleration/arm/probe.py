@@ -186,7 +186,11 @@ def _once(tell: Tell) -> Tell:
     def told(probed: Probed, sent: bytes) -> None:
         if not lock.acquire(blocking=False):
             _stand_still()
-        tell(probed, sent)
+        try:
+            tell(probed, sent)
+        except BaseException:  # nothing was handed over: what ended the script is told in its place
+            lock.release()
+            raise
 
     return told
 
