@@ -380,8 +380,8 @@ def test_a_run_judges_an_image_to_image_pair_on_the_images_in_its_rows(tmp_path:
     assert record["reason_code"] == "task_invalid"
     assert "prompts_file: " in record["reason"]
     assert "the prompts have only 1 rows" in record["reason"]
-    assert "found the columns Caption;class_label" in finished.record(4)["reason"]
-    assert finished.record(4)["reason"].endswith("; rename the one that holds the prompts")
+    assert "the header 'Caption;class_label' with semicolons" in finished.record(4)["reason"]
+    assert finished.record(4)["reason"].endswith("; save it with commas")
 
 
 # Which parameter, and what is compared
