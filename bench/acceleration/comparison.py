@@ -9,7 +9,7 @@ import msgspec
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.methods import METHODS, Change, Parameters
 from bench.acceleration.parts import Difference, differing_parts, differing_settings
-from bench.acceleration.protocol.messages import FREE_U, UNKNOWN
+from bench.acceleration.protocol.messages import FREE_U, OF_ITS_OWN, UNKNOWN
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
 """Fields in which a candidate must equal its target."""
@@ -55,14 +55,15 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
         if getattr(target, name) != getattr(candidate, name)
     ]
     fields = {name for name, *_ in found}
-    if fields & {"num_inference_steps", "scheduler_class"}:
+    is_namesake = candidate.scheduler_class == f"{target.scheduler_class}{OF_ITS_OWN}"
+    if "num_inference_steps" in fields or ("scheduler_class" in fields and not is_namesake):
         found = [entry for entry in found if entry[0] != "scheduler_steps"]
     if target.parts is not None and candidate.parts is not None:
         # The same weights in another folder are the same model.
         found = [entry for entry in found if entry[0] != "model_id"]
         changed = any(_changes(name, "weights") for name in target.methods.keys() ^ candidate.methods.keys())
         found += differing_parts(target.parts, candidate.parts, weights=not changed)
-    if target.scheduler_class == candidate.scheduler_class:
+    if target.scheduler_class == candidate.scheduler_class or is_namesake:
         found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
     asked = _differing_arguments(target, candidate)
     found += [entry for entry in asked if not _is_default_size(entry, target, candidate)]

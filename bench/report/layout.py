@@ -14,7 +14,7 @@ _LEAST = 16  # characters of a first column that still say which case it is
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Return rows as lines: the first column to the left, numbers to the right."""
-    rows = [tuple(map(one_line, row)) for row in rows]
+    rows = [tuple(map(_one_line, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -23,6 +23,11 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _one_line(cell: str) -> str:
+    """Return a cell in one line, as far indented as it was: rows of parts stand below their case."""
+    return " " * (len(cell) - len(cell.lstrip(" "))) + one_line(cell)
 
 
 def fitted(rows: list[tuple[str, ...]], width: int) -> list[str]:

@@ -178,3 +178,8 @@ def test_columns_that_there_is_no_room_for_go_on_below():
     assert folded([("case",), ("a",)], 10) == ["case", "a"]
     wide = folded([("case", "reason"), ("x" * 200, "y" * 90)], 100)
     assert max(map(len, wide)) <= 300, "a single column that is too wide stays whole"
+
+
+def test_rows_of_parts_stay_indented_below_their_case() -> None:
+    lines = aligned([("case", "n"), ("reviews", "100"), ("  inn: 1 to 5", "53"), ("  two\nlines", "1")])
+    assert lines[2:] == ["  inn: 1 to 5   53", "  two lines      1"]
