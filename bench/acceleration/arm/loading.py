@@ -216,7 +216,9 @@ def load(
     elif call is not None:
         made = _as_seen(pipe, outer, source, call, sent(), namespace, path, by)
     elif source.entry is not None:
-        made = _as_read(pipe, outer, source, source.entry, partial(evaluate, why=why), namespace, path)
+        line = source.entry.line
+        evaluated = partial(evaluate, namespace=namespace, path=path, line=line, why=why)
+        made = _as_read(pipe, outer, source, source.entry, evaluated, path)
     else:
         made = LoadedPipeline(pipe, source, "__call__", {}, ())
     made.outer = outer
@@ -298,8 +300,7 @@ def _as_read(
     outer: Any,
     source: SourceReading,
     entry: EntryCall,
-    evaluated: Callable[..., Any],
-    namespace: Namespace,
+    evaluated: Callable[[str], Any],
     path: Path,
 ) -> LoadedPipeline:
     attribute = entry.attribute or "__call__"
@@ -313,16 +314,14 @@ def _as_read(
     texts |= dict(entry.keywords)
     there = {name: text for name, text in texts.items() if text != "None" and name != "**"}
     if "**" in texts:
-        there |= {name: name for name in evaluated(texts["**"], namespace, path, entry.line)}
+        there |= {name: name for name in evaluated(texts["**"])}
     prompt_by = prompt_name(there, parameters)
     require_replaceable(there, prompt_by)
     missing: dict[str, SourceProblem] = {}
     replaced = {*REPLACED, *(texts.keys() - kept(texts).keys()), *filter(None, (prompt_by,))}
-    arguments = _keywords(entry, evaluated, namespace, path, missing, replaced)
+    arguments = _keywords(entry, evaluated, missing, replaced)
     positional = tuple(
-        evaluated(text, namespace, path, entry.line)
-        for index, text in enumerate(entry.positional)
-        if f"*{index}" != prompt_by
+        evaluated(text) for index, text in enumerate(entry.positional) if f"*{index}" != prompt_by
     )
     return LoadedPipeline(
         pipe,
@@ -347,9 +346,7 @@ def _require_entry_point(pipe: Any, attribute: str, path: Path, line: int | None
 
 def _keywords(
     entry: EntryCall,
-    evaluated: Callable[..., Any],
-    namespace: Namespace,
-    path: Path,
+    evaluated: Callable[[str], Any],
     missing: dict[str, SourceProblem],
     replaced: Collection[str],
 ) -> Parameters:
@@ -357,7 +354,7 @@ def _keywords(
     for name, text in entry.keywords:
         with _postponed(name, missing):
             # A replaced argument may stand on names that only exist where the file itself generates.
-            value: Any = None if name in replaced else evaluated(text, namespace, path, entry.line)
+            value: Any = None if name in replaced else evaluated(text)
             found |= value if name == "**" else {name: value}
     return found
 
