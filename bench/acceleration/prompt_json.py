@@ -36,15 +36,24 @@ def json_columns(
     if '"annotations"' in text and text.lstrip().startswith("{"):
         return {"caption": _coco(path, text, problem)}
     try:
-        json.loads(text)
         found = loads_strictly(text)
     except NotStrict as error:
+        if not _is_json(text):  # the first of several objects, one to a line
+            return None
         raise problem(f"{path}: {error}") from error
     except (ValueError, RecursionError):  # an object to a line, or a mistake, whose reader says where
         return None
     if isinstance(found, list):
         return {"prompt": found} if _are_texts(found) else None
     return _of_object(path, found, names, problem) if isinstance(found, dict) and found else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _of_object(

@@ -157,8 +157,9 @@ def _cases(base: StoredRun, run: StoredRun, name: str, kinds: Mapping[str, Kind]
         unlike: list[tuple[str, Estimate | None, Estimate | None]] = []
         if before is not None and after is not None:
             kind = kinds[key[0]]
-            changes = list(_changes(kind, (base, before), (run, after)))
-            unlike = list(_unlike(kind.compared(before), kind.compared(after)))
+            earlier, later = kind.compared(before), kind.compared(after)
+            changes = list(_changes(kind, earlier, later, (base, before), (run, after)))
+            unlike = list(_unlike(earlier, later))
         yield CaseChange(key, before, after, changes, unlike, name)
 
 
@@ -171,9 +172,12 @@ def _unlike(
             yield metric, *sides
 
 
-def _changes(kind: Kind, *sides: tuple[StoredRun, Record]) -> Iterator[Change]:
-    (_, before), (_, after) = sides
-    earlier, later = (kind.compared(record) for record in (before, after))
+def _changes(
+    kind: Kind,
+    earlier: Mapping[str, Estimate],
+    later: Mapping[str, Estimate],
+    *sides: tuple[StoredRun, Record],
+) -> Iterator[Change]:
     samples: list[Mapping[str, Mapping[str, float]]] | None = None
     for metric in [name for name in later if name in earlier]:
         one, other = earlier[metric], later[metric]

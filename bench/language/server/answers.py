@@ -37,11 +37,16 @@ class Refused(ModelProblem):
         return name in self._words and _UNKNOWN.search(self._words) is not None
 
 
+class Torn(Exception):
+    """An answer that begins as JSON and has no end, as a proxy leaves it when it loses the server; the message shows it."""
+
+
 def read_answer(url: str, response: requests.Response, model: str) -> Any:
     """Return the JSON of an answer that another try would not change.
 
     Raises:
         Refused: the server calls the request wrong.
+        Torn: only a part of the answer came; another try may change that.
         ModelProblem: any other refusal, or an answer that is not JSON.
     """
     status = response.status_code
@@ -49,6 +54,8 @@ def read_answer(url: str, response: requests.Response, model: str) -> Any:
         try:
             return response.json()
         except ValueError as error:
+            if status == 200 and response.text.lstrip().startswith("{"):
+                raise Torn(f"an answer without its end, {response.text[-40:]!r}") from error
             raise ModelProblem(
                 f"{url}: found an answer that is not JSON, {response.text!r:.200}; "
                 "expected one of OpenAI's completions; correct --api-base"
@@ -91,17 +98,6 @@ def read_answer(url: str, response: requests.Response, model: str) -> Any:
 def without_credit(response: requests.Response) -> bool:
     """Whether a server refuses for lack of credit, which no wait changes, although the status says too many requests."""
     return response.status_code == 429 and "insufficient_quota" in response.text
-
-
-def is_torn(response: requests.Response) -> bool:
-    """Whether an answer begins as JSON and has no end, as a proxy leaves it when it loses the server."""
-    if response.text.lstrip()[:1] != "{":
-        return False
-    try:
-        response.json()
-    except ValueError:
-        return True
-    return False
 
 
 def said(response: requests.Response) -> str:

@@ -16,7 +16,7 @@ import requests.auth
 from bench.core.errors import ModelProblem
 from bench.language.server.answers import (
     TRANSIENT_STATUSES,
-    is_torn,
+    Torn,
     read_answer,
     retry_after_s,
     said,
@@ -82,10 +82,11 @@ class Transport:
                 ) from error
             else:
                 status = response.status_code
-                if status == 200 and is_torn(response):
-                    trouble = f"an answer without its end, {response.text[-40:]!r}"
-                elif (status not in TRANSIENT_STATUSES and status < 500) or without_credit(response):
-                    return read_answer(url, response, str(body.get("model")))
+                if (status not in TRANSIENT_STATUSES and status < 500) or without_credit(response):
+                    try:
+                        return read_answer(url, response, str(body.get("model")))
+                    except Torn as torn:
+                        trouble = str(torn)
                 else:
                     trouble = f"status {status}, {said(response)}"
                 asked_s = _asked_s(url, response, trouble)
