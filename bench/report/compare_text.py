@@ -49,12 +49,10 @@ def lines(comparison: Comparison) -> list[str]:
         found += ["", "verdict flips", *aligned([_FLIPS, *_cut(flips)])]
     changes = change_rows(comparison)
     if changes:
-        found += ["", "changes", *aligned([_CHANGES, *changes[:_MOST_ROWS]])]
-        if len(changes) > _MOST_ROWS:
-            found.append(f"{len(changes) - _MOST_ROWS} more; --html or --markdown has them")
+        found += ["", "changes", *_first(_CHANGES, changes)]
     unlike = unlike_rows(comparison)
     if unlike:
-        found += ["", _MEASURED_ONCE.lower(), *aligned([_UNLIKE, *unlike[:_MOST_ROWS]])]
+        found += ["", _MEASURED_ONCE.lower(), *_first(_UNLIKE, unlike)]
     for name, rows in comparison.surroundings.items():
         if rows:
             found += ["", f"run in another way: {name}", *aligned([("what", "before", "after"), *rows])]
@@ -62,6 +60,15 @@ def lines(comparison: Comparison) -> list[str]:
     if missing:
         found += ["", "in one run alone", *aligned([("case", "run"), *missing[:_MOST_ROWS]])]
     return [*found, "", tested_line(comparison)]
+
+
+def _first(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Return the first rows of a table as lines, and how many more there are."""
+    more = len(rows) - _MOST_ROWS
+    return [
+        *aligned([header, *rows[:_MOST_ROWS]]),
+        *([f"{more} more; --html or --markdown has them"] if more > 0 else []),
+    ]
 
 
 def markdown(comparison: Comparison, limit: int = COMMENT_BYTES) -> str:

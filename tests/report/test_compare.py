@@ -312,3 +312,14 @@ def test_an_estimate_that_one_run_has_no_value_of_is_named(tmp_path):
     assert "### Measured in one run alone" in markdown(comparison)
     assert "Measured in one run alone" in html(comparison)
     assert unlike_rows(compared(runs[0], runs[0])) == []
+
+
+def test_rows_for_which_a_terminal_has_no_room_are_counted(tmp_path):
+    runs = []
+    for name, metric in (("a", "accuracy"), ("b", "f1")):
+        records = [page_runs.asked(f"faq{number}", values=[1.0, 0.0]) for number in range(21)]
+        for record in records:
+            record.score = msgspec.structs.replace(record.score, metric=metric)
+        runs.append(run_of(tmp_path / name, records))
+    found = lines(compared(*runs))
+    assert found[found.index("measured in one run alone") + 42] == "2 more; --html or --markdown has them"
