@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,3 +23,19 @@ def importing() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Let a package that something large would try to import, and can do without, be missing meanwhile.
+
+    One that is imported already stays.
+    """
+    is_there = name in sys.modules
+    if not is_there:
+        sys.modules[name] = None  # type: ignore[assignment]  # what an import takes for a missing module
+    try:
+        yield
+    finally:
+        if not is_there:
+            del sys.modules[name]

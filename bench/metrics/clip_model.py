@@ -25,10 +25,13 @@ class ClipModel:
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
+        from bench.machine.imports import without  # noqa: PLC0415
         from bench.machine.torchvision_shim import ensure_torchvision  # noqa: PLC0415
 
         ensure_torchvision()
-        import open_clip  # noqa: PLC0415
+        # Through timm it would import the client of a service that draws training curves: as slow as all the rest.
+        with without("wandb"):
+            import open_clip  # noqa: PLC0415
 
         architecture, pretrained = resolve(name, open_clip)
         try:

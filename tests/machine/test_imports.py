@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ import pytest
 from suites import ROOT
 
 from bench.kinds import KINDS
-from bench.machine.imports import importing
+from bench.machine.imports import importing, without
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +45,12 @@ def test_what_every_run_imports_needs_no_large_package():
     code = f"import sys, bench.plugin, {modules}; print([name for name in {large} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_package_that_is_left_out_is_missing_for_so_long_and_one_that_is_there_stays() -> None:
+    with without("mailbox"), pytest.raises(ImportError):
+        importlib.import_module("mailbox")
+    assert importlib.import_module("mailbox") is sys.modules["mailbox"]
+    with without("mailbox"):
+        assert importlib.import_module("mailbox") is sys.modules["mailbox"]
+    assert "mailbox" in sys.modules
