@@ -15,6 +15,9 @@ COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_step
 """Fields in which a candidate must equal its target."""
 # Embeddings of a negative prompt and their masks; the prompt itself is compared as a text.
 _STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
+_NEGATIVE = "arguments.negative_prompt"
+# Arguments that are handed on by name: none are none, however that is written.
+_HANDED_ON = "_kwargs"
 # Which change of a method explains that this much of the work differs.
 WORK: dict[str, Change] = {"denoiser_calls_per_image": "denoiser_calls", "layers_per_call": "layers"}
 SAME_WORK = 1e-6
@@ -102,7 +105,7 @@ def is_per_image(difference: Mismatch) -> bool:
 def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
     """Return the arguments that are compared: the steps are among what the scheduler was asked for."""
     return {
-        name: value
+        name: None if name.endswith(_HANDED_ON) and value == {} else value
         for name, value in (arguments or {}).items()
         if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
     }
@@ -115,6 +118,9 @@ def _differing_arguments(target: Configuration, candidate: Configuration) -> lis
         unknown = [name for name in (*one, *other) if name.startswith(UNKNOWN)]
         one, other = dict.fromkeys(unknown) | one, dict.fromkeys(unknown) | other
     found = differing_settings("arguments", one, other)
+    if target.texts is not None and target.texts == candidate.texts:
+        # None and "" are one text to most pipelines, and none at all without guidance; to some they are not.
+        found = [entry for entry in found if not entry[0].startswith(_NEGATIVE)]
     return [(name.replace(UNKNOWN, "", 1), value, another) for name, value, another in found]
 
 

@@ -90,6 +90,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
         denoiser_layer_calls: executions of the denoisers' layers in the first call, None if not countable.
         layers_per_call: the same for one call of the denoiser.
         idle_layers: those that were not executed at all, likewise.
+        texts: a hash of all tokens that text encoders read in that call; None where none did, or was not looked at.
         arguments: what the pipeline was given in its first call besides prompts and generators, defaults included.
         output: what came out for the first prompt of that call; None in records of earlier versions.
         scheduler: configuration of the scheduler.
@@ -112,6 +113,7 @@ class Configuration(msgspec.Struct, kw_only=True, frozen=True):
     denoiser_layer_calls: int | None = None
     layers_per_call: float | None = None
     idle_layers: list[str] | None = None
+    texts: str | None = None
     arguments: dict[str, Any] | None = None
     output: OutputShape | None = None
     scheduler: dict[str, Any] | None = None
@@ -173,6 +175,7 @@ def combine(
         denoiser_layer_calls=observed.denoiser_layer_calls,
         layers_per_call=_layers_per_call(observed),
         idle_layers=observed.idle_layers,
+        texts=observed.texts,
         arguments=observed.arguments,
         output=output,
         scheduler=described.scheduler,

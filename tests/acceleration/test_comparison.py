@@ -92,6 +92,33 @@ def test_an_argument_that_the_entry_point_has_no_parameter_for_is_listed() -> No
     assert differences(TARGET, changed(arguments={**TARGET.arguments, "of_a_newer_version": 1})) == []
 
 
+@pytest.mark.parametrize(
+    ("target", "candidate", "listed"),
+    [
+        ("0f", "0f", []),
+        ("0f", "1e", ["arguments.negative_prompt"]),
+        (None, None, ["arguments.negative_prompt"]),
+    ],
+)
+def test_a_negative_prompt_counts_by_what_text_encoders_read(
+    target: str | None, candidate: str | None, listed: list[str]
+) -> None:
+    one, other = (
+        changed(arguments={**TARGET.arguments, "negative_prompt": text}, texts=read)
+        for text, read in ((None, target), ("", candidate))
+    )
+    assert fields(differences(one, other)) == fields(differences(other, one)) == listed
+
+
+def test_no_arguments_to_hand_on_are_none() -> None:
+    one, other, more = (
+        changed(arguments={**TARGET.arguments, "cross_attention_kwargs": given})
+        for given in (None, {}, {"scale": 0.5})
+    )
+    assert differences(one, other) == []
+    assert fields(differences(other, more)) == ["arguments.cross_attention_kwargs"]
+
+
 def test_several_differences_are_all_listed() -> None:
     found = differences(TARGET, changed(pipeline_class="A", model_id="b", num_inference_steps=1))
     assert fields(found) == ["pipeline_class", "model_id", "num_inference_steps"]

@@ -28,6 +28,7 @@ def test_steps_and_denoiser_calls_are_counted(pipe):
     plain = msgspec.to_builtins(found)
     assert plain.pop("denoiser_layer_calls") > 100 * STEPS
     assert plain.pop("arguments")["guidance_scale"] == 7.5
+    assert len(plain.pop("texts")) == 16
     assert plain == {
         "num_inference_steps": STEPS,
         "scheduler_steps": STEPS,
@@ -40,6 +41,29 @@ def test_steps_and_denoiser_calls_are_counted(pipe):
         "part_s": None,
         "compile_s": None,
     }
+
+
+def test_texts_are_those_that_the_encoder_reads_in_whatever_batches(pipe):
+    prompts = [f"{PROMPT} {number}" for number in range(3)]
+
+    def backwards(prompts, **options):
+        for prompt in reversed(prompts):
+            pipe(prompt, **options)
+
+    plain = count(pipe, prompts=prompts).texts
+    assert plain == count(pipe, prompts=prompts, negative_prompt=[""] * 3).texts
+    assert plain == count(pipe, prompts=prompts, call=backwards).texts
+    blurry = [
+        count(pipe, prompts=prompts, negative_prompt=["blurry"] * 3, guidance_scale=scale).texts
+        for scale in (7.5, 1.0)
+    ]
+    without = count(pipe, prompts=prompts, guidance_scale=1.0).texts
+    assert blurry[1] == without, "without guidance it is not read"
+    assert len({plain, *blurry, count(pipe, prompts=prompts[:2]).texts}) == 4
+    watch = Watch(pipe)
+    with watch.watching(layers=False):
+        pipe(PROMPT, num_inference_steps=1)
+    assert watch.report(1).texts is None
 
 
 @pytest.mark.parametrize(("prompts", "guidance_scale", "per_image"), [(3, 7.5, 2), (3, 1.0, 1), (1, 1.0, 1)])

@@ -70,6 +70,7 @@ PASSING: dict[str, dict[str, Any]] = {
     "logged_forward": {"by": "run"},
     "warms_up_first": {"by": "run", "arguments": {"num_inference_steps": 8}},
     "warms_up_and_times": {"by": "run", "arguments": {"num_inference_steps": 8}},
+    "nothing_to_avoid": {"by": "run"},
     "method_of_a_subclass": {"by": "run", "arguments": {"num_inference_steps": 8}},
 }
 METHODS = {

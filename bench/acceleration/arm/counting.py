@@ -1,12 +1,13 @@
-"""Counting, in the arm, the steps of schedulers and the calls of denoisers.
+"""Counting, in the arm, the steps of schedulers, the calls of denoisers and what text encoders read.
 
-Both are counted from outside, by their classes and keyed by instance: a copy that a pipeline makes of its scheduler steps by
+All are counted from outside, by their classes and keyed by instance: a copy that a pipeline makes of its scheduler steps by
 itself, and what is compiled holds no hook.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
 import re
 import statistics
@@ -23,6 +24,7 @@ from bench.acceleration.methods import Parameters
 
 MAIN_SCHEDULER = "scheduler"
 _DENOISER = re.compile(r"(decoder|(\w+_)?(unet|transformer|prior|controlnet|super_res_(first|last)))(_\d+)?")
+_TEXT_ENCODER = re.compile(r"text_encoder(_\d+)?")
 _OF_DIFFUSERS = tuple(f"diffusers.models.{kind}" for kind in ("unets", "transformers", "controlnets"))
 _SAMPLES = ("sample", "hidden_states", "x", "latents")
 
@@ -245,6 +247,36 @@ class DenoiserCounter:
     def _layer(self, name: str, layer: str, *_: Any) -> None:
         self.layer_calls = (self.layer_calls or 0) + 1
         self._layers[name, layer] = True
+
+
+class TextCounter:
+    """Counts which texts go into the text encoders of a pipeline, as rows of tokens."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._read: Counter[tuple[str, tuple[int, ...]]] = Counter()
+        self._calls = Outermost()
+
+    def watch(self, stack: ExitStack, pipe: Any) -> None:
+        """Count what the text encoders of a pipeline read until the stack is left."""
+        for name, part in vars(pipe).items():
+            if _TEXT_ENCODER.fullmatch(name) and hasattr(part, "register_forward_pre_hook"):
+                self._names.setdefault(id(part), name)
+                self._calls.put(stack, type(part), "__call__", self._call)
+
+    @property
+    def digest(self) -> str | None:
+        """A hash of what was read, how often and by which encoder, in whatever order; None where nothing was."""
+        if not self._read:
+            return None
+        return hashlib.sha256(repr(sorted(self._read.items())).encode()).hexdigest()[:16]
+
+    def _call(self, module: Any, call: Any, args: tuple[Any, ...], kwargs: Parameters) -> Any:
+        tokens: Any = args[0] if args else kwargs.get("input_ids")
+        name = self._names.get(id(module))
+        if name is not None and hasattr(tokens, "tolist") and getattr(tokens, "ndim", 0) == 2:
+            self._read.update((name, tuple(row)) for row in tokens.tolist())
+        return call(*args, **kwargs)
 
 
 def denoisers_of(pipe: Any) -> dict[str, Any]:

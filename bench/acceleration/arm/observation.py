@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench.acceleration.arm.content import described
-from bench.acceleration.arm.counting import DenoiserCounter, StepCounter, denoisers_of
+from bench.acceleration.arm.counting import DenoiserCounter, StepCounter, TextCounter, denoisers_of
 from bench.acceleration.arm.given_inputs import parameters_of
 from bench.acceleration.arm.loading import REPLACED
 from bench.acceleration.arm.part_times import PartClock
@@ -42,6 +42,7 @@ class Watch:
     def _reset(self, at_step: Callable[[], None] | None = None, *, layers: bool = True) -> None:
         self._steps = StepCounter(at_step, None if layers else time_when_done)
         self._denoisers = DenoiserCounter(layers=layers)
+        self._texts = TextCounter() if layers else None
         self._parts = None if layers else PartClock(time_when_done)
         self._not_finite = False
         self._arguments: dict[str, Any] | None = None
@@ -91,6 +92,7 @@ class Watch:
             calls_by_component={name: count / images for name, count in found.samples.items()},
             denoiser_layer_calls=found.layer_calls if found.sees_layers else None,
             idle_layers=found.idle_layers if found.sees_layers else None,
+            texts=None if self._texts is None else self._texts.digest,
             arguments=self._arguments,
             not_finite=self._not_finite,
             step_s=self._steps.step_s,
@@ -130,9 +132,11 @@ class Watch:
             self._steps.watch(stack, value, name)
 
     def _watch_parts(self, stack: ExitStack, pipe: Any, prefix: str = "") -> None:
-        """Count the schedulers and denoisers of a pipeline, and time its parts where layers are not counted."""
+        """Count the schedulers, denoisers and texts of a pipeline, and time its parts where layers are not counted."""
         if self._parts is not None:
             self._parts.watch(stack, pipe)
+        if self._texts is not None:
+            self._texts.watch(stack, pipe)
         for name, part in vars(pipe).items():
             self._steps.watch(stack, part, prefix + name)
         for name, denoiser in denoisers_of(pipe).items():

@@ -125,6 +125,7 @@ class Observed(msgspec.Struct, kw_only=True):
         calls_by_component: the same for each of them.
         denoiser_layer_calls: executions of their parameterised layers in the whole call, None where not counted.
         idle_layers: names of those that were not executed at all, likewise.
+        texts: a hash of all tokens that text encoders read; None where none did, or where layers were not counted.
         arguments: what the pipeline was given besides prompts and generators, defaults included; None where it was not
             called.
         not_finite: whether the images held NaN or infinity before they were made.
@@ -141,6 +142,7 @@ class Observed(msgspec.Struct, kw_only=True):
     calls_by_component: dict[str, float] = msgspec.field(default_factory=dict)
     denoiser_layer_calls: int | None = None
     idle_layers: list[str] | None = None
+    texts: str | None = None
     arguments: dict[str, Any] | None = None
     not_finite: bool = False
     step_s: float | None = None
