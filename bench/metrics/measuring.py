@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from bench.core.errors import ScoringProblem
@@ -11,6 +13,29 @@ from bench.metrics.image_fidelity import Pixels
 from bench.metrics.shipped_images import IMAGE_METRICS
 
 Values = list[float | None]
+
+# What metrics that ship, their intervals and kept images need, and import where they use it. scikit-image imports the rest
+# of a module when something in it is asked for.
+_USED = {
+    "scipy.special": "stdtrit",
+    "PIL.Image": "open",
+    "skimage.metrics": "structural_similarity",
+    "skimage.measure": "blur_effect",
+    "skimage.color": "rgb2lab",
+    "skimage.registration": "phase_cross_correlation",
+    "skimage.transform": "resize",
+}
+
+
+def import_ahead(*more: str) -> None:
+    """Import what metrics use, while there is time for it; what is missing is named by the metric that needs it.
+
+    Args:
+        more: names of further modules, that metrics of another process use.
+    """
+    for name, used in (_USED | dict.fromkeys(more, "__name__")).items():
+        with suppress(ImportError):
+            getattr(importlib.import_module(name), used, None)
 
 
 def measured(name: str, images: Sequence[Pixels], references: Sequence[Pixels] | None = None) -> Values:

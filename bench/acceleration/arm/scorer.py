@@ -24,8 +24,10 @@ class ClipScorer:
         """Dispatch one request; embeddings are returned as float32 rows."""
         if request["op"] == "load":
             from bench.metrics.clip_model import ClipModel
+            from bench.metrics.measuring import import_ahead
 
             self._clip = ClipModel(request["clip"], request["device"])
+            import_ahead("piq", "flip_evaluator")  # while a candidate loads
             return {}, b""
         if request["op"] == "embed_images":
             return _rows(self._clip.embed_images(unpack(request["shapes"], payload)))

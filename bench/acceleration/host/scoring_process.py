@@ -26,6 +26,7 @@ class ScoringProcess:
         self._stack = ExitStack()
         self._processes: dict[int | None, tuple[ArmProcess, Future[object]]] = {}
         self._waiting = ThreadPoolExecutor(thread_name_prefix="scorer")
+        self._imports: Future[None] | None = None
 
     def __enter__(self) -> ScoringProcess:
         """Return itself; nothing is started yet."""
@@ -43,6 +44,8 @@ class ScoringProcess:
 
     def begin(self, arms: ArmFactory) -> None:
         """Let the process load its model on the cores and device of this lease, where it has not: `on` waits for that."""
+        if self._imports is None:  # while pipelines load: it is needed when the first verdict is wanted
+            self._imports = self._waiting.submit(_import_ahead)
         process, loading = self._processes.get(arms.gpu, (None, None))
         if process is not None and loading is not None and (not loading.done() or process.is_alive()):
             return
@@ -63,6 +66,8 @@ class ScoringProcess:
         process, loading = self._processes[arms.gpu]
         try:
             loading.result()
+            if self._imports is not None:
+                self._imports.result()
         except ArmProblem as problem:
             process.close()
             died = scorer_died(problem)
@@ -78,6 +83,12 @@ class ScoringProcess:
         wait([loading for _, loading in self._processes.values()])
         for process, _ in self._processes.values():
             process.pause()
+
+
+def _import_ahead() -> None:
+    from bench.metrics.measuring import import_ahead  # noqa: PLC0415  imports NumPy
+
+    import_ahead()
 
 
 @dataclass(frozen=True)
