@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_step
 """Fields in which a candidate must equal its target."""
 # Embeddings of a negative prompt and their masks; the prompt itself is compared as a text.
 _STANDS_FOR_A_PROMPT = ("_embeds", "_mask")
-_NEGATIVE = "arguments.negative_prompt"
+_TEXT = re.compile(r"arguments\.(negative_)?prompt(_\d+)?")
 # Arguments that are handed on by name: none are none, however that is written.
 _HANDED_ON = "_kwargs"
 # Which change of a method explains that this much of the work differs.
@@ -119,8 +120,8 @@ def _differing_arguments(target: Configuration, candidate: Configuration) -> lis
         one, other = dict.fromkeys(unknown) | one, dict.fromkeys(unknown) | other
     found = differing_settings("arguments", one, other)
     if target.texts is not None and target.texts == candidate.texts:
-        # None and "" are one text to most pipelines, and none at all without guidance; to some they are not.
-        found = [entry for entry in found if not entry[0].startswith(_NEGATIVE)]
+        # To most pipelines None and "" are one negative prompt, which without guidance is none; to some they are not.
+        found = [entry for entry in found if not _TEXT.fullmatch(entry[0])]
     return [(name.replace(UNKNOWN, "", 1), value, another) for name, value, another in found]
 
 

@@ -110,6 +110,14 @@ def test_a_negative_prompt_counts_by_what_text_encoders_read(
     assert fields(differences(one, other)) == fields(differences(other, one)) == listed
 
 
+def test_a_second_prompt_counts_by_what_its_encoder_reads() -> None:
+    one, other = (changed(arguments={"prompt_2": text}, texts="0f") for text in (None, "a small red star"))
+    assert differences(one, other) == []
+    embedded = changed(arguments={"prompt_embeds_scale": 2.0}, texts="0f")
+    plain = changed(arguments={"prompt_embeds_scale": 1.0}, texts="0f")
+    assert fields(differences(plain, embedded)) == ["arguments.prompt_embeds_scale"]
+
+
 def test_no_arguments_to_hand_on_are_none() -> None:
     one, other, more = (
         changed(arguments={**TARGET.arguments, "cross_attention_kwargs": given})
