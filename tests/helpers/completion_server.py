@@ -72,6 +72,7 @@ class Behaviour:
         ignores_echo: as llama.cpp: log-probabilities of what was generated only.
         start_token: puts one before each prompt, which is among the tokens and not in the text.
         summed_offsets: as vLLM: each token is decoded alone, and offsets are sums of their lengths.
+        in_entries: log-probabilities in the form of a chat, an entry for each token, and texts in parts.
         without_usage: does not count tokens.
         choices: how many it gives.
         body: what it answers instead.
@@ -92,6 +93,7 @@ class Behaviour:
     ignores_echo: bool = False
     start_token: bool = False
     summed_offsets: bool = False
+    in_entries: bool = False
     without_usage: bool = False
     choices: int = 1
     body: bytes | None = None
@@ -242,6 +244,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 "top_logprobs": None if behaviour.without_top else top[first:],
                 "text_offset": offsets[first:],
             }
+        if behaviour.in_entries:
+            choice = _in_entries(choice)
         return choice, len(ids), len(new)
 
     def _send_choice(self, behaviour: Behaviour, choice: dict[str, Any], prompt: int, new: int) -> None:
@@ -262,3 +266,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _in_entries(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return a choice with its text in two parts, and an entry for each token."""
+    said, text = choice["logprobs"], choice["text"]
+    entries = [
+        {
+            "token": token,
+            "logprob": value,
+            "bytes": list(token.encode()),
+            "top_logprobs": [{"token": word, "logprob": high} for word, high in (top or {}).items()],
+        }
+        for token, value, top in zip(
+            said["tokens"], said["token_logprobs"], said["top_logprobs"], strict=True
+        )
+    ]
+    parts = [{"type": "text", "text": text[:3]}, {"type": "text", "text": text[3:]}]
+    return {**choice, "text": parts, "logprobs": {"content": entries}}

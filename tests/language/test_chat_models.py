@@ -357,6 +357,77 @@ def test_what_a_server_says_of_thought_and_end_is_kept(served, choice, text, tho
     assert "stop" not in requests[0]  # it would act inside a thought
 
 
+def piece(said, kind="text", **more):
+    return {"type": kind, kind if kind in ("thinking", "refusal", "reasoning") else "text": said, **more}
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "thought", "unclosed"),
+    [
+        (reply([piece("12")]), "12", None, False),
+        (reply([piece("1"), piece("2 END 3")]), "12 ", None, False),
+        (reply([piece("12", "output_text", annotations=[])]), "12", None, False),
+        (reply([piece({"value": "12", "annotations": []})]), "12", None, False),
+        (reply(["1", {"text": "2"}]), "12", None, False),
+        (reply(piece("12")), "12", None, False),
+        (reply([]), "", None, False),
+        (reply([piece("")]), "", None, False),
+        (reply([piece(None)]), "", None, False),
+        (reply([piece("<think>a"), piece("</think>12")]), "12", "a", False),
+        (reply([piece("a", "thinking", signature="x"), piece("12")]), "12", "a", False),
+        (reply([piece([piece("a"), piece("b")], "thinking"), piece("12")]), "12", "ab", False),
+        (reply([piece("a END", "reasoning"), piece("12")]), "12", "a END", False),
+        (
+            reply([{"type": "reasoning", "summary": [piece("a", "summary_text")]}, piece("12")]),
+            "12",
+            "a",
+            False,
+        ),
+        (reply([piece("a", thought=True), piece("12")]), "12", "a", False),
+        (reply([piece("a", "thinking")], "length"), "", "a", True),
+        (reply([{"type": "redacted_thinking", "data": "c2VhbGVk"}, piece("12")]), "12", None, False),
+        (reply([piece("a", "thinking"), piece("12")], reasoning_content="a"), "12", "a", False),
+        (reply("12", reasoning=[piece("a")]), "12", "a", False),
+        (reply("12", reasoning_details=[{"type": "reasoning.text", "text": "a"}]), "12", "a", False),
+        (reply([{"type": "tool_use", "input": {}}]), "", None, False),
+        (reply([piece("I can't help.", "refusal")]), "I can't help.", None, False),
+        (reply(None, refusal="I can't help."), "I can't help.", None, False),
+    ],
+)
+def test_parts_of_a_content_are_joined_and_those_of_a_thought_kept_apart(
+    served, choice, text, thought, unclosed
+):
+    found, _ = replied(served, [choice])
+    assert (found, found.thought, found.unclosed) == (text, thought, unclosed)
+
+
+def test_a_thought_in_parts_is_not_looked_for_again_in_the_text(served):
+    thinking = {"chat_template_kwargs": {"thinking": True}}
+    found, _ = replied(served, [reply([piece("12? No.", "thinking"), piece("13")])], **thinking)
+    assert (found, found.thought, found.unclosed) == ("13", "12? No.", False)
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:"}}, "a part of the kind 'image_url'"),
+        ({"type": "output_audio", "text": "12"}, "a part of the kind 'output_audio'"),
+        ({"type": "text", "said": "12"}, "a part of the kind 'text'"),
+        ({"said": "12"}, r"a part of no kind \(fields said\)"),
+        (12, r"found \[12\] as the text of a choice; expected a string, or parts"),
+        ({"type": 3, "text": "12"}, "as the text of a choice"),
+    ],
+)
+def test_a_part_that_is_no_text_is_named(served, part, named):
+    with pytest.raises(ModelProblem, match=named):
+        replied(served, [reply([part])])
+
+
+def test_a_continuation_in_parts_is_a_text(served):
+    found, _ = replied(served, [{"text": [piece("1"), piece("2")], "finish_reason": "stop"}], type="base")
+    assert found == "12"
+
+
 def test_system_prompt_and_template_variables_are_sent(served):
     _, requests = replied(
         served, [reply("12")], system_prompt="Be brief.", chat_template_kwargs={"thinking": False}

@@ -91,6 +91,23 @@ def test_log_likelihoods_are_those_of_the_model_itself(
         assert_same(score, scored_directly(tiny, context, continuation, behaviour.start_token))
 
 
+@pytest.mark.parametrize("start_token", [False, True], ids=["no_start", "start"])
+@pytest.mark.parametrize("least_tokens", [0, 3])
+def test_log_probabilities_with_an_entry_for_each_token_are_read(tiny, least_tokens, start_token):
+    tiny.behaviour = Behaviour(in_entries=True, least_tokens=least_tokens, start_token=start_token)
+    scores = client(tiny).loglikelihoods(PAIRS)
+    for (context, continuation), score in zip(PAIRS, scores, strict=True):
+        assert_same(score, scored_directly(tiny, context, continuation, start_token))
+
+
+@pytest.mark.parametrize("entries", [[3], "abc", [{"token": "a"}], [{"logprob": -1.0}], {}])
+def test_entries_that_hold_no_log_probabilities_are_refused(tiny, entries):
+    body = json.dumps({"choices": [{"text": "a b", "logprobs": {"content": entries}}]}).encode()
+    tiny.behaviour = Behaviour(body=body)
+    with pytest.raises(ModelProblem, match="log-probabilit"):
+        client(tiny).loglikelihoods([("a", " b")])
+
+
 @pytest.mark.parametrize("summed_offsets", [False, True])
 def test_tokens_that_nobody_asked_for_are_not_scored(tiny, summed_offsets):
     tiny.behaviour = Behaviour(least_tokens=3, summed_offsets=summed_offsets)

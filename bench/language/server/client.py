@@ -13,6 +13,7 @@ from bench.core.record import Json
 from bench.language.chat import Marks, WrittenText, written
 from bench.language.server.answers import Refused
 from bench.language.server.echo import Echo
+from bench.language.server.messages import Spoken, message_of, said_in
 from bench.language.server.parallel import in_parallel
 from bench.language.server.transport import Transport, base_url
 
@@ -135,8 +136,8 @@ class CompletionServer:
 
             def ask() -> WrittenText:
                 choice = self._written("completions", body)
-                said = _text(choice.get("text"), self._url("completions"))
-                return written(said, stops=stop, marks=marks, begun=begun, cut=_is_cut(choice))
+                said = said_in(choice.get("text"), self._url("completions"))
+                return _as_written(said, stops=stop, marks=marks, begun=begun, cut=_is_cut(choice))
 
             text = ask()
             if text.unclosed and stop and not text.cut:
@@ -160,8 +161,9 @@ class CompletionServer:
     ) -> list[WrittenText]:
         """Let the model answer each conversation; the server applies its chat template.
 
-        A thought is in the text, or in a field of its own, ``reasoning_content`` or ``reasoning``. A server cannot tell a
-        stop string inside a thought from one after it: where there are marks, it gets none, and texts are cut here.
+        A thought is in the text, among the parts of a content, or in a field of its own, ``reasoning_content`` or
+        ``reasoning``. A server cannot tell a stop string inside a thought from one after it: where there are marks, it gets
+        none, and texts are cut here.
 
         Args:
             messages_list: conversations of messages with ``role`` and ``content``.
@@ -189,22 +191,8 @@ class CompletionServer:
             messages, own_seed = asked
             body = {"messages": [dict(message) for message in messages], **_seeded(own_seed), **fields}
             choice = self._written("chat/completions", body)
-            message = choice.get("message")
-            if not isinstance(message, dict) or not message.keys() & {"content", "role"}:
-                raise ModelProblem(
-                    f"{url}: found a choice with the message {message!r:.200}; expected one with content; "
-                    "use a server with chat completions"
-                )
-            # Null, or none, is an answer: a model that was cut off while thinking has no words yet.
-            said = _text(message.get("content") or "", url)
-            apart = message.get("reasoning_content") or message.get("reasoning")
-            # A thought in a field of its own is not in the text, wherever it began.
-            inside = begun and not apart
-            text = written(said, stops=stop, marks=marks, begun=inside, cut=_is_cut(choice))
-            if not isinstance(apart, str) or not apart:
-                return text
-            thought = apart if text.thought is None else f"{apart}\n{text.thought}"
-            return WrittenText(text, thought, text.unclosed or not text.strip(), text.cut)
+            said = message_of(choice.get("message"), url)
+            return _as_written(said, stops=stop, marks=marks, begun=begun, cut=_is_cut(choice))
 
         return self.each(one, _with_seeds(messages_list, seed), done)
 
@@ -381,9 +369,14 @@ def _is_cut(choice: Mapping[str, Any]) -> bool:
     return any(str(choice.get(name)).lower() in _CUT for name in ("finish_reason", "stop_reason"))
 
 
-def _text(value: Any, url: str) -> str:
-    if not isinstance(value, str):
-        raise ModelProblem(
-            f"{url}: found {value!r:.200} as the text of a choice; expected a string; use a server with OpenAI's completions"
-        )
-    return value
+def _as_written(
+    said: Spoken, *, stops: Sequence[str], marks: Marks | None, begun: bool, cut: bool
+) -> WrittenText:
+    """Return what was said as :func:`bench.language.chat.written` does, with the thought that was kept apart."""
+    # A thought that is kept apart is not in the text, wherever it began.
+    inside = begun and said.thought is None
+    text = written(said.answer, stops=stops, marks=marks, begun=inside, cut=cut)
+    if said.thought is None:
+        return text
+    thought = said.thought if text.thought is None else f"{said.thought}\n{text.thought}"
+    return WrittenText(text, thought, text.unclosed or not text.strip(), text.cut)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.errors import ModelProblem
+from bench.language.server.messages import said_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,7 @@ class Echo:
         Raises:
             ModelProblem: no log-probabilities of the prompt, or values that are not numbers.
         """
-        said = choice.get("logprobs")
-        said = said if isinstance(said, dict) else {}
+        said = _in_lists(choice.get("logprobs"))
         tokens = [str(token) for token in said.get("tokens") or []]
         logprobs = said.get("token_logprobs") or []
         counted = usage.get("prompt_tokens")
@@ -52,7 +52,7 @@ class Echo:
         counts = [counted] if isinstance(counted, int) else []
         counts = [count for count in (*counts, len(tokens) - extra, len(tokens)) if 0 < count <= len(tokens)]
         starts = _aligned(said.get("text_offset") or [], tokens, text, counts)
-        echoed = isinstance(choice.get("text"), str) and text in choice["text"]
+        echoed = text in said_in(choice.get("text") or "", url).answer
         is_partial = starts is None and (not counts or (isinstance(counted, int) and counted > len(tokens)))
         # Some echo the text, but give the log-probabilities of what they wrote, without a count of the prompt's tokens.
         is_partial = is_partial or (starts is None and 2 * sum(map(len, tokens)) < len(text))
@@ -88,6 +88,28 @@ class Echo:
             for own, best in zip(self.logprobs[first:], self.likeliest[first:], strict=True)
         ]
         return None if None in verdicts or not verdicts else all(verdicts)
+
+
+def _in_lists(said: Any) -> Mapping[str, Any]:
+    """Return log-probabilities as lists of tokens, values and the likeliest; a chat's form has an entry for each token."""
+    lists: Mapping[str, Any] = said if isinstance(said, dict) else {}
+    entries = lists.get("content")
+    if lists.get("tokens") or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        return lists
+    tokens = [str(entry.get("token", "")) for entry in entries]
+    ends = itertools.accumulate(map(len, tokens), initial=0)
+    return {
+        "tokens": tokens,
+        "token_logprobs": [entry.get("logprob") for entry in entries],
+        "top_logprobs": [_by_rank(entry.get("top_logprobs")) for entry in entries],
+        "text_offset": [start for start, _ in zip(ends, tokens, strict=False)],
+    }
+
+
+def _by_rank(said: Any) -> dict[int, float]:
+    ranked = said if isinstance(said, list) else []
+    values = [other.get("logprob") for other in ranked if isinstance(other, dict)]
+    return {rank: value for rank, value in enumerate(values) if isinstance(value, int | float)}
 
 
 def _aligned(
