@@ -16,6 +16,7 @@ from bench.language.engine.packing import Group, TokenScores
 from bench.language.engine.stopping import Request
 from bench.language.models.loading import LoadedModel, apply_chat
 from bench.language.record import Usage
+from bench.language.starting import StartToken
 
 # The limit of a model that states none, and whose tokenizer states none.
 DEFAULT_MAX_LEN = 2048
@@ -133,7 +134,8 @@ class LocalBackend:
         self._chat = config.type == "chat"
         self.chat = ChatStyle(config.system_prompt, config.few_shot == "turns") if self._chat else None
         self._marks = Marks(*config.think_marks) if config.think_marks else None
-        self._cut = self._short = 0
+        self._start = StartToken(self._tokenizer)
+        self._cut = self._short = self._started_twice = 0
         self._scorer: TokenScorer
         self._generator: TokenWriter
         if asked is not None:
@@ -193,6 +195,7 @@ class LocalBackend:
         groups, skipped = [], []
         for group, start in zip(texts, starts, strict=True):
             sequences = [self._with_beginning(next(encoded)) for _ in group]
+            self._started_twice += any(self._start.count(sequence) > 1 for sequence in sequences)
             first = [min(max(start, 1), len(sequence) - 1) for sequence in sequences]
             skipped.append(start if start > 1 else 0)
             groups.append(self._fitted(sequences, first))
@@ -251,6 +254,7 @@ class LocalBackend:
                     f"answer (it begins {text[:60]!r}); use a model that reads more, or fewer in-context examples",
                 )
             self._short += room < max_out_len
+            self._started_twice += self._start.count(whole) > 1
             begun = self._marks is not None and text.rstrip().endswith(self._marks.opening)
             requests.append(Request(whole, min(max_out_len, room), tuple(stop), seed, self._marks, begun))
         self._generator.generate(requests, done)
@@ -266,6 +270,7 @@ class LocalBackend:
             continuous_batching=self._generator.continuous,
             cut_prompts=self._cut,
             short_answers=self._short,
+            repeated_starts=self._started_twice,
         )
 
     # -- tokens ------------------------------------------------------------------------------------
@@ -275,8 +280,7 @@ class LocalBackend:
         if not texts:
             return []
         if special is None:
-            start = self._tokenizer.bos_token
-            begun = [bool(start) and text.lstrip().startswith(start) for text in texts]
+            begun = [self._start.begins(text) for text in texts]
             if any(begun):
                 each = {
                     own: iter(
@@ -323,6 +327,7 @@ class LocalBackend:
             framed.append(text.rstrip())
             wholes += [f"{text}{choice.lstrip() if self._chat else choice}" for choice in texts]
         begun = self._encode(framed)
+        self._started_twice += sum(self._start.count(tokens) > 1 for tokens in begun)
         encoded = iter(self._encode(wholes))
         groups = []
         for context, begin, texts in zip(framed, begun, choices, strict=True):

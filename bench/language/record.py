@@ -73,6 +73,7 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
             written.
         cut_prompts: texts that the model could not read in one piece.
         short_answers: prompts that left less room for an answer than it was allowed.
+        repeated_starts: prompts that begin with more than one start token, since the template or the question writes them.
     """
 
     batch_size: int | None = None
@@ -82,6 +83,7 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True):
     continuous_batching: bool | None = None
     cut_prompts: int | None = None
     short_answers: int | None = None
+    repeated_starts: int | None = None
 
 
 class Engine(Usage, kw_only=True):
@@ -108,6 +110,7 @@ class Engine(Usage, kw_only=True):
             continuous_batching=after.continuous_batching,
             cut_prompts=_increase(before.cut_prompts, after.cut_prompts),
             short_answers=_increase(before.short_answers, after.short_answers),
+            repeated_starts=_increase(before.repeated_starts, after.repeated_starts),
             seconds=seconds,
             asked=asked,
             reused=reused,
@@ -124,6 +127,11 @@ class Engine(Usage, kw_only=True):
             found.append(
                 f"{self.short_answers} prompts left less room for an answer than it was allowed; see max_out_len and "
                 "--max-seq-len"
+            )
+        if self.repeated_starts:
+            found.append(
+                f"{self.repeated_starts} prompts begin with more than one start token, as the chat template or the question "
+                "writes them; the model reads them so; correct the template of its tokenizer if it was trained with one"
             )
         if self.halvings:
             found.append(f"memory ran out {self.halvings} times; the batch size is down to {self.batch_size}")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from chat_models import TEMPLATE, save_chat_model
 from completion_server import START, Behaviour, TinyServer, tiny_model, tiny_tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from bench.core.errors import LanguageProblem, ModelProblem
 from bench.language.backend import LocalBackend
@@ -23,6 +24,7 @@ from bench.language.models.loading import (
     load_model,
 )
 from bench.language.prompting import QuestionBuilder
+from bench.language.record import Engine, Usage
 from bench.language.server.backend import ServerBackend
 from bench.language.spec import (
     Dataset,
@@ -99,6 +101,71 @@ def test_the_start_token_stands_once_whoever_writes_it(models, starts, monkeypat
     assert request.tokens.count(1) == (0 if starts == (False, False) else 1)
     assert request.tokens[0] == 1 or starts == (False, False)
     assert list(request.tokens) == ids_of(loaded, framed(loaded, "Hello there"))
+
+
+def with_start(loaded, written: str, *, added: str = "", start: str | None = "<s>") -> LoadedModel:
+    """The model with another text before its template, other tokens that its tokenizer adds, and another start token."""
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    tokenizer.chat_template = written + TEMPLATE.replace("{{ START }}", "")
+    tokenizer.bos_token = start
+    special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in added.split()]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{added} $A".strip(), special_tokens=special
+    )
+    return replace(loaded, tokenizer=tokenizer)
+
+
+def prompt_of(loaded, monkeypatch) -> tuple[list[int], LocalBackend]:
+    seen, backend = [], LocalBackend(loaded, 4)
+    monkeypatch.setattr(backend._generator, "generate", lambda requests, done: seen.extend(requests))
+    backend.generate(["Hello there"], 5, (), [0], lambda *_: None)
+    return list(seen[0].tokens), backend
+
+
+@pytest.mark.parametrize(
+    ("written", "added", "start", "wanted"),
+    [
+        ("<s>", "<s>", None, [1]),  # a start token that the tokenizer adds and does not name
+        ("<s>", "<s>", "</s>", [1]),  # or names another one
+        ("<pad><s>", "<pad> <s>", None, [0, 1]),  # a start of two tokens, as GLM's
+        ("<pad><s>", "<pad> <s>", "<s>", [0, 1]),
+        ("\n<s>", "<s>", "<s>", None),
+        ("", "<pad> <s>", None, [0, 1]),
+    ],
+)
+def test_a_start_that_the_tokenizer_adds_is_known_by_its_tokens(
+    models, written, added, start, wanted, monkeypatch
+):
+    tokens, backend = prompt_of(
+        with_start(models[False, False], written, added=added, start=start), monkeypatch
+    )
+    assert tokens.count(1) == 1
+    assert wanted is None or tokens[: len(wanted)] == wanted
+    assert backend.usage().repeated_starts == 0
+
+
+@pytest.mark.parametrize("added", ["", "<s>"], ids=["adds_none", "adds_one"])
+def test_a_template_that_writes_its_start_twice_keeps_both_and_a_warning_says_so(models, added, monkeypatch):
+    loaded = with_start(models[False, False], "{{ bos_token }}<s>", added=added)
+    tokens, backend = prompt_of(loaded, monkeypatch)
+    assert tokens[:3].count(1) == 2
+    assert tokens[:2] == [1, 1]
+    asked(backend, dataset(LogLikelihood()))
+    assert backend.usage().repeated_starts == 1 + len(ROWS)
+    did = Engine.between(Usage(repeated_starts=1), backend.usage(), seconds=1.0, asked=2, reused=0)
+    (warning,) = did.warnings()
+    assert warning.startswith("2 prompts begin with more than one start token, as the chat template")
+
+
+def test_starts_are_counted_for_whole_texts_and_none_where_each_has_one(models):
+    twice = LocalBackend(with_start(models[False, False], "<s><s>"), 4)
+    asked(twice, dataset(Perplexity()))
+    assert twice.usage().repeated_starts == len(ROWS)
+    for starts in STARTS:
+        once = LocalBackend(models[starts], 4)
+        for inference in (Perplexity(), LogLikelihood(), SingleToken()):
+            asked(once, dataset(inference))
+        assert once.usage().repeated_starts == 0
 
 
 @pytest.mark.parametrize("starts", STARTS, ids=IDS)
@@ -308,6 +375,21 @@ def test_a_server_scores_answers_in_a_chat_as_the_model_here_does(served, infere
     for number in ("0", "1"):
         assert there[number][key] == pytest.approx(here[number][key], abs=1e-3)
         assert there[number]["tokens"] == here[number]["tokens"]
+
+
+@pytest.mark.parametrize("adds_start", [False, True], ids=["server_adds_none", "server_adds_one"])
+def test_a_server_is_sent_as_many_starts_as_the_template_writes(served, adds_start, tmp_path):
+    server, local, config = served
+    server.behaviour = Behaviour(start_token=adds_start)
+    tokenizer = copy.deepcopy(local._tokenizer)
+    tokenizer.chat_template = f"{START}{tokenizer.chat_template}"
+    tokenizer.save_pretrained(tmp_path)
+    here = LocalBackend(replace(local._loaded, tokenizer=tokenizer), 4)
+    there = ServerBackend(replace(config, tokenizer_path=str(tmp_path)))
+    wanted, found = (asked(backend, dataset(LogLikelihood())) for backend in (here, there))
+    for number in ("0", "1"):
+        assert found[number]["loglikelihoods"] == pytest.approx(wanted[number]["loglikelihoods"], abs=1e-3)
+    assert here.usage().repeated_starts == there.usage().repeated_starts == len(ROWS)
 
 
 def test_a_server_without_a_known_template_refuses_to_score_answers(served):

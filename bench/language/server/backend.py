@@ -164,8 +164,8 @@ class ServerBackend:
         self._server.each(score, [pairs[index][place] for index, place in places], keep)
 
     def usage(self) -> Usage:
-        """Return nothing known: the server does the work."""
-        return Usage()
+        """Return how prompts began; of all else nothing is known: the server does the work."""
+        return Usage(repeated_starts=self._template.repeated_starts or None)
 
 
 def _contents(prompt: Prompt) -> list[str]:

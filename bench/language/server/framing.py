@@ -8,10 +8,11 @@ from typing import Any
 from bench.core.errors import LanguageProblem
 from bench.language.chat import Marks, Prompt, conversation_of
 from bench.language.models.config import ModelConfig
+from bench.language.starting import StartToken
 
 
 class ServedTemplate:
-    """Puts conversations into the template of a tokenizer on this machine, with one start token as the server counts them.
+    """Puts conversations into the template of a tokenizer on this machine, with as many start tokens as there.
 
     A template may write the start token, and so may the server. What a server does is seen from the tokens of the first
     text, not guessed.
@@ -19,22 +20,28 @@ class ServedTemplate:
     Args:
         config: of the model behind the server; its ``tokenizer_path`` names the tokenizer.
         tokens_of: returns the texts of the tokens that the server makes of a text.
+
+    Attributes:
+        repeated_starts: conversations that the template begins with more than one start token.
     """
 
     def __init__(self, config: ModelConfig, tokens_of: Callable[[str], Sequence[str]]) -> None:
         self._config, self._tokens_of = config, tokens_of
         self._tokenizer: Any = None
         self._start: Callable[[str], str] | None = None
+        self._wanted = 1
+        self.repeated_starts = 0
 
     def framed(self, prompts: Sequence[Prompt]) -> list[str]:
         """Return conversations as texts, up to where the answer begins.
 
         Raises:
-            LanguageProblem: no tokenizer is named, or the server does not begin a text with one start token.
+            LanguageProblem: no tokenizer is named, or the server begins a text with another number of start tokens.
         """
         texts = [self._template(prompt) for prompt in prompts]
         if self._start is None and texts:
             self._start = self._seen(texts[0])
+        self.repeated_starts += len(texts) if self._wanted > 1 else 0
         return [text if self._start is None else self._start(text) for text in texts]
 
     def begins_thought(self, marks: Marks | None) -> bool:
@@ -60,11 +67,12 @@ class ServedTemplate:
 
     def _seen(self, text: str) -> Callable[[str], str]:
         """Return what a text needs so that the server begins it with as many start tokens as the tokenizer does."""
-        start = self._tokenizer.bos_token
+        start_token = StartToken(self._tokenizer)
+        start = start_token.text
         if not start:
             return str
-        ids = self._tokenizer(text, add_special_tokens=not text.lstrip().startswith(start))["input_ids"]
-        wanted = int(ids[:1] == [self._tokenizer.bos_token_id])
+        ids = self._tokenizer(text, add_special_tokens=not start_token.begins(text))["input_ids"]
+        self._wanted = wanted = start_token.count(ids)
         ways: list[Callable[[str], str]] = [
             str,
             lambda text: text.removeprefix(start),
@@ -72,7 +80,7 @@ class ServedTemplate:
         ]
         found = []
         for way in ways:
-            found.append(_starts(self._tokens_of(way(text)), start))
+            found.append(start_token.count(self._tokens_of(way(text))))
             if found[-1] == wanted:
                 return way
         raise LanguageProblem(
@@ -80,7 +88,3 @@ class ServedTemplate:
             f"found {found[0]} start tokens ({start}) at the beginning of a text on the server, expected {wanted} as its "
             "tokenizer has; see the server's options for special tokens, or load the model by --hf-path",
         )
-
-
-def _starts(tokens: Sequence[str], start: str) -> int:
-    return next((place for place, token in enumerate(tokens) if token != start), len(tokens))
