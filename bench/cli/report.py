@@ -12,7 +12,7 @@ from bench.core.files import describe_error
 from bench.core.names import one_line
 from bench.kinds import KINDS
 from bench.report.html.page import write_page
-from bench.report.layout import WIDTH, fitted
+from bench.report.layout import line_width, listed
 from bench.report.results import ResultsFile, counts_line
 from bench.report.runs import load_run
 from bench.report.tables import CASE_HEADER, case_row
@@ -38,14 +38,17 @@ def report(directory: Path, *, with_page: bool = True) -> int:
     for kind in dict.fromkeys(record.kind for record in records):
         rows = [case_row(record)[:-1] for record in records if record.kind == kind]
         print(f"\n{kind}")
-        print("\n".join(fitted([CASE_HEADER[:-1], *rows], WIDTH)))
+        print("\n".join(listed([CASE_HEADER[:-1], *rows], line_width())))
     for record in records:
         if record.verdict not in ("pass", "skip"):
             print(f"\n{record.verdict} ({record.reason_code}): {one_line(record.id)}")
             print(
-                textwrap.fill(one_line(record.reason), WIDTH, initial_indent="    ", subsequent_indent="    ")
+                textwrap.fill(
+                    one_line(record.reason), line_width(), initial_indent="    ", subsequent_indent="    "
+                )
             )
-    print(f"\n{counts_line([record for record in records if record.control is None])}")
+    counts = counts_line([record for record in records if record.control is None])
+    print("\n" + textwrap.fill(counts, line_width()))
     unrun = sum(record.is_undecided for record in records)
     if unrun:
         print(f"{unrun} of {len(records)} cases were not run; go on with pytest ... --reuse {directory}")

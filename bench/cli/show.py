@@ -9,17 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.card import VerdictCard
+from bench.report.layout import WIDTH, line_width
 
-WIDTH = 100
 _STYLES = {"pass": "bold green", "fail": "bold red", "error": "bold magenta", "inconclusive": "bold yellow"}
 _STATES = {"holds": "green", "missed": "red", "undecided": "yellow", "not measured": "magenta"}
 
 
 def console_for(file: IO[str] | None = None) -> Console:
-    """Return a console of at most 100 columns, for standard output unless a file is given."""
+    """Return a console of at most 100 columns, for standard output unless a file is given; COLUMNS may say fewer."""
     console = Console(file=file, highlight=False)
     if not console.is_terminal or console.width > WIDTH:
-        console = Console(file=file, highlight=False, width=WIDTH)
+        console = Console(file=file, highlight=False, width=line_width())
     return console
 
 

@@ -18,9 +18,8 @@ import pytest
 
 from bench.core.doing import Doing
 from bench.core.record import Json
-from bench.report.layout import shortened
+from bench.report.layout import WIDTH, line_width, shortened
 
-WIDTH = 100
 _STYLES = {"pass": "green", "fail": "red", "error": "red", "inconclusive": "yellow", "skip": "dim"}
 _WORDS = {"inconclusive": "open"}
 _PER_SECOND = 4
@@ -192,7 +191,7 @@ class Board:
         self._progress.add(nodeid, record["verdict"])
         if not self.is_on or was_told:
             return
-        width = min(WIDTH, self._terminal._tw.fullwidth - 1) if self._terminal.isatty() else WIDTH
+        width = min(WIDTH, self._terminal._tw.fullwidth - 1) if self._terminal.isatty() else line_width()
         line = ended_line(record, self._progress, width)
         if self._live is not None:
             from rich.text import Text  # noqa: PLC0415  imported already

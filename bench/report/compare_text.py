@@ -10,7 +10,7 @@ from bench.core.page import Bar, Block, Forest, Grid
 from bench.report.compare import LEVEL, CaseChange, Change, Comparison
 from bench.report.html.page import plain_page
 from bench.report.html.words import estimate_text, number
-from bench.report.layout import aligned, table
+from bench.report.layout import folded, line_width, table
 from bench.report.size import COMMENT_BYTES, TitledTable, fitted
 
 _FLIPS = ("case", "before", "after", "why")
@@ -46,7 +46,7 @@ def lines(comparison: Comparison) -> list[str]:
     found = [f"{' and '.join(comparison.names[1:])} against {comparison.names[0]}", summary_line(comparison)]
     flips = flip_rows(comparison)
     if flips:
-        found += ["", "verdict flips", *aligned([_FLIPS, *_cut(flips)])]
+        found += ["", "verdict flips", *_fitting([_FLIPS, *_cut(flips)])]
     changes = change_rows(comparison)
     if changes:
         found += ["", "changes", *_first(_CHANGES, changes)]
@@ -55,10 +55,10 @@ def lines(comparison: Comparison) -> list[str]:
         found += ["", _MEASURED_ONCE.lower(), *_first(_UNLIKE, unlike)]
     for name, rows in comparison.surroundings.items():
         if rows:
-            found += ["", f"run in another way: {name}", *aligned([("what", "before", "after"), *rows])]
+            found += ["", f"run in another way: {name}", *_fitting([("what", "before", "after"), *rows])]
     missing = missing_rows(comparison)
     if missing:
-        found += ["", "in one run alone", *aligned([("case", "run"), *missing[:_MOST_ROWS]])]
+        found += ["", "in one run alone", *_fitting([("case", "run"), *missing[:_MOST_ROWS]])]
     return [*found, "", tested_line(comparison)]
 
 
@@ -66,9 +66,13 @@ def _first(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     """Return the first rows of a table as lines, and how many more there are."""
     more = len(rows) - _MOST_ROWS
     return [
-        *aligned([header, *rows[:_MOST_ROWS]]),
+        *_fitting([header, *rows[:_MOST_ROWS]]),
         *([f"{more} more; --html or --markdown has them"] if more > 0 else []),
     ]
+
+
+def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
+    return folded(rows, line_width())
 
 
 def markdown(comparison: Comparison, limit: int = COMMENT_BYTES) -> str:

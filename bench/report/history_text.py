@@ -12,7 +12,7 @@ from bench.report.compare import differing_environment
 from bench.report.history import Series
 from bench.report.html.page import plain_page
 from bench.report.html.words import moment, number
-from bench.report.layout import aligned
+from bench.report.layout import folded, line_width
 from bench.statistics.change_points import LEAST_POINTS, change_points
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -83,7 +83,7 @@ def lines(series: Sequence[Series]) -> list[str]:
                 sparkline(values[-_WIDEST:]), one.points[-1].verdict,
             )
         )  # fmt: skip
-    found = aligned(rows)
+    found = folded(rows, line_width())
     said, problem = _turn_lines(series)
     if problem:
         found += ["", problem]

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
+import textwrap
+from itertools import zip_longest
 
 from bench.core.names import one_line
 
 WIDTH = 100
 """Columns of the widest line of a terminal."""
+_NARROWEST = 40  # columns below which lines say nothing any more
 _REPEATED = 40  # characters of a first column that stands next to every part of the others
 _LEAST = 16  # characters of a first column that still say which case it is
+
+
+def line_width() -> int:
+    """Return how many columns a line may have: what COLUMNS says, else what the terminal has, and no more than `WIDTH`.
+
+    Output that is no terminal, such as the log of a CI, has `WIDTH` columns unless COLUMNS is set.
+    """
+    return min(WIDTH, max(_NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -52,8 +64,33 @@ def folded(rows: list[tuple[str, ...]], width: int) -> list[str]:
         count = len(columns)
         while count > 1 and max(map(len, aligned(_picked(rows, columns[:count])))) > width:
             count -= 1
-        found += [*([""] if found else []), *fitted(_picked(rows, columns[:count]), width)]
+        found += [*([""] if found else []), *_wrapped(_picked(rows, columns[:count]), width)]
         columns = columns[count:]
+    return found
+
+
+def listed(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return rows as `fitted` does, or as `folded` does where a short first column leaves too little room."""
+    lines = fitted(rows, width)
+    return lines if max(map(len, lines)) <= width else folded(rows, width)
+
+
+def _wrapped(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return rows as `fitted` does; the words of a single column that is too wide go on in further lines."""
+    lines = fitted(rows, width)
+    if len(rows[0]) != 2 or max(map(len, lines)) <= width:
+        return lines
+    names = [shortened(_one_line(row[0]), _LEAST) for row in rows]
+    left = max(map(len, names))
+    found = []
+    for name, (_, cell) in zip(names, rows, strict=True):
+        parts = textwrap.wrap(
+            one_line(cell), width - left - 2, break_long_words=False, break_on_hyphens=False
+        )
+        found += [
+            f"{said:{left}}  {part}".rstrip()
+            for said, part in zip_longest([name], parts or [""], fillvalue="")
+        ]
     return found
 
 

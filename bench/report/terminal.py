@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.kind import Section
 from bench.core.record import Record
-from bench.report.layout import WIDTH, fitted, folded
+from bench.report.layout import folded, line_width, listed
 from bench.report.results import ResultsFile
 
 _ALIKE = 3
@@ -30,9 +30,9 @@ def write_summary(
     for section in sections:
         terminal.section(f"modelgate: {section.kind}")
         if 1 < len(section.cases) <= MANY:
-            for line in [*fitted(section.cases, WIDTH), ""]:
+            for line in [*listed(section.cases, line_width()), ""]:
                 terminal.write_line(line)
-        for line in [*folded(section.rows, WIDTH), *section.notes]:
+        for line in [*folded(section.rows, line_width()), *section.notes]:
             terminal.write_line(line)
     if all_skipped(records):
         reasons = list(dict.fromkeys(record.reason for record in records))
@@ -62,7 +62,7 @@ def write_rejected(terminal: pytest.TerminalReporter, records: Sequence[Record])
     terminal.section(f"modelgate: {len(rejected)} of {len(records)} not passed")
     for record in rejected[:MANY]:
         terminal.write_line(f"{record.verdict} ({record.reason_code}): {record.id}", red=True)
-        for line in textwrap.wrap(record.reason, WIDTH - 4, break_on_hyphens=False):
+        for line in textwrap.wrap(record.reason, line_width() - 4, break_on_hyphens=False):
             terminal.write_line(f"    {line}")
     if len(rejected) > MANY:
         terminal.write_line(f"and {len(rejected) - MANY} more, all in summary.md")

@@ -128,11 +128,15 @@ class TestCard:
         assert card.exit_code == 2
         assert "ERROR" in _drawn(card)
 
-    def test_the_verdict_comes_first_and_no_line_is_wider_than_a_hundred_columns(self):
+    @pytest.mark.parametrize("columns", ["", "80"])
+    def test_the_verdict_comes_first_and_no_line_is_wider_than_a_hundred_columns_or_those_asked_for(
+        self, monkeypatch, columns
+    ):
+        monkeypatch.setenv("COLUMNS", columns)
         long = "x" * 300
         text = _drawn(make_card(_record(reason=long)), title=long)
         assert text.lstrip().startswith("PASS")
-        assert max(map(len, text.splitlines())) <= 100
+        assert max(map(len, text.splitlines())) <= int(columns or 100)
         assert "deepcache (cache_interval=3): effective" in text
         assert "denoiser 80 %" in text
 

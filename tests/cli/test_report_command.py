@@ -22,15 +22,19 @@ def test_results_alone_are_shown_and_drawn(run, name, capsys):
     assert (run / "evaluation_results.json").read_bytes() == before
 
 
-def test_no_line_is_wider_than_a_hundred_columns_and_reasons_are_whole(tmp_path, capsys):
+@pytest.mark.parametrize("columns", ["", "80"])
+def test_no_line_is_wider_than_a_hundred_columns_or_those_asked_for_and_reasons_are_whole(
+    tmp_path, capsys, monkeypatch, columns
+):
+    monkeypatch.setenv("COLUMNS", columns)
     reason = "far too slow " * 30 + "the end"
     records = [page_runs.accelerated(1), page_runs.accelerated(2, verdict="fail", reason=reason)]
     records[0].id = "x" * 400
     run = page_runs.write_run(tmp_path / "run", records)
     assert main(["report", str(run), "--no-html"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(len(line) for line in lines if not line.startswith("results: ")) <= 100
-    assert "    " + reason[:90].rsplit(" ", 1)[0] in "\n".join(lines)
+    assert max(len(line) for line in lines if not line.startswith("results: ")) <= int(columns or 100)
+    assert "    " + reason[:70].rsplit(" ", 1)[0] in "\n".join(lines)
     assert any(line.endswith("the end") for line in lines)
 
 

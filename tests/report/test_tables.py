@@ -1,6 +1,8 @@
 """What a person sees of a run: tables on the terminal, and the summary for a CI page."""
 
+import os
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 from toys import record, toy_kind
 
 from bench.core.kind import Finish
-from bench.report.layout import aligned, fitted, folded, table
+from bench.report.layout import aligned, fitted, folded, line_width, listed, table
 from bench.report.markdown import markdown, write_step_summary
 from bench.report.results import ResultsFile, control_note
 from bench.report.tables import case_row, figures, finished_kinds
@@ -101,6 +103,54 @@ def test_what_failed_comes_first_where_pytest_does_not_say_it(results, tbstyle, 
     assert max(map(len, terminal.lines[:4])) <= 100
 
 
+def no_terminal(*_):
+    raise OSError("no terminal")
+
+
+@pytest.mark.parametrize(
+    ("said", "width"),
+    [
+        ("80", 80),
+        ("60", 60),
+        ("100", 100),
+        ("200", 100),
+        (None, 100),
+        ("", 100),
+        ("0", 100),
+        ("wide", 100),
+        ("-5", 100),
+        ("3", 40),
+    ],
+)
+def test_output_that_is_no_terminal_is_as_wide_as_columns_says_and_100_at_most(said, width, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(shutil.os, "get_terminal_size", no_terminal)
+    if said is not None:
+        monkeypatch.setenv("COLUMNS", said)
+    assert line_width() == width
+
+
+@pytest.mark.parametrize(("columns", "width"), [(80, 80), (237, 100), (0, 100)])
+def test_a_terminal_says_how_wide_lines_are(columns, width, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(shutil.os, "get_terminal_size", lambda *_: os.terminal_size((columns, 24)))
+    assert line_width() == width
+
+
+@pytest.mark.parametrize("said", ["60", "80"])
+def test_all_tables_and_reasons_at_the_end_of_a_run_keep_to_columns(said, results, monkeypatch):
+    monkeypatch.setenv("COLUMNS", said)
+    told = record("fail", 1)
+    told.id, told.reason = "a-case-with-a-long-name-" * 4, "a reason of many words " * 12
+    results.add("one", told.to_json())
+    results.add("two", record("pass", 2).to_json())
+    terminal = Terminal("no")
+    write_summary(terminal, results, sections_of(results))
+    shown = [line for line in terminal.lines if not line.startswith(("results: ", "fail (", "=="))]
+    assert len(shown) > 5
+    assert max(map(len, shown)) <= int(said)
+
+
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_row_that_is_too_wide_loses_the_middle_of_its_name(width):
     rows = [("case", "n"), ("medium-tiny_flux-first_block_cache-control_effect-" * 2, "1.52x [1.45, 1.60]")]
@@ -178,6 +228,16 @@ def test_columns_that_there_is_no_room_for_go_on_below():
     assert folded([("case",), ("a",)], 10) == ["case", "a"]
     wide = folded([("case", "reason"), ("x" * 200, "y" * 90)], 100)
     assert max(map(len, wide)) <= 300, "a single column that is too wide stays whole"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_words_for_which_a_column_has_no_room_go_on_in_further_lines(width):
+    said = "0.5 [0.4, 0.6] of 0.9 " * 8
+    rows = [("case", "verdict", "what was measured"), ("x" * 50, "pass", said), ("y", "inconclusive", "-")]
+    lines = listed(rows, width)
+    assert max(map(len, lines)) <= width
+    assert " ".join(" ".join(lines).split()).count("of 0.9") == 8
+    assert listed(rows[::2], width) == aligned(rows[::2])
 
 
 def test_rows_of_parts_stay_indented_below_their_case() -> None:
