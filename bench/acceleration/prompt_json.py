@@ -1,5 +1,6 @@
-"""JSON files of prompts that are no list of objects: one object, or a list of texts, in the forms of published sets.
+"""JSON files of prompts: a list of objects, and what else published sets are, one object or a list of texts.
 
+- ``[{"prompt": "a cat"}, {"prompt": "a dog"}]``: rows;
 - ``["a cat", "a dog"]``, as HPS has it;
 - ``{"prompt": ["a cat", "a dog"]}`` and ``{"prompt": {"0": "a cat"}}``: columns, as data frames are written;
 - ``{"d1f4": {"prompt": "a cat"}}``: rows by their name, as MJHQ-30K has them, or prompts by their name;
@@ -22,7 +23,7 @@ _COCO = 'expected COCO\'s form, {"annotations": [{"image_id": 1, "caption": "...
 def json_columns(
     path: Path, text: str, names: Sequence[str], problem: Problem
 ) -> dict[str, list[Any]] | None:
-    """Return the columns of a text in one of these forms; None for rows, and for what is no JSON.
+    """Return the columns of a text in one of these forms; None for an object to a line, and for what has another form.
 
     Args:
         path: of the text, for messages.
@@ -44,7 +45,7 @@ def json_columns(
     except (ValueError, RecursionError):  # an object to a line, or a mistake, whose reader says where
         return None
     if isinstance(found, list):
-        return {"prompt": found} if _are_texts(found) else None
+        return {"prompt": found} if _are_texts(found) else _of_rows(found)
     return _of_object(path, found, names, problem) if isinstance(found, dict) and found else None
 
 
@@ -69,10 +70,15 @@ def _of_object(
             else _columns(path, values, column, problem)
         )
     rows = list(found.values())
-    if all(isinstance(row, dict) for row in rows):
-        keys = dict.fromkeys(name for row in rows for name in row)
-        return {name: [row.get(name) for row in rows] for name in keys}
-    return {"prompt": rows} if _are_texts(rows) else None
+    return {"prompt": rows} if _are_texts(rows) else _of_rows(rows)
+
+
+def _of_rows(rows: Sequence[Any]) -> dict[str, list[Any]] | None:
+    """Return the columns of rows, with None where a row lacks one; None for what are no rows."""
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        return None
+    keys = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in keys}
 
 
 def _are_texts(values: Sequence[Any]) -> bool:

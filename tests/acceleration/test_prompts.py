@@ -108,6 +108,44 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.parametrize("name", ["p.json", *(name for name in PUBLISHED if name.endswith(".json"))])
+def test_a_json_file_of_prompts_is_parsed_once(name, tmp_path, monkeypatch):
+    save_json(tmp_path / "p.json")
+    text = PUBLISHED.get(name) or (tmp_path / "p.json").read_text()
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    parsed, loads = [], json.loads
+    monkeypatch.setattr(
+        json, "loads", lambda text, **options: (parsed.append(text), loads(text, **options))[1]
+    )
+    assert len(load_prompts(str(tmp_path / name))) == len(CAPTIONS if name == "p.json" else "ab")
+    assert parsed == [text]
+
+
+def test_rows_of_a_json_list_may_lack_what_others_have(tmp_path):
+    (tmp_path / "p.json").write_text('[{"id": 1, "caption": "a cat"}, {"caption": "a dog", "note": null}]')
+    assert load_prompts(str(tmp_path / "p.json")) == ["a cat", "a dog"]
+    (tmp_path / "p.json").write_text('[{"caption": "a cat"}, {"id": 1}]')
+    with pytest.raises(UsageProblem, match=r"row 1 has no text in column 'caption' \(found None\)"):
+        load_prompts(str(tmp_path / "p.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('["a cat", {"prompt": "a dog"}]', "entry 0 of the list is no object"),
+        ('[{"prompt": "a dog"}, 3]', "entry 1 of the list is no object"),
+        ("[]", "found no rows"),
+        ("[{}]", "found the columns"),
+        ('[{"prompt": "a", "prompt": "b"}]', "found 'prompt' twice in an object"),
+        ('[{"prompt": "a"}', "this is not JSON"),
+    ],
+)
+def test_a_json_list_that_is_no_rows_is_refused_as_before(text, message, tmp_path):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(UsageProblem, match=message):
+        load_prompts(str(tmp_path / "p.json"))
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_files_of_prompts_are_read_in_the_forms_in_which_they_are_published(name, tmp_path):
     (tmp_path / name).write_text(PUBLISHED[name], encoding="utf-8")
