@@ -20,7 +20,9 @@ MARK = "~_73_19_~"
 _MARKED = re.compile(rf"""['"]?{re.escape(MARK)}['"]?""")
 _WORDS = r"""['"]?(?:none|null|nan)['"]?"""
 _WORD = re.compile("none|null|nan", re.IGNORECASE)
+_DIGIT = re.compile("[0-9]")
 _MISSING = object()
+_NUMBERED = object()
 
 Place = tuple[str | int, ...]
 """Keys and positions that lead to a value within a row."""
@@ -65,6 +67,10 @@ class _NothingText(str):
 
     def __str__(self) -> str:
         return MARK
+
+
+class _NumberOfNothing(Exception):
+    """A filter of a template makes the number 0 of a null."""
 
 
 class _NoNumber(float):
@@ -112,6 +118,17 @@ def may_hold(made: Any) -> bool:
     return is_null(made)
 
 
+def _may_count(made: Any) -> bool:
+    """Whether something that was made of a row has a number, which a filter may have made of a null."""
+    if isinstance(made, str):
+        return _DIGIT.search(made) is not None
+    if isinstance(made, Mapping):
+        return any(map(_may_count, made.values()))
+    if isinstance(made, list | tuple):
+        return any(map(_may_count, made))
+    return isinstance(made, int | float)
+
+
 def reached(row: Mapping[str, Any], make: Callable[[Any], Any], made: Any, state: Any = None) -> Place | None:
     """Return the place of the first null of a row that is in what was made of it; None if there is none.
 
@@ -121,10 +138,10 @@ def reached(row: Mapping[str, Any], make: Callable[[Any], Any], made: Any, state
         made: of the row as it is.
         state: of the generators when it was made; None leaves them as they are now.
     """
-    for place in nulls(row) if may_hold(made) else ():
+    for place in nulls(row) if may_hold(made) or _may_count(made) else ():
         for marked in _marked(row, place):
             found = _tried(make, marked, state)
-            if found is not _MISSING and _same(made, found) is True:
+            if found is _NUMBERED or (found is not _MISSING and _same(made, found) is True):
                 return place
     return None
 
@@ -191,19 +208,21 @@ def _tried(make: Callable[[Any], Any], row: Any, state: Any) -> Any:
     with begun_at(state), _nothing_is_none():
         try:
             return make(row)
+        except _NumberOfNothing:
+            return _NUMBERED
         except Exception:  # whatever the task's own code raises for a marked row
             return _MISSING
 
 
 @contextmanager
 def _nothing_is_none() -> Iterator[None]:
-    """Let the templates of lm-evaluation-harness, where that is imported, find that a mark is none."""
+    """Let the templates of lm-evaluation-harness, where that is imported, find that a mark is none, and no number."""
     harness = sys.modules.get("lm_eval.utils")
     if harness is None:
         yield
         return
     env: Any = harness.env
-    tests = dict(env.tests)
+    tests, filters = dict(env.tests), dict(env.filters)
 
     def is_none(value: Any) -> bool:
         return value is None or isinstance(value, _Nothing | _NothingText)
@@ -213,10 +232,23 @@ def _nothing_is_none() -> Iterator[None]:
         "sameas": lambda value, other: is_none(value) if other is None else value is other,
         "string": lambda value: isinstance(value, str) and not is_none(value),
     }
+
+    def numbered(name: str) -> Callable[..., Any]:
+        def number(value: Any, *default: Any, **named: Any) -> Any:
+            # A template that gives a default of its own has thought of a null.
+            is_mark = is_none(value) or isinstance(value, _NoNumber)
+            if is_mark and not default and "default" not in named:
+                raise _NumberOfNothing
+            return filters[name](value, *default, **named)
+
+        return number
+
+    env.filters |= {name: numbered(name) for name in ("int", "float")}
     try:
         yield
     finally:
         env.tests.update(tests)
+        env.filters.update(filters)
 
 
 def _same(made: Any, marked: Any) -> bool | None:

@@ -135,6 +135,11 @@ def with_null(place: int = 1, **change) -> list[dict]:
         (CHOICE, {"note": None}, {"doc_to_choice": "{{['a', note]}}"}, "note"),
         (CHOICE, {"note": None}, {"doc_to_choice": "['a', '{{note}}']"}, "note"),
         (CHOICE, {"label": None}, {}, "label"),
+        (CHOICE, {"label": None}, {"doc_to_target": "{{label|int}}"}, "label"),
+        (CHOICE, {"label": None}, {"doc_to_target": "{{ (label|int) - 1 }}"}, "label"),
+        (CHOICE, {"label": None}, {"doc_to_target": "{{label|float|round|int}}"}, "label"),
+        (CHOICE, {"label": None}, {"doc_to_choice": "{{[label|int|string, 'x']}}", "doc_to_target": 1}, "label"),
+        (TEXT, {"label": None}, {"doc_to_text": "{{question}} {{label|int + 1}} points"}, "label"),
         (CHOICE, {"note": None}, {"gen_prefix": "{{note}}"}, "note"),
         (CHOICE, {"note": None}, {"description": "{{note}} now"}, "note"),
         (CHOICE, {"note": None}, {"doc_to_text": "{{note|lower}} {{question}}"}, "note"),
@@ -231,6 +236,9 @@ def test_a_null_of_an_in_context_example_is_refused_where_the_prompt_shows_it(as
         "{{[note, question]|select|join(' ')}} None?",
         "{{[note, question]|reject('none')|join(' ')}} None?",
         "{% if note is string %}{{note}}{% endif %}{{question}} None?",
+        "{{note|int if note else ''}}{{question}} None?",
+        "{{(note|int(0))|string|replace('0', '')}}{{question}} None?",
+        "{{(note|float(default=2.0))|string|replace('2.0', '')}}{{question}} None?",
     ],
 )  # fmt: skip
 def test_a_null_that_is_only_tested_is_none_of_our_business(asked, template):
