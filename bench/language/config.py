@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import ModelProblem, UsageProblem
+from bench.core.raised import told
 from bench.language.models.catalog import MODELS
 from bench.language.models.config import ModelConfig
 from bench.language.opencompass import is_opencompass_entry, refusal, translated_entry, translated_file
@@ -95,8 +96,8 @@ def _run(file: Path) -> Mapping[str, Any]:
     sys.path.insert(0, folder)
     try:
         return runpy.run_path(str(file))
-    except Exception as error:
-        raise UsageProblem(f"--config {file}: {type(error).__name__}: {error}; fix the file") from error
+    except (Exception, SystemExit) as error:
+        raise UsageProblem(f"--config {file}: {told(error, file.parent)}; fix the file") from error
     finally:
         sys.path.remove(folder)
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.core.errors import LanguageProblem
+from bench.core.raised import told
 from bench.core.registry import Place, Registry
 from bench.language.spec import Dataset
 
@@ -132,10 +133,10 @@ def _load(file: Path) -> Dataset:
     sys.modules[name] = module  # inspect finds the source of its functions there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LanguageProblem(
             "task_invalid",
-            f"{file}: {type(error).__name__}: {error}; expected a file that defines DATASET; fix the file",
+            f"{file}: {told(error, file.parent)}; expected a file that defines DATASET; fix the file",
         ) from error
     declared = getattr(module, "DATASET", None)
     if not isinstance(declared, Dataset):

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash, listed
+from bench.core.raised import told
 from bench.language.cells import Cells, NullCell, fill, plain, with_empty
 from bench.language.chat import ChatStyle, Conversation, Prompt
 from bench.language.labels import shown
@@ -236,7 +237,7 @@ class QuestionBuilder:
                 raise LanguageProblem("data_failed", f"row {index}: {error}") from error
             raise LanguageProblem(
                 "data_failed",
-                f"row {index}: prepare() raised {type(error).__name__}: {error}; found the columns "
+                f"row {index}: prepare() raised {told(error)}; found the columns "
                 f"{listed(row)}; correct the rows or the dataset's file",
             ) from error
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from bench.core.errors import ScoringProblem
+from bench.core.raised import told
 from bench.metrics.image_fidelity import Pixels
 from bench.metrics.shipped_images import IMAGE_METRICS
 
@@ -65,9 +66,7 @@ def measured(name: str, images: Sequence[Pixels], references: Sequence[Pixels] |
             found = [metric(*pair) for pair in zip(images, references or (), strict=True)]
         numbers = [None if value is None else float(value) for value in found]
     except Exception as error:  # a user's own may raise anything
-        raise _problem(
-            name, f"raised {type(error).__name__}: {error}; expected a number, or None; fix the metric"
-        ) from error
+        raise _problem(name, f"raised {told(error)}; expected a number, or None; fix the metric") from error
     if len(numbers) != len(images):
         raise _problem(
             name,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bench.core.errors import UsageProblem
 from bench.core.options import Setting
+from bench.core.raised import told
 from bench.regression.case import RegressionCase
 from bench.regression.measures import metric_names
 from bench.regression.options import RegressionOptions
@@ -55,9 +56,7 @@ def _case(name: str, order: int, options: RegressionOptions) -> RegressionCase:
         task = TASKS[name]()
         problem = problem_of(task, options.model_args, options.training_args)
     except Exception as error:  # the user's code may raise anything
-        return RegressionCase(
-            name, name, problem=f"{where}: {type(error).__name__}: {error}; correct it", order=order
-        )
+        return RegressionCase(name, name, problem=f"{where}: {told(error)}; correct it", order=order)
     marked = task.expect is not None and not name.startswith(_CONTROL)
     return RegressionCase(
         f"{_CONTROL}{name}" if marked else name,

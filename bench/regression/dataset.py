@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from bench.core import files
 from bench.core.errors import TuningProblem
 from bench.core.names import content_hash
+from bench.core.raised import told
 from bench.core.tables import number_of, read_table, require_columns, text_of
 from bench.regression.record import LeftOut
 from bench.regression.scale import SINGLE, Scale, Scores, UnknownGroup
@@ -109,7 +110,7 @@ def read_split(dataset: ScoredTexts, split: Split, scores: Scores) -> tuple[list
     except TuningProblem:
         raise
     except Exception as error:  # the user's code may raise anything
-        raise _failed(split, f"rows() raised {type(error).__name__}: {error}; correct the dataset") from error
+        raise _failed(split, f"rows() raised {told(error)}; correct the dataset") from error
     scale, seen = Scale.of(scores), set[str]()
     used, counts, first = [], Counter[str](), dict[str, str]()
     for place, row in enumerate(rows):

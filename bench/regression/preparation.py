@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import TuningProblem
+from bench.core.raised import told
 from bench.core.registry import no_such
 from bench.regression import builder  # noqa: F401  registers the model `encoder`
 from bench.regression.argument_names import RESERVED, argument_names
@@ -104,7 +105,7 @@ def read_rows(task: RegressionTask, seed: int, *, is_trained: bool = True) -> Ro
         dataset = dataset_of(task.dataset)
     except Exception as error:  # the user's code may raise anything
         raise TuningProblem(
-            "data_failed", f"dataset {task.dataset} raised {type(error).__name__}: {error}; correct it"
+            "data_failed", f"dataset {task.dataset} raised {told(error)}; correct it"
         ) from error
     splits: tuple[Split, ...] = ("train", "evaluation") if is_trained else ("evaluation",)
     if is_trained and dataset.has_validation:
@@ -191,7 +192,7 @@ def encode_rows(
         except Exception as error:  # the user's code may raise anything
             raise TuningProblem(
                 "data_failed",
-                f"{split} rows: {row.key}: encode() raised {type(error).__name__}: {error}; correct the dataset",
+                f"{split} rows: {row.key}: encode() raised {told(error)}; correct the dataset",
             ) from error
         if indices:
             inputs["extra_ids"] = [values.get(row.fields[name], 0) for name, values in indices.items()]
@@ -204,9 +205,7 @@ def collator_of(rows: Rows, tokenizer: PreTrainedTokenizerBase) -> Any:
     try:
         return rows.dataset.collator(tokenizer)
     except Exception as error:  # the user's code may raise anything
-        raise TuningProblem(
-            "data_failed", f"collator() raised {type(error).__name__}: {error}; correct the dataset"
-        ) from error
+        raise TuningProblem("data_failed", f"collator() raised {told(error)}; correct the dataset") from error
 
 
 def with_settings(task: RegressionTask, overrides: Mapping[str, str]) -> RegressionTask:
@@ -280,7 +279,7 @@ def builder_for(task: RegressionTask, overrides: Mapping[str, str]) -> tuple[Mod
     try:
         return MODELS[task.model](**arguments), arguments
     except Exception as error:  # a model is anybody's code
-        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, ValueError) else told(error)
         raise TuningProblem("model_failed", text) from error
 
 

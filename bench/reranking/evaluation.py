@@ -11,6 +11,7 @@ from bench.core.errors import TuningProblem
 from bench.core.estimate import Estimate
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.gate import Limit, gate
+from bench.core.raised import told
 from bench.core.record import Score
 from bench.core.verdict import Outcome, Verdict
 from bench.metrics.ranking import trec
@@ -105,7 +106,7 @@ class RerankingEvaluation(Evaluation[RerankingCase]):
         except Exception as error:  # a ranker is anybody's code
             raise TuningProblem(
                 "inference_failed",
-                f"ranker {case.ranker} raised {type(error).__name__}: {error}; correct it, or see whether it can rank "
+                f"ranker {case.ranker} raised {told(error)}; correct it, or see whether it can rank "
                 f"{case.dataset}",
             ) from error
         return Given(*join(queries, scores), data)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bench.core.errors import UsageProblem
+from bench.core.raised import told
 
 ENTRY_POINTS = "modelgate"
 Adopter = Callable[[Path, str], bool]
@@ -71,10 +72,12 @@ def import_entry_points() -> list[str]:
     for point in found:
         try:
             point.load()
-        except Exception as error:  # whatever the package raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the package raises
             raise UsageProblem(
                 f"entry point {point.name!r} of {_package(point)} ({point.value}) cannot be imported: "
-                f"{type(error).__name__}: {error}; fix or uninstall the package"
+                f"{told(error, _folder(point))}; fix or uninstall the package"
             ) from error
     return [point.name for point in found]
 
@@ -118,6 +121,15 @@ def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown package"
 
 
+def _folder(point: EntryPoint) -> Path | None:
+    """Return the folder of an entry point's package; None where it is not found."""
+    try:
+        spec = importlib.util.find_spec(point.module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
 def _is_at(places: Iterable[str], folder: Path) -> bool:
     return any(Path(place).resolve() == folder for place in places)
 
@@ -149,12 +161,12 @@ def _import_package(name: str, folder: Path, files: Sequence[Path]) -> ModuleTyp
             spec.loader.exec_module(package)
         for file in files:
             _import_file(f"{name}.{_module_name(file.stem)}", file)
-    except Exception as error:  # whatever the user's code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's code raises, exits and skips of pytest among it
         for loaded in [other for other in sys.modules if other == name or other.startswith(f"{name}.")]:
             del sys.modules[loaded]
-        raise UsageProblem(
-            f"--user-dir {folder}: {type(error).__name__}: {error}{_place(error, folder)}; fix the file"
-        ) from error
+        raise UsageProblem(f"--user-dir {folder}: {told(error, folder)}; fix the file") from error
     return package
 
 
@@ -170,16 +182,3 @@ def _import_file(name: str, file: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-
-
-def _place(error: Exception, folder: Path) -> str:
-    """Return the innermost line of the folder's files that an exception came through."""
-    place, traceback = "", error.__traceback__
-    while traceback is not None:
-        file = Path(traceback.tb_frame.f_code.co_filename)
-        if file.is_relative_to(folder):
-            place = f" ({file.relative_to(folder.parent)}, line {traceback.tb_lineno})"
-        traceback = traceback.tb_next
-    if not place and isinstance(error, SyntaxError) and error.filename:
-        place = f" ({Path(error.filename).name}, line {error.lineno})"
-    return place

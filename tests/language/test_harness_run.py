@@ -227,19 +227,32 @@ def test_a_group_names_the_task_that_has_no_score(bench, folder):
     [
         ("arc_easy", ("found no rows", "train, validation, test", "answerKey", "ARC-Easy")),
         ("cruxeval_output", ("runs what a model writes by code of its own", "leave the task out")),
-        ("own_needy", ("found no package nowhere_to_be_found", "install it")),
+        ("own_needy", ("found no package nowhere_to_be_found", "install it", "own/utils.py, line 1)")),
+        (
+            "own_dividing",
+            ("cannot be imported (ZeroDivisionError: division by zero", "own/broken.py, line 2)"),
+        ),
+        (
+            "own_misnaming",
+            ("cannot be imported (ImportError: cannot import name", "own/misnaming.py, line 1)"),
+        ),
+        ("own_raising", ("the task's own code raised KeyError: 'nowhere'", "own/raising.py, line 2)")),
     ],
 )
 def test_what_cannot_be_run_is_the_error_of_its_own_case(bench, folder, name, said):
     (folder / "data").mkdir(exist_ok=True)
-    (folder / "own/utils.py").write_text("import nowhere_to_be_found\n\ndef ask(doc): ...\n")
-    needy = (
-        (folder / "own/choice.yaml")
-        .read_text()
-        .replace("own_choice", "own_needy")
-        .replace("tag: own_tag\n", "")
-    )
-    (folder / "own/needy.yaml").write_text(f"{needy}process_docs: !function utils.ask\n")
+    codes = {
+        "needy": "import nowhere_to_be_found\n\ndef ask(doc): ...\n",
+        "dividing": "\n1 / 0\n",
+        "misnaming": "from json import nothing_of_that_name\n",
+        "raising": "def ask(rows):\n    return rows.map(lambda doc: {'question': doc['nowhere']})\n",
+    }
+    choice = (folder / "own/choice.yaml").read_text().replace("tag: own_tag\n", "")
+    for word, code in codes.items():
+        module = {"needy": "utils", "dividing": "broken"}.get(word, word)
+        (folder / f"own/{module}.py").write_text(code)
+        text = choice.replace("own_choice", f"own_{word}")
+        (folder / f"own/{word}.yaml").write_text(f"{text}process_docs: !function {module}.ask\n")
     found = bench.run("refused", **asked(folder, name, "own_choice", lm_eval_data=folder / "data"))
     record = found[f"tiny_lm-{name}"]
     assert record.verdict == "error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_a_dataset_file_is_not_run_before_it_is_needed(tmp_path):
     file = write(tmp_path / "mine", "bad.py", "raise SystemExit('this file was run')\nDATASET = 3\n")
     assert adopt(file, file.read_text())
     assert str(DATASETS.place("bad")) == f"{file}:2"
-    with pytest.raises(SystemExit):
+    with pytest.raises(LanguageProblem, match=r"SystemExit: this file was run \(mine/bad\.py, line 1\)"):
         load_dataset("bad")
 
 
@@ -75,13 +76,19 @@ def test_a_dataset_file_is_not_run_before_it_is_needed(tmp_path):
         ("if False:\n    DATASET = 3", "found no DATASET"),
         ("import nothing_of_that_name\nDATASET = 3", "ModuleNotFoundError"),
         ("def (\nDATASET = 3", "SyntaxError"),
+        ("import json\n\nDATASET = json.loads('{')", "(mine/bad.py, line 3)"),
+        (
+            "from bench.language.spec import Dataset\nDATASET = Dataset(\n    prompt=3)",
+            "(mine/bad.py, line 2)",
+        ),
+        ("DATASET = 3\nx = = 1", "SyntaxError: invalid syntax (mine/bad.py, line 2)"),
     ],
 )
 def test_a_broken_file_is_the_problem_of_its_own_case(tmp_path, text, message):
     place = Place(tmp_path)
     file = write(tmp_path / "mine", "bad.py", text)
     assert adopt(file, text)
-    with pytest.raises(LanguageProblem, match=message):
+    with pytest.raises(LanguageProblem, match=re.escape(message)):
         load_dataset("bad")
     cases = make_cases(place.settings(datasets=("bad", "toy")), setting(tmp_path))
     assert message in cases[0].problem

@@ -315,7 +315,9 @@ def test_dataset_whose_code_raises_is_blamed(tmp_path, monkeypatch, method):
     from bench.regression.registry import DATASETS
 
     monkeypatch.setattr(DATASETS["notes"], method, lambda *arguments: 1 / 0)
-    with pytest.raises(TuningProblem, match=rf"{method}\(\) raised ZeroDivisionError") as raised:
+    with pytest.raises(
+        TuningProblem, match=rf"{method}\(\) raised ZeroDivisionError: .* \(.*\.py, line \d+\)"
+    ) as raised:
         evaluation(tmp_path).train()
     assert raised.value.reason_code == "data_failed"
 

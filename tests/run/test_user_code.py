@@ -97,8 +97,23 @@ def test_folder_on_the_import_path_is_no_other_module(tmp_path, monkeypatch):
     ("files", "message"),
     [
         ({"a": "\n\n1 / 0"}, r"ZeroDivisionError.*my_tasks/a\.py, line 3"),
-        ({"a": "def ("}, "SyntaxError"),
-        ({"a": "import nowhere_to_be_found"}, "ModuleNotFoundError.*nowhere_to_be_found"),
+        ({"a": "\ndef ("}, r"SyntaxError: .*[^)] \(my_tasks/a\.py, line 2\); fix the file"),
+        ({"a": "import nowhere_to_be_found"}, r"ModuleNotFoundError.*nowhere_to_be_found.*a\.py, line 1\)"),
+        (
+            {"__init__": "from . import a", "a": "\n\nx = = 1"},
+            r"SyntaxError: invalid syntax \(my_tasks/a\.py, line 3\)",
+        ),
+        ({"a": "import json\n\njson.loads('{')"}, r"JSONDecodeError: .*\(my_tasks/a\.py, line 3\)"),
+        ({"a": "def deep():\n    assert False\n\n\ndeep()"}, r"AssertionError \(my_tasks/a\.py, line 2\)"),
+        (
+            {"a": "import pytest\npytest.importorskip('nowhere')"},
+            r"Skipped: .*nowhere.*\(my_tasks/a\.py, line 2\)",
+        ),
+        ({"a": "import sys\nsys.exit('bye')"}, r"SystemExit: bye \(my_tasks/a\.py, line 2\)"),
+        (
+            {"a": "compile('x =', '<text>', 'exec')"},
+            r"SyntaxError: invalid syntax \(my_tasks/a\.py, line 1\)",
+        ),
         ({"a": TASK.format(name="one"), "b": TASK.format(name="one")}, r"twice.*a\.py:4 and in .*b\.py:4"),
     ],
 )
@@ -132,10 +147,11 @@ def test_entry_points_of_installed_packages_register(tmp_path, monkeypatch):
     (information / "entry_points.txt").write_text("[modelgate]\ntheirs = their_tasks\n")
     assert user_code.import_entry_points() == ["theirs"]
     assert list(registry.TASKS) == ["theirs"]
-    (tmp_path / "their_tasks" / "__init__.py").write_text("import nowhere_to_be_found")
+    (tmp_path / "their_tasks" / "__init__.py").write_text("\n\nimport nowhere_to_be_found")
     del sys.modules["their_tasks"]
     with pytest.raises(
-        UsageProblem, match=r"'theirs' of their-package \(their_tasks\) cannot be imported: ModuleNotFound"
+        UsageProblem,
+        match=r"'theirs' of their-package \(their_tasks\) cannot be imported: ModuleNotFound.*__init__\.py, line 3",
     ):
         user_code.import_entry_points()
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.core.errors import LanguageProblem
 from bench.core.estimate import PERCENT, Estimate
+from bench.core.raised import told
 from bench.core.record import Score
 from bench.language.grading import Graded
 from bench.language.harness.declared import metric_name, pass_k
@@ -115,7 +116,7 @@ def measure(
 
 
 def _unscored(made: Any, error: Exception) -> LanguageProblem:
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    said = " ".join(told(error).split())[:300]
     return LanguageProblem(
         "inference_failed",
         f"{made.config.task}: found answers that the task's own filters or metrics cannot score ({said}); see "

@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash
+from bench.core.raised import line_of, told
 from bench.language.harness.data import local_rows
 from bench.language.harness.declared import runs_programs
 from bench.language.harness.index import FunctionName
@@ -211,30 +212,36 @@ def _imported(task: HarnessTask) -> Any:
         return functions_resolved(task.config)
     except LanguageProblem:
         raise
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise _of_package(task, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LanguageProblem(
             "task_invalid",
-            f"{task.name}: found code of the task that cannot be imported ({_said(error)}), expected the packages of the "
-            "versions that it needs; install them, or leave the task out",
+            f"{task.name}: found code of the task that cannot be imported ({_in_one_line(told(error))}), expected code that "
+            "runs, with the packages of the versions that it needs; correct it, install them, or leave the task out",
         ) from error
 
 
 def _of_package(task: HarnessTask, error: ImportError) -> LanguageProblem:
     return LanguageProblem(
         "task_invalid",
-        f"{task.name}: found no package {error.name or error}, expected it: the task's own code needs it; install it (the "
-        "harness has extras such as lm-eval[ifeval] and lm-eval[math]), or leave the task out",
+        f"{task.name}: found no package {error.name or error}{line_of(error)}, expected it: the task's own code needs it; "
+        "install it (the harness has extras such as lm-eval[ifeval] and lm-eval[math]), or leave the task out",
     )
 
 
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
 
 
 def _of_rows(name: str, error: Exception, *, is_hub: bool = False) -> LanguageProblem:
-    said = _said(error)
+    if line_of(error):  # a user's own task
+        return LanguageProblem(
+            "data_failed",
+            f"{name}: the task's own code raised {_in_one_line(told(error))}, expected it to take each row; correct it, or "
+            "the rows",
+        )
+    said = _in_one_line(str(error))
     if is_hub:
         return LanguageProblem(
             "data_failed",
