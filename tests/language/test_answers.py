@@ -45,6 +45,47 @@ def test_each_answer_is_read_as_it_was_meant_or_not_at_all(table):
     assert not wrong
 
 
+@pytest.mark.parametrize(
+    ("text", "question", "letter"),
+    [
+        ("Least likely: C", "Which ending is the least likely?", "C"),
+        ("Least likely: C", "Anna needs at least two cups. What does she do?", None),
+        ("C: least likely", "Which ending is the least likely?", "C"),
+        ("Worst: B", "Which plan is worst?", "B"),
+        ("Worst: B", "Which plan is best?", None),
+        ("Incorrect: B", "Which statement is incorrect?", "B"),
+        ("Best: A. Worst: B.", "Which plan is worst?", "B"),
+        ("最不可能：C", "下面哪一项最不可能？", "C"),
+        ("错误：B", "下列说法错误的是", "B"),
+        ("错误：B", "下列说法正确的是", None),
+    ],
+)
+def test_what_a_label_denies_is_the_answer_where_the_question_asks_for_it(text, question, letter):
+    row = {"question": question, "options": ["one", "two", "three", "four"]}
+    assert apply_postprocessors(["first_option"], text, row) == letter
+
+
+def test_what_an_option_says_of_itself_is_not_said_of_it():
+    row = {"question": "Is it so?", "options": ["True", "False", "Wrong"]}
+    assert apply_postprocessors(["first_option"], "B. False", row) == "B"
+    assert apply_postprocessors(["first_option"], "A. False", {**row, "options": ["1", "2"]}) is None
+    assert apply_postprocessors(["first_option"], "A. False", {}) == "A"
+    assert apply_postprocessors(["first_option"], "A: least likely", {}) is None
+
+
+def test_readers_of_labels_take_a_time_that_grows_with_the_text_alone():
+    for text in (
+        "First: A. " * 3000,
+        "a b " * 8000,
+        "x: 3, " * 4000,
+        ": " * 9000,
+        "A, " * 9000,
+        "1) 3 " * 500,
+    ):
+        for reader in ("first_option", "last_number"):
+            apply_postprocessors([reader], text, {"options": ["one", "two"]})
+
+
 def test_the_tables_hold_many_answers_of_every_kind():
     rows = [row for table in TABLES for row in rows_of(table)]
     assert len(rows) > 400

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.language.readers.letter_patterns import ALPHABET, Level, Patterns, patterns
+from bench.language.readers.parts import without_other_letters
 from bench.language.readers.phrases import any_of
 from bench.language.readers.text import last_box, own_part, plain_characters, without_fonts
 
@@ -136,10 +137,8 @@ def first_option(text: str, row: Mapping[str, Any], cut: bool = False) -> str | 
     Raises:
         ValueError: a row with more options than there are letters.
     """
-    found = patterns(_option_count(row))
-    options = _texts(row)
     own = own_part(text)
-    return (_read(own, found, options, cut) if own is not None else None) or _read(text, found, options, cut)
+    return (_read(own, row, cut) if own is not None else None) or _read(text, row, cut)
 
 
 def plain_letter(gold: str) -> str | None:
@@ -148,8 +147,10 @@ def plain_letter(gold: str) -> str | None:
     return found[1].upper() if found else None
 
 
-def _read(text: str, found: Patterns, options: Sequence[str], cut: bool) -> str | None:
-    text = _clean(text)
+def _read(text: str, row: Mapping[str, Any], cut: bool) -> str | None:
+    count, options = _option_count(row), _texts(row)
+    found = patterns(count)
+    text = without_other_letters(_clean(text), ALPHABET[:count], row, options)
     numbered = list(found.numbered.finditer(text))
     if len({match[1].upper() for match in numbered}) > 1:
         if cut:

@@ -48,12 +48,14 @@ from bench.language.readers.number_patterns import (
     VARIABLE_BEFORE,
 )
 from bench.language.readers.number_words import number_in_words, whole_number_in_words
+from bench.language.readers.parts import are_several_numbers, total_of_parts
 from bench.language.readers.quantities import Quantity, plain_formulas, quantities, written
 from bench.language.readers.text import last_box, own_part
 
 Row = Mapping[str, Any]
 # Longer chains of reasons than this are no sentences.
 _MOST_REASONS = 8
+_STEP = re.compile(r"(?m)^[^\w\n]*(?i:step|步骤|第)\s*[0-9]{1,2}\s*步?\s*[:.)：、]")
 _FIRST_SENTENCE = re.compile(r"(?<=[0-9*])[.!][^\S\n]+(?=[^\W\d_])|(?<=\S)[^\S\n][—–]\s")
 
 
@@ -92,6 +94,8 @@ def plain_number(gold: str) -> str | None:
 
 def _read(text: str, cut: bool) -> str | None:
     plain = plain_formulas(text)
+    if last_box(text) is None and "####" not in text and are_several_numbers(plain, enumerated=True):
+        return None
     said = _said(text, plain, cut)
     if said is not None:
         number, after = said
@@ -99,11 +103,23 @@ def _read(text: str, cut: bool) -> str | None:
         return _read(plain[back.end() :], cut) if back else number
     if cut:
         return None
-    if len({match["number"].rstrip(".,") for match in PARTS.finditer(plain)}) > 1 or _are_several(plain):
+    if len({match["number"].rstrip(".,") for match in PARTS.finditer(plain)}) > 1 or (
+        _are_several(plain) or are_several_numbers(plain)
+    ):
         return None
+    return _concluded(plain)
+
+
+def _concluded(plain: str) -> str | None:
+    """Return the number that a text without a statement of an answer ends with, or begins with."""
+    total = total_of_parts(plain)
+    if total is not None and not TAKEN_BACK.search(plain):
+        return _picked(total)
+    is_step = _STEP.match(plain) is not None
     plain = _without_labels(plain)
     last = _last_sentence(plain)
-    alone, rest = _alone(plain)
+    # "Step 1: 3" begins with no answer.
+    alone, rest = (None, "") if is_step else _alone(plain)
     if alone is None or alone == last or TAKEN_BACK.search(rest):
         return last
     return alone if last is None or EXPLAINS.match(rest) else None
@@ -158,7 +174,7 @@ def _last_sentence(plain: str) -> str | None:
 
 def _without_labels(text: str) -> str:
     """Return the text without the numbers of its steps: "1. Add" is "Add"."""
-    text = re.sub(r"(?m)^[^\w\n]*(?i:step|步骤|第)\s*[0-9]{1,2}\s*步?\s*[:.)：、]", "", text)
+    text = _STEP.sub("", text)
     labels = re.findall(r"(?m)^[^\S\n]*(?:\*\*)?([0-9]{1,2})[.)]\s+(?=\S)", text)
     if len(labels) > 1 or labels == ["1"]:
         text = re.sub(r"(?m)^[^\S\n]*(?:\*\*)?[0-9]{1,2}[.)]\s+(?=\S)", "", text)
