@@ -151,14 +151,14 @@ def without_other_letters(text: str, upper: str, row: Mapping[str, Any], options
     if len(letters) < 2 or len(labels) < 2:
         open_ones = []
     others = [*_in_order(text, upper), *_denied_lines(text, upper, asked, options)]
+    at = len(text)
     for each in sorted([*denied, *open_ones, *others], key=lambda match: -match.start()):
+        if each.end() > at:  # a part of one that is out already
+            continue
+        at = each.start()
         mark = _MARK_AFTER.match(text, each.end())
-        end = each.end() if mark is None else mark.end()
-        text = (
-            text[: each.start()].rstrip(" ,;，；")
-            + "\n" * bool(text[: each.start()].strip())
-            + text[end:].lstrip(" ")
-        )
+        before, after = text[:at].rstrip(" ,;，；"), text[mark.end() if mark else each.end() :].lstrip(" ")
+        text = f"{before}\n{after}" if before.strip() else after
     return text.strip()
 
 
