@@ -292,7 +292,7 @@ class LocalBackend:
             special = True
         encoded: list[list[int]] = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
         end = self._tokenizer.eos_token_id
-        if special and end is not None and getattr(self._tokenizer, "add_eos_token", False):
+        if special and self._start.adds_end:
             encoded = [tokens[:-1] if tokens and tokens[-1] == end else tokens for tokens in encoded]
         return encoded
 

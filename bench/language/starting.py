@@ -1,4 +1,4 @@
-"""The start of texts: a tokenizer adds one, a chat template writes one, a model reads one. Imports no framework."""
+"""What a tokenizer puts around texts: a start, which a chat template may write too, and an end. Imports no framework."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ class StartToken:
 
     Attributes:
         texts: of the tokens of one start; empty for a tokenizer that has none.
+        adds_end: whether it ends each text with its end token, after which no model goes on.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         plain, own = (list(tokenizer("a", add_special_tokens=own)["input_ids"]) for own in (False, True))
         place = next((i for i in range(len(own)) if own[i : i + len(plain)] == plain), 0) if plain else 0
+        self.adds_end = bool(plain) and own[place + len(plain) :] == [tokenizer.eos_token_id]
         start = tokenizer.bos_token_id
         self._ids: list[int] = own[:place] or ([] if start is None else [start])
         self.texts: list[str] = list(tokenizer.convert_ids_to_tokens(self._ids))

@@ -103,14 +103,16 @@ def test_the_start_token_stands_once_whoever_writes_it(models, starts, monkeypat
     assert list(request.tokens) == ids_of(loaded, framed(loaded, "Hello there"))
 
 
-def with_start(loaded, written: str, *, added: str = "", start: str | None = "<s>") -> LoadedModel:
+def with_start(
+    loaded, written: str, *, added: str = "", start: str | None = "<s>", end: str = ""
+) -> LoadedModel:
     """The model with another text before its template, other tokens that its tokenizer adds, and another start token."""
     tokenizer = copy.deepcopy(loaded.tokenizer)
     tokenizer.chat_template = written + TEMPLATE.replace("{{ START }}", "")
     tokenizer.bos_token = start
-    special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in added.split()]
+    special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in {*added.split(), *end.split()}]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=f"{added} $A".strip(), special_tokens=special
+        single=f"{added} $A {end}".strip(), special_tokens=special
     )
     return replace(loaded, tokenizer=tokenizer)
 
@@ -142,6 +144,21 @@ def test_a_start_that_the_tokenizer_adds_is_known_by_its_tokens(
     assert tokens.count(1) == 1
     assert wanted is None or tokens[: len(wanted)] == wanted
     assert backend.usage().repeated_starts == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "added"), [("", ""), ("", "<s>"), ("<s>", "<s>"), ("{{ bos_token }}", "")]
+)
+def test_an_end_that_the_tokenizer_adds_is_not_sent_before_an_answer(models, written, added, monkeypatch):
+    loaded = with_start(models[False, False], written, added=added, end="</s>")
+    tokens, _ = prompt_of(loaded, monkeypatch)
+    plain, _ = prompt_of(with_start(models[False, False], written, added=added), monkeypatch)
+    assert loaded.tokenizer.eos_token_id not in tokens
+    assert tokens == plain
+    inferred = [
+        asked(LocalBackend(one, 4), dataset(LogLikelihood())) for one in (loaded, models[False, False])
+    ]
+    assert [len(found) for found in inferred] == [len(ROWS)] * 2
 
 
 @pytest.mark.parametrize("added", ["", "<s>"], ids=["adds_none", "adds_one"])
