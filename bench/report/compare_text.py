@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from bench.core.estimate import Estimate
@@ -43,7 +44,10 @@ def tested_line(comparison: Comparison) -> str:
 
 def lines(comparison: Comparison) -> list[str]:
     """Return a comparison for a terminal."""
-    found = [f"{' and '.join(comparison.names[1:])} against {comparison.names[0]}", summary_line(comparison)]
+    found = [
+        f"{' and '.join(comparison.names[1:])} against {comparison.names[0]}",
+        *_in_lines(summary_line(comparison)),
+    ]
     flips = flip_rows(comparison)
     if flips:
         found += ["", "verdict flips", *_fitting([_FLIPS, *_cut(flips)])]
@@ -59,7 +63,7 @@ def lines(comparison: Comparison) -> list[str]:
     missing = missing_rows(comparison)
     if missing:
         found += ["", "in one run alone", *_fitting([("case", "run"), *missing[:_MOST_ROWS]])]
-    return [*found, "", tested_line(comparison)]
+    return [*found, "", *_in_lines(tested_line(comparison))]
 
 
 def _first(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
@@ -69,6 +73,10 @@ def _first(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
         *_fitting([header, *rows[:_MOST_ROWS]]),
         *([f"{more} more; --html or --markdown has them"] if more > 0 else []),
     ]
+
+
+def _in_lines(text: str) -> list[str]:
+    return textwrap.wrap(text, line_width(), break_long_words=False, break_on_hyphens=False)
 
 
 def _fitting(rows: list[tuple[str, ...]]) -> list[str]:

@@ -162,6 +162,14 @@ def test_lines_put_flips_first_and_name_what_else_changed(pair):
     assert "2.7" in text
 
 
+@pytest.mark.parametrize("columns", ["60", "80", ""])
+def test_no_line_of_a_comparison_is_wider_than_the_columns(pair, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    found = lines(compared(*pair))
+    assert max(map(len, found)) <= int(columns or 100)
+    assert "Holm's rule" in " ".join(found)
+
+
 def test_several_runs_are_compared_with_the_first(pair):
     found = compared(pair[0], pair[1], pair[0])
     assert found.names == ["a", "b", "a (2)"]
