@@ -80,7 +80,8 @@ class ScoringProcess:
 
     def pause(self) -> None:
         """Put the processes to sleep, so that nothing computes outside a lease."""
-        wait([loading for _, loading in self._processes.values()])
+        imports = [] if self._imports is None else [self._imports]
+        wait([*(loading for _, loading in self._processes.values()), *imports])
         for process, _ in self._processes.values():
             process.pause()
 
