@@ -31,6 +31,12 @@ WORD_NUMBERS = {
     "twenty": 20.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0,
     "eighty": 80.0, "ninety": 90.0, "hundred": 100.0,
 }  # fmt: skip
+_UNDER_TEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+WORD_NUMBERS |= {
+    f"{whole} point {part}": WORD_NUMBERS[whole] + tenths / 10
+    for whole in _UNDER_TEN
+    for tenths, part in enumerate(_UNDER_TEN, 1)
+}
 # Shares of the time, as the speedup that each of them means.
 SHARES = {
     "half": 2.0, "a third": 3.0, "one third": 3.0, "one-third": 3.0, "a quarter": 4.0, "one quarter": 4.0,
@@ -107,7 +113,7 @@ _CONNECTED = (
     r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must be|should be|has to be|reaches|equals?))+[\s(]*"
 )
 _TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall[- ]clock)\b"
-_PACE = r"\b(?:speed|throughput|pace|rate|images per second)\b"
+_PACE = r"\b(?:speed|throughput|pace|rate|fps|(?:images|imgs|pictures|videos)(?: per second|/s(?:ec)?))\b"
 _SPEEDUP = r"(?<![a-z])(?:speed[\s-]?ups?|accelerations?|speed gains?)\b"
 _FASTER = r"(?:faster|quicker|speedier)\b"
 _CUT = (
@@ -180,6 +186,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"{_QTY}{_PCT}(?:[\s-]?(?:{_FASTER}|{_SPEEDUP}|speed (?:increase|boost|improvement)\b)|"
         rf" (?:higher|more|better|greater) {_PACE}|"
         rf" (?:increase|gain|boost|improvement) (?:in|of){_fill(2)} {_PACE})",
+        rf"\b{_FASTER} by{_LEAST}{_QTY}{_PCT}",
     ], {}),
     ("speedup of 30%", _PERCENT, _percent_gain, [rf"{_SPEEDUP}{_CONNECTED}{_QTY}{_PCT}"], {}),
     ("speed it up by 30%", _PERCENT, _percent_gain, [
@@ -202,6 +209,8 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
     ("60% of the time", _PERCENT, _percent_left, [
         rf"{_QTY}{_PCT} of{_fill(4)} {_TIME}",
         rf"{_TIME}{_fill(4)}{_TO_AT_MOST}{_QTY}{_PCT} {_OF_BASELINE}",
+        rf"{_TIME}{_fill(4)} {_CUT}{_TO_AT_MOST}{_QTY}{_PCT}(?! \w)",
+        rf"{_CUT}{_fill(4)} {_TIME}{_TO_AT_MOST}{_QTY}{_PCT}(?! \w)",
     ], {"is_share": True}),
     ("3/4 of the time", ("/",), _fraction_left, [
         rf"(?<![\w./])(?P<a>[0-9]{{1,3}})\s?/\s?(?P<b>[0-9]{{1,3}}) of{_fill(4)} {_TIME}",
