@@ -141,6 +141,7 @@ _ROWS: list[tuple[re.Pattern[str], Write]] = [
             rf"{_SPEED}[^,.;!?]{{0,8}}?(?:提升|提高|加快|增加|快){_LEAST}{_N}\s?%(?:以上)?",
             rf"(?:加速|提速|快){_LEAST}{_N}\s?%(?:以上)?",
             rf"(?:提升|提高|增加){_LEAST}{_N}\s?%(?:以上)?的?{_SPEED}",
+            rf"(?:提升|提高|增加|加快)(?:推理|生成|运行|出图)?{_SPEED}{_LEAST}{_N}\s?%(?:以上)?",
         ]),
         *(("quality loss of at most {n}%", [
             rf"{_QUALITY}的?[^,.;!?0-9]{{0,6}}?{_LOSS}{before}{_N}\s?{after}",

@@ -194,6 +194,8 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
     ("speedup", _ratio, [
         rf"from (?:about |around |roughly )?{_N}\s?(?P<unit1>{_UNIT})?(?: {_WORD}){{0,4}}? (?:down )?(?:to|->) "
         rf"(?:about |around |at most |under |below )?(?P<m>(?>{NUMBER}))\s?(?P<unit>{_UNIT}){_EACH}?",
+        rf"{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?\s?[-=]{{1,2}}> ?(?:about |around |at most |under |below )?"
+        rf"(?P<m>(?>{NUMBER}))\s?(?P<unit>{_UNIT}){_EACH}?",
     ]),
     ("speedup", _fraction_faster, [
         rf"\b(?:a|one|by a|by one) (?P<w>{'|'.join(_FRACTIONS)}) (?:faster|quicker|speedier)\b",

@@ -14,7 +14,7 @@ from bench.acceleration.requirement.words import REPEATED_BEFORE, RESIZED_BEFORE
 
 _SIGNS = str.maketrans(
     {"×": "x", "✕": "x", "⨉": "x", "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "％": "%", "≥": ">",
-     "≤": "<", "’": "'", "¤": " ", '"': " ", "“": " ", "”": " "}
+     "≤": "<", "’": "'", "¤": " ", '"': " ", "“": " ", "”": " ", "→": "->", "➜": "->", "⇒": "=>"}
 )  # fmt: skip
 _PARAGRAPH = re.compile(r"\n\s*\n")
 

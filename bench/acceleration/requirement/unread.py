@@ -20,11 +20,12 @@ _DEMANDING = re.compile(
     r"target|goal|limit|budget|faster|quicker|slower|speed\w*|accelerat\w*|latency|throughput|runtime|memory|vram|"
     r"quality|loss|score|reach|achieve|improve\w*|reduc\w*|cut|save|shave|halve|double|boost|gain|tolera\w+|accept\w*|"
     r"allow\w*|drop\w*|degrad\w*|sacrific\w*|clip|wall[- ]clock|beat\w*|outperform\w*|"
+    r"shorten\w*|lower\w*|shrink\w*|down to|sla|p(?:50|9[0-9])|"
     r"or (?:better|more|less|faster|fewer|higher|lower))\b|[<>]"
 )
 # Quantities without a figure; each of them is a demand wherever it stands.
 _IN_WORDS = re.compile(
-    r"\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
+    r"\bsub-?second\b|\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
     r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth) of (?:the |its )?(?:quality|score|clip|"
     r"fidelity|memory|vram)\b|"
     rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?)\s?(?:/|per |for each |an? |each |every )"
@@ -65,7 +66,9 @@ _HAN_OF_COST = re.compile(
     "速度|吞吐|性能|效率|时间|延迟|耗时|时延|延时|时长|用时|显存|内存|质量|画质|得分|分数|评分|加速|提速|变快|更快|倍速|每秒|每张"
 )
 # "2x slower" and "within 1.5x of the latency" are no speedups, and are asked for all the same.
-_SLOWER = re.compile(r"¤+ ?(?:slower|longer)\b|\b(?:within|under|below|most|than) ¤+ ?(?:of )?(?:the|its|that|baseline)\b")
+_SLOWER = re.compile(
+    r"¤+ ?(?:slower|longer)\b|\b(?:within|under|below|most|than) ¤+ ?(?:of )?(?:the|its|that|baseline)\b"
+)
 _CLAUSE = re.compile(r"[.!?;](?=\s|$)|,(?=\s)")
 # Words that have to stand in a clause together for it to read like a demand.
 _READ_LIKE_DEMANDS = (
