@@ -190,6 +190,7 @@ _NOT_SPED = (
     r"(?! (?:faster|quicker|speedier|speed|(?:for|per|a|in|to make) (?:the |a |an |each )?(?:whole |entire |full "
     r")?(?:batch|run|set|all|[0-9]+ (?:images?|pictures?|prompts?|samples?))))"
 )
+_BEGINS, _ENDS = r"(?:(?<=^)|(?<=[,;(] )|(?<=\())", r"(?=\s?(?:$|[,;.)](?:\s|$)))"
 _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
     ("speedup", _ratio, [
         rf"from (?:about |around |roughly )?{_N}\s?(?P<unit1>{_UNIT})?(?: {_WORD}){{0,4}}? (?:down )?(?:to|->) "
@@ -236,6 +237,9 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"{_OF_QUALITY}))",
         rf"\b(?:max|maximum) (?:{_OF_QUALITY} ){{0,3}}{_LOSS}(?: is|:| of|=)? ?{_N}{_PERCENT}",
         rf"\b(?:{_OF_QUALITY} ){{1,3}}{_LOSS} ?(?::|=|<=?|of) ?{_N}{_PERCENT}",
+        # As one of several in a list.
+        rf"{_BEGINS}(?:{_OF_QUALITY} )?loss ?(?::|=|of)? ?{_N}{_PERCENT}{_ENDS}",
+        rf"{_BEGINS}{_N}{_PERCENT} (?:{_OF_QUALITY} )?{_LOSS}{_ENDS}",
     ]),
     ("memory_gb", _gigabytes, [
         rf"\b{_MEMORY}(?: {_WORD}){{0,5}}?[\s:=(]*(?:{_BELOW})?{_ABOUT}{_N}{_BYTES}(?:{_OR_LESS})?",
@@ -253,6 +257,11 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"{_N}{_SECONDS}{_EACH} (?:is|are) (?:the (?:limit|target|goal|maximum|budget)|required|enough|what is asked)",
     ]),
 ]  # fmt: skip
+# Under the names that the annotation list has for them.
+_LONG_ROWS += [
+    (field, lambda match: number(match["n"]), [rf"\b{asked.key}\b\s?[:=]{{1,2}}\s?{_N}(?![\w%]|[.,][0-9])"])
+    for field, asked in _ASKED.items()
+]
 _PATTERNS = [
     (field, re.compile(regex), convert) for field, convert, regexes in _LONG_ROWS for regex in regexes
 ]
