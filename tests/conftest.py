@@ -15,6 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Where a test has two threads all the same, they share the processors with the other worker's.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# Where there is no terminal, readline, which pytest imports, tells processes that are started later of one with 80 columns.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # Helpers are imported by their bare names, from every folder of tests.
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 pytest_plugins = ("pytester",)

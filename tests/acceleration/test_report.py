@@ -87,6 +87,7 @@ def test_record_of_an_earlier_version_reads_back_as_it_was():
         "calls_by_component",
         "idle_layers",
         "layers_per_call",
+        "texts",
         "arguments",
         "output",
         "scheduler",
