@@ -90,6 +90,10 @@ class AccelerationOptions:
         "how precisely such a speedup is to be known, as half the width of its interval",
         0.25, metavar="FRACTION", least=0,
     )  # fmt: skip
+    ungated_time: float = option(
+        "seconds of rounds after which such a speedup gets no more of them than its interval needs",
+        20.0, metavar="SECONDS", least=0,
+    )  # fmt: skip
     warmup_rounds: int = option(
         "untimed calls first in each launch, the first call included", 2, metavar="N", least=1
     )
@@ -168,6 +172,7 @@ def resolve(options: AccelerationOptions, setting: Setting) -> ResolvedOptions:
             max_rounds=options.max_rounds,
             ungated_rounds=options.ungated_rounds,
             ungated_precision=options.ungated_precision,
+            ungated_s=options.ungated_time,
             time_budget_s=options.time_budget,
             max_foreign_load=options.max_foreign_load,
             max_launches=options.max_launches,
@@ -175,6 +180,9 @@ def resolve(options: AccelerationOptions, setting: Setting) -> ResolvedOptions:
         limits=_limits(options, setting),
         on_command_line=given,
     )
+
+
+_UNGATED = "a task without a required speedup and a latency limit"
 
 
 def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
@@ -206,8 +214,7 @@ def check(options: ResolvedOptions, cases: Sequence[Case]) -> None:
     gated = all(task.is_speed_gated or task.is_control for task in tasks)
     for name, is_idle, expected in (
         ("max_quality_loss", own_allowance, "a task without max_quality_loss"),
-        ("ungated_rounds", gated, "a task without a required speedup and a latency limit"),
-        ("ungated_precision", gated, "a task without a required speedup and a latency limit"),
+        *((name, gated, _UNGATED) for name in ("ungated_rounds", "ungated_precision", "ungated_time")),
     ):
         if is_idle and name in options.on_command_line:
             raise UsageProblem(

@@ -82,12 +82,22 @@ class SpeedMeasurement:
         is_gated = self._is_gated or self._case.max_memory_gb is not None
         return self._plan.max_rounds if is_gated else min(self._plan.ungated_rounds, self._plan.max_rounds)
 
+    @property
+    def _is_long_enough(self) -> bool:
+        """Whether a speedup that no gate asks for has been timed for as long as it is worth."""
+        is_gated = self._is_gated or self._case.max_memory_gb is not None
+        return not is_gated and self._timer.spent_s >= self._plan.ungated_s
+
     def looks(self) -> Iterator[int]:
         """Time launches, and yield the number of rounds wherever they may be judged; the last time when nothing is left."""
         self._timer.warm_up()
         for rounds, standard_error in FIRST_ROUNDS.items():
             done = self._timer.run_until(min(rounds, self._most_rounds))
-            if done < rounds or is_known(per_output(self.times.rounds), standard_error):
+            if (
+                done < rounds
+                or self._is_long_enough
+                or is_known(per_output(self.times.rounds), standard_error)
+            ):
                 break
         look = self._test.next_look(0)
         while look is not None:
@@ -106,6 +116,7 @@ class SpeedMeasurement:
         evidence = self.evidence()
         return (
             len(self.times.launches) < self._plan.max_launches
+            and not self._is_long_enough
             and self.launches == len(self.times.launches)  # a launch that was cut short was the last
             and self.rounds + MIN_ROUNDS <= self._most_rounds
             and self._timer.left_s > evidence.launch_s + MIN_ROUNDS * evidence.round_s
@@ -164,7 +175,7 @@ class SpeedMeasurement:
         """Whether more launches would change nothing.
 
         One gate has failed, so that no other can turn the case into a pass; or every gate is decided, and an ungated speedup
-        is known well enough.
+        is known well enough, or was timed for long enough.
 
         Args:
             others: verdicts of further gates that more launches can decide.
@@ -177,6 +188,8 @@ class SpeedMeasurement:
         if self._is_gated:
             return True
         speedup = self.estimates().get("speedup")
-        return self.rounds >= self._plan.ungated_rounds or (
-            speedup is not None and precise_enough(speedup, self._plan.ungated_precision)
+        return (
+            self.rounds >= self._plan.ungated_rounds
+            or self._is_long_enough
+            or (speedup is not None and precise_enough(speedup, self._plan.ungated_precision))
         )

@@ -41,6 +41,7 @@ class TimingPlan:
         max_rounds: timed rounds at most, of all launches.
         ungated_rounds: the same for a speedup that no gate asks for.
         ungated_precision: how precisely such a speedup is to be known, as half the width of its interval.
+        ungated_s: seconds of timed rounds after which such a speedup gets no more of them, once it has an interval.
         time_budget_s: seconds of timed rounds and further launches after which no further round begins.
         max_foreign_load: share of the leased cores' time that others may use before a verdict on speed is undecided.
         max_launches: how often the pair is started at most.
@@ -51,6 +52,7 @@ class TimingPlan:
     max_rounds: int = 48
     ungated_rounds: int = 10
     ungated_precision: float = 0.25
+    ungated_s: float = 20.0
     time_budget_s: float = 240.0
     max_foreign_load: float = 0.25
     max_launches: int = 8

@@ -42,10 +42,10 @@ def test_candidates_of_the_ini_file_belong_to_its_tasks(given: tuple[str, ...], 
 
 def test_the_plan_and_the_limits_are_those_of_the_options() -> None:
     found = resolved(
-        warmup_rounds=3, max_rounds=10, ungated_rounds=8, ungated_precision=0.2, time_budget=5.0, max_launches=3,
-        load_timeout=1.5, round_timeout=2.5, output_limit=0.5, memory_limit=2.0,
+        warmup_rounds=3, max_rounds=10, ungated_rounds=8, ungated_precision=0.2, ungated_time=7.0, time_budget=5.0,
+        max_launches=3, load_timeout=1.5, round_timeout=2.5, output_limit=0.5, memory_limit=2.0,
     )  # fmt: skip
-    assert found.plan == TimingPlan(4, 3, 10, 8, 0.2, 5.0, max_launches=3)
+    assert found.plan == TimingPlan(4, 3, 10, 8, 0.2, 7.0, 5.0, max_launches=3)
     assert (found.limits.load_timeout_s, found.limits.round_timeout_s) == (1.5, 2.5)
     assert (found.limits.memory_bytes, found.limits.output_bytes) == (2 * 2**30, 2**19)
 
@@ -86,6 +86,8 @@ CONTROL, BROKEN = case(5, expect="crashed"), case(6, problem="bad", max_quality_
         ("ungated_rounds", [UNGATED, GATED], False),
         ("ungated_rounds", [GATED, TIMED, CONTROL], True),
         ("ungated_precision", [GATED], True),
+        ("ungated_time", [UNGATED, GATED], False),
+        ("ungated_time", [GATED, CONTROL], True),
         ("max_quality_loss", [OWN, GATED], False),
         ("max_quality_loss", [OWN], True),
         ("max_quality_loss", [BROKEN], False),

@@ -219,6 +219,17 @@ def test_an_ungated_speedup_is_timed_until_it_is_precise_or_its_rounds_are_over(
     assert measured(2.0, 0.5, is_required=True).launches == 1
 
 
+def test_an_ungated_speedup_is_not_timed_for_longer_than_it_is_worth() -> None:
+    plan = replace(PLAN, ungated_s=0.0)
+    brief = measured(2.0, 0.5, plan=plan)
+    assert (brief.rounds, brief.launches) == (4, 1)
+    assert brief.estimates()["speedup"].low < 2.0 < brief.estimates()["speedup"].high
+    gated = measured(1.5, 0.5, plan=plan, required_speedup=1.5)
+    assert gated.rounds > PLAN.ungated_rounds
+    undecided = Verdict("inconclusive", "memory_undecided", "about the limit")
+    assert measured(2.0, plan=plan, max_memory_gb=1.0, others=(undecided,)).launches == 8
+
+
 def test_estimates_are_named_and_hold_the_truth() -> None:
     found = measured(2.0, 0.05, required_speedup=1.5).estimates()
     assert set(found) == {"speedup", "latency_s"}
