@@ -80,8 +80,9 @@ class ScoringProcess:
 
     def pause(self) -> None:
         """Put the processes to sleep, so that nothing computes outside a lease."""
-        imports = [] if self._imports is None else [self._imports]
-        wait([*(loading for _, loading in self._processes.values()), *imports])
+        wait([loading for _, loading in self._processes.values()])
+        if self._imports is not None:
+            wait([self._imports])
         for process, _ in self._processes.values():
             process.pause()
 
