@@ -6,6 +6,7 @@ import types
 import msgspec
 import numpy as np
 import pytest
+import tiny_pipelines
 from tiny_pipeline import PROMPT, STEPS
 
 from bench.acceleration.arm import observation
@@ -64,6 +65,17 @@ def test_texts_are_those_that_the_encoder_reads_in_whatever_batches(pipe):
     with watch.watching(layers=False):
         pipe(PROMPT, num_inference_steps=1)
     assert watch.report(1).texts is None
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_to_a_pipeline_that_makes_zeros_of_no_negative_prompt_an_empty_one_is_another_text(zeros):
+    pipe = tiny_pipelines.sdxl()
+    pipe.register_to_config(force_zeros_for_empty_prompt=zeros)
+    options = {"height": 16, "width": 16, "output_type": "np"}
+    none, empty = (count(pipe, negative_prompt=text, **options).texts for text in (None, [""]))
+    assert (none != empty) is zeros
+    assert none == count(pipe, prompt_2=[PROMPT], **options).texts
+    assert none != count(pipe, prompt_2=["something else"], **options).texts
 
 
 @pytest.mark.parametrize(("prompts", "guidance_scale", "per_image"), [(3, 7.5, 2), (3, 1.0, 1), (1, 1.0, 1)])
