@@ -78,15 +78,22 @@ class SpeedMeasurement:
         return sum(launch.rounds >= MIN_ROUNDS for launch in self.times.launches)
 
     @property
+    def _decides_a_gate(self) -> bool:
+        """Whether a gate waits for the rounds: of the speed, or of the memory that their launches take."""
+        return self._is_gated or self._case.max_memory_gb is not None
+
+    @property
     def _most_rounds(self) -> int:
-        is_gated = self._is_gated or self._case.max_memory_gb is not None
-        return self._plan.max_rounds if is_gated else min(self._plan.ungated_rounds, self._plan.max_rounds)
+        return (
+            self._plan.max_rounds
+            if self._decides_a_gate
+            else min(self._plan.ungated_rounds, self._plan.max_rounds)
+        )
 
     @property
     def _is_long_enough(self) -> bool:
         """Whether a speedup that no gate asks for has been timed for as long as it is worth."""
-        is_gated = self._is_gated or self._case.max_memory_gb is not None
-        return not is_gated and self._timer.spent_s >= self._plan.ungated_s
+        return not self._decides_a_gate and self._timer.spent_s >= self._plan.ungated_s
 
     def looks(self) -> Iterator[int]:
         """Time launches, and yield the number of rounds wherever they may be judged; the last time when nothing is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
@@ -51,8 +52,14 @@ def _is_theirs(file: str, folder: Path | None) -> bool:
         return False
     if folder is not None:
         return Path(file).is_relative_to(folder)
-    installed = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return not any(file.startswith(root + os.sep) for root in (_SUITE, *installed))
+    return not file.startswith(_not_theirs())
+
+
+@cache
+def _not_theirs() -> tuple[str, ...]:
+    """Return the folders of the suite and of what is installed, each with a separator behind it."""
+    installed = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return tuple(root + os.sep for root in (_SUITE, *installed))
 
 
 def _named(file: Path, folder: Path | None) -> str:

@@ -109,24 +109,24 @@ def field_of(place: Place) -> str:
 
 def may_hold(made: Any) -> bool:
     """Whether something that was made of a row has a null, or a word that a null may have become."""
-    if isinstance(made, str):
-        return _WORD.search(made) is not None
-    if isinstance(made, Mapping):
-        return any(map(may_hold, made.values()))
-    if isinstance(made, list | tuple):
-        return any(map(may_hold, made))
-    return is_null(made)
+    return _some(made, lambda one: _WORD.search(one) is not None if isinstance(one, str) else is_null(one))
 
 
 def _may_count(made: Any) -> bool:
     """Whether something that was made of a row has a number, which a filter may have made of a null."""
-    if isinstance(made, str):
-        return _DIGIT.search(made) is not None
+    return _some(
+        made,
+        lambda one: _DIGIT.search(one) is not None if isinstance(one, str) else isinstance(one, int | float),
+    )
+
+
+def _some(made: Any, holds: Callable[[Any], bool]) -> bool:
+    """Whether something holds for a value, or for one within it."""
     if isinstance(made, Mapping):
-        return any(map(_may_count, made.values()))
+        return any(_some(one, holds) for one in made.values())
     if isinstance(made, list | tuple):
-        return any(map(_may_count, made))
-    return isinstance(made, int | float)
+        return any(_some(one, holds) for one in made)
+    return holds(made)
 
 
 def reached(row: Mapping[str, Any], make: Callable[[Any], Any], made: Any, state: Any = None) -> Place | None:

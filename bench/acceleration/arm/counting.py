@@ -259,8 +259,8 @@ class TextCounter:
 
     def watch(self, stack: ExitStack, pipe: Any) -> None:
         """Count what the text encoders of a pipeline read until the stack is left."""
-        for name, part in vars(pipe).items():
-            if _TEXT_ENCODER.fullmatch(name) and hasattr(part, "register_forward_pre_hook"):
+        for name, part in text_encoders_of(pipe).items():
+            if hasattr(part, "register_forward_pre_hook"):
                 self._names.setdefault(id(part), name)
                 self._calls.put(stack, type(part), "__call__", self._call)
 
@@ -282,6 +282,12 @@ class TextCounter:
 def denoisers_of(pipe: Any) -> dict[str, Any]:
     """Return the modules that predict the noise, by component: also of a second stage, a prior, and ControlNets."""
     return {name: part for name, part in vars(pipe).items() if _is_denoiser(name, part)}
+
+
+def text_encoders_of(pipe: Any) -> dict[str, Any]:
+    """Return what encodes the prompts, by component."""
+    parts = vars(pipe).items()
+    return {name: part for name, part in parts if _TEXT_ENCODER.fullmatch(name) and part is not None}
 
 
 def _is_denoiser(name: str, part: Any) -> bool:

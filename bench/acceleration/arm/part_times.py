@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from bench.acceleration.arm.counting import Outermost, denoisers_of
+from bench.acceleration.arm.counting import Outermost, denoisers_of, text_encoders_of
 from bench.acceleration.methods import Parameters
 
 TEXT_ENCODER, DENOISER, DECODER, ENCODER, REST = (
@@ -20,7 +20,6 @@ TEXT_ENCODER, DENOISER, DECODER, ENCODER, REST = (
     "image encoder",
     "rest",
 )
-_TEXT = re.compile(r"text_encoder(_\d+)?")
 _AUTOENCODER = re.compile(r"(vae|vqvae|vqgan|movq|audio_vae)(_\d+)?")
 
 
@@ -44,10 +43,10 @@ class PartClock:
         """Time the parts of a pipeline until the stack is left."""
         for part in denoisers_of(pipe).values():
             self._time(stack, part, "__call__", DENOISER)
+        for part in text_encoders_of(pipe).values():
+            self._time(stack, part, "__call__", TEXT_ENCODER)
         for name, part in vars(pipe).items():
-            if _TEXT.fullmatch(name) and part is not None:
-                self._time(stack, part, "__call__", TEXT_ENCODER)
-            elif _AUTOENCODER.fullmatch(name):
+            if _AUTOENCODER.fullmatch(name):
                 for method, sort in (("decode", DECODER), ("encode", ENCODER)):
                     self._time(stack, part, method, sort)
 

@@ -174,6 +174,10 @@ def _what_is_left(match: re.Match[str]) -> float:
     return 1 - number(match["n"]) / 100
 
 
+def _as_it_is(match: re.Match[str]) -> float:
+    return number(match["n"])
+
+
 def _ratio(match: re.Match[str]) -> float:
     before = number(match["n"]) * _seconds_of(match["unit1"] or match["unit"])
     after = number(match["m"]) * _seconds_of(match["unit"])
@@ -190,23 +194,23 @@ _NOT_SPED = (
     r"(?! (?:faster|quicker|speedier|speed|(?:for|per|a|in|to make) (?:the |a |an |each )?(?:whole |entire |full "
     r")?(?:batch|run|set|all|[0-9]+ (?:images?|pictures?|prompts?|samples?))))"
 )
+_AFTERWARDS = rf"(?:about |around |at most |under |below )?(?P<m>(?>{NUMBER}))\s?(?P<unit>{_UNIT}){_EACH}?"
 _BEGINS, _ENDS = r"(?:(?<=^)|(?<=[,;(] )|(?<=\())", r"(?=\s?(?:$|[,;.)](?:\s|$)))"
 _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
     ("speedup", _ratio, [
         rf"from (?:about |around |roughly )?{_N}\s?(?P<unit1>{_UNIT})?(?: {_WORD}){{0,4}}? (?:down )?(?:to|->) "
-        rf"(?:about |around |at most |under |below )?(?P<m>(?>{NUMBER}))\s?(?P<unit>{_UNIT}){_EACH}?",
-        rf"{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?\s?[-=]{{1,2}}> ?(?:about |around |at most |under |below )?"
-        rf"(?P<m>(?>{NUMBER}))\s?(?P<unit>{_UNIT}){_EACH}?",
+        rf"{_AFTERWARDS}",
+        rf"{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?\s?[-=]{{1,2}}> ?{_AFTERWARDS}",
     ]),
     ("speedup", _fraction_faster, [
         rf"\b(?:a|one|by a|by one) (?P<w>{'|'.join(_FRACTIONS)}) (?:faster|quicker|speedier)\b",
     ]),
-    ("speedup", lambda match: number(match["n"]), [
+    ("speedup", _as_it_is, [
         rf"\b(?:speed|throughput|pace)(?: of)?:? x\s?(?P<n>(?>{NUMBER}))(?![\w.,]*[0-9])",
         rf"\bx\s?(?P<n>(?>{NUMBER})) (?:the )?(?:speed|throughput|pace)\b",
         rf"{_N}\s?x (?:or (?:more|better)|minimum|at least)\b",
     ]),
-    ("quality_loss", lambda match: number(match["n"]), [
+    ("quality_loss", _as_it_is, [
         # As the metric is written, or said to be relative; of a score, nobody knows what 0.02 is a part of.
         rf"\bquality[ _-]{_LOSS}\b(?: {_WORD}){{0,4}}?[\s:(=]*{_BELOW}{_ABOUT}{_FRACTION}",
         rf"\b(?:{_OF_QUALITY}[ _-]){{1,3}}{_LOSS}\b(?: {_WORD}){{0,4}}?[\s:(=]*{_BELOW}{_ABOUT}{_FRACTION}\s?\(?relative\b",
@@ -259,7 +263,7 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
 ]  # fmt: skip
 # Under the names that the annotation list has for them.
 _LONG_ROWS += [
-    (field, lambda match: number(match["n"]), [rf"\b{asked.key}\b\s?[:=]{{1,2}}\s?{_N}(?![\w%]|[.,][0-9])"])
+    (field, _as_it_is, [rf"\b{asked.key}\b\s?[:=]{{1,2}}\s?{_N}(?![\w%]|[.,][0-9])"])
     for field, asked in _ASKED.items()
 ]
 _PATTERNS = [

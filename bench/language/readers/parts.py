@@ -13,14 +13,13 @@ _LABEL = (
     r"(?<![^\s.;,!?。；，、！？(])(?P<label>[^\s\d|.:：;,!?。；，、！？][^\n|.:：;,!?。；，、！？]{0,40}?)"
 )
 _END = r"(?=\s*(?:[.;,!?|。；，！？](?![0-9])|\n|\Z)|\s+(?:and|but|while)\b)"
-_NUMBER = re.compile(
-    rf"{_LABEL}\s*[:：]\s*(?P<value>[$€£¥]?[-−]?[0-9][0-9,]*(?:\.[0-9]+)?)\s?(?:%|[A-Za-z一-鿿]{{0,12}}){_END}"
-)
+_VALUE = r"(?P<value>[$€£¥]?[-−]?[0-9][0-9,]*(?:\.[0-9]+)?)"
+_NUMBER = re.compile(rf"{_LABEL}\s*[:：]\s*{_VALUE}\s?(?:%|[A-Za-z一-鿿]{{0,12}}){_END}")
 # "The first is 3, and the second is 5."
 _ORDINALS = r"first|second|third|fourth|fifth|1st|2nd|3rd|4th|5th|former|latter"
 _IN_ORDER = re.compile(
     rf"(?P<label>\b(?:{_ORDINALS})\b)(?P<between>[^\d\n.:：;!?=]{{0,30}}?)"
-    rf"(?P<value>[$€£¥]?[-−]?[0-9][0-9,]*(?:\.[0-9]+)?)\s?(?:%|[A-Za-z]{{0,12}}){_END}",
+    rf"{_VALUE}\s?(?:%|[A-Za-z]{{0,12}}){_END}",
     re.IGNORECASE,
 )
 _SAYS = re.compile(
