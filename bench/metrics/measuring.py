@@ -29,13 +29,13 @@ _USED = {
 
 
 def import_ahead(*more: str) -> None:
-    """Import what metrics use, while there is time for it; what is missing is named by the metric that needs it.
+    """Import what metrics use, while there is time for it; what is missing or broken is named by the metric that needs it.
 
     Args:
         more: names of further modules, that metrics of another process use.
     """
     for name, used in (_USED | dict.fromkeys(more, "__name__")).items():
-        with suppress(ImportError):
+        with suppress(Exception):  # of a build for another NumPy it is a ValueError
             getattr(importlib.import_module(name), used, None)
 
 
