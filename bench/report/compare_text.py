@@ -50,7 +50,7 @@ def lines(comparison: Comparison) -> list[str]:
     ]
     flips = flip_rows(comparison)
     if flips:
-        found += ["", "verdict flips", *_fitting([_FLIPS, *_cut(flips)])]
+        found += ["", "verdict flips", *_first(_FLIPS, _with_short_reasons(flips))]
     changes = change_rows(comparison)
     if changes:
         found += ["", "changes", *_first(_CHANGES, changes)]
@@ -62,7 +62,7 @@ def lines(comparison: Comparison) -> list[str]:
             found += ["", f"run in another way: {name}", *_fitting([("what", "before", "after"), *rows])]
     missing = missing_rows(comparison)
     if missing:
-        found += ["", "in one run alone", *_fitting([("case", "run"), *missing[:_MOST_ROWS]])]
+        found += ["", "in one run alone", *_first(("case", "run"), missing)]
     return [*found, "", *_in_lines(tested_line(comparison))]
 
 
@@ -230,8 +230,8 @@ def _p_text(change: Change) -> str:
     return "< 0.001" if change.adjusted < 0.001 else f"{change.adjusted:.3f}"
 
 
-def _cut(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _with_short_reasons(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [
         (*row[:-1], row[-1] if len(row[-1]) <= _MOST_REASON else f"{row[-1][: _MOST_REASON - 1]}…")
-        for row in rows[:_MOST_ROWS]
+        for row in rows
     ]

@@ -331,3 +331,14 @@ def test_rows_for_which_a_terminal_has_no_room_are_counted(tmp_path):
         runs.append(run_of(tmp_path / name, records))
     found = lines(compared(*runs))
     assert found[found.index("measured in one run alone") + 42] == "2 more; --html or --markdown has them"
+
+
+def test_flips_and_cases_of_one_run_for_which_there_is_no_room_are_counted(tmp_path):
+    passed = [page_runs.asked(f"faq{number}", values=[1.0, 0.0]) for number in range(43)]
+    failed = [page_runs.asked(f"faq{number}", values=[1.0, 0.0]) for number in range(43)]
+    for record in failed:
+        record.verdict, record.reason_code, record.reason = "fail", "requirement_missed", "too low"
+    others = [page_runs.asked(f"other{number}", values=[1.0, 0.0]) for number in range(41)]
+    found = lines(compared(run_of(tmp_path / "a", passed), run_of(tmp_path / "b", [*failed, *others])))
+    assert found[found.index("verdict flips") + 42] == "3 more; --html or --markdown has them"
+    assert found[found.index("in one run alone") + 42] == "1 more; --html or --markdown has them"
