@@ -103,11 +103,16 @@ def location_of_logs(logs: Floats, cutoff: float | None = None) -> tuple[float, 
     """
     ordered, n = np.sort(logs), len(logs)
     cutoff = _cutoff(ordered) if cutoff is None else cutoff
-    centre = float(np.median(ordered))
+    centre = _median(ordered)
     if cutoff == 0:
         return centre, 0.0
+    # The steps of `_location` for a single row, of which a simulation takes millions.
     for _ in range(5 * BIWEIGHT_STEPS):
-        before, centre = centre, float(_location(ordered[None], centre, cutoff, steps=1)[0])
+        weights = np.maximum(1 - ((ordered - centre) / cutoff) ** 2, 0) ** 2
+        total = float(weights.sum())
+        if total <= 0:
+            break
+        before, centre = centre, float(weights @ ordered) / total
         if abs(centre - before) <= _SETTLED * cutoff:
             break
     u = (ordered - centre) / cutoff
@@ -259,9 +264,14 @@ def _cutoff(values: Floats) -> float:
     values tie; a single outlier cannot raise that floor so far that it gets weight.
     """
     n = len(values)
-    deviations = np.abs(values - np.median(values))
-    sd = max(1.4826 * np.median(deviations), 0.25 * 1.2533 * deviations.mean())
+    deviations = np.abs(values - _median(np.sort(values)))
+    sd = max(1.4826 * _median(np.sort(deviations)), 0.25 * 1.2533 * deviations.mean())
     return float(BIWEIGHT_CUTOFF * (1 + 5 / n) * sd)
+
+
+def _median(ordered: Floats) -> float:
+    """Return the median of sorted values; numpy's own takes ten times as long for a few of them."""
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _location(rows: Floats, start: float, cutoff: float, steps: int = BIWEIGHT_STEPS) -> Floats:
