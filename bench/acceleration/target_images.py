@@ -29,7 +29,10 @@ BAND_FACTOR = 3.0
 _NOT_REPEATED = 0.25
 # Methods that compute the same in another way. What else a task frees may change images.
 SAME_IMAGES = frozenset(
-    {"torch_compile", "channels_last", "attention_slicing", "xformers", "vae_slicing", "cpu_offload", "group_offload"}
+    {
+        "torch_compile", "torchscript", "channels_last", "attention_slicing", "xformers", "vae_slicing", "cpu_offload",
+        "group_offload",
+    }
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tiny_pipeline import PROMPT, STEPS
 
 from bench.acceleration.arm import observation
 from bench.acceleration.arm.observation import Watch, find_denoiser
-from bench.acceleration.detectors.parts import is_compiled
+from bench.acceleration.detectors.compiled import is_compiled
 from bench.acceleration.protocol.messages import Observed
 from bench.core.record import plain_problems
 

@@ -244,7 +244,13 @@ class TestCommand:
 
     def test_one_candidate_gets_its_verdict(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
-        more = ["--num-samples", "4", "--time-budget", "0", "--seed=0"]  # another draw of 3 steps may score below 0
+        more = [
+            "--num-samples",
+            "4",
+            "--time-budget",
+            "0",
+            "--seed=0",
+        ]  # another draw of 3 steps may score below 0
         kept = own_environment({kept_server.VARIABLE: arms.kept_server()})
         code = judge(JudgeTask(_THREE, _THREE), as_json=True, more=more, environment=kept)
         told = json.loads(capsys.readouterr().out)

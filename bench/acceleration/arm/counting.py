@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.acceleration.arm.patching import put
-from bench.acceleration.detectors.parts import has_compiled
+from bench.acceleration.detectors.compiled import has_compiled
 from bench.acceleration.methods import Parameters
 
 MAIN_SCHEDULER = "scheduler"

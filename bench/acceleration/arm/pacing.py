@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from bench.acceleration.arm.counting import Outermost, denoisers_of
-from bench.acceleration.detectors.parts import has_compiled
+from bench.acceleration.detectors.compiled import has_compiled
 from bench.acceleration.methods import Parameters
 
 # Calls of a denoiser with each number of threads. The first one prepares what the next ones use.

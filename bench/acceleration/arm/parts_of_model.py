@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.acceleration.detectors.parts import components, is_quantized, without_compiler
+from bench.acceleration.detectors.compiled import is_scripted, model_within
+from bench.acceleration.detectors.parts import components, is_quantized
 from bench.acceleration.protocol.messages import FREE_U, Part, json_value
 from bench.core.names import content_hash
 
@@ -75,11 +76,13 @@ def settings_of(thing: Any) -> dict[str, Any] | None:
 
 
 def _part(component: Any) -> Part:
-    whole = without_compiler(component)
+    whole = model_within(component)
+    # TorchScript has no settings; a pipeline asks what stands around it.
+    settings = settings_of(whole) or settings_of(component) or {}
     named = {_plain(name): value for name, value in whole.named_parameters() if value.is_floating_point()}
     return Part(
         class_name=_class_name(whole),
-        settings=(settings_of(whole) or {}) | _free_u(whole),
+        settings=settings | _free_u(whole),
         parameters=sum(value.numel() for value in named.values()),
         weight_bytes=sum(map(_bytes_of, whole.parameters())) + sum(map(_packed_bytes, whole.modules())),
         weights={name: _sample(named[name]) for name in _spread(sorted(named), MAX_TENSORS)},
@@ -96,6 +99,8 @@ def _free_u(model: Any) -> dict[str, Any]:
 
 
 def _class_name(module: Any) -> str:
+    if is_scripted(module):
+        return str(module.original_name)
     # A method may put a subclass of its own in place; the model is what it was before.
     own = next(
         (

@@ -7,7 +7,8 @@ import json
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from bench.acceleration.detectors.parts import components, without_compiler
+from bench.acceleration.detectors.compiled import is_scripted, model_within
+from bench.acceleration.detectors.parts import components
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 
@@ -19,7 +20,7 @@ def dropped_blocks(loaded: Loaded) -> Parameters | None:
 
 
 def _fewer_blocks(part: Any) -> dict[str, str]:
-    model = without_compiler(part)
+    model = model_within(part)
     kind: Any = type(model)
     if not kind.__module__.startswith("diffusers.") or not hasattr(model, "from_config"):
         return {}
@@ -28,7 +29,7 @@ def _fewer_blocks(part: Any) -> dict[str, str]:
     fewer = {
         name: f"{left} of {count}"
         for name, count in configured.items()
-        if (left := _left(model, name)) < count
+        if not _is_within_script(model, name) and (left := _left(model, name)) < count
     }
     # What is missing only because the block around it is says nothing more.
     return {
@@ -66,6 +67,15 @@ def _no_first_weights() -> AbstractContextManager[None]:
         return nullcontext()
     found: AbstractContextManager[None] = no_init_weights()
     return found
+
+
+def _is_within_script(model: Any, name: str) -> bool:
+    """Whether a part of a model lies in TorchScript, which has its weights and no lists of blocks."""
+    for place in name.split("."):
+        if is_scripted(model):
+            return True
+        model = getattr(model, place, None)
+    return False
 
 
 def _left(model: Any, name: str) -> int:

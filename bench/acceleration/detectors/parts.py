@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What a function has that torch.compile returned.
-_COMPILED_FROM = "_torchdynamo_orig_callable"
-
 
 @contextmanager
 def seen_as_it_is(pipe: Any) -> Iterator[None]:
@@ -91,23 +88,6 @@ def processors(pipe: Any) -> Iterator[Any]:
     """Yield the attention processor of every module, None for one without."""
     for module in modules(pipe):
         yield getattr(module, "processor", None)
-
-
-def without_compiler(module: Any) -> Any:
-    """Return what torch.compile has wrapped, or the module itself."""
-    return getattr(module, "_orig_mod", module)
-
-
-def is_compiled(module: Any) -> bool:
-    """Whether torch.compile was applied to the module, by wrapping it or in place, or to a method such as ``vae.decode``."""
-    if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
-        return True
-    return any(hasattr(value, _COMPILED_FROM) for value in vars(module).values() if callable(value))
-
-
-def has_compiled(component: Any) -> bool:
-    """Whether torch.compile was applied to any module of a component."""
-    return any(is_compiled(module) for module in component.modules())
 
 
 def is_quantized(tensor: Any) -> bool:

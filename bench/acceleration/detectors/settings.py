@@ -60,6 +60,15 @@ def held_by(function: Any) -> Parameters:
     return dict(inspect.getclosurevars(function).nonlocals) if inspect.isfunction(function) else {}
 
 
+def used_by(function: Any) -> Parameters:
+    """Return what a function of Python uses from around it, by name: what it holds, and what its module has."""
+    function = getattr(function, "__func__", function)
+    if not inspect.isfunction(function):
+        return {}
+    found = inspect.getclosurevars(function)
+    return {**found.globals, **found.nonlocals}
+
+
 def merged(found: Iterable[Parameters]) -> Parameters:
     """Return the settings of several modules as those of one method.
 

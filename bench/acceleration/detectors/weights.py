@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bench.acceleration.detectors.compiled import is_compiled, model_within, runs_script
 from bench.acceleration.detectors.parts import (
     components,
     components_with,
     hooks,
-    is_compiled,
     modules,
-    without_compiler,
 )
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
@@ -26,6 +25,18 @@ def torch_compile(loaded: Loaded) -> Parameters | None:
         if is_compiled(module)
     ]
     return {"modules": compiled} if compiled else None
+
+
+@acceleration_method("torchscript", changes=(), shows="nothing")
+def torchscript(loaded: Loaded) -> Parameters | None:
+    """Return the names of the modules that torch.jit has traced or compiled, or that call one, without those within."""
+    found: list[str] = []
+    for component, part in components(loaded.pipe):
+        for name, module in part.named_modules():
+            place = f"{component}.{name}".rstrip(".")
+            if not any(place.startswith(f"{outer}.") for outer in found) and runs_script(module):
+                found.append(place)
+    return {"modules": found} if found else None
 
 
 @acceleration_method("precision", is_in_source=True, changes=("dtypes",))
@@ -97,7 +108,7 @@ def cpu_offload(loaded: Loaded) -> Parameters | None:
 @acceleration_method("tiny_vae", changes=("vae",), is_in_source=False)
 def tiny_vae(loaded: Loaded) -> Parameters | None:
     """Find a decoder that is distilled from the model's own, such as TAESD."""
-    name = type(without_compiler(getattr(loaded.pipe, "vae", None))).__name__
+    name = type(model_within(getattr(loaded.pipe, "vae", None))).__name__
     return {"class": name} if name.startswith("AutoencoderTiny") else None
 
 
