@@ -10,7 +10,7 @@ import msgspec
 from bench.acceleration.configuration import Configuration
 from bench.acceleration.methods import METHODS, Change, Parameters
 from bench.acceleration.parts import Difference, differing_parts, differing_settings
-from bench.acceleration.protocol.messages import FREE_U, OF_ITS_OWN, UNKNOWN
+from bench.acceleration.protocol.messages import AS_MADE, FREE_U, NOW, OF_ITS_OWN, SET, UNKNOWN, set_on
 
 COMPARED = ("pipeline_class", "model_id", "scheduler_class", "num_inference_steps", "scheduler_steps")
 """Fields in which a candidate must equal its target."""
@@ -68,7 +68,7 @@ def differences(target: Configuration, candidate: Configuration) -> list[Mismatc
         changed = any(_changes(name, "weights") for name in target.methods.keys() ^ candidate.methods.keys())
         found += differing_parts(target.parts, candidate.parts, weights=not changed)
     if target.scheduler_class == candidate.scheduler_class or is_namesake:
-        found += differing_settings("scheduler", target.scheduler or {}, candidate.scheduler or {})
+        found += _differing_scheduler(target.scheduler or {}, candidate.scheduler or {})
     asked = _differing_arguments(target, candidate)
     found += [entry for entry in asked if not _is_default_size(entry, target, candidate)]
     idle = sorted(set(candidate.idle_layers or ()) - set(target.idle_layers or ()))
@@ -110,6 +110,20 @@ def _compared(arguments: dict[str, Any] | None) -> dict[str, Any]:
         for name, value in (arguments or {}).items()
         if name != "num_inference_steps" and not name.endswith(_STANDS_FOR_A_PROMPT)
     }
+
+
+def _differing_scheduler(target: dict[str, Any], candidate: dict[str, Any]) -> list[Difference]:
+    """Return the settings of a scheduler that differ, and what was set on one of the two, or to another value."""
+    one, other = set_on(target), set_on(candidate)
+    plain = [{name: value for name, value in side.items() if name != SET} for side in (target, candidate)]
+    return differing_settings("scheduler", *plain) + [
+        (f"scheduler.{name}", value, another)
+        for name in sorted(one.keys() | other.keys())
+        # What only one of them set, the other one has as the class makes it.
+        for value in (one[name][NOW] if name in one else other[name][AS_MADE],)
+        for another in (other[name][NOW] if name in other else one[name][AS_MADE],)
+        if value != another
+    ]
 
 
 def _differing_arguments(target: Configuration, candidate: Configuration) -> list[Difference]:

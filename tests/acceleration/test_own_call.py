@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from arms import SAMPLES, ArmStarter
 
+from bench.acceleration.comparison import differences
 from bench.acceleration.host.own_call import SeenCall, see_call
 from bench.acceleration.host.pipeline_arm import PipelineArm
-from bench.acceleration.protocol.messages import OwnCall, Probed
+from bench.acceleration.protocol.messages import SET, OwnCall, Probed
 from bench.core.errors import ArmProblem
 
 # A pipeline without a model that says in its images how it was called.
@@ -264,6 +265,28 @@ def test_a_pipeline_that_the_main_part_changes_is_refused(
     with pytest.raises(ArmProblem, match=named) as caught:
         generated(arm_starter, script(text))
     assert "move what changes it to module level or into load_pipe()" in str(caught.value)
+
+
+SETS = "pipe.scheduler.init_noise_sigma = 0.5\n"
+SCHEDULED = "from diffusers import DDIMScheduler\npipe.scheduler = DDIMScheduler()\n"
+
+
+def test_what_is_set_on_a_scheduler_counts_where_the_file_is_loaded_and_is_refused_in_its_main_part(
+    arm_starter: ArmStarter,
+) -> None:
+    call = MAIN + "    pipe('a', steps=20)\n"
+    _, arm = generated(arm_starter, script(SCHEDULED + SETS + call))
+    _, plain = generated(arm_starter, script(SCHEDULED + "pipe.scheduler.set_timesteps(7)\n" + call))
+    found = {
+        entry.field: (entry.target, entry.candidate)
+        for entry in differences(plain.configuration, arm.configuration)
+    }
+    assert found == {"scheduler.init_noise_sigma": (1.0, 0.5)}
+    assert SET not in plain.configuration.scheduler
+    with pytest.raises(
+        ArmProblem, match="the scheduler's init_noise_sigma is set, and not when the file is loaded"
+    ):
+        generated(arm_starter, script(SCHEDULED + MAIN + f"    {SETS}" + "    pipe('a', steps=20)\n"))
 
 
 def test_a_class_that_hands_everything_on_is_called_as_it_is_and_known_by_what_it_hands_on(

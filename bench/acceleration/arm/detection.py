@@ -12,7 +12,7 @@ from bench.acceleration.arm.parts_of_model import settings_of
 from bench.acceleration.detectors.parts import dtypes, modules, seen_as_it_is
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
-from bench.acceleration.protocol.messages import Described, json_value
+from bench.acceleration.protocol.messages import SET, Described, json_value
 from bench.core.errors import SourceProblem
 
 PATCHED_FORWARD = "patched_forward"
@@ -30,11 +30,18 @@ def describe(loaded: LoadedPipeline) -> Described:
         pipeline_class=class_name(loaded.pipe),
         model_id=model_id(loaded.pipe),
         scheduler_class=None if scheduler is None else scheduler_class(scheduler),
-        scheduler=settings_of(scheduler),
+        scheduler=_scheduler_settings(loaded, scheduler),
         entry_point=loaded.entry,
         methods=detected_methods(loaded),
         dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in dtypes(loaded.pipe).items()},
     )
+
+
+def _scheduler_settings(loaded: LoadedPipeline, scheduler: Any) -> Parameters | None:
+    settings = settings_of(scheduler)
+    if settings is None or not loaded.scheduler_set or scheduler is not loaded.scheduler:
+        return settings
+    return {**settings, SET: loaded.scheduler_set}
 
 
 def detected_methods(loaded: LoadedPipeline) -> dict[str, Parameters]:

@@ -25,6 +25,7 @@ from bench.acceleration.arm.given_inputs import (
 )
 from bench.acceleration.arm.results import outputs_of
 from bench.acceleration.arm.running import MODULE_NAME, evaluate, execute, module_of
+from bench.acceleration.arm.set_attributes import set_attributes
 from bench.acceleration.arm.torch_state import in_state
 from bench.acceleration.inputs import IMAGES
 from bench.acceleration.methods import Parameters
@@ -62,6 +63,8 @@ class LoadedPipeline:
         missing: images of the file's own that do not exist here, and why; samples may bring theirs.
         outer: what a library put around the pipeline, and is called in its place.
         own_prompts: how many prompts the file's own call has; None where that is not known.
+        scheduler: the one that it was loaded with; None where that was not looked at.
+        scheduler_set: attributes that the file set on that one, as `set_attributes` tells them.
     """
 
     pipe: Any
@@ -77,6 +80,13 @@ class LoadedPipeline:
     missing: dict[str, SourceProblem] = field(default_factory=dict)
     outer: Any = None
     own_prompts: int | None = None
+    scheduler: Any = None
+    scheduler_set: Parameters = field(default_factory=dict)
+
+    def look_at_scheduler(self) -> None:
+        """Remember what is set on its scheduler, before a call sets anything there."""
+        self.scheduler = getattr(self.pipe, "scheduler", None)
+        self.scheduler_set = set_attributes(self.scheduler)
 
     def generate(self, prompts: list[str], seeds: list[int], inputs: Sequence[Parameters] = ()) -> list[Any]:
         """Generate one image or video per prompt, each from its own seed, and return them.
@@ -223,6 +233,7 @@ def load(
         made = LoadedPipeline(pipe, source, "__call__", {}, ())
     made.outer = outer
     made.of_loader = of_loader
+    made.look_at_scheduler()
     return made
 
 

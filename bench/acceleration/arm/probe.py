@@ -236,7 +236,9 @@ def _kept(call: RecordedCall) -> dict[str, Any]:
 
 def _described(call: RecordedCall, path: Path) -> Described | None:
     try:
-        return describe(LoadedPipeline(call.pipe, read_source(path), call.entry_point, _kept(call), ()))
+        seen = LoadedPipeline(call.pipe, read_source(path), call.entry_point, _kept(call), ())
+        seen.look_at_scheduler()
+        return describe(seen)
     except ModelgateError:  # a user's detector; the arm itself will say so
         return None
 

@@ -15,7 +15,7 @@ from bench.acceleration.host.process import ArmProcess
 from bench.acceleration.host.process_tree import tree
 from bench.acceleration.prompts import Sample
 from bench.acceleration.protocol.inputs import pack_inputs
-from bench.acceleration.protocol.messages import Described, GpuMemory, Observed
+from bench.acceleration.protocol.messages import Described, GpuMemory, Observed, set_on
 from bench.acceleration.protocol.pixels import unpack
 from bench.core.errors import ArmProblem
 from bench.core.record import Json
@@ -140,18 +140,26 @@ class PipelineArm:
         call, when_run = self._seen.call, self._seen.probed.described
         if call is None or when_run is None or used not in call.known_as:
             return
-        differing = [
-            f"{name} is {now}, and {then} when the file is loaded"
-            for name, now, then in (
-                ("the scheduler", when_run.scheduler_class, self._described.scheduler_class),
-                ("the class", when_run.pipeline_class, self._described.pipeline_class),
-            )
-            if now != then
-        ] + [
-            f"{name} is in place, and not when the file is loaded"
-            for name in when_run.methods
-            if name not in self._described.methods
-        ]
+        differing = (
+            [
+                f"{name} is {now}, and {then} when the file is loaded"
+                for name, now, then in (
+                    ("the scheduler", when_run.scheduler_class, self._described.scheduler_class),
+                    ("the class", when_run.pipeline_class, self._described.pipeline_class),
+                )
+                if now != then
+            ]
+            + [
+                f"{name} is in place, and not when the file is loaded"
+                for name in when_run.methods
+                if name not in self._described.methods
+            ]
+            + [
+                f"the scheduler's {name} is set, and not when the file is loaded"
+                for name in set_on(when_run.scheduler)
+                if name not in set_on(self._described.scheduler)
+            ]
+        )
         if differing:
             raise self._refused(
                 f"generates with another pipeline than it defines: when it runs as a script, {'; '.join(differing)}; "

@@ -55,6 +55,8 @@ class Described(msgspec.Struct, kw_only=True):
     dtypes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+SET, NOW, AS_MADE = "set", "now", "as_made"
+"""Setting of a scheduler with what was set on the object after it was made, each with its value and the one before."""
 FREE_U = "freeu"
 """Setting of a part with the factors of FreeU."""
 OF_ITS_OWN = ", a class of its own"
@@ -163,6 +165,16 @@ class GpuMemory(msgspec.Struct, kw_only=True, frozen=True):
     allocated_bytes: int | None = None
     reserved_bytes: int | None = None
     driver_bytes: int | None = None
+
+
+def set_on(scheduler: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return what was set on a scheduler after it was made; of what an arm says otherwise, nothing."""
+    found = (scheduler or {}).get(SET)
+    return {
+        str(name): dict(values)
+        for name, values in (found.items() if isinstance(found, Mapping) else ())
+        if isinstance(values, Mapping) and values.keys() == {NOW, AS_MADE}
+    }
 
 
 def json_value(value: Any, other: Callable[[Any], Any] = str) -> Any:

@@ -1,0 +1,136 @@
+"""What a file set on its scheduler after the scheduler was made: attributes that its configuration does not show.
+
+A twin, made from the same configuration, says what the class itself makes of it.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bench.acceleration.arm.class_names import OWN_PACKAGES
+from bench.acceleration.arm.content import described
+from bench.acceleration.methods import Parameters
+from bench.acceleration.protocol.messages import AS_MADE, NOW
+
+# Methods that move what the constructor made to another device, or that are there for a file to call. What the others
+# store are counts, and the steps of one run.
+_KEEP_WHAT_IS_MADE = frozenset(
+    {
+        "__init__",
+        "add_noise",
+        "get_velocity",
+        "batch_step_no_noise",
+        "set_shift",
+        "set_scale_factors",
+    }
+)
+_CONFIGURATION = "_internal_dict"
+_SAME = 1e-6
+_FEW_STEPS = 2
+
+
+def set_attributes(scheduler: Any) -> Parameters:
+    """Return the attributes that differ from what the scheduler's class makes of its configuration.
+
+    Only those count that the class makes or has itself: what else is put on an object is read by nothing in diffusers. None
+    are told of a class whose constructor is the file's own, which is not run again, or of what is no scheduler.
+
+    Returns:
+        By name, each with the value that it has now and the one that it was made with.
+    """
+    twin = _twin(scheduler)
+    if twin is None:
+        return {}
+    made = vars(twin)
+    differing = {}
+    for name, now in vars(scheduler).items():
+        usual = made[name] if name in made else inspect.getattr_static(type(twin), name, None)
+        if name != _CONFIGURATION and _is_plain(usual) and _is_plain(now) and not _is_same(usual, now):
+            differing[name] = {NOW: described(now), AS_MADE: described(usual)}
+    # Few files set anything, so that its methods are seldom looked at.
+    passing = _stored_while_it_runs(type(scheduler)) if differing else frozenset()
+    return {name.lstrip("_"): values for name, values in differing.items() if name not in passing}
+
+
+def _twin(scheduler: Any) -> Any:
+    kind, config = type(scheduler), getattr(scheduler, "config", None)
+    make = kind.__init__
+    if (
+        not isinstance(config, Mapping)
+        or getattr(make, "__module__", "").partition(".")[0] not in OWN_PACKAGES
+    ):
+        return None
+
+    def few_steps(scheduler: Any, count: int, *arguments: Any, **more: Any) -> None:
+        kind.set_timesteps(scheduler, min(count, _FEW_STEPS), *arguments, **more)
+
+    try:
+        names = inspect.signature(make).parameters
+        # Some constructors lay out all training steps, which takes most of a second. What that stores is not looked at.
+        quick = type(kind.__name__, (kind,), {"set_timesteps": few_steps})
+        return quick(**{name: value for name, value in config.items() if name in names})
+    except Exception:  # such as a setting that the file changed to what its class refuses
+        return None
+
+
+def _stored_while_it_runs(kind: type) -> frozenset[str]:
+    """Return the names of attributes that a class stores outside of its constructor."""
+    stored: set[str] = set()
+    for base in kind.__mro__:
+        for name, member in vars(base).items():
+            function = inspect.unwrap(getattr(member, "__func__", member)) if callable(member) else None
+            code = getattr(function, "__code__", None)
+            if code is not None and name not in _KEEP_WHAT_IS_MADE:
+                stored.update(
+                    str(step.argval) for step in dis.get_instructions(code) if step.opname == "STORE_ATTR"
+                )
+    return frozenset(stored)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text or a truth value, or a list, array or tensor of them.
+
+    A list with gaps holds what a run fills in.
+    """
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str) or _is_numbers(value)
+
+
+def _is_numbers(value: Any) -> bool:
+    import numpy as np
+    import torch
+
+    return (isinstance(value, np.ndarray) and value.dtype.kind in "biuf") or (
+        isinstance(value, torch.Tensor) and not value.is_meta and not value.is_complex()
+    )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal but for rounding, on whichever device and in whichever precision."""
+    if _is_numbers(one) or _is_numbers(other):
+        return _are_same_numbers(one, other)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, str) or isinstance(other, str):
+        return bool(one == other)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME**2)
+    return False
+
+
+def _are_same_numbers(one: Any, other: Any) -> bool:
+    import torch
+
+    if isinstance(one, str) or isinstance(other, str):
+        return False
+    values = [torch.as_tensor(value).detach().cpu() for value in (one, other)]
+    rounding = max(torch.finfo(value.dtype).eps if value.is_floating_point() else 0.0 for value in values)
+    first, second = (value.to(torch.float64) for value in values)
+    return first.shape == second.shape and torch.allclose(
+        first, second, rtol=4 * rounding + _SAME, atol=_SAME**2, equal_nan=True
+    )
