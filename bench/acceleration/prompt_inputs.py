@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mimetypes
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +17,16 @@ from bench.acceleration.protocol.inputs import MODES, upright
 from bench.core.errors import UsageProblem
 from bench.core.names import listed, quoted
 
-#: What a folder next to ``prompts.txt`` is called after ``prompts.``.
+#: What a folder next to ``prompts.txt`` is called after ``prompts.`` or ``prompts_``.
 INPUT_FOLDERS = {"image": "images", "mask_image": "masks", "control_image": "controls"}
+_SEPARATORS = (".", "_")
 NO_INPUTS = "none"
 # Also the name of a column of texts or scores, which are no classes.
 _AMBIGUOUS = "label"
 _NUMBERS = re.compile(r"([0-9]+)")
 # An address, or an image that is written out as text.
 _NO_PATH, _LONGEST_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:"), 1024
+_METADATA, _FILE_NAME = "metadata", "file_name"
 _LABEL = re.compile(r"[0-9]{1,15}(\.0*)?")
 _ORIENTATION = 0x0112  # of EXIF; from 5 on, height and width are exchanged
 
@@ -186,11 +189,9 @@ def find_inputs(source: str, rows: Any, wanted: Sequence[str] = ()) -> InputTabl
     places: dict[str, str] = {}
     for name in NAMES if not wanted else [name for name in NAMES if name in wanted]:
         column = _column(rows, name)
-        folder = _folder(path, name) if is_file else None
-        if column is not None and folder is not None:
-            raise UsageProblem(
-                f"--prompts {source}: found the column {column!r} and the folder {folder}, expected one of them; remove one"
-            )
+        if column is None and is_file:
+            column = _column_of_files(path, rows, name)
+        folder = _one_source(source, column, _folders(path, name) if is_file else [])
         if column is not None:
             cells[name], places[name] = _undecoded(rows, column)[column], f"column {column!r}"
         elif folder is not None:
@@ -227,9 +228,50 @@ def _undecoded(rows: Any, column: str) -> Any:
     return rows.cast_column(column, type(feature)(decode=False))
 
 
-def _folder(path: Path, name: str) -> Path | None:
-    folder = path.with_name(f"{path.stem}.{INPUT_FOLDERS[name]}") if name in INPUT_FOLDERS else None
-    return folder if folder is not None and folder.is_dir() else None
+def _column_of_files(path: Path, rows: Any, name: str) -> str | None:
+    """Return the column that names the images of an input as Hugging Face's imagefolder does, None where there is none.
+
+    That is `file_name`, or `mask_file_name` and the like, of a file called metadata that lies next to images. Where none of
+    them is there, or they are no images, the file only tells of captions.
+    """
+    if path.stem.lower() != _METADATA:
+        return None
+    wanted = [f"{column}_{_FILE_NAME}" for column in COLUMNS[name]] if name in IMAGES else []
+    column = column_of(rows.column_names, [_FILE_NAME, *wanted] if name == "image" else wanted)
+    named = [] if column is None else [str(value).strip() for value in rows[column] if value is not None]
+    is_there = any(_is_image_file(path.parent, text) for text in dict.fromkeys(named))
+    return column if is_there else None
+
+
+def _is_image_file(folder: Path, named: str) -> bool:
+    if not named or _NO_PATH.match(named) or len(named) > _LONGEST_PATH or "\0" in named:
+        return False
+    kind = mimetypes.guess_type(named)[0] or ""
+    return kind.startswith("image/") and (folder / named).is_file()
+
+
+def _folders(path: Path, name: str) -> list[Path]:
+    if name not in INPUT_FOLDERS:
+        return []
+    named = [path.with_name(f"{path.stem}{mark}{INPUT_FOLDERS[name]}") for mark in _SEPARATORS]
+    return [folder for folder in named if folder.is_dir()]
+
+
+def _one_source(source: str, column: str | None, folders: Sequence[Path]) -> Path | None:
+    """Return the folder of an input, None where it has none.
+
+    Raises:
+        UsageProblem: a column next to it, or a second one.
+    """
+    found = [
+        *([f"the column {column!r}"] if column is not None else []),
+        *(f"the folder {it}" for it in folders),
+    ]
+    if len(found) > 1:
+        raise UsageProblem(
+            f"--prompts {source}: found {' and '.join(found)}, expected one of them; remove one"
+        )
+    return next(iter(folders), None)
 
 
 def _files_in(folder: Path, source: str, rows: int) -> list[Path]:

@@ -193,6 +193,92 @@ def test_an_image_may_have_other_names_and_blanks_around_its_path(folder: Path, 
     assert load_prompts(str(file)).inputs.at(0).image == str(folder / "a.png")
 
 
+def test_a_folder_may_be_called_after_the_file_with_an_underscore_but_not_both(folder: Path) -> None:
+    (folder / "p.txt").write_text("one\ntwo\n")
+    (folder / "p_images").mkdir()
+    for name in ("1.png", "2.png"):
+        picture(1).save(folder / "p_images" / name)
+    assert [sample.shown()["image"] for sample in drawn(str(folder / "p.txt"), 2)] == ["1.png", "2.png"]
+    (folder / "p.images").mkdir()
+    with pytest.raises(
+        UsageProblem, match=r"found the folder \S+p\.images and the folder \S+p_images, expected one"
+    ):
+        check(str(folder / "p.txt"))
+    check(str(folder / "p.txt"), inputs=("none",))
+
+
+def test_an_underscored_folder_with_another_count_is_refused(folder: Path) -> None:
+    (folder / "p.txt").write_text("one\ntwo\n")
+    (folder / "p_images").mkdir()
+    with pytest.raises(UsageProblem, match=r"found 0 files in \S+p_images for 2 rows"):
+        check(str(folder / "p.txt"))
+
+
+# The metadata of Hugging Face's imagefolder
+
+
+def metadata(folder: Path, *rows: dict[str, Any], suffix: str = ".jsonl") -> str:
+    file = folder / f"metadata{suffix}"
+    if suffix == ".csv":
+        lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+        file.write_text("\n".join(lines))
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_an_image_folders_metadata_names_the_images_of_its_rows(folder: Path, suffix: str) -> None:
+    rows = [{"file_name": f"{name}.png", "mask_file_name": f"{name}_mask.png", "text": name} for name in "ab"]
+    source = metadata(folder, *rows, suffix=suffix)
+    check(source, 2)
+    assert [sample.inputs for sample in drawn(source, 2)] == [
+        Inputs(image=str(folder / f"{name}.png"), mask_image=str(folder / f"{name}_mask.png"))
+        for name in "ab"
+    ]
+    assert [sample.inputs for sample in drawn(source, 2, inputs=("none",))] == [Inputs(), Inputs()]
+    assert len(named_files(source)) == 4
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"file_name": "absent.png"}, r"row 1: found no file \S+absent\.png; expected an image"),
+        ({"file_name": None}, r"row 1: found None in column 'file_name', expected the path of an image"),
+        ({"file_name": "half.png"}, r"row 1: found the file \S+half\.png, which is no whole image"),
+        (
+            {"file_name": "wide.png"},
+            r"row 1: found image of 16 x 8 pixels, and image of 8 x 8 pixels in row 0",
+        ),
+    ],
+)
+def test_a_row_of_the_metadata_without_a_usable_image_is_refused(
+    folder: Path, row: dict[str, Any], message: str
+) -> None:
+    source = metadata(folder, {"file_name": "a.png", "text": "one"}, {"text": "two", **row})
+    with pytest.raises(UsageProblem, match=message):
+        check(source)
+
+
+def test_the_metadata_and_a_folder_are_two_sources(folder: Path) -> None:
+    (folder / "metadata_images").mkdir()
+    with pytest.raises(UsageProblem, match=r"found the column 'file_name' and the folder \S+metadata_images"):
+        check(metadata(folder, {"file_name": "a.png", "text": "one"}))
+
+
+def test_file_names_that_bring_no_image_are_left_alone(folder: Path) -> None:
+    (folder / "a.mp4").touch()
+    for row in ({"file_name": "elsewhere.png"}, {"file_name": "a.mp4"}, {"file_name": "https://x.org/a.png"}):
+        (sample,) = drawn(metadata(folder, {**row, "text": "one"}), 1)
+        assert sample.inputs == Inputs()
+    # In a file of another name the column may be where a caption is from.
+    (sample,) = drawn(written(folder, {"file_name": "a.png", "text": "one"}), 1)
+    assert sample.inputs == Inputs()
+    # What is called an image is the image.
+    (sample,) = drawn(metadata(folder, {"file_name": "a.png", "image": "b.png", "text": "one"}), 1)
+    assert sample.inputs == Inputs(image=str(folder / "b.png"))
+
+
 # What is refused before anything runs
 
 
