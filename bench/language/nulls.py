@@ -11,14 +11,18 @@ import math
 import random
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 # Neither a digit nor a letter at its ends: no filter of templates changes it, and no text is a number for it.
 MARK = "~_73_19_~"
 _MARKED = re.compile(rf"""['"]?{re.escape(MARK)}['"]?""")
 _WORDS = r"""['"]?(?:none|null|nan)['"]?"""
+# In place of the letters of a null's word: what a template cuts out of the word is then known by them.
+_LETTERS = "\ue073\ue019\ue074\ue018"
+_CUT_FROM = {"None": _LETTERS, "nan": _LETTERS[:3]}
 _WORD = re.compile("none|null|nan", re.IGNORECASE)
 _DIGIT = re.compile("[0-9]")
 _MISSING = object()
@@ -29,7 +33,17 @@ Place = tuple[str | int, ...]
 
 
 class _Nothing:
-    """In place of a null, as a template sees it: false, equal to None, and a mark as text."""
+    """In place of a null, as a template sees it: false, equal to None, and a mark as text.
+
+    Args:
+        text: the mark.
+
+    Attributes:
+        is_written: whether its text was asked for.
+    """
+
+    def __init__(self, text: str = MARK) -> None:
+        self._text, self.is_written = text, False
 
     def __bool__(self) -> bool:
         return False
@@ -41,14 +55,15 @@ class _Nothing:
         return hash(None)
 
     def __str__(self) -> str:
-        return MARK
+        self.is_written = True
+        return self._text
 
     def __repr__(self) -> str:
         # Quoted, because some tasks write a list as text and read it again as Python.
-        return repr(MARK)
+        return repr(str(self))
 
     def __format__(self, form: str) -> str:
-        return format(MARK, form)
+        return format(str(self), form)
 
 
 class _NothingText(str):
@@ -76,13 +91,20 @@ class _NumberOfNothing(Exception):
 class _NoNumber(float):
     """In place of a NaN: still one, and a mark as text."""
 
+    text, is_written = MARK, False
+
     def __str__(self) -> str:
-        return MARK
+        self.is_written = True
+        return self.text
 
     __repr__ = __str__
 
     def __format__(self, form: str) -> str:
-        return MARK
+        return str(self)
+
+
+class _Zero(int):
+    """In place of a null: the number 0, which `default` takes for a value, so that it shows what a test for truth does."""
 
 
 def is_null(value: Any) -> bool:
@@ -143,7 +165,60 @@ def reached(row: Mapping[str, Any], make: Callable[[Any], Any], made: Any, state
             found = _tried(make, marked, state)
             if found is _NUMBERED or (found is not _MISSING and _same(made, found) is True):
                 return place
+    return _cut(row, make, made, state)
+
+
+def _cut(row: Mapping[str, Any], make: Callable[[Any], Any], made: Any, state: Any) -> Place | None:
+    """Return the place of the first null of whose word a part is in what was made: ``(note|string)[:3]`` is "Non"."""
+    places = list(nulls(row))
+    marks = [_letters(_at(row, place)) for place in places]
+    whole: Any = row
+    for place, (_, mark) in zip(places, marks, strict=True):
+        whole = _with(whole, place, mark)
+    _tried(make, whole, state)  # whose word is asked for
+    for place, (word, mark) in zip(places, marks, strict=True):
+        if not mark.is_written:
+            continue
+        found = _tried(make, _with(row, place, _letters(_at(row, place))[1]), state)
+        if found is not _MISSING and _same(made, found, partial(_same_cut, word)) is True:
+            return place
     return None
+
+
+def _letters(value: Any) -> tuple[str, Any]:
+    """Return the word of a null, and what takes its place with a letter of its own for each of the word."""
+    word = str(value) if value is None else "nan"
+    if value is None:
+        return word, _Nothing(_CUT_FROM[word])
+    mark = _NoNumber("nan")
+    mark.text = _CUT_FROM[word]
+    return word, mark
+
+
+def defaulted(
+    row: Mapping[str, Any], make: Callable[[Any], Any], made: Any, state: Any = None
+) -> Place | None:
+    """Return the place of the first null in whose stead a test for truth put a number; arguments as above.
+
+    ``label if label else 1`` tests for no null: the label 0 becomes 1 as well. A number is taken as it is, but for 0.
+    """
+    number = _number(made)
+    for place in nulls(row) if number is not None else ():
+        at_zero, at_one, at_two = (
+            _number(_tried(make, _with(row, place, value), state)) for value in (_Zero(), 1, 2)
+        )
+        if at_zero != number or at_one is None or at_two is None or at_one == at_two:
+            continue
+        if at_zero != 2 * at_one - at_two:
+            return place
+    return None
+
+
+def _number(made: Any) -> float | None:
+    try:
+        return None if isinstance(made, bool) or is_null(made) else float(made)
+    except (TypeError, ValueError):
+        return None
 
 
 def culprit(row: Mapping[str, Any], make: Callable[[Any], Any], state: Any = None) -> Place | None:
@@ -187,11 +262,14 @@ def _set(state: Any) -> None:
 
 def _marked(row: Any, place: Place) -> Iterator[Any]:
     """Yield the row with a mark at a place, in each form that code may take for the null."""
-    value = row
-    for step in place:
-        value = value[step]
-    for mark in (_Nothing() if value is None else _NoNumber("nan"), _NothingText(MARK)):
+    for mark in (_Nothing() if _at(row, place) is None else _NoNumber("nan"), _NothingText(MARK)):
         yield _with(row, place, mark)
+
+
+def _at(row: Any, place: Place) -> Any:
+    for step in place:
+        row = row[step]
+    return row
 
 
 def _with(value: Any, place: Place, mark: Any) -> Any:
@@ -243,7 +321,10 @@ def _nothing_is_none() -> Iterator[None]:
 
         return number
 
-    env.filters |= {name: numbered(name) for name in ("int", "float")}
+    def default(value: Any, *given: Any, **named: Any) -> Any:
+        return value if isinstance(value, _Zero) else filters["default"](value, *given, **named)
+
+    env.filters |= {name: numbered(name) for name in ("int", "float")} | {"default": default, "d": default}
     try:
         yield
     finally:
@@ -251,24 +332,36 @@ def _nothing_is_none() -> Iterator[None]:
         env.filters.update(filters)
 
 
-def _same(made: Any, marked: Any) -> bool | None:
+def _same_text(made: str, marked: str) -> bool | None:
+    if MARK not in marked:
+        return None if made == marked else False
+    pattern = _WORDS.join(re.escape(part) for part in _MARKED.split(marked))
+    # A filter of a template may have changed the case of both.
+    return re.fullmatch(pattern, made, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _same_cut(word: str, made: str, marked: str) -> bool | None:
+    """Compare texts of which the marked one has letters that stand for those of a word."""
+    if not any(letter in marked for letter in _LETTERS):
+        return None if made == marked else False
+    return marked.translate(str.maketrans(_CUT_FROM[word], word)).casefold() == made.casefold()
+
+
+_SameText = Callable[[str, str], bool | None]
+
+
+def _same(made: Any, marked: Any, same_text: _SameText = _same_text) -> bool | None:
     """Return True if two things are the same but for marks, None if they are the same without one, and else False."""
     if is_null(made):
         is_mark = isinstance(marked, _Nothing | _NothingText | _NoNumber) or marked in (MARK, repr(MARK))
         return True if is_mark else (None if is_null(marked) else False)
     if isinstance(made, str) and isinstance(marked, str):
-        if MARK not in marked:
-            return None if made == marked else False
-        pattern = _WORDS.join(re.escape(part) for part in _MARKED.split(marked))
-        # A filter of a template may have changed the case of both.
-        return re.fullmatch(pattern, made, re.IGNORECASE | re.DOTALL) is not None
+        return same_text(made, marked)
     if isinstance(made, Mapping) and isinstance(marked, Mapping):
-        return made.keys() == marked.keys() and _all_same([(made[key], marked[key]) for key in made])
-    if isinstance(made, list | tuple) and isinstance(marked, list | tuple):
-        return len(made) == len(marked) and _all_same(list(zip(made, marked, strict=True)))
-    return None if type(made) is type(marked) and made == marked else False
-
-
-def _all_same(pairs: Sequence[tuple[Any, Any]]) -> bool | None:
-    found = [_same(*pair) for pair in pairs]
+        pairs = [(made[key], marked[key]) for key in made] if made.keys() == marked.keys() else None
+    elif isinstance(made, list | tuple) and isinstance(marked, list | tuple):
+        pairs = list(zip(made, marked, strict=True)) if len(made) == len(marked) else None
+    else:
+        return None if type(made) is type(marked) and made == marked else False
+    found = [False] if pairs is None else [_same(*pair, same_text) for pair in pairs]
     return False if False in found else (True if True in found else None)

@@ -146,6 +146,14 @@ def with_null(place: int = 1, **change) -> list[dict]:
         (CHOICE, {"note": None}, {"doc_to_text": "{{note ~ ' ' ~ question}}"}, "note"),
         (CHOICE, {"note": None}, {"doc_to_text": "{{note|trim}} {% if note %}{{note}}{% endif %}"}, "note"),
         (CHOICE, {"note": None}, {"doc_to_text": "{{note|default('')}} {{question}}"}, "note"),
+        (CHOICE, {"note": None}, {"doc_to_text": "{{(note|string)[:3]}} {{question}}"}, "note"),
+        (CHOICE, {"note": None}, {"doc_to_text": "{{question}} {{((note|string)[1:3])|upper}}"}, "note"),
+        (CHOICE, {"note": None}, {"doc_to_text": "{{(note|string)|truncate(3, true, '..')}} {{question}}"}, "note"),
+        (CHOICE, {"note": None}, {"doc_to_text": "{{(note ~ '')|first}}{{question}}"}, "note"),
+        (CHOICE, {"label": None}, {"doc_to_target": "{{label if label else 1}}"}, "label"),
+        (CHOICE, {"label": None}, {"doc_to_target": "{{label or 2}}"}, "label"),
+        (CHOICE, {"label": None}, {"doc_to_target": "{{(label or 1) - 1}}"}, "label"),
+        (TEXT, {"label": None}, {"doc_to_target": "{{label if label else 7}}"}, "label"),
         (CHOICE, {"more": {"texts": ["first", None]}}, {"doc_to_text": "{{more.texts[1]}}"}, "more[texts][1]"),
         (CHOICE, {"more": {"texts": None}}, {"doc_to_text": "{{more}}"}, "more[texts]"),
         (TEXT, {"answer": None}, {}, "answer"),
@@ -246,6 +254,37 @@ def test_a_null_that_is_only_tested_is_none_of_our_business(asked, template):
     prompt = found[1].requests[0].args[0]
     assert prompt.endswith("What is number 1? None?")
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{1 if label is none else label}}",
+        "{{label|default(1, true)}}",
+        "{{label|int(0)}}",
+        "{{label or 0}}",
+        "{{label if label is number else 1}}",
+        "{{1 if label else 2}}",
+        "{{(more.texts|length) - 1}}",
+    ],
+)
+def test_a_right_answer_for_a_null_of_which_its_template_thinks_is_left_alone(asked, template):
+    assert len(asked(CHOICE, with_null(label=None), doc_to_target=template)) == 3
+
+
+def test_a_text_in_place_of_an_answer_that_is_not_there_is_left_alone(asked):
+    answer = "{{answer if answer else 'unanswerable'}}"
+    assert len(asked(TEXT, with_null(answer=None), doc_to_target=answer)) == 3
+
+
+def test_a_test_for_truth_of_an_in_context_examples_number_is_refused(asked):
+    with pytest.raises(LanguageProblem, match=r"row 1 of the split train: .* 'label'"):
+        asked(CHOICE, ROWS, [row(0), row(1, label=None)], doc_to_target="{{label if label else 1}}")
+
+
+def test_a_text_that_has_the_letters_of_a_null_by_itself_is_left_alone(asked):
+    template = "{{'' if note|string == 'None' else note[:3]}}Non {{question}} None?"
+    assert len(asked(CHOICE, with_null(note=None), doc_to_text=template)) == 3
 
 
 def test_functions_and_scores_that_take_care_of_nulls_are_left_alone(asked):
@@ -357,6 +396,9 @@ def test_a_null_is_found_by_what_is_made_of_a_mark_in_its_place():
     assert reached_by(lambda doc: "None here" if doc["a"] is None else str(doc["a"])) is None
     assert reached_by(lambda doc: "None of these") is None
     assert reached_by(lambda doc: doc["d"]) is None
+    assert reached_by(lambda doc: str(doc["a"])[:2] + doc["d"]) == ("a",)
+    assert reached_by(lambda doc: f"{doc['b'][1]['c']}"[1:]) == ("b", 1, "c")
+    assert reached_by(lambda doc: "No" + doc["d"] if str(doc["a"])[:2] == "No" else doc["d"]) is None
     assert culprit(found, lambda doc: doc["a"].strip()) == ("a",)
     assert culprit(found, lambda doc: doc["nowhere"]) is None
     assert MARK.lower() == MARK.upper() == MARK.title() == MARK.strip()

@@ -17,6 +17,7 @@ from bench.language.nulls import (
     Place,
     begun_at,
     culprit,
+    defaulted,
     field_of,
     generators,
     may_hold,
@@ -187,9 +188,10 @@ class RowWatch:
             raise self._refused(name, doc, place) from error
 
     def _judge(self, name: str, make: _Make, doc: Any, made: Any, state: Any, *, has_nulls: bool) -> None:
-        place = self._found(reached, doc, make, made, state) if has_nulls else None
-        if place is not None:
-            raise self._refused(name, doc, place)
+        searches = (reached, defaulted) if name == "doc_to_target" else (reached,)
+        for search in searches if has_nulls else ():
+            if (place := self._found(search, doc, make, made, state)) is not None:
+                raise self._refused(name, doc, place)
         if self._processes and not self._scores and may_hold(made):
             self._suspicious.setdefault(repr(doc), []).append((name, make))
 
@@ -227,6 +229,8 @@ class RowWatch:
         self._shown[name] = made
         if name != "doc_to_target" or not (has_nulls or self._processes) or "doc_to_text" not in self._shown:
             return made
+        if has_nulls and (place := self._found(defaulted, doc, make, made, state)) is not None:
+            raise self._refused(name, doc, place, is_example=True)
         values = [self._shown[part] for part in ("doc_to_text", "doc_to_choice", "doc_to_target")]
         _, _, shown = self._tried(
             "example", lambda row: self._visible(*values) if row is doc else self._example(row), doc
@@ -281,8 +285,9 @@ class RowWatch:
 
     # -- messages ----------------------------------------------------------------------------------
 
-    def _refused(self, name: str, doc: Any, place: Place) -> LanguageProblem:
-        return _refusal(self._made, self._row(doc, is_example=name == "example"), name, place)
+    def _refused(self, name: str, doc: Any, place: Place, *, is_example: bool = False) -> LanguageProblem:
+        row = self._row(doc, is_example=is_example or name == "example")
+        return _refusal(self._made, row, name, place)
 
     def _row(self, doc: Any, *, is_example: bool) -> str:
         """Return which row a document is: of a split as it was read, or as the task made it."""
