@@ -50,6 +50,13 @@ SAME = re.compile(
     rf"|:(?=\s*[$€£¥]?[-−]?[0-9.,/]+\W*$)|{_SAME_CHINESE}",
     re.IGNORECASE,
 )
+# ", together 12" at the end of a list of parts.
+TOGETHER = re.compile(
+    r"[,;:–—-]\s*(?:and\s+)?(?:(?:both|all)\s+)?(?:(?:al)?together|combined|in\s+all|all\s+told)\b,?"
+    r"(?:\s+(?:they|we|you|that|this)(?:'s)?)?(?:\s+(?:have|had|has|makes?|making|is|are))?"
+    r"\s+(?=[$€£¥]?[-−]?[0-9][0-9.,/]*(?:[^0-9]*)$)",
+    re.IGNORECASE,
+)
 DENIED = re.compile(
     r"(?:\b(?:not|isn't|wasn't|never|rather\s+than|instead\s+of)|不是|而非|并非)\s*(?:the\s+)?\W*$",
     re.IGNORECASE,
@@ -75,7 +82,8 @@ _BETWEEN = any_of(
 )
 RESULT = re.compile(rf"\b{_VERBS}\s+(?:{_BETWEEN}\s+)*\W*$", re.IGNORECASE)
 REST = re.compile(
-    r"\W*(?:[A-Za-z%$-]+\W+){0,4}?(?:left|remain(?:s|ing)?|in\s+total|altogether|in\s+all|total)\b",
+    r"\W*(?:[A-Za-z%$-]+\W+){0,4}?(?:left|remain(?:s|ing)?|in\s+total|altogether|in\s+all|total)\b"
+    r"(?!\s+[$€£¥]?[0-9])",
     re.IGNORECASE,
 )
 _UNIT = any_of(

@@ -43,6 +43,7 @@ from bench.language.readers.number_patterns import (
     SENTENCE_END,
     SUPPOSED,
     TAKEN_BACK,
+    TOGETHER,
     TOTAL,
     VARIABLE_AFTER,
     VARIABLE_BEFORE,
@@ -286,6 +287,10 @@ def _assigned(sentence: str) -> str | None:
 
 
 def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
+    together = TOGETHER.search(sentence)
+    # A single number before it may belong to somebody else.
+    if together is not None and sum(q.end <= together.start() for q in found) > 1:
+        return next((q for q in found if q.start >= together.end()), None)
     for mark in reversed(list(SAME.finditer(sentence))):
         after = [q for q in found if mark.end() <= q.start]
         earlier = [q for q in found if q.end <= mark.start()]

@@ -57,6 +57,9 @@ _ASKS = re.compile(
     r"\b(?:ask\w*|looking\s+for|needs?|wants?|find|identify|which)\b[^.!?\n]*|(?:问|要求|选出|找出|哪)[^。！？\n]*",
     re.IGNORECASE,
 )
+_LEAST = "最不"
+_SUPERLATIVE = r"最(?:不太?)?(?![后终初])[^\W\da-zA-Z的不是为最]{1,4}?"
+_OF_THEM = r"的?(?:选项|答案|一项|一个)?(?:应该|应|就)?[是为]"
 _REMARK = re.compile(
     r"\W*(?:(?:the|is|this|most|also|clearly)\s+)*(?:least\s+\w+|unlikely|implausible|worst(?:\s+\w+)?|impossible|incorrect|wrong|false"
     r"|eliminated|ruled\s+out|rejected|excluded|最不?\w{1,3}|不(?:正确|对|可能|符合)|错误?|排除)\W*",
@@ -131,6 +134,9 @@ def without_other_letters(text: str, upper: str, row: Mapping[str, Any], options
         options: their texts, as far as they are known.
     """
     letter = rf"[(\[]?(?<![A-Za-z])[{upper}][)\]]?"
+    if _LEAST in text:
+        # "最可能的是C，最不可能的是A" says the same as "最可能：C，最不可能：A".
+        text = re.sub(rf"({_SUPERLATIVE}){_OF_THEM}(?=\s*{letter}\s*(?:[，,。；;.\n]|\Z))", r"\1：", text)
     found = list(
         re.finditer(
             rf"{_LABEL}\s*[:：]\s*(?P<value>{letter}(?:\s*(?:,|/|&|、|和|\band\b|\bor\b)\s*{letter})*){_END}",
