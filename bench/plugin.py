@@ -266,7 +266,7 @@ class Collector:
         self._attempts = EarlierAttempts()
         self._junit = JUnit(self._config, self._config.stash[OPTIONS].junit_schema)
         self._board: Board | None = None
-        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        self._reporter = reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:  # else -p no:terminal
             self._board = Board(reporter, run.costs, lambda: all_doing(run.scratch))
             self._config.stash[BOARD] = self._board
@@ -300,6 +300,8 @@ class Collector:
         self._junit.take(report, ends=ends)
         if record is None:
             return
+        if self._reporter is not None:
+            terminal.keep_to_width(self._reporter, report, record["reason"])
         attempts = self._attempts.add(report, record)
         if ends:
             record = {**record, "attempts": attempts}
@@ -381,8 +383,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if run.results is not None:
         terminal.write_summary(terminalreporter, run.results, ended.sections, run.drawn_seed)
     for folder in run.completed:
-        terminalreporter.write_line(f"completed the results of a run that had died: {folder}")
+        terminal.write_prose(terminalreporter, f"completed the results of a run that had died: {folder}")
     for hint in [*ended.hints, *worker_hints(config, run)]:
-        terminalreporter.write_line(hint)
+        terminal.write_prose(terminalreporter, hint)
     for problem in ended.problems:
-        terminalreporter.write_line(problem, red=True)
+        terminal.write_prose(terminalreporter, problem, red=True)

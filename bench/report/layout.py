@@ -24,6 +24,28 @@ def line_width() -> int:
     return min(WIDTH, max(_NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
+def prose(text: str) -> list[str]:
+    """Return sentences as lines that keep to COLUMNS or to the terminal; where neither is known, lines as they are.
+
+    Programs that read the log of a CI find a sentence in one line. Names and paths are not broken.
+    """
+    if shutil.get_terminal_size((0, 0)).columns == 0:
+        return text.split("\n")
+    found: list[str] = []
+    for line in text.split("\n"):
+        room = " " * (len(line) - len(line.lstrip(" ")))
+        parts = textwrap.wrap(
+            line.lstrip(" "),
+            line_width(),
+            initial_indent=room,
+            subsequent_indent=room,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        found += parts or [line]
+    return found
+
+
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Return rows as lines: the first column to the left, numbers to the right."""
     rows = [tuple(map(_one_line, row)) for row in rows]

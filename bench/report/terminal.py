@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
 import pytest
+from _pytest._code.code import ReprEntryNative
+from _pytest._io import TerminalWriter
 
 from bench.core.kind import Section
 from bench.core.record import Record
-from bench.report.layout import folded, line_width, listed
+from bench.report.layout import folded, line_width, listed, prose
 from bench.report.results import ResultsFile
 
 _ALIKE = 3
@@ -32,26 +34,72 @@ def write_summary(
         if 1 < len(section.cases) <= MANY:
             for line in [*listed(section.cases, line_width()), ""]:
                 terminal.write_line(line)
-        for line in [*folded(section.rows, line_width()), *section.notes]:
+        for line in folded(section.rows, line_width()):
             terminal.write_line(line)
+        for note in section.notes:
+            write_prose(terminal, note)
     if all_skipped(records):
         reasons = list(dict.fromkeys(record.reason for record in records))
         more = f" and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
-        terminal.write_line(
+        write_prose(
+            terminal,
             f"nothing was decided: {_counted(len(records))} skipped ({'; '.join(reasons[:2])}{more})",
             red=True,
         )
     unrun = sum(record.is_undecided for record in records)
     if unrun:
-        terminal.write_line(f"{unrun} collected cases were not run; they are errors of the results", red=True)
+        write_prose(
+            terminal, f"{unrun} collected cases were not run; they are errors of the results", red=True
+        )
     reused = [record.reused for record in records if record.reused is not None]
     for run in dict.fromkeys(reused):
-        terminal.write_line(f"{reused.count(run)} of {len(records)} results taken over from run {run}")
+        write_prose(terminal, f"{reused.count(run)} of {len(records)} results taken over from run {run}")
     for warning in warnings(records):
-        terminal.write_line(f"warning: {warning}", yellow=True)
+        write_prose(terminal, f"warning: {warning}", yellow=True)
     if drawn_seed is not None:
-        terminal.write_line(f"seed: {drawn_seed}, drawn for this run; --seed {drawn_seed} repeats it")
+        write_prose(terminal, f"seed: {drawn_seed}, drawn for this run; --seed {drawn_seed} repeats it")
     terminal.write_line(f"results: {results.path}")
+
+
+def write_prose(terminal: pytest.TerminalReporter, text: str, **style: bool) -> None:
+    """Write sentences that keep to the width of the terminal."""
+    for line in prose(text):
+        terminal.write_line(line, **style)
+
+
+class _Sentences(str):
+    """A reason without a place, which pytest writes in one line unless it is told how."""
+
+    __slots__ = ()
+
+    def toterminal(self, writer: TerminalWriter) -> None:
+        for line in prose(self):
+            writer.line(line)
+
+
+def keep_to_width(terminal: pytest.TerminalReporter, report: pytest.TestReport, reason: str) -> None:
+    """Let the reason of a failure keep to the width of the terminal there; in JUnit's file, for one, it is as it was.
+
+    Args:
+        terminal: the one on which pytest shows its failures.
+        report: of a case, as the process that owns the run has it.
+        reason: of its record.
+    """
+    if type(report.longrepr) is str:
+        report.longrepr = _Sentences(report.longrepr)
+        return
+    entries = getattr(getattr(report.longrepr, "reprtraceback", None), "reprentries", None) or []
+    if len(entries) != 1 or not isinstance(entries[0], ReprEntryNative):
+        return
+    entry, (first, *rest) = entries[0], entries[0].lines
+    if first != f"{reason}\n":
+        return
+
+    def shown(tw: TerminalWriter) -> None:
+        lines = prose(reason) if tw is terminal._tw else [reason]
+        tw.write("".join(["\n".join(lines) + "\n", *rest]))
+
+    entry.toterminal = shown  # type: ignore[method-assign]  # of this one alone
 
 
 def write_rejected(terminal: pytest.TerminalReporter, records: Sequence[Record]) -> None:

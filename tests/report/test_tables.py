@@ -1,20 +1,24 @@
 """What a person sees of a run: tables on the terminal, and the summary for a CI page."""
 
+import io
 import os
+import pickle
 import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from _pytest._io import TerminalWriter
 from toys import record, toy_kind
 
-from bench.core.kind import Finish
-from bench.report.layout import aligned, fitted, folded, line_width, listed, table
+from bench.core.kind import Finish, Section
+from bench.report.layout import aligned, fitted, folded, line_width, listed, prose, table
 from bench.report.markdown import markdown, write_step_summary
 from bench.report.results import ResultsFile, control_note
 from bench.report.tables import case_row, figures, finished_kinds
-from bench.report.terminal import warnings, write_summary
+from bench.report.terminal import keep_to_width, warnings, write_summary
+from bench.run.outcome import _short_repr
 
 KINDS = {"toy": toy_kind()}
 
@@ -149,6 +153,75 @@ def test_all_tables_and_reasons_at_the_end_of_a_run_keep_to_columns(said, result
     shown = [line for line in terminal.lines if not line.startswith(("results: ", "fail (", "=="))]
     assert len(shown) > 5
     assert max(map(len, shown)) <= int(said)
+
+
+LONG = "a reason of many words, which says what was found and what was expected, " * 4
+
+
+@pytest.mark.parametrize("said", ["60", "80"])
+def test_notes_and_warnings_at_the_end_of_a_run_keep_to_columns(said, results, monkeypatch):
+    monkeypatch.setenv("COLUMNS", said)
+    warned = record("skip", 1)
+    warned.reason = LONG
+    warned.warnings.append(LONG)
+    results.add("one", warned.to_json())
+    terminal = Terminal()
+    write_summary(terminal, results, [Section("toy", [("case", "n"), ("a", "1")], notes=[LONG])], 17)
+    shown = [line for line in terminal.lines if not line.startswith(("results: ", "=="))]
+    assert max(map(len, shown)) <= int(said)
+    assert " ".join(LONG.split()) in " ".join(shown)
+
+
+def test_sentences_of_a_log_stay_in_one_line_and_names_are_never_broken(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(shutil.os, "get_terminal_size", no_terminal)
+    assert prose(LONG) == [LONG]
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "/".join(["a-folder"] * 20)
+    assert prose(f"  {name} is there\n\nand a second line") == [
+        f"  {name}",
+        "  is there",
+        "",
+        "and a second line",
+    ]
+
+
+def failed_report(reason, tail=""):
+    item = SimpleNamespace(location=("test_toy.py", 3, "test_toy"))
+    longrepr = _short_repr(item, reason, tail)
+    return SimpleNamespace(longrepr=longrepr)
+
+
+def test_the_reason_of_a_failure_keeps_to_columns_on_the_terminal_alone(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    output = io.StringIO()
+    terminal = SimpleNamespace(_tw=TerminalWriter(output))
+    tail = "what an arm printed " * 9
+    report = failed_report(LONG, tail)
+    plain = str(report.longrepr)
+    keep_to_width(terminal, report, LONG)
+    report.longrepr.toterminal(terminal._tw)
+    reason, printed = output.getvalue().split("--- last output ---")
+    assert max(map(len, reason.splitlines())) <= 60
+    assert " ".join(reason.split()) == " ".join(LONG.split())
+    assert printed.strip() == tail.strip()  # as it was printed
+    assert str(report.longrepr) == plain
+    assert report.longrepr.reprcrash.message == LONG
+    assert pickle.loads(pickle.dumps(failed_report(LONG).longrepr)).reprcrash.message == LONG
+
+
+def test_a_reason_without_a_place_keeps_to_columns_and_a_traceback_is_left_alone(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    output = io.StringIO()
+    terminal = SimpleNamespace(_tw=TerminalWriter(output))
+    report = SimpleNamespace(longrepr=LONG)
+    keep_to_width(terminal, report, LONG)
+    report.longrepr.toterminal(terminal._tw)
+    assert max(map(len, output.getvalue().splitlines())) <= 60
+    assert str(report.longrepr) == LONG
+    other = failed_report(LONG)
+    keep_to_width(terminal, other, "another reason")
+    assert "toterminal" not in vars(other.longrepr.reprtraceback.reprentries[0])
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
