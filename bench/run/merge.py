@@ -7,6 +7,7 @@ that were skipped, and these before cases that were not run; among equals the la
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,9 +54,10 @@ def merge_runs(runs: Sequence[StoredRun], kinds: Mapping[str, Kind]) -> Merged:
         kinds: by name.
 
     Raises:
-        UsageProblem: runs without any case.
+        UsageProblem: runs without any case, or with records of which it is not known which belong together.
     """
     ordered = sorted(runs, key=lambda run: (_moment(run.run.get("started")), run.name))
+    in_order = _require_as_many(ordered)
     chosen: dict[Key, StoredRun] = {}
     for run in ordered:
         for key, record in run.records.items():
@@ -70,7 +72,33 @@ def merge_runs(runs: Sequence[StoredRun], kinds: Mapping[str, Kind]) -> Merged:
     gaps = [_gap(record) for record in records if not is_decided(record.verdict, record.reason_code)]
     for name, kind in kinds.items():
         gaps += kind.gaps([record for record in records if record.kind == name])
-    return Merged(ordered, chosen, gaps, list(_notes(ordered)))
+    return Merged(ordered, chosen, gaps, [*_notes(ordered), *in_order])
+
+
+def _require_as_many(runs: Sequence[StoredRun]) -> list[str]:
+    """Refuse several records of one case that cannot be told apart; return notes on those that are joined by their order.
+
+    Earlier versions gave several tests of one case the same id, and results say nothing of tests.
+    """
+    counts = [Counter((record.kind, record.id) for record in run.ordered) for run in runs]
+    notes = []
+    for kind, name in dict.fromkeys(key for count in counts for key, times in count.items() if times > 1):
+        having = [
+            (run, count[kind, name]) for run, count in zip(runs, counts, strict=True) if count[kind, name]
+        ]
+        if len({times for _, times in having}) > 1:
+            shown = ", ".join(f"{times} in {run.name}" for run, times in having)
+            raise UsageProblem(
+                f"found different numbers of records of the {kind} case {name} ({shown}), expected as many in each "
+                "run: an earlier version gave several tests of a case one id, and which of them belong together is not "
+                "known; run the case again with all of its tests, or leave one of these runs out"
+            )
+        if len(having) > 1:
+            notes.append(
+                f"{having[0][1]} records of the {kind} case {name} in each of {counted(len(having), 'run')}: several tests "
+                "had one id in an earlier version; they are joined in their order"
+            )
+    return notes
 
 
 def is_decided(verdict: str, reason_code: str) -> bool:

@@ -6,6 +6,7 @@ import page_runs
 import pytest
 from toys import ToyCase
 
+from bench.core.errors import UsageProblem
 from bench.kinds import KINDS
 from bench.report.compare import compare_runs
 from bench.report.history import History
@@ -63,9 +64,28 @@ def test_no_record_of_a_case_hides_another(pair, tmp_path):
     assert [name for _, name in after.records] == ["medium-sd-deepcache-1", "medium-sd-deepcache-1 (2)"]
     comparison = compare_runs(before, [after], KINDS)
     assert [case.key[1] for case in comparison.regressions] == ["medium-sd-deepcache-1"]
-    assert len(merge_runs(pair, KINDS).chosen) == 2
+    merged = merge_runs(pair, KINDS)
+    assert len(merged.chosen) == 2
+    assert any(
+        "2 records of the acceleration case medium-sd-deepcache-1 in each of 2 runs" in one
+        for one in merged.notes
+    )
     with History(tmp_path / "h.sqlite") as history:
         for run in pair:
             history.add(run, KINDS)
         names = {one.name for one in history.series(metric="speedup")}
     assert names == {"medium-sd-deepcache-1", "medium-sd-deepcache-1 (2)"}
+
+
+def test_runs_with_other_numbers_of_tests_of_a_case_are_not_joined(pair, tmp_path):
+    one = page_runs.load(page_runs.write_run(tmp_path / "one", [page_runs.accelerated(1)], day=3))
+    with pytest.raises(
+        UsageProblem, match=r"medium-sd-deepcache-1 .*\(2 in \S+, 2 in \S+, 1 in \S+\).*not known"
+    ):
+        merge_runs([*pair, one], KINDS)
+    # Of runs that share none of these cases nothing can be taken for another.
+    other = page_runs.load(page_runs.write_run(tmp_path / "other", [page_runs.accelerated(2)], day=3))
+    merged = merge_runs([pair[0], other], KINDS)
+    assert len(merged.chosen) == 3
+    assert not any("several tests" in note for note in merged.notes)
+    assert not any("several tests" in note for note in merge_runs([one, other], KINDS).notes)
