@@ -29,6 +29,16 @@ def told(error: BaseException, folder: Path | None = None) -> str:
     return f"{kind}: {said}{place}" if said else f"{kind}{place}"
 
 
+def told_in_one_line(error: BaseException, most: int) -> str:
+    """Return what `told` says of an exception of any length, in one line of so many characters at most.
+
+    Example:
+        >>> told_in_one_line(ValueError("no rows,\\n  none"), 23)
+        'ValueError: no rows, no'
+    """
+    return " ".join(told(error).split())[:most]
+
+
 def line_of(error: BaseException, folder: Path | None = None) -> str:
     """Return `` (my_tasks/a.py, line 3)``, the line for `told`; empty text for an exception that no such file raised."""
     lines = [

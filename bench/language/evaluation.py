@@ -14,7 +14,7 @@ from bench.core.errors import CaseProblem, LanguageProblem
 from bench.core.evaluation import Evaluation, RunContext
 from bench.core.gate import Limit, gate
 from bench.core.names import content_hash
-from bench.core.raised import told
+from bench.core.raised import told_in_one_line
 from bench.core.record import Score
 from bench.core.runs import become_latest
 from bench.core.verdict import PASSED, Outcome, Verdict, verdict_of
@@ -150,8 +150,7 @@ class LanguageEvaluation(Evaluation[LanguageCase]):
         """Return the verdict that an exception means: whatever a model raises is an error of the inference."""
         if isinstance(error, CaseProblem):
             return verdict_of(error)
-        text = " ".join(told(error).split())
-        return Verdict("error", "inference_failed", text[:1000])
+        return Verdict("error", "inference_failed", told_in_one_line(error, 1000))
 
     # -- asking ------------------------------------------------------------------------------------
 

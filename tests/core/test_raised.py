@@ -37,6 +37,12 @@ def test_what_the_suite_or_a_library_raised_has_no_line():
     assert raised.told(SyntaxError("odd")) == "SyntaxError: odd"
 
 
+def test_an_exception_of_many_lines_is_told_in_one_of_a_given_length():
+    error = ValueError("no rows,\n  and\tnone of them is left")
+    assert raised.told_in_one_line(error, 300) == "ValueError: no rows, and none of them is left"
+    assert raised.told_in_one_line(error, 20) == "ValueError: no rows,"
+
+
 def test_a_deep_recursion_is_told_by_one_line(tmp_path):
     error = of("def f():\n    f()\n\n\nf()\n", tmp_path / "deep.py")
     assert raised.line_of(error).endswith("deep.py, line 2)")

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.core.errors import LanguageProblem
 from bench.core.estimate import PERCENT, Estimate
-from bench.core.raised import told
+from bench.core.raised import told_in_one_line
 from bench.core.record import Score
 from bench.language.grading import Graded
 from bench.language.harness.declared import metric_name, pass_k
@@ -116,11 +116,10 @@ def measure(
 
 
 def _unscored(made: Any, error: Exception) -> LanguageProblem:
-    said = " ".join(told(error).split())[:300]
     return LanguageProblem(
         "inference_failed",
-        f"{made.config.task}: found answers that the task's own filters or metrics cannot score ({said}); see "
-        "predictions/, or correct the task",
+        f"{made.config.task}: found answers that the task's own filters or metrics cannot score "
+        f"({told_in_one_line(error, 300)}); see predictions/, or correct the task",
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.core.errors import LanguageProblem
 from bench.core.names import content_hash
-from bench.core.raised import line_of, told
+from bench.core.raised import line_of, told_in_one_line
 from bench.language.harness.data import local_rows
 from bench.language.harness.declared import runs_programs
 from bench.language.harness.index import FunctionName
@@ -26,6 +26,7 @@ from bench.language.harness.watching import watched, watched_first
 from bench.language.programs import require_jail
 
 # The seeds that lm-evaluation-harness sets before it loads a task: some tasks shuffle options while they load.
+_LONGEST = 300  # characters of what an exception says
 _RANDOM_SEED, _NUMPY_SEED, FEWSHOT_SEED = 0, 1234, 1234
 
 ChatTemplate = Callable[..., str]
@@ -217,8 +218,9 @@ def _imported(task: HarnessTask) -> Any:
     except (Exception, SystemExit) as error:
         raise LanguageProblem(
             "task_invalid",
-            f"{task.name}: found code of the task that cannot be imported ({_in_one_line(told(error))}), expected code that "
-            "runs, with the packages of the versions that it needs; correct it, install them, or leave the task out",
+            f"{task.name}: found code of the task that cannot be imported ({told_in_one_line(error, _LONGEST)}), expected "
+            "code that runs, with the packages of the versions that it needs; correct it, install them, or leave the task "
+            "out",
         ) from error
 
 
@@ -230,18 +232,14 @@ def _of_package(task: HarnessTask, error: ImportError) -> LanguageProblem:
     )
 
 
-def _in_one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
-
-
 def _of_rows(name: str, error: Exception, *, is_hub: bool = False) -> LanguageProblem:
     if line_of(error):  # a user's own task
         return LanguageProblem(
             "data_failed",
-            f"{name}: the task's own code raised {_in_one_line(told(error))}, expected it to take each row; correct it, or "
-            "the rows",
+            f"{name}: the task's own code raised {told_in_one_line(error, _LONGEST)}, expected it to take each row; "
+            "correct it, or the rows",
         )
-    said = _in_one_line(str(error))
+    said = " ".join(str(error).split())[:_LONGEST]
     if is_hub:
         return LanguageProblem(
             "data_failed",
