@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
+from bench.language.readers.denials import CHINESE_NOT, EXCLUDED, LAST_OF_ALL, NOT, UNFIT, WRONG
 from bench.language.readers.letter_patterns import ALPHABET, Level, Patterns, patterns
 from bench.language.readers.parts import without_other_letters
 from bench.language.readers.phrases import any_of
@@ -19,13 +20,13 @@ _BEFORE = 70
 
 _CLAUSE = re.compile(r"[.!?;:,\n。！？；，：、]|\b(?:but|however|though)\b|但", re.IGNORECASE)
 _TURNING = any_of(
-    "not | never | neither | nor | cannot | without | if | unless | suppose | supposing | assuming | were | rather than"
+    f"{NOT} | without | if | unless | suppose | supposing | assuming | were | rather than"
     "| instead of | some | many | people | students | others | seems that | seems like | tempting | tempted | might think"
-    "| may think | at first | initially | originally | first thought | previously | wrong | incorrect | false | worst"
-    "| least | question | whether | not sure | cannot tell | unclear"
+    "| may think | at first | initially | originally | first thought | previously | false"
+    f"| {WRONG} | {LAST_OF_ALL} | question | whether | not sure | cannot tell | unclear"
 )
 _TURNED = re.compile(
-    rf"\b{_TURNING}\b|n't\b|(?:不|别|勿|非|未|如果|若|假如|错误的?|误|无法|是否|不知道)", re.IGNORECASE
+    rf"\b{_TURNING}\b|n't\b|(?:{CHINESE_NOT}|如果|若|假如|错误的?|误|无法|是否|不知道)", re.IGNORECASE
 )
 # "Consider each choice: A ..." names no answer.
 _OF_ALL = re.compile(
@@ -48,31 +49,30 @@ _CORRECTED = re.compile(
     re.IGNORECASE,
 )
 _AGAINST = re.compile(
-    r"\b(?:not|never|no|nor|neither|cannot|wrong|incorrect|false|contradict\w*|unlikely|irrelevant|unrelated|impossible"
-    r"|worst|least|mistake"
-    r"|implausible|eliminat\w+|exclud\w+|rul(?:e|es|ed|ing) out|fails?|distractors?|out|too|off|discard\w*|unsupported"
-    r"|about someone else|doesn't|lacks?|reject\w*|ignores?|misses|missing|less|misconception|trap|red herring|myth)\b"
+    rf"\b(?:{NOT}|no|{WRONG}|false|contradict\w*|{UNFIT}|irrelevant|unrelated|{LAST_OF_ALL}|mistake|{EXCLUDED}|elimination"
+    r"|fails?|distractors?|out|too|off|unsupported|about someone else|doesn't|lacks?|rejection|ignores?|misses|missing|less"
+    r"|misconception|trap|red herring|myth)\b"
     r"|n't\b|[×✗❌✘]|错|不|误|无关|排除|没有|非|太(?![阳空平])",
     re.IGNORECASE,
 )
 _AGAINST_BEFORE = re.compile(
     r"(?:\b(?:(?:\w+n't|cannot|can\s+not)(?:\s+be)?|not\s+be|no\s+es|n'est\s+pas|nicht|non\s+è|não\s+é"
-    r"|not|nor|neither|never|rather than|instead of|unlike|except(?: for)?|rul(?:e|es|ed|ing) out"
-    r"|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|discard(?:s|ed|ing)?|reject(?:s|ed|ing)?|cross(?:ed|ing)? out"
-    r"|drop(?:ped)?|remov(?:e|ed|ing)|dismiss(?:ed|ing)?|against|avoid"
+    rf"|{NOT}|rather than|instead of|unlike|except(?: for)?|{EXCLUDED}|drop(?:ped)?|remov(?:e|ed|ing)|against|avoid"
     r"|(?:anything|everything|all) but)|不是|不选|排除(?:了|掉)?|而非|非|除了|去掉)"
     r"\s*(?:both |either |options? |choices? |选项)?$",
     re.IGNORECASE,
 )
+_EXCLUDED_AT_END = re.compile(
+    rf"\b(?:{EXCLUDED})\s*$|\A[)\]]?\s*(?:is|was|are)\s+(?:{NOT})\s*$", re.IGNORECASE
+)
 _DENIED = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|without|nobody|no one|least|worst|wrong|incorrect|everything except"
-    r"|all except)\b|n't\b|不|别|勿|非|未",
+    rf"\b(?:{NOT}|without|nobody|no one|{LAST_OF_ALL}|{WRONG}|everything except|all except)\b|n't\b|{CHINESE_NOT}",
     re.IGNORECASE,
 )
 # What denies a conclusion after it: "only C is wrong".
 _DENIED_AFTER = re.compile(
     r"[)\].]?\s*(?:(?:is|was|are|seems|looks|sounds|appears|的|选项|项|是)\s*)*(?:(?:the|only|clearly|also)\s+)*"
-    r"(?:not\b|wrong|incorrect|false|untrue|n't|不|错)",
+    rf"(?:not\b|{WRONG}|false|untrue|n't|不|错)",
     re.IGNORECASE,
 )
 # "Plan B" and "vitamin C" are names; in "if B" nothing is said.
@@ -296,7 +296,9 @@ def _only_mention(text: str, found: Patterns) -> str | None:
         until = groups[number + 1][0].start() if number + 1 < len(groups) else len(text)
         ending = re.compile(r"[.!?。！？\n](?=\s|$)|[。！？\n]").search(text, end, until)
         after = text[end : ending.start() if ending else until]
-        after = _AGAINST_BEFORE.sub("", after)
+        goes_on = ending is None and number + 1 < len(groups)
+        if goes_on or not _EXCLUDED_AT_END.search(after):  # "A, not B" says nothing against A
+            after = _AGAINST_BEFORE.sub("", after)
         asked = ending is not None and ending[0] in "?？"
         before = text[max(0, begin - _BEFORE) : begin]
         if (

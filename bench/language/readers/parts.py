@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from bench.language.readers.denials import EXCLUDED, LAST_OF_ALL, NOT, UNFIT, WRONG
 from bench.language.readers.number_patterns import TOTAL
 
 _LABEL = (
@@ -46,9 +47,8 @@ _ANSWERS = re.compile(
 )
 # Labels of what is none.
 _DENYING = re.compile(
-    r"\b(?:least|worst|poorest|weakest|unlikely|improbable|implausible|unsuitable|impossible|wrong|incorrect|false|invalid|untrue"
-    r"|mistakes?|eliminat(?:ed?|ing)|rul(?:ed|ing)\s+out|reject(?:ed|ing)?|exclud(?:ed?|ing)|discard(?:ed|ing)?|dismiss(?:ed|ing)?"
-    r"|crossed\s+out|distractors?|avoid|not|never|cannot|neither|anything\s+but|all\s+but|except|runners?[- ]?up"
+    rf"\b(?:{LAST_OF_ALL}|poorest|weakest|{UNFIT}|improbable|unsuitable|{WRONG}|false|invalid|untrue|mistakes?|{EXCLUDED}"
+    rf"|distractors?|avoid|{NOT}|anything\s+but|all\s+but|except|runners?[- ]?up"
     r"|second(?!\s+(?:thoughts?|look|attempt|try|reading|pass)\b)|out\s+of\s+the\s+question)\b|n't\b"
     r"|\A(?:another\s+)?alternative(?:ly)?\Z|最[差坏次弱]|错误|排除|次选|其次|备选|不(?![难妨仅但过久错])",
     re.IGNORECASE,
@@ -61,7 +61,7 @@ _LEAST = "最不"
 _SUPERLATIVE = r"最(?:不太?)?(?![后终初])[^\W\da-zA-Z的不是为最]{1,4}?"
 _OF_THEM = r"的?(?:选项|答案|一项|一个)?(?:应该|应|就)?[是为]"
 _REMARK = re.compile(
-    r"\W*(?:(?:the|is|this|most|also|clearly)\s+)*(?:least\s+\w+|unlikely|implausible|worst(?:\s+\w+)?|impossible|incorrect|wrong|false"
+    rf"\W*(?:(?:the|is|this|most|also|clearly)\s+)*(?:least\s+\w+|{UNFIT}|worst(?:\s+\w+)?|{WRONG}|false"
     r"|eliminated|ruled\s+out|rejected|excluded|最不?\w{1,3}|不(?:正确|对|可能|符合)|错误?|排除)\W*",
     re.IGNORECASE,
 )
