@@ -78,6 +78,7 @@ def shifted(scheduler: Any) -> None:
         ("DDIM", lambda it: setattr(it, "init_noise_sigma", 0.9), "init_noise_sigma"),
         ("DDIM", cumulated, "alphas_cumprod"),
         ("DDIM", one_of_them, "alphas_cumprod"),
+        ("DDIM", lambda it: setattr(it, "alphas_cumprod", it.alphas_cumprod.flip(0)), "alphas_cumprod"),
         ("DDIM", lambda it: setattr(it, "order", 2), "order"),
         ("EulerDiscrete", lambda it: setattr(it, "use_karras_sigmas", True), "use_karras_sigmas"),
         ("UniPCMultistep", lambda it: setattr(it, "disable_corrector", [0]), "disable_corrector"),
@@ -94,6 +95,13 @@ def test_what_is_set_afterwards_is_told_with_both_values_also_after_a_run(name, 
     if field != "order":
         run(scheduler)
         assert set_attributes(scheduler) == found
+
+
+@pytest.mark.parametrize("other", ["linear", [0.5, 0.25], [[0.5], [0.25, 0.1]]])
+def test_what_is_of_another_form_is_told_too(other: Any) -> None:
+    scheduler = made("DDIM")
+    scheduler.alphas_cumprod = other
+    assert set_attributes(scheduler)["alphas_cumprod"][NOW] == other
 
 
 def moved(scheduler: Any) -> None:

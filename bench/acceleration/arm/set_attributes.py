@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import dis
 import inspect
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from bench.acceleration.arm.class_names import OWN_PACKAGES
-from bench.acceleration.arm.content import described
+from bench.acceleration.arm.plain_values import are_same, is_plain, shown
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import AS_MADE, NOW
 
@@ -29,7 +28,6 @@ _KEEP_WHAT_IS_MADE = frozenset(
     }
 )
 _CONFIGURATION = "_internal_dict"
-_SAME = 1e-6
 _FEW_STEPS = 2
 
 
@@ -49,8 +47,8 @@ def set_attributes(scheduler: Any) -> Parameters:
     differing = {}
     for name, now in vars(scheduler).items():
         usual = made[name] if name in made else inspect.getattr_static(type(twin), name, None)
-        if name != _CONFIGURATION and _is_plain(usual) and _is_plain(now) and not _is_same(usual, now):
-            differing[name] = {NOW: described(now), AS_MADE: described(usual)}
+        if name != _CONFIGURATION and is_plain(usual) and is_plain(now) and not are_same(usual, now):
+            differing[name] = {NOW: shown(now), AS_MADE: shown(usual)}
     # Few files set anything, so that its methods are seldom looked at.
     passing = _stored_while_it_runs(type(scheduler)) if differing else frozenset()
     return {name.lstrip("_"): values for name, values in differing.items() if name not in passing}
@@ -89,48 +87,3 @@ def _stored_while_it_runs(kind: type) -> frozenset[str]:
                     str(step.argval) for step in dis.get_instructions(code) if step.opname == "STORE_ATTR"
                 )
     return frozenset(stored)
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is a number, a text or a truth value, or a list, array or tensor of them.
-
-    A list with gaps holds what a run fills in.
-    """
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, bool | int | float | str) or _is_numbers(value)
-
-
-def _is_numbers(value: Any) -> bool:
-    import numpy as np
-    import torch
-
-    return (isinstance(value, np.ndarray) and value.dtype.kind in "biuf") or (
-        isinstance(value, torch.Tensor) and not value.is_meta and not value.is_complex()
-    )
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are equal but for rounding, on whichever device and in whichever precision."""
-    if _is_numbers(one) or _is_numbers(other):
-        return _are_same_numbers(one, other)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    if isinstance(one, str) or isinstance(other, str):
-        return bool(one == other)
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME**2)
-    return False
-
-
-def _are_same_numbers(one: Any, other: Any) -> bool:
-    import torch
-
-    if isinstance(one, str) or isinstance(other, str):
-        return False
-    values = [torch.as_tensor(value).detach().cpu() for value in (one, other)]
-    rounding = max(torch.finfo(value.dtype).eps if value.is_floating_point() else 0.0 for value in values)
-    first, second = (value.to(torch.float64) for value in values)
-    return first.shape == second.shape and torch.allclose(
-        first, second, rtol=4 * rounding + _SAME, atol=_SAME**2, equal_nan=True
-    )
