@@ -22,7 +22,7 @@ CONTRACT = Path(__file__).with_name("contract")
 ARGUMENTS = (
     "-k", "tiny_lm-piqa_ll or pixel_cosine or synthetic-rubric or tiny_sd-plain-1 or evaluated",
     "--num-samples", "4", "--max-rounds", "20", "--time-budget", "60", "--warmup-rounds", "1",
-    "--ungated-rounds", "6", "--max-foreign-load", "1",
+    "--batch-size", "1", "--ungated-rounds", "6", "--ungated-time", "0", "--max-foreign-load", "1",
     "--training-args", "num_train_epochs=1", "--evaluated", str(CONTRACT / "evaluations"),
     "--require", "mrr@10>=0.45", "--seed", "0",  # which was the default then
 )  # fmt: skip
