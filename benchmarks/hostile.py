@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ _FEW_PROMPTS = 8
 _SHOWN_CHARACTERS = 300
 
 Record = dict[str, Any]
+Start = Callable[[list[str], Path, Mapping[str, str]], subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def run(
     quick: bool = True,
     cores: Collection[int] | None = None,
     environment: Mapping[str, str] | None = None,
+    start: Start | None = None,
 ) -> Finished:
     """Run candidates in one run of the suite, as a user would.
 
@@ -165,6 +167,7 @@ def run(
         quick: whether few images and rounds are enough.
         cores: of the run; None is all of them.
         environment: variables besides this process' own.
+        start: runs the command in a folder with an environment; None starts a process.
     """
     submission = directory / "submission"
     submission.mkdir(parents=True)
@@ -183,16 +186,19 @@ def run(
         "--work-dir", str(directory / "out"), "--prompts", str(directory / "prompts.txt"), *write_tasks(directory, tasks),
         *(_QUICK if quick else ()), *(() if timed else _UNTIMED), *arguments,
     ]  # fmt: skip
-    finished = subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
-    )  # fmt: skip
+    finished = (start or _started)(
+        command, directory, {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+    )
     output = finished.stdout + finished.stderr
     file = results_file(directory / "out")
     if not file.is_file():
         raise RuntimeError(f"the run wrote no results (exit code {finished.returncode}):\n{output[-3000:]}")
     records = json.loads(file.read_text(encoding="utf-8"))["records"]
     return Finished({record["prompt_id"]: record for record in records}, output, directory)
+
+
+def _started(command: list[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 def _task(candidate: Candidate, folder: Path, *, timed: bool) -> Task:

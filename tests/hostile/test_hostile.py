@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import arms
 import pytest
+import warm
 from suites import ROOT, own_cores, own_environment
 
 from bench.acceleration.host import kept_server
@@ -28,6 +29,7 @@ def run(directory: Path, candidates: list[hostile.Candidate], *, timed: bool) ->
     return hostile.run(
         directory, candidates, timed=timed, cores={int(core) for core in own_cores(()).split(",")},
         environment=own_environment({kept_server.VARIABLE: arms.kept_server()}),
+        start=lambda command, cwd, env: warm.run(command, cwd=cwd, env=env, timeout=900),
     )  # fmt: skip
 
 
