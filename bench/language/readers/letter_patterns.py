@@ -8,6 +8,12 @@ import re
 from dataclasses import dataclass
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Words that no sentence ends with.
+BREAKING_OFF = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|the|an?|which|that|who|could|can|would|should|may|might|will|must|because|since"
+    r"|and|or|but|of|to|in|as|for|with|by|if|from|than|its|says|states)\s*$",
+    re.IGNORECASE,
+)
 
 
 class Level(enum.IntEnum):

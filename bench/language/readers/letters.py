@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.language.readers.denials import CHINESE_NOT, EXCLUDED, LAST_OF_ALL, NOT, UNFIT, WRONG
-from bench.language.readers.letter_patterns import ALPHABET, Level, Patterns, patterns
+from bench.language.readers.letter_patterns import ALPHABET, BREAKING_OFF, Level, Patterns, patterns
 from bench.language.readers.parts import without_other_letters
 from bench.language.readers.phrases import any_of
 from bench.language.readers.text import last_box, own_part, plain_characters, without_fonts
@@ -300,9 +300,11 @@ def _only_mention(text: str, found: Patterns) -> str | None:
         if goes_on or not _EXCLUDED_AT_END.search(after):  # "A, not B" says nothing against A
             after = _AGAINST_BEFORE.sub("", after)
         asked = ending is not None and ending[0] in "?？"
+        breaks_off = ending is None and not goes_on and BREAKING_OFF.search(after)
         before = text[max(0, begin - _BEFORE) : begin]
         if (
             asked
+            or breaks_off
             or any(p.search(before) for p in (_AGAINST_BEFORE, _NAMED, _SUPPOSED))
             or _DENIED.search(_clause_before(before))
             or _IN_FORMULA.match(text, end)
