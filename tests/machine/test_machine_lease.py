@@ -317,7 +317,7 @@ def test_a_run_waits_for_the_other_one_and_says_so_once(serve):
         assert got == []
     leave.set()
     thread.join(PATIENCE_S)
-    assert got == [(0,)]
+    assert got in ([(0,)], [(1,)])  # the locks of both are freed one after the other, and it looks between
     assert told.lines == [line]
 
 
