@@ -17,7 +17,7 @@ def described(value: Any) -> Any:
     """Return an argument as something JSON can hold and that is equal for equal values: a tensor or image by its content."""
     if is_image(value):
         return image_content(value)
-    if hasattr(value, "detach") or _is_numbers(value):
+    if hasattr(value, "detach") or is_array(value):
         import torch
 
         tensor = torch.as_tensor(value).detach().to("cpu", torch.float64)
@@ -71,7 +71,8 @@ def image_content(image: Any) -> Json:
     return {"size": list(image.size), "mode": image.mode, "sha256": digest.hexdigest()[:16]}
 
 
-def _is_numbers(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of numbers or truth values."""
     import numpy as np
 
     return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"

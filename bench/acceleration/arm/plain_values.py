@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bench.acceleration.arm.content import described
+from bench.acceleration.arm.content import described, is_array
 
 _SAME = 1e-6
 
@@ -46,10 +46,9 @@ def shown(value: Any) -> Any:
 
 
 def _is_numbers(value: Any) -> bool:
-    import numpy as np
     import torch
 
-    return (isinstance(value, np.ndarray) and value.dtype.kind in "biuf") or (
+    return is_array(value) or (
         isinstance(value, torch.Tensor) and not value.is_meta and not value.is_complex()
     )
 

@@ -9,8 +9,6 @@ from bench.acceleration.detectors.settings import used_by
 
 # What a function has that torch.compile returned.
 _COMPILED_FROM = "_torchdynamo_orig_callable"
-# Classes of what torch.jit traces or compiles, and their package.
-_SCRIPTED, _TORCH = frozenset({"ScriptModule", "ScriptFunction", "ScriptMethod"}), "torch"
 _LIBRARIES = frozenset({"diffusers", "transformers"})
 
 
@@ -28,10 +26,9 @@ def is_compiled(module: Any) -> bool:
 
 def is_scripted(thing: Any) -> bool:
     """Whether it is TorchScript: a module, a method or a function that torch.jit has traced or compiled."""
-    return any(
-        kind.__name__ in _SCRIPTED and kind.__module__.partition(".")[0] == _TORCH
-        for kind in type(thing).__mro__
-    )
+    import torch
+
+    return isinstance(thing, torch.jit.ScriptModule | torch.jit.ScriptFunction | torch.ScriptMethod)
 
 
 def runs_script(module: Any) -> bool:

@@ -56,17 +56,19 @@ def plain(value: Any) -> Any:
 
 def held_by(function: Any) -> Parameters:
     """Return what a function of Python holds from around it, by name; nothing of any other thing."""
-    function = getattr(function, "__func__", function)
-    return dict(inspect.getclosurevars(function).nonlocals) if inspect.isfunction(function) else {}
+    found = _around(function)
+    return {} if found is None else dict(found.nonlocals)
 
 
 def used_by(function: Any) -> Parameters:
     """Return what a function of Python uses from around it, by name: what it holds, and what its module has."""
+    found = _around(function)
+    return {} if found is None else {**found.globals, **found.nonlocals}
+
+
+def _around(function: Any) -> inspect.ClosureVars | None:
     function = getattr(function, "__func__", function)
-    if not inspect.isfunction(function):
-        return {}
-    found = inspect.getclosurevars(function)
-    return {**found.globals, **found.nonlocals}
+    return inspect.getclosurevars(function) if inspect.isfunction(function) else None
 
 
 def merged(found: Iterable[Parameters]) -> Parameters:
