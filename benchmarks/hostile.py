@@ -56,8 +56,9 @@ PROMPTS = [
     f"a large {one} ring in the middle of a {other} background" for one in _COLOURS for other in _COLOURS if one != other
 ]  # fmt: skip
 _QUICK = (
-    "--num-samples", "4", "--batch-size", "2", "--warmup-rounds", "1", "--max-rounds", "12",
-    "--max-foreign-load", "1", "--disk-limit", "0.06",
+    "--num-samples", "4", "--batch-size", "2", "--warmup-rounds", "1",
+    # Calls of hundredths of a second, which a busy machine scatters by a factor: where it is quiet, few rounds decide.
+    "--max-rounds", "60", "--max-foreign-load", "1", "--disk-limit", "0.06",
     "--seed", "4503599627370497",  # the same images in every run, and no number that an attack tries
 )  # fmt: skip
 _UNTIMED = ("--time-budget", "0")
