@@ -242,5 +242,32 @@ def test_a_class_that_only_adds_to_its_base_computes_what_that_does(pipe):
         "Drawing", (base,), {"__module__": "somewhere", "draw": lambda self, text: self(text)}
     )
     assert describe(loaded(pipe)).pipeline_class == "StableDiffusionPipeline"
-    pipe.__class__ = type("Own", (base,), {"__module__": "somewhere", "__call__": base.__call__})
-    assert describe(loaded(pipe)).pipeline_class == "Own"
+    assert methods(pipe) == {}
+
+
+def test_a_class_of_the_file_counts_as_the_pipeline_that_it_extends_and_its_methods_as_replaced_code(pipe):
+    class Own(type(pipe)):
+        def encode_prompt(self, *given, **settings):
+            return super().encode_prompt(*given, **settings)
+
+    class OwnOfOwn(Own):
+        pass
+
+    pipe.__class__ = OwnOfOwn
+    found = describe(loaded(pipe))
+    assert found.pipeline_class == "StableDiffusionPipeline"
+    assert found.methods == {"patched_forward": {"files": ["test_detection.py"]}}
+
+
+def test_a_class_of_the_file_that_extends_no_pipeline_keeps_its_name(pipe):
+    from diffusers import DiffusionPipeline
+
+    class Own(DiffusionPipeline):
+        def __init__(self, unet):
+            super().__init__()
+            self.register_modules(unet=unet)
+
+        def __call__(self, prompt):
+            return prompt
+
+    assert describe(loaded(Own(pipe.unet))).pipeline_class == "Own"

@@ -72,6 +72,7 @@ PASSING: dict[str, dict[str, Any]] = {
     "warms_up_and_times": {"by": "run", "arguments": {"num_inference_steps": 8}},
     "nothing_to_avoid": {"by": "run"},
     "method_of_a_subclass": {"by": "run", "arguments": {"num_inference_steps": 8}},
+    "defaults_of_a_subclass": {"by": "run", "arguments": {}},
 }
 METHODS = {
     "cache_within_call": {"deepcache": {"cache_interval": 2}},
@@ -85,6 +86,7 @@ METHODS = {
     "loop_over_methods": {"vae_slicing": {}},
     "saved_by_helper": {"vae_slicing": {}},
     "logged_forward": {"patched_forward": {}},
+    "defaults_of_a_subclass": {"patched_forward": {}},
 }
 # What torch is set to during the call.
 STATES = {
@@ -108,6 +110,7 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
         "config_mismatch",
         ["arguments.callback_on_step_end: target None, candidate 'a function'"],
     ),
+    "guidance_of_a_subclass": ("fail", "config_mismatch", ["arguments.guidance_scale: target 7.5, candidate 1.5"]),
     "with_noise": ("fail", "config_mismatch", ["arguments.eta: target 0.0, candidate 0.6"]),
     "thinner": ("fail", "config_mismatch", ["layers: target 'executed'", "mid_block", "never executed"]),
     "other_weights": ("fail", "config_mismatch", ["unet.weights: target \"the target's\", candidate 'others in "]),
@@ -124,6 +127,9 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "another_generates": ("error", "load_failed", ["generates with another pipeline than `pipe` (StableDiffusionPipeline"]),
     "fewer_when_it_is_not_watched": ("fail", "config_mismatch", ["images while not watched", "grey levels away"]),
     "pipeline_by_another_name": ("error", "load_failed", ["found a pipeline in `pipeline`: name it `pipe`"]),
+    "loop_over_parts": (
+        "error", "load_failed", ["found parts of one (unet, vae, scheduler)", "into generate(pipe, prompts, generators)"],
+    ),
     "loader_alone_with_arguments": ("error", "load_failed", ["load_pipe() needs arguments (folder)", "give them defaults"]),
     "on_a_card": ("error", "load_failed", ["leave .to('cuda') out: the suite moves the pipeline"]),
     "preset_of_a_class": ("fail", "config_mismatch", ["arguments.guidance_scale: target 7.5, candidate 2.0"]),

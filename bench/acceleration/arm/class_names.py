@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from bench.acceleration.protocol.messages import OF_ITS_OWN
@@ -15,12 +16,38 @@ OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate", "b
 
 def class_name(thing: Any) -> str:
     """Return the name of the class that computes as a plain text, whatever text of its own the class has put there."""
-    return str.__str__(_computing_class(thing).__name__)
+    return str.__str__(_computing_class(type(thing)).__name__)
 
 
-def _computing_class(thing: Any) -> type:
-    """Return a thing's class; of one that only adds to its base, such as a method that draws and saves, the base."""
-    kind = type(thing)
+def pipeline_class(pipe: Any) -> str:
+    """Return the name of a pipeline's class; of one of the file's own, that of the pipeline of a library that it extends.
+
+    What such a class does otherwise is found where it computes, and `own_methods` says where it stands.
+    """
+    return str.__str__(_pipeline_base(type(pipe)).__name__)
+
+
+def own_methods(pipe: Any) -> Iterator[Any]:
+    """Yield the functions by which the classes of a file replace those of the pipeline that they extend."""
+    base = _pipeline_base(type(pipe))
+    for kind in type(pipe).__mro__:
+        if kind is base:
+            return
+        yield from (value for name, value in vars(kind).items() if callable(value) and hasattr(base, name))
+
+
+def _pipeline_base(kind: type) -> type:
+    """Return the first class of a library that can be called; without one, the class that computes."""
+    known = (
+        one
+        for one in kind.__mro__
+        if one.__module__.partition(".")[0] in OWN_PACKAGES and "__call__" in vars(one)
+    )
+    return next(known, None) or _computing_class(kind)
+
+
+def _computing_class(kind: type) -> type:
+    """Return a class; for one that only adds to its base, such as a method that draws and saves, the base."""
     while len(kind.__bases__) == 1 and _only_adds(kind):
         (kind,) = kind.__bases__
     return kind
@@ -37,6 +64,6 @@ def scheduler_class(scheduler: Any) -> str:
     """Return the name of a scheduler's class, and whether it is another one than diffusers has under that name."""
     import diffusers
 
-    name, package = class_name(scheduler), _computing_class(scheduler).__module__.partition(".")[0]
+    name, package = class_name(scheduler), _computing_class(type(scheduler)).__module__.partition(".")[0]
     is_namesake = package not in OWN_PACKAGES and hasattr(diffusers, name)
     return f"{name}{OF_ITS_OWN}" if is_namesake else name

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.arm.class_names import OWN_PACKAGES, class_name, scheduler_class
+from bench.acceleration.arm.class_names import (
+    OWN_PACKAGES,
+    own_methods,
+    pipeline_class,
+    scheduler_class,
+)
 from bench.acceleration.arm.loading import LoadedPipeline
 from bench.acceleration.arm.parts_of_model import settings_of
 from bench.acceleration.detectors.parts import dtypes, modules, seen_as_it_is
@@ -27,7 +32,7 @@ def describe(loaded: LoadedPipeline) -> Described:
     """
     scheduler = getattr(loaded.pipe, "scheduler", None)
     return Described(
-        pipeline_class=class_name(loaded.pipe),
+        pipeline_class=pipeline_class(loaded.pipe),
         model_id=model_id(loaded.pipe),
         scheduler_class=None if scheduler is None else scheduler_class(scheduler),
         scheduler=_scheduler_settings(loaded, scheduler),
@@ -86,12 +91,13 @@ def model_id(pipe: Any) -> str | None:
 
 
 def unknown_patches(pipe: Any) -> list[str]:
-    """Return the files of forwards, and of hooks around them, whose code belongs to no known package.
+    """Return the files of forwards, hooks around them and methods of the pipeline, whose code belongs to no known package.
 
     No method accounts for them.
     """
     known = OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
-    found = {_foreign(function, known) for module in modules(pipe) for function in _run_by(module)}
+    run = (function for module in modules(pipe) for function in _run_by(module))
+    found = {_foreign(function, known) for function in (*run, *own_methods(pipe))}
     return sorted(file for file in found if file is not None)
 
 

@@ -29,11 +29,7 @@ def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, 
                 f"{path.name}: load_pipe() needs arguments ({', '.join(needed)}); expected a loader that is called without; "
                 "give them defaults, or assign the pipeline to `pipe` at module level"
             )
-        named = [name for name, value in namespace.items() if isinstance(value, pipeline_bases())]
-        found = f"; found a pipeline in `{named[0]}`: name it `pipe`" if named else ""
-        raise SourceProblem(
-            f"{path.name} defines neither `pipe` nor `load_pipe()`; assign the pipeline to `pipe` at module level{found}"
-        )
+        raise SourceProblem(f"{path.name} defines neither `pipe` nor `load_pipe()`; {_advice(namespace)}")
     of_loader = has_loader and (prefer == "load_pipe" or "pipe" not in namespace)
     pipe, spelled = (load_pipe(), "load_pipe()") if of_loader else (namespace["pipe"], "pipe")
     if pipe_within(pipe) is not None:
@@ -42,6 +38,25 @@ def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, 
     raise SourceProblem(
         f"{path.name}: `{spelled}` is {shown}, but a diffusers pipeline was expected; "
         "assign or return the object that StableDiffusionPipeline.from_pretrained(...) gives"
+    )
+
+
+def _advice(namespace: dict[str, Any]) -> str:
+    """Return what to do about a file without a pipeline, by what it defines."""
+    from diffusers import ModelMixin, SchedulerMixin
+
+    named = [name for name, value in namespace.items() if isinstance(value, pipeline_bases())]
+    if named:
+        return (
+            f"assign the pipeline to `pipe` at module level; found a pipeline in `{named[0]}`: name it `pipe`"
+        )
+    parts = [name for name, value in namespace.items() if isinstance(value, ModelMixin | SchedulerMixin)]
+    if not parts:
+        return "assign the pipeline to `pipe` at module level"
+    return (
+        f"found parts of one ({', '.join(parts)}), and no pipeline that holds them; make one, as in pipe = "
+        "StableDiffusionPipeline.from_pretrained(...), and put a loop of your own over its parts into "
+        "generate(pipe, prompts, generators)"
     )
 
 
