@@ -127,6 +127,8 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "another_generates": ("error", "load_failed", ["generates with another pipeline than `pipe` (StableDiffusionPipeline"]),
     "fewer_when_it_is_not_watched": ("fail", "config_mismatch", ["images while not watched", "grey levels away"]),
     "pipeline_by_another_name": ("error", "load_failed", ["found a pipeline in `pipeline`: name it `pipe`"]),
+    "built_in_main": ("error", "load_failed", ["found one that line 15 calls", "let load_pipe() return it"]),
+    "built_in_a_function": ("error", "load_failed", ["found a StableDiffusionPipeline in line 11", "at module level"]),
     "loop_over_parts": (
         "error", "load_failed", ["found parts of one (unet, vae, scheduler)", "into generate(pipe, prompts, generators)"],
     ),

@@ -5,17 +5,32 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.acceleration.arm.recorder import pipeline_bases
+from bench.acceleration.protocol.messages import OwnCall
 from bench.core.errors import SourceProblem
 
 _DEPTH = 3
 
 
-def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, bool]:
+def find_pipe(
+    namespace: dict[str, Any],
+    path: Path,
+    prefer: str,
+    call: OwnCall | None = None,
+    others: Sequence[str] = (),
+) -> tuple[Any, bool]:
     """Return the pipeline, or what a library put around it, and whether ``load_pipe()`` made it.
+
+    Args:
+        namespace: what the file defines.
+        path: the file, for messages.
+        prefer: ``pipe`` or ``load_pipe``, which of them wins when the file defines both.
+        call: the file's own, as it was seen while it ran as a script.
+        others: the pipelines that it called there besides its own.
 
     Raises:
         SourceProblem: when the file defines neither, or what it defines is no pipeline.
@@ -29,7 +44,9 @@ def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, 
                 f"{path.name}: load_pipe() needs arguments ({', '.join(needed)}); expected a loader that is called without; "
                 "give them defaults, or assign the pipeline to `pipe` at module level"
             )
-        raise SourceProblem(f"{path.name} defines neither `pipe` nor `load_pipe()`; {_advice(namespace)}")
+        raise SourceProblem(
+            f"{path.name} defines neither `pipe` nor `load_pipe()`; {_advice(namespace, call, others)}"
+        )
     of_loader = has_loader and (prefer == "load_pipe" or "pipe" not in namespace)
     pipe, spelled = (load_pipe(), "load_pipe()") if of_loader else (namespace["pipe"], "pipe")
     if pipe_within(pipe) is not None:
@@ -41,7 +58,7 @@ def find_pipe(namespace: dict[str, Any], path: Path, prefer: str) -> tuple[Any, 
     )
 
 
-def _advice(namespace: dict[str, Any]) -> str:
+def _advice(namespace: dict[str, Any], call: OwnCall | None, others: Sequence[str]) -> str:
     """Return what to do about a file without a pipeline, by what it defines."""
     from diffusers import ModelMixin, SchedulerMixin
 
@@ -49,6 +66,18 @@ def _advice(namespace: dict[str, Any]) -> str:
     if named:
         return (
             f"assign the pipeline to `pipe` at module level; found a pipeline in `{named[0]}`: name it `pipe`"
+        )
+    if call is not None or others:
+        which = (
+            f"a {others[0]}"
+            if call is None
+            else "one"
+            if call.line is None
+            else f"one that line {call.line} calls"
+        )
+        return (
+            f"found {which} when it runs as a script, which no other file can import; assign it to `pipe` at module "
+            "level, or let load_pipe() return it"
         )
     parts = [name for name, value in namespace.items() if isinstance(value, ModelMixin | SchedulerMixin)]
     if not parts:

@@ -193,6 +193,7 @@ def load(
     sent: Callable[[], Parameters] = dict,
     by: str = "run",
     why: str = "",
+    others: Sequence[str] = (),
 ) -> LoadedPipeline:
     """Run a pipeline file and return its pipeline, on the given device and ready to generate.
 
@@ -204,6 +205,7 @@ def load(
         sent: returns the arguments of that call; asked for when the file has defined its classes.
         by: how the call is known.
         why: why it was not seen, for messages.
+        others: the pipelines that it calls as a script and does not define, likewise.
 
     Raises:
         SourceProblem: when the file defines neither, or what it defines is no pipeline, or cannot be called so.
@@ -213,7 +215,7 @@ def load(
     module = module_of(path, MODULE_NAME)
     execute(path, module)
     namespace = module.__dict__
-    found, of_loader = find_pipe(namespace, path, prefer)
+    found, of_loader = find_pipe(namespace, path, prefer, call if by == "run" else None, others)
     pipe = pipe_within(found)
     is_beneath = call is not None and call.beneath and by == "run"
     outer = None if found is pipe or is_beneath else found

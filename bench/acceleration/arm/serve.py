@@ -201,6 +201,7 @@ class Arm:
             sent=lambda: arguments_of(sent),
             by=request.get("by", "run"),
             why=request.get("why", ""),
+            others=request.get("others", ()),
         )
         self._classes = classes_of(self._pipeline.pipe)
         return {

@@ -95,7 +95,7 @@ class PipelineArm:
             {
                 "op": "load", "file": str(self.file), "prefer": preferred(role), "device": self.device,
                 "call": None if seen.call is None else msgspec.to_builtins(seen.call), "by": seen.by,
-                "why": seen.probed.why[:300],
+                "why": seen.probed.why[:300], "others": seen.probed.pipelines[:1],
             },
             seen.sent,
             timeout_s=self.load_timeout_s,
