@@ -22,18 +22,19 @@ def class_name(thing: Any) -> str:
 def pipeline_class(pipe: Any) -> str:
     """Return the name of a pipeline's class; of one of the file's own, that of the pipeline of a library that it extends.
 
-    What such a class does otherwise is found where it computes, and `own_methods` says where it stands.
+    What such a class does otherwise is found where it computes, and `own_classes` says where it stands.
     """
     return str.__str__(_pipeline_base(type(pipe)).__name__)
 
 
-def own_methods(pipe: Any) -> Iterator[Any]:
-    """Yield the functions by which the classes of a file replace those of the pipeline that they extend."""
+def own_classes(pipe: Any) -> Iterator[type]:
+    """Yield the classes between a pipeline and the one of a library that it extends which replace something of that."""
     base = _pipeline_base(type(pipe))
     for kind in type(pipe).__mro__:
         if kind is base:
             return
-        yield from (value for name, value in vars(kind).items() if callable(value) and hasattr(base, name))
+        if _replaces(kind, base):
+            yield kind
 
 
 def _pipeline_base(kind: type) -> type:
@@ -57,7 +58,11 @@ def _only_adds(kind: type) -> bool:
     if kind.__module__.partition(".")[0] in OWN_PACKAGES:
         return False
     base = kind.__bases__[0]
-    return base is not object and not any(hasattr(base, name) for name in vars(kind).keys() - _OF_EVERY_CLASS)
+    return base is not object and not _replaces(kind, base)
+
+
+def _replaces(kind: type, base: type) -> bool:
+    return any(hasattr(base, name) for name in vars(kind).keys() - _OF_EVERY_CLASS)
 
 
 def scheduler_class(scheduler: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.acceleration.arm.class_names import (
     OWN_PACKAGES,
-    own_methods,
+    own_classes,
     pipeline_class,
     scheduler_class,
 )
@@ -91,13 +92,13 @@ def model_id(pipe: Any) -> str | None:
 
 
 def unknown_patches(pipe: Any) -> list[str]:
-    """Return the files of forwards, hooks around them and methods of the pipeline, whose code belongs to no known package.
+    """Return the files of forwards, hooks around them and classes of the pipeline, whose code belongs to no known package.
 
     No method accounts for them.
     """
     known = OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
-    run = (function for module in modules(pipe) for function in _run_by(module))
-    found = {_foreign(function, known) for function in (*run, *own_methods(pipe))}
+    found = {_foreign(function, known) for module in modules(pipe) for function in _run_by(module)}
+    found |= {_file_of(kind) for kind in own_classes(pipe) if kind.__module__.partition(".")[0] not in known}
     return sorted(file for file in found if file is not None)
 
 
@@ -106,6 +107,11 @@ def _run_by(module: Any) -> Iterator[Any]:
     yield module.forward
     for hooks in ("_forward_pre_hooks", "_forward_hooks"):
         yield from getattr(module, hooks, {}).values()
+
+
+def _file_of(kind: type) -> str:
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return str(kind.__module__) if file is None else Path(file).name
 
 
 def _foreign(forward: Any, known: frozenset[str]) -> str | None:
