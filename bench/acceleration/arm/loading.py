@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.arm.finding import find_pipe, move, pipe_within
+from bench.acceleration.arm.finding import find_pipe, pipe_within
 from bench.acceleration.arm.given_inputs import (
     FIRST,
     arranged,
@@ -23,6 +23,7 @@ from bench.acceleration.arm.given_inputs import (
     takers,
     written_count,
 )
+from bench.acceleration.arm.placing import move
 from bench.acceleration.arm.results import outputs_of
 from bench.acceleration.arm.running import MODULE_NAME, evaluate, execute, module_of
 from bench.acceleration.arm.set_attributes import set_attributes

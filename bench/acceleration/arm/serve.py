@@ -154,7 +154,7 @@ class Arm:
         if request["op"] == "generate":
             return self._generate(request, payload)
         if request["op"] == "move":
-            from bench.acceleration.arm.finding import leave_or_return
+            from bench.acceleration.arm.placing import leave_or_return
 
             leave_or_return(self._pipeline.pipe, request["device"])
             return {}, b""
