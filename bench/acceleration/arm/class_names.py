@@ -19,6 +19,11 @@ def class_name(thing: Any) -> str:
     return str.__str__(_computing_class(type(thing)).__name__)
 
 
+def package_of(kind: type) -> str:
+    """Return the name of the package that a class belongs to."""
+    return kind.__module__.partition(".")[0]
+
+
 def pipeline_class(pipe: Any) -> str:
     """Return the name of a pipeline's class; of one of the file's own, that of the pipeline of a library that it extends.
 
@@ -39,11 +44,7 @@ def own_classes(pipe: Any) -> Iterator[type]:
 
 def _pipeline_base(kind: type) -> type:
     """Return the first class of a library that can be called; without one, the class that computes."""
-    known = (
-        one
-        for one in kind.__mro__
-        if one.__module__.partition(".")[0] in OWN_PACKAGES and "__call__" in vars(one)
-    )
+    known = (one for one in kind.__mro__ if package_of(one) in OWN_PACKAGES and "__call__" in vars(one))
     return next(known, None) or _computing_class(kind)
 
 
@@ -55,7 +56,7 @@ def _computing_class(kind: type) -> type:
 
 
 def _only_adds(kind: type) -> bool:
-    if kind.__module__.partition(".")[0] in OWN_PACKAGES:
+    if package_of(kind) in OWN_PACKAGES:
         return False
     base = kind.__bases__[0]
     return base is not object and not _replaces(kind, base)
@@ -69,6 +70,6 @@ def scheduler_class(scheduler: Any) -> str:
     """Return the name of a scheduler's class, and whether it is another one than diffusers has under that name."""
     import diffusers
 
-    name, package = class_name(scheduler), _computing_class(type(scheduler)).__module__.partition(".")[0]
+    name, package = class_name(scheduler), package_of(_computing_class(type(scheduler)))
     is_namesake = package not in OWN_PACKAGES and hasattr(diffusers, name)
     return f"{name}{OF_ITS_OWN}" if is_namesake else name

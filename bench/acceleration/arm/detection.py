@@ -10,6 +10,7 @@ from typing import Any
 from bench.acceleration.arm.class_names import (
     OWN_PACKAGES,
     own_classes,
+    package_of,
     pipeline_class,
     scheduler_class,
 )
@@ -98,7 +99,7 @@ def unknown_patches(pipe: Any) -> list[str]:
     """
     known = OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
     found = {_foreign(function, known) for module in modules(pipe) for function in _run_by(module)}
-    found |= {_file_of(kind) for kind in own_classes(pipe) if kind.__module__.partition(".")[0] not in known}
+    found |= {_file_of(kind) for kind in own_classes(pipe) if package_of(kind) not in known}
     return sorted(file for file in found if file is not None)
 
 

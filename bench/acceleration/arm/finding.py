@@ -66,16 +66,10 @@ def _advice(namespace: dict[str, Any], call: OwnCall | None, others: Sequence[st
         return (
             f"assign the pipeline to `pipe` at module level; found a pipeline in `{named[0]}`: name it `pipe`"
         )
-    if call is not None or others:
-        which = (
-            f"a {others[0]}"
-            if call is None
-            else "one"
-            if call.line is None
-            else f"one that line {call.line} calls"
-        )
+    built = _built_as_script(call, others)
+    if built:
         return (
-            f"found {which} when it runs as a script, which no other file can import; assign it to `pipe` at module "
+            f"found {built} when it runs as a script, which no other file can import; assign it to `pipe` at module "
             "level, or let load_pipe() return it"
         )
     parts = [name for name, value in namespace.items() if isinstance(value, ModelMixin | SchedulerMixin)]
@@ -86,6 +80,13 @@ def _advice(namespace: dict[str, Any], call: OwnCall | None, others: Sequence[st
         "StableDiffusionPipeline.from_pretrained(...), and put a loop of your own over its parts into "
         "generate(pipe, prompts, generators)"
     )
+
+
+def _built_as_script(call: OwnCall | None, others: Sequence[str]) -> str:
+    """Return which pipeline a file was seen to call as a script; empty where it called none."""
+    if call is None:
+        return f"a {others[0]}" if others else ""
+    return "one" if call.line is None else f"one that line {call.line} calls"
 
 
 def pipe_within(thing: Any, depth: int = _DEPTH) -> Any:

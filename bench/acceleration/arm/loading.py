@@ -216,9 +216,10 @@ def load(
     module = module_of(path, MODULE_NAME)
     execute(path, module)
     namespace = module.__dict__
-    found, of_loader = find_pipe(namespace, path, prefer, call if by == "run" else None, others)
+    own_call = call if by == "run" else None
+    found, of_loader = find_pipe(namespace, path, prefer, own_call, others)
     pipe = pipe_within(found)
-    is_beneath = call is not None and call.beneath and by == "run"
+    is_beneath = own_call is not None and own_call.beneath
     outer = None if found is pipe or is_beneath else found
     move(pipe, device)
     if hasattr(pipe, "set_progress_bar_config"):
