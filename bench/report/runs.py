@@ -68,7 +68,8 @@ def load_run(path: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         ) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageProblem(
-            f"{file}: this is not JSON; expected the {RESULTS} of a run; correct the path"
+            f"{file}: found no whole JSON ({error}); expected the {RESULTS} of a run; write it again with `report`, which "
+            "needs the run's records, or name another run"
         ) from error
     return read_run(data, file, kinds)
 
@@ -79,11 +80,13 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
     Raises:
         UsageProblem: results of another form.
     """
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION:
-        found = "no schema_version" if version is None else f"schema_version {version!r}"
+    if not isinstance(data, dict) or "schema_version" not in data:
+        found = "an object without schema_version" if isinstance(data, dict) else json_kind(data)
+        raise UsageProblem(f"{file}: found {found}, expected the {RESULTS} that a run writes; correct the path")
+    if data["schema_version"] != SCHEMA_VERSION:
         raise UsageProblem(
-            f"{file}: found {found}, expected {SCHEMA_VERSION}; read it with the version of Modelgate that wrote it"
+            f"{file}: found schema_version {data['schema_version']!r}, expected {SCHEMA_VERSION}; read it with the version "
+            "of Modelgate that wrote it"
         )
     run, entries = data.get("run"), data.get("records")
     for name, value, expected in (("run", run, dict), ("records", entries, list)):

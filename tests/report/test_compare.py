@@ -229,9 +229,10 @@ def test_the_command_prints_writes_and_fails_where_it_is_asked_to(pair, tmp_path
     ("content", "said"),
     [
         (None, "found no evaluation_results.json"),
-        ("{", "this is not JSON"),
-        ("[" * 100_000, "this is not JSON"),
-        ("[1]", "found no schema_version, expected 1"),
+        ("{", "found no whole JSON (Input data was truncated)"),
+        ("[" * 100_000, "found no whole JSON"),
+        ("[1]", "found a list, expected the evaluation_results.json"),
+        ("{}", "found an object without schema_version, expected the evaluation_results.json"),
         ('{"schema_version": 1}', "found no `run`, expected an object; write the results again"),
         ('{"schema_version": 1, "run": {}}', "found no `records`, expected a list"),
         ('{"schema_version": 1, "run": {}, "records": 5}', "found a number as `records`, expected a list"),
