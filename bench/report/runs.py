@@ -82,13 +82,16 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
     """
     if not isinstance(data, dict) or "schema_version" not in data:
         found = "an object without schema_version" if isinstance(data, dict) else json_kind(data)
-        raise UsageProblem(f"{file}: found {found}, expected the {RESULTS} that a run writes; correct the path")
+        raise UsageProblem(
+            f"{file}: found {found}, expected the {RESULTS} that a run writes; correct the path"
+        )
     if data["schema_version"] != SCHEMA_VERSION:
         raise UsageProblem(
             f"{file}: found schema_version {data['schema_version']!r}, expected {SCHEMA_VERSION}; read it with the version "
             "of Modelgate that wrote it"
         )
-    run, entries = data.get("run"), data.get("records")
+    run: Any = data.get("run")
+    entries: Any = data.get("records")
     for name, value, expected in (("run", run, dict), ("records", entries, list)):
         if not isinstance(value, expected):
             what = "no" if value is None else f"{json_kind(value)} as"

@@ -1,5 +1,6 @@
 """Marks of optional packages and replaced code are found; and the registry of detectors."""
 
+import contextlib
 import functools
 import inspect
 import math
@@ -93,6 +94,42 @@ def test_forward_replaced_on_the_class_is_noticed(pipe, monkeypatch):
     kind = type(pipe.unet.conv_in)
     monkeypatch.setattr(kind, "forward", wrapped(kind.forward))
     assert "patched_forward" in methods(pipe)
+
+
+REPLACED = {"patched_forward": {"files": ["test_detected_hooks.py"]}}
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [("", "encode_prompt"), ("scheduler", "step"), ("vae", "decode"), ("image_processor", "postprocess")],
+)
+def test_a_method_replaced_on_the_pipeline_or_a_part_is_noticed(pipe, part, name):
+    thing = getattr(pipe, part) if part else pipe
+    setattr(thing, name, replaced(getattr(thing, name)))
+    assert methods(pipe) == REPLACED
+    delattr(thing, name)
+    assert methods(pipe) == {}
+
+
+@pytest.mark.parametrize("put", [functools.cache, staticmethod, classmethod, property])
+def test_what_replaces_a_method_in_a_librarys_class_is_noticed(pipe, monkeypatch, put):
+    kind = type(pipe).__mro__[1]
+    name = next(name for name, value in vars(kind).items() if inspect.isfunction(value) and name[0] != "_")
+    monkeypatch.setattr(kind, name, put(replaced(getattr(kind, name))))
+    assert methods(pipe) == REPLACED
+
+
+def test_a_class_that_every_module_extends_is_looked_at(pipe, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.nn.Module, "register_buffer", wrapped(torch.nn.Module.register_buffer))
+    assert methods(pipe) == REPLACED
+
+
+def test_what_only_shows_progress_or_checks_images_is_no_replaced_code(pipe):
+    pipe.progress_bar = lambda *arguments, **more: contextlib.nullcontext()
+    pipe.run_safety_checker = lambda image, device, dtype: (image, None)
+    assert methods(pipe) == {}
 
 
 def test_forward_decorated_by_known_packages_is_the_pipelines_own(pipe):

@@ -10,6 +10,8 @@ from bench.acceleration.protocol.messages import OF_ITS_OWN
 _OF_EVERY_CLASS = frozenset(
     {"__module__", "__doc__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__"}
 )
+# What stands in the place of these methods shows something else, or checks images, and draws none otherwise.
+ONLY_SHOWS = frozenset({"progress_bar", "set_progress_bar_config", "run_safety_checker"})
 # Code below these packages is the pipeline's own machinery; methods name their own packages.
 OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate", "bench"})
 
@@ -63,7 +65,7 @@ def _only_adds(kind: type) -> bool:
 
 
 def _replaces(kind: type, base: type) -> bool:
-    return any(hasattr(base, name) for name in vars(kind).keys() - _OF_EVERY_CLASS)
+    return any(hasattr(base, name) for name in vars(kind).keys() - _OF_EVERY_CLASS - ONLY_SHOWS)
 
 
 def scheduler_class(scheduler: Any) -> str:

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.arm.class_names import (
-    OWN_PACKAGES,
-    own_classes,
-    package_of,
-    pipeline_class,
-    scheduler_class,
-)
+from bench.acceleration.arm.class_names import pipeline_class, scheduler_class
 from bench.acceleration.arm.loading import LoadedPipeline
 from bench.acceleration.arm.parts_of_model import settings_of
-from bench.acceleration.detectors.parts import dtypes, modules, seen_as_it_is
+from bench.acceleration.arm.replaced_code import PATCHED_FORWARD, replacing_files
+from bench.acceleration.detectors.parts import dtypes, seen_as_it_is
 from bench.acceleration.detectors.shipped import METHODS
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import SET, Described, json_value
 from bench.core.errors import SourceProblem
-
-PATCHED_FORWARD = "patched_forward"
-"""What replaced code is listed as that no method accounts for; it is no method that a task could ask for."""
 
 
 def describe(loaded: LoadedPipeline) -> Described:
@@ -59,7 +50,7 @@ def detected_methods(loaded: LoadedPipeline) -> dict[str, Parameters]:
             parameters = _detected(name, loaded)
             if parameters is not None:
                 found[name] = parameters
-        files = unknown_patches(loaded.pipe)
+        files = replacing_files(loaded.pipe)
     if files:
         found[PATCHED_FORWARD] = {"files": files}
     return found
@@ -90,40 +81,3 @@ def model_id(pipe: Any) -> str | None:
     if not name:
         return None
     return str(Path(name).resolve()) if Path(name).is_dir() else str(name)
-
-
-def unknown_patches(pipe: Any) -> list[str]:
-    """Return the files of forwards, hooks around them and classes of the pipeline, whose code belongs to no known package.
-
-    No method accounts for them.
-    """
-    known = OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
-    found = {_foreign(function, known) for module in modules(pipe) for function in _run_by(module)}
-    found |= {_file_of(kind) for kind in own_classes(pipe) if package_of(kind) not in known}
-    return sorted(file for file in found if file is not None)
-
-
-def _run_by(module: Any) -> Iterator[Any]:
-    """Yield what runs when a module is called."""
-    yield module.forward
-    for hooks in ("_forward_pre_hooks", "_forward_hooks"):
-        yield from getattr(module, hooks, {}).values()
-
-
-def _file_of(kind: type) -> str:
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return str(kind.__module__) if file is None else Path(file).name
-
-
-def _foreign(forward: Any, known: frozenset[str]) -> str | None:
-    for _ in range(20):  # through partials and decorators, also where one leads back to itself
-        forward = getattr(forward, "func", forward)
-        function = forward if hasattr(forward, "__globals__") else type(forward).__call__
-        # functools.wraps() copies __module__ from what is wrapped; the globals are the function's own.
-        package = getattr(function, "__globals__", {}).get("__name__", "").partition(".")[0]
-        if package and package not in known:
-            return Path(function.__code__.co_filename).name
-        forward = getattr(forward, "__wrapped__", None)
-        if forward is None:
-            break
-    return None
