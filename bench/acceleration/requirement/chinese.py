@@ -34,6 +34,7 @@ _PART_OF = re.compile(
     rf"(?<![0-9.])(?P<whole>{_WRITTEN_NUMBER}|(?!0+分)[0-9]{{1,3}})分之\s?(?P<n>{_WRITTEN_NUMBER}|[0-9]{{1,3}})"
 )
 _POINTS = re.compile(r"(?<=[0-9])\s?个百分点")
+_TENTHS = re.compile(r"(?P<n>[0-9]+(?:\.[0-9]+)?|半)\s?成(?![功为立本分员品片果就])")
 _PERCENT_OF = re.compile(rf"百分之\s?(?P<n>[0-9]+(?:\.[0-9]+)?|{_WRITTEN_NUMBER})")
 
 _N = r"(?<![0-9.])(?P<n>(?>[0-9]+(?:\.[0-9]+)?))"
@@ -67,6 +68,7 @@ def in_english(text: str) -> str:
     text = _PERCENT_OF.sub(lambda match: f"{_value(match['n']):g}%", text.translate(_SIGNS))
     text = _PART_OF.sub(lambda match: f"{100 * _value(match['n']) / _value(match['whole']):.12g}%", text)
     text = _POINTS.sub("%", _WRITTEN.sub(_written, text))
+    text = _TENTHS.sub(lambda match: f"{5 if match['n'] == '半' else 10 * float(match['n']):g}%", text)
     has_number = re.search("[0-9]", text) is not None
     for regex, write in _ROWS:
         if has_number or "n" not in regex.groupindex:

@@ -32,6 +32,9 @@ _OF_SEVERAL = re.compile(
     r"\b(?:[2-9]|[0-9]{2,}|two|three|four|five|six|eight|ten|sixteen|several|all)(?: [a-z]{1,20}){0,2} "
     r"(?:images|pictures|samples|prompts|videos)\b[^.,;:!?¤]*$"
 )
+_OF_THE_SLOWEST = re.compile(
+    r"\b(?:p9[0-9](?:\.9+)?|9[0-9](?:\.9+)?(?:th)?[ -]percentile|tail[ -]latency|worst[ -]case|slowest)\b[^.;!?]*$"
+)
 _ASKED = {
     "speedup": SPEEDUP,
     "latency_s": Asked("latency", "limits of latency", 86_400.0, "max_latency_s"),
@@ -89,12 +92,15 @@ Convert = Callable[[re.Match[str]], float]
 def _take(found: Found, convert: Convert, match: re.Match[str], *, field: str) -> str:
     """Note the value of a match; return what stays to be searched.
 
-    Seconds of several images are left over, since nobody says whether they are made one after the other.
+    Seconds of several images are left over, since nobody says whether they are made one after the other; so are those
+    of the slowest calls, since what is timed is the usual one.
     """
-    if field == "latency_s" and _OF_SEVERAL.search(
-        match.string, max(0, match.start() - _NEAR), match.start()
-    ):
-        return match.group()
+    if field == "latency_s":
+        near = max(0, match.start() - _NEAR), match.end()
+        if _OF_SEVERAL.search(match.string, near[0], match.start()) or _OF_THE_SLOWEST.search(
+            match.string, *near
+        ):
+            return match.group()
     found.append((convert(match), quote(match.group())))
     return MASK * len(match.group())
 
@@ -136,6 +142,10 @@ _LOSE = (
     r"ing)?|declin(?:e|es|ing)|decreas(?:e|es|ing)|deteriorat(?:e|es|ing)|suffer(?:s|ing)?|chang(?:e|es|ing)|"
     r"cost(?:s|ing)?)"
 )
+# 95 % of the baseline's is what is kept, not what is lost.
+_NOT_OF_BASELINE = (
+    r"(?! of (?:what|that|(?:the |its |their )?(?:baseline|original|reference|target|current|present|previous)))"
+)  # fmt: skip
 _KEEP = (
     r"(?:keep(?:s|ing)?|retain(?:s|ing)?|preserv(?:e|es|ing)|maintain(?:s|ing)?|reach(?:es|ing)?|have|with|"
     r"stay(?:s|ing)? at|hold(?:s|ing)?)"
@@ -184,11 +194,21 @@ def _ratio(match: re.Match[str]) -> float:
     return before / after if after else math.nan
 
 
+def _growth(match: re.Match[str]) -> float:
+    before = number(match["n"])
+    return number(match["m"]) / before if before else math.nan
+
+
 def _fraction_faster(match: re.Match[str]) -> float:
     return _FRACTIONS[match["w"]]
 
 
 _UNIT = r"(?:ms|milliseconds?|s|secs?|seconds?|mins?|minutes?)\b"
+_RATE = (
+    r"(?:fps|hz|(?:it|iterations?|images?|imgs?|pictures?|frames?|samples?|videos?|steps?)\s?(?:per |a |each |/)\s?"
+    r"(?:s|secs?|seconds?|mins?|minutes?|h|hours?))\b"
+)
+_SOME = r"(?:at least |about |around |over |more than )?"
 # Not 2 seconds faster, and not 8 s for a batch: how many images that is, nobody says.
 _NOT_SPED = (
     r"(?! (?:faster|quicker|speedier|speed|(?:for|per|a|in|to make) (?:the |a |an |each )?(?:whole |entire |full "
@@ -198,9 +218,14 @@ _AFTERWARDS = rf"(?:about |around |at most |under |below )?(?P<m>(?>{NUMBER}))\s
 _BEGINS, _ENDS = r"(?:(?<=^)|(?<=[,;(] )|(?<=\())", r"(?=\s?(?:$|[,;.)](?:\s|$)))"
 _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
     ("speedup", _ratio, [
-        rf"from (?:about |around |roughly )?{_N}\s?(?P<unit1>{_UNIT})?(?: {_WORD}){{0,4}}? (?:down )?(?:to|->) "
+        rf"from (?:about |around |roughly )?{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?(?: {_WORD}){{0,4}}? (?:down )?(?:to|->) "
         rf"{_AFTERWARDS}",
         rf"{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?\s?[-=]{{1,2}}> ?{_AFTERWARDS}",
+    ]),
+    ("speedup", _growth, [
+        rf"from (?:about |around |roughly )?{_N}(?:\s?{_RATE})? (?:up )?(?:to|->) {_SOME}(?P<m>(?>{NUMBER}))\s?{_RATE}",
+        rf"\b(?:{_RATE}|throughput|speed|pace)(?: {_WORD}){{0,4}}? from (?:about |around |roughly )?{_N} (?:up )?(?:to|->) "
+        rf"{_SOME}(?P<m>(?>{NUMBER}))(?!\s?(?:{_UNIT}|%|x))(?![\w.,]*[0-9])",
     ]),
     ("speedup", _fraction_faster, [
         rf"\b(?:a|one|by a|by one) (?P<w>{'|'.join(_FRACTIONS)}) (?:faster|quicker|speedier)\b",
@@ -220,6 +245,8 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf">=?))?{_ABOUT}{_N}{_PERCENT} (?:of )?(?:the |its |their )?(?:{_WORD} ){{0,2}}{_OF_QUALITY}\b",
         rf"\b{_OF_QUALITY}(?: {_WORD}){{0,3}} (?:at least|no less than|not (?:be |fall |drop |go )?(?:below|under)|"
         rf">=?) {_N}{_PERCENT} of (?:the |its )?(?:baseline|original|target|reference)\b",
+        rf"\b(?:not|n't|never)(?: {_WORD}){{0,2}}? {_LOSE}(?: to)? (?:below|under|less than) {_N}{_PERCENT} of "
+        rf"(?:the |its )?(?:(?:baseline|original|target|reference)(?:'s)? )?{_OF_QUALITY}\b",
     ]),
     ("quality_loss", _fraction, [
         rf"\b(?:not|n't|never|without|cannot)(?: {_WORD}){{0,2}}? {_LOSE}(?: {_WORD}){{0,3}}? (?:more than|over|"
@@ -230,10 +257,10 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"{_N}{_PERCENT}(?: (?:{_OF_QUALITY}(?:'s)? ){{0,3}}{_LOSS}\b(?: (?:in|of)(?: the| its)? "
         rf"{_OF_QUALITY})?){_OR_LESS}",
         rf"\b{_LOSS}\b(?: (?:in|of|to)(?: the| its)?)?(?: {_OF_QUALITY}){{0,3}}(?: "
-        rf"{_WORD}){{0,4}}?[\s:(]*{_BELOW}{_ABOUT}{_N}{_PERCENT}",
+        rf"{_WORD}){{0,4}}?[\s:(]*{_BELOW}{_ABOUT}{_N}{_PERCENT}{_NOT_OF_BASELINE}",
         rf"\b{_OF_QUALITY}(?:'s)?(?: {_LOSS})?(?: {_WORD}){{0,5}}?[\s:(]*(?:by )?{_BELOW}{_ABOUT}{_N}{_PERCENT}",
-        rf"\b{_LOSE}\b(?: {_WORD}){{0,4}}? {_BELOW}{_ABOUT}{_N}{_PERCENT}(?: (?:of|in) (?:the |its )?(?:{_WORD} "
-        rf")?{_OF_QUALITY})?",
+        rf"\b{_LOSE}\b(?: {_WORD}){{0,4}}? {_BELOW}{_ABOUT}{_N}{_PERCENT}{_NOT_OF_BASELINE}"
+        rf"(?: (?:of|in) (?:the |its )?(?:{_WORD} )?{_OF_QUALITY})?",
         rf"\b{_LOSE}\b(?: {_WORD}){{0,4}}? {_N}{_PERCENT}(?: (?:of|in) (?:the |its )?(?:{_WORD} )?{_OF_QUALITY})?{_OR_LESS}",
         rf"\b{_N}{_PERCENT} {_OF_QUALITY} (?:loss|drop|budget|tolerance|degradation)(?: is)? (?:allowed|budget|"
         rf"tolerated|acceptable|ok|at most|max(?:imum)?)\b",
@@ -241,6 +268,7 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"{_OF_QUALITY}))",
         rf"\b(?:max|maximum) (?:{_OF_QUALITY} ){{0,3}}{_LOSS}(?: is|:| of|=)? ?{_N}{_PERCENT}",
         rf"\b(?:{_OF_QUALITY} ){{1,3}}{_LOSS} ?(?::|=|<=?|of) ?{_N}{_PERCENT}",
+        rf"\b{_OF_QUALITY}:? ?-\s?(?P<n>(?>{NUMBER})){_PERCENT}",
         # As one of several in a list.
         rf"{_BEGINS}(?:{_OF_QUALITY} )?loss ?(?::|=|of)? ?{_N}{_PERCENT}{_ENDS}",
         rf"{_BEGINS}{_N}{_PERCENT} (?:{_OF_QUALITY} )?{_LOSS}{_ENDS}",
@@ -253,6 +281,8 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf")?(?:{_MEMORY}|card|gpu))?",
     ]),
     ("latency_s", _seconds, [
+        rf"\b(?:get|bring|push|cut|take|reduce)s? (?:it|this|that|each|(?:the |its )?{_LATENCY})(?: down)? to "
+        rf"(?:about |around |under |below |at most |less than )?{_N}{_SECONDS}{_NOT_SPED}{_EACH}?",
         rf"(?:\b{_BELOW}|<=?){_ABOUT}{_N}{_SECONDS}{_NOT_SPED}{_EACH}?(?:{_OR_LESS})?",
         rf"{_N}{_SECONDS}{_NOT_SPED}{_EACH}?{_OR_LESS}{_EACH}?",
         rf"\b{_LATENCY}(?: {_WORD}){{0,4}}?(?: of| is|:| =| must be| should be| has to be| target) "
@@ -271,6 +301,8 @@ _PATTERNS = [
 ]
 
 _NO_SLOWER = re.compile(
-    r"\b(?:at least as (?:fast|quick)(?: as)?|(?:no|not|never)(?: be| become| get)? slower than) (?:the |its |our )?"
+    r"\b(?:(?:do(?:es)?|must|may|should|shall|will)(?: not|n't)|never|without)(?: ever)? (?:be|get|become|run|getting|"
+    r"becoming|being) (?:any )?slower\b(?! than)|"
+    r"\b(?:at least as (?:fast|quick)(?: as)?|(?:no|not|never)(?: be| become| get| run)? slower than) (?:the |its |our )?"
     r"(?:baseline|original|reference|before|now|today|it (?:is|was))\b(?!'s| \w+ing)"
 )

@@ -21,7 +21,7 @@ _PARAGRAPH = re.compile(r"\n\s*\n")
 
 def normalised(text: str) -> str:
     """Return a text in lower case with single spaces and one kind of dash and cross; a paragraph ends like a sentence."""
-    return " ".join(_PARAGRAPH.sub(" . ", text.translate(_SIGNS)).lower().split())
+    return " ".join(_PARAGRAPH.sub(" . ", text.translate(_SIGNS)).lower().replace("w/o ", "without ").split())
 
 
 WORD_NUMBERS = {
@@ -113,7 +113,10 @@ _CONNECTED = (
     r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must be|should be|has to be|reaches|equals?))+[\s(]*"
 )
 _TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall[- ]clock)\b"
-_PACE = r"\b(?:speed|throughput|pace|rate|fps|(?:images|imgs|pictures|videos)(?: per second|/s(?:ec)?))\b"
+_PACE = (
+    r"\b(?:speed|throughput|pace|rate|fps|(?:images|imgs|pictures|frames|samples|videos)"
+    r"(?: (?:per|a|each) (?:second|minute|hour)|/(?:s(?:ec)?|min(?:ute)?|h(?:our)?)))\b"
+)
 _SPEEDUP = r"(?<![a-z])(?:speed[\s-]?ups?|accelerations?|speed gains?)\b"
 _FASTER = r"(?:faster|quicker|speedier)\b"
 _CUT = (
@@ -127,6 +130,9 @@ _NO_OTHER_UNIT = (
     r" (?:[^\s.,;:]{1,30} )?(?:steps?|images?|prompts?|samples?|gpus?|pipelines?)\b)(?![\w.,]*[0-9])"
 )
 _SHARE = "|".join(sorted(SHARES, key=len, reverse=True))
+_WHOSE = (
+    r"(?:(?:the |its |our )?(?:baseline|original|current|present|reference|previous|old)(?:'s)? |the |its )"
+)
 _OF_BASELINE = r"of (?:the |its |their |that of the )?(?:baseline|original|current|present|reference|previous|old|target)\b"
 _TO_AT_MOST = (
     r" to(?: (?:at most|no more than|not more than|less than|under|below|about|around|roughly|only|some))? "
@@ -144,6 +150,10 @@ def _gain(n: float, _: re.Match[str]) -> float:
 
 def _percent_gain(n: float, _: re.Match[str]) -> float:
     return 1 + n / 100 if n > 0 else math.nan
+
+
+def _percent_reached(n: float, _: re.Match[str]) -> float:
+    return n / 100 if n > 100 else math.nan
 
 
 def _percent_saved(n: float, _: re.Match[str]) -> float:
@@ -188,6 +198,12 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf" (?:increase|gain|boost|improvement) (?:in|of){_fill(2)} {_PACE})",
         rf"\b{_FASTER} by{_LEAST}{_QTY}{_PCT}",
     ], {}),
+    ("throughput +30%", _PERCENT, _percent_gain, [
+        rf"{_PACE}(?::? ?\+ ?|(?: \w{{1,10}})? up ){_QTY}{_PCT}", rf"\+ ?{_QTY}{_PCT} {_PACE}",
+    ], {}),
+    ("150% of the baseline's speed", _PERCENT, _percent_reached, [
+        rf"(?<![\w.,¤/-])(?P<n>1[0-9]{{2}}|[2-9][0-9]{{2}}){_PCT} of{_fill(4)} {_PACE}",
+    ], {}),
     ("speedup of 30%", _PERCENT, _percent_gain, [rf"{_SPEEDUP}{_CONNECTED}{_QTY}{_PCT}"], {}),
     ("speed it up by 30%", _PERCENT, _percent_gain, [
         rf"\b(?:accelerat\w{{1,4}}|speed(?:s|ing)?|sped){_fill(6, _WORD_OF_GAIN)} by{_LEAST}{_QTY}{_PCT}",
@@ -209,6 +225,8 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
     ("60% of the time", _PERCENT, _percent_left, [
         rf"{_QTY}{_PCT} of{_fill(4)} {_TIME}",
         rf"{_TIME}{_fill(4)}{_TO_AT_MOST}{_QTY}{_PCT} {_OF_BASELINE}",
+        rf"{_TIME}{_fill(4)} (?:under|below|at most|within|no more than|not exceed|to) {_QTY}{_PCT} "
+        rf"(?:{_OF_BASELINE}|of what it (?:is|was|takes|took)\b)",
         rf"{_TIME}{_fill(4)} {_CUT}{_TO_AT_MOST}{_QTY}{_PCT}(?! \w)",
         rf"{_CUT}{_fill(4)} {_TIME}{_TO_AT_MOST}{_QTY}{_PCT}(?! \w)",
     ], {"is_share": True}),
@@ -239,7 +257,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"{_PACE}{_fill(4)} (?P<w>{_MULTIPLY})e[ds]?\b",
     ], {}),
     ("twice as fast", ("twice", "thrice"), _multiple, [
-        rf"\b(?P<w>twice|thrice) (?:as (?:fast|quick\w{{0,2}})\b|{_FASTER}|the{_fill(2)} {_PACE})",
+        rf"\b(?P<w>twice|thrice) (?:as (?:fast|quick\w{{0,2}})\b|{_FASTER}|(?:the|as many){_fill(2)} {_PACE})",
     ], {}),
     ("an order of magnitude faster", ("order of magnitude",), _always(10.0), [
         rf"\border of magnitude (?:{_FASTER}|{_SPEEDUP}|as fast)",
@@ -254,6 +272,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"{_QTY}[\s-]?times?[\s-](?:as (?:fast|quick)|{_FASTER}|(?:the|higher|more|greater){_fill(2)} {_PACE}|"
         rf"{_SPEEDUP})",
     ], {}),
+    ("1.5 times the baseline's speed", ("times", "x"), _gain, [rf"{_QTY}\s?(?:times|x) (?:as many |{_WHOSE}){_PACE}"], {}),
     ("twofold", ("fold",), _gain, [rf"{_QTY}[\s-]?fold\b"], {"denied_before": RESIZED_BEFORE}),
     ("1.8 times", ("times",), _gain, [rf"{_QTY}\s?times\b"], {"denied_before": REPEATED_BEFORE, "needs_speed_word": True}),
     ("2x", ("x",), _gain, [rf"{_QTY}\s?x(?!\w)(?!-(?!fast|quick|speed)\w)"], {"denied_before": RESIZED_BEFORE}),

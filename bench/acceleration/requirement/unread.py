@@ -33,6 +33,32 @@ _IN_WORDS = re.compile(
     rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?)\s?(?:/|per |an? )"
     r"\s?(?:s|secs?|seconds?|mins?|minutes?)\b"
 )
+# Nothing may be lost, or change: that no measurement can show.
+_FLAWLESS = re.compile(
+    r"\blossless(?:ly)?\b(?! (?:png|webp|jpe?g|tiff|format|codec|compress\w*|image|file)s?\b)|"
+    r"\b(?:no|zero|without(?: any| a)?) (?:[a-z]{1,20} ){0,2}?(?:loss|drop|degradation|decrease|change|difference|decline)"
+    r"(?: (?:of|in) (?:the |image |visual )*)?\b(?:quality|clip|scores?|fidelity)\b|"
+    r"\b(?:no|zero|without(?: any| a)?) (?:[a-z]{1,20} ){0,2}?(?:quality|clip|scores?|fidelity)[ -](?:[a-z]{1,20} )?"
+    r"(?:loss|drop|degradation|decrease|change|decline)\b|"
+    r"\b(?:quality|clip|scores?|fidelity)[ -](?:loss|drop|degradation)[:,]? (?:is |of )?(?:none|zero|not (?:allowed|"
+    r"acceptable|tolerated))\b|"
+    r"\b(?:bit-?(?:wise)?[ -]?|byte-?(?:wise)?[ -]?|pixel-?(?:wise)?[ -]?)(?:exact|identical|equal|perfect)\b|"
+    r"\bidentical (?:images?|outputs?|pictures?|results?)\b|\b(?:images?|outputs?|pictures?|results?) (?:must |should |"
+    r"have to |has to )?(?:be|stay|remain) (?:identical|the same|unchanged)\b|"
+    r"(?:质量|画质|效果)[^,.;!?]{0,4}(?:无|没有|不得|不能|不)(?:任何)?(?:损失|下降|变差|降低|损)|无损"
+)
+_OF_A_BATCH = re.compile(
+    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?) (?:for|per) (?:an? |the |each |every |one )?"
+    r"(?:whole |entire |full )?(?:batch|run|set|[0-9]+ (?:images?|pictures?|prompts?|samples?))\b"
+)
+# What is said of today is no demand where nothing bounds it.
+_OF_TODAY = re.compile(
+    r"\b(?:currently|at present|at the moment|right now|so far|as of now|today|nowadays)\b"
+)
+_BOUNDING = re.compile(
+    r"\b(?:at least|at most|than|under|below|above|within|max\w*|min(?:imum)?|must|should|shall|needs? to|has to|have to|"
+    r"want|target|goal|limit|budget)\b|[<>]"
+)
 # Parts and multiples in words or as a fraction; demands where the clause speaks of what can be demanded.
 _PART = re.compile(
     r"\b(?:half|halv\w{1,3}|(?:an?|one|two|three)[ -](?:third|quarter|fifth|tenth)s?|doubl(?:e|es|ed|ing)|"
@@ -73,7 +99,7 @@ _CLAUSE = re.compile(r"[.!?;](?=\s|$)|,(?=\s)")
 # Words that have to stand in a clause together for it to read like a demand.
 _READ_LIKE_DEMANDS = (
     (_QUANTITY, _DEMANDING), (_PART, _OF_COST), (_BARE, _OF_SCORE), (_HAN_QUANTITY, _HAN_OF_COST),
-    (_SLOWER,), (_IN_WORDS,), (_BOUNDED,), (_RELATIVE,),
+    (_SLOWER,), (_IN_WORDS,), (_BOUNDED,), (_RELATIVE,), (_FLAWLESS,), (_OF_A_BATCH,),
 )  # fmt: skip
 
 
@@ -88,7 +114,8 @@ def unread(left: str, readable: str) -> tuple[str, ...]:
     for end in (*_CLAUSE.finditer(left), None):
         stop = len(left) if end is None else end.start()
         clause = left[start:stop]
-        if any(all(word.search(clause) for word in words) for words in _READ_LIKE_DEMANDS):
+        of_today = _OF_TODAY.search(clause) and not _BOUNDING.search(clause)
+        if not of_today and any(all(word.search(clause) for word in words) for words in _READ_LIKE_DEMANDS):
             found.append(readable[start:stop].strip()[:_MAX_QUOTED])
         start = stop if end is None else end.end()
     return tuple(dict.fromkeys(found))[:_MAX_UNREAD]
