@@ -35,9 +35,10 @@ _PART_OF = re.compile(
 )
 _POINTS = re.compile(r"(?<=[0-9])\s?个百分点")
 _TENTHS = re.compile(r"(?P<n>[0-9]+(?:\.[0-9]+)?|半)\s?成(?![功为立本分员品片果就])")
+_SEVERAL = re.compile(r"(?<![0-9.])(?P<n>[2-9]|[1-9][0-9]+)\s?[张幅个](?:图片|图像|图|照片|视频)?")
 _PERCENT_OF = re.compile(rf"百分之\s?(?P<n>[0-9]+(?:\.[0-9]+)?|{_WRITTEN_NUMBER})")
 
-_N = r"(?<![0-9.])(?P<n>(?>[0-9]+(?:\.[0-9]+)?))"
+_N = r"\s?(?<![0-9.])(?P<n>(?>[0-9]+(?:\.[0-9]+)?))"
 _LEAST = (
     r"(?:至少|最少|不低于|不少于|不小于|起码|达到|要|需|需要|必须|应|应该|能|为|是|到|至|大于|超过|高于|以上|了|约|"
     r"大约|>=?|=|:|\s){0,5}"
@@ -66,8 +67,9 @@ def in_english(text: str) -> str:
     if not _HAN.search(text):
         return text
     text = _PERCENT_OF.sub(lambda match: f"{_value(match['n']):g}%", text.translate(_SIGNS))
-    text = _PART_OF.sub(lambda match: f"{100 * _value(match['n']) / _value(match['whole']):.12g}%", text)
+    text = _PART_OF.sub(lambda match: f"{100 * _value(match['n']) / _value(match['whole']):.15g}%", text)
     text = _POINTS.sub("%", _WRITTEN.sub(_written, text))
+    text = _SEVERAL.sub(r" \g<n> images ", text)
     text = _TENTHS.sub(lambda match: f"{5 if match['n'] == '半' else 10 * float(match['n']):g}%", text)
     has_number = re.search("[0-9]", text) is not None
     for regex, write in _ROWS:
@@ -135,6 +137,7 @@ _ROWS: list[tuple[re.Pattern[str], Write]] = [
             rf"baseline的)?{_N}\s?倍(?:以上)?",
             rf"(?:加速比|加速|提速|快){_LEAST}(?:原来的|基线的)?{_N}\s?倍(?:以上)?",
             rf"{_N}\s?倍(?:以上)?的?(?:{_SPEED}|加速比|加速|提速|速|快)",
+            rf"{_SPEED}\s?x{_N}(?![0-9.%])",
             rf"加速比{_LEAST}{_N}(?:\s?x)?(?![0-9.%])",
             rf"(?:加速|提速|快){_LEAST}{_N}\s?x(?![a-z0-9])",
             rf"{_LEAST}{_N}\s?倍(?:于)?(?:原来|基线|原始)的?{_SPEED}",
@@ -158,7 +161,7 @@ _ROWS: list[tuple[re.Pattern[str], Write]] = [
             rf"{_MEMORY}[^,.;!?0-9]{{0,8}}?{before}{_N}{after}", rf"{before}{_N}{after}的?{_MEMORY}",
         ]) for before, after in _bounded(_BYTES)),
         *(("at most {n} {unit} per image", [
-            rf"(?:(?:每|一)?(?:张|幅|个)?(?:图片|图像|图|照片)?的?)?(?:{_TIME})?[^,.;!?0-9]{{0,8}}?{before}{_N}"
+            rf"(?:(?:每|一)?(?:张|幅|个)?(?:图片|图像|图|照片)?的?)?(?:{_TIME})?[^,.;!?0-9a-z]{{0,8}}?{before}{_N}"
             rf"{after}(?:生成|出|完成)?(?:一张|每张)?(?:图片|图像|图)?",
         ]) for before, after in _bounded(_UNIT)),
     ]

@@ -32,7 +32,9 @@ _OF_SEVERAL = re.compile(
     r"\b(?:[2-9]|[0-9]{2,}|two|three|four|five|six|eight|ten|sixteen|several|all)(?: [a-z]{1,20}){0,2} "
     r"(?:images|pictures|samples|prompts|videos)\b[^.,;:!?¤]*$"
 )
-_OF_THE_SLOWEST = re.compile(
+# A limit of one step, and of the slowest calls: what is timed is a usual call as a whole.
+_OF_ANOTHER = re.compile(
+    r"\b(?:each|every|per|single)(?: [a-z]{1,20})? (?:steps?|iterations?)\b[^.,;!?]*$|"
     r"\b(?:p9[0-9](?:\.9+)?|9[0-9](?:\.9+)?(?:th)?[ -]percentile|tail[ -]latency|worst[ -]case|slowest)\b[^.;!?]*$"
 )
 _ASKED = {
@@ -92,12 +94,12 @@ Convert = Callable[[re.Match[str]], float]
 def _take(found: Found, convert: Convert, match: re.Match[str], *, field: str) -> str:
     """Note the value of a match; return what stays to be searched.
 
-    Seconds of several images are left over, since nobody says whether they are made one after the other; so are those
-    of the slowest calls, since what is timed is the usual one.
+    Seconds of several images are left over, since nobody says whether they are made one after the other; so are those of
+    a step or of the slowest calls.
     """
     if field == "latency_s":
         near = max(0, match.start() - _NEAR), match.end()
-        if _OF_SEVERAL.search(match.string, near[0], match.start()) or _OF_THE_SLOWEST.search(
+        if _OF_SEVERAL.search(match.string, near[0], match.start()) or _OF_ANOTHER.search(
             match.string, *near
         ):
             return match.group()
@@ -109,7 +111,10 @@ def _take(found: Found, convert: Convert, match: re.Match[str], *, field: str) -
 
 _N = rf"(?<![\w.,¤-])(?P<n>(?>{NUMBER}))"
 _FRACTION = r"(?<![\w.,¤])(?P<n>0?\.[0-9]+)(?![\w%]|[.,][0-9]|\s?(?:%|percent|per cent|pct))"
-_SECONDS = r"\s?-?(?P<unit>ms|millis(?:econds?)?|milliseconds?|s|secs?|seconds?|mins?|minutes?)\b(?!\s?/\s?(?:it|step))"
+_SECONDS = (
+    r"\s?-?(?P<unit>ms|millis(?:econds?)?|milliseconds?|s|secs?|seconds?|mins?|minutes?)\b"
+    r"(?!\s?(?:/|per|a|each|every)\s?(?:denoising |sampling )?(?:it\b|iteration|step))"
+)
 _BYTES = r"\s?-?(?P<unit>gb|gib|gigabytes?|gigs?|g|mb|mib|megabytes?)\b"
 _PERCENT = r"[\s-]?(?:%|percent\b|per cent\b|pct\b)"
 _BELOW = (
@@ -184,6 +189,10 @@ def _what_is_left(match: re.Match[str]) -> float:
     return 1 - number(match["n"]) / 100
 
 
+def _what_is_left_of_one(match: re.Match[str]) -> float:
+    return 1 - number(match["n"])
+
+
 def _as_it_is(match: re.Match[str]) -> float:
     return number(match["n"])
 
@@ -244,11 +253,17 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"\b{_KEEP}(?: (?:at least|no less than|not less than|a minimum of|more than|over|"
         rf">=?))?{_ABOUT}{_N}{_PERCENT} (?:of )?(?:the |its |their )?(?:{_WORD} ){{0,2}}{_OF_QUALITY}\b",
         rf"\b{_OF_QUALITY}(?: {_WORD}){{0,3}} (?:at least|no less than|not (?:be |fall |drop |go )?(?:below|under)|"
-        rf">=?) {_N}{_PERCENT} of (?:the |its )?(?:baseline|original|target|reference)\b",
+        rf">=?)\s?{_N}{_PERCENT} of (?:the |its )?(?:baseline|original|target|reference)\b",
         rf"\b(?:not|n't|never)(?: {_WORD}){{0,2}}? {_LOSE}(?: to)? (?:below|under|less than) {_N}{_PERCENT} of "
         rf"(?:the |its )?(?:(?:baseline|original|target|reference)(?:'s)? )?{_OF_QUALITY}\b",
     ]),
+    ("quality_loss", _what_is_left_of_one, [
+        rf"(?<![\w.,¤])(?P<n>0?\.[0-9]+)(?:\s?(?:x|times))? "
+        rf"(?:of )?(?:the |its )?(?:baseline|original|target|reference)(?:'s)? {_OF_QUALITY}\b",
+    ]),
     ("quality_loss", _fraction, [
+        rf"\b(?:trad(?:e|es|ing)|exchang(?:e|es|ing)|spend(?:s|ing)?)(?: (?:up to|at most|no more than))?{_ABOUT}{_N}"
+        rf"{_PERCENT} (?:of (?:the |its )?)?{_OF_QUALITY}\b",
         rf"\b(?:not|n't|never|without|cannot)(?: {_WORD}){{0,2}}? {_LOSE}(?: {_WORD}){{0,3}}? (?:more than|over|"
         rf"above){_ABOUT}{_N}{_PERCENT}(?: (?:of|in) (?:the |its )?(?:{_WORD} )?{_OF_QUALITY}| {_OF_QUALITY})?",
         rf"(?:\b(?:{_BELOW}|at most)|<=?){_ABOUT}{_N}{_PERCENT}(?: (?:of )?(?:the |its |relative |of "

@@ -39,7 +39,7 @@ WORD_NUMBERS |= {
 }
 # Shares of the time, as the speedup that each of them means.
 SHARES = {
-    "half": 2.0, "a third": 3.0, "one third": 3.0, "one-third": 3.0, "a quarter": 4.0, "one quarter": 4.0,
+    "half": 2.0, "a half": 2.0, "a third": 3.0, "one third": 3.0, "one-third": 3.0, "a quarter": 4.0, "one quarter": 4.0,
     "one-quarter": 4.0, "a fifth": 5.0, "one fifth": 5.0, "a tenth": 10.0, "one tenth": 10.0,
     "two thirds": 1.5, "two-thirds": 1.5, "three quarters": 4 / 3, "three-quarters": 4 / 3,
 }  # fmt: skip
@@ -230,11 +230,12 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"{_TIME}{_fill(4)} {_CUT}{_TO_AT_MOST}{_QTY}{_PCT}(?! \w)",
         rf"{_CUT}{_fill(4)} {_TIME}{_TO_AT_MOST}{_QTY}{_PCT}(?! \w)",
     ], {"is_share": True}),
+    ("70% as long", _PERCENT, _percent_left, [rf"{_QTY}{_PCT} as long\b"], {"is_share": True}),
     ("3/4 of the time", ("/",), _fraction_left, [
         rf"(?<![\w./])(?P<a>[0-9]{{1,3}})\s?/\s?(?P<b>[0-9]{{1,3}}) of{_fill(4)} {_TIME}",
     ], {"is_share": True}),
-    ("0.8x the time", ("x", "times"), _times_left, [
-        rf"(?<![\w.,/-])(?P<n>0?[.,][0-9]+)\s?(?:x|times)(?: of)?{_fill(3)} {_TIME}",
+    ("0.8x the time", ("time", "latency", "duration", "wall"), _times_left, [
+        rf"(?<![\w.,/-])(?P<n>0?[.,][0-9]+)(?:\s?(?:x|times)(?: of)?| of){_fill(3)} {_TIME}",
     ], {"is_share": True}),
     ("cut the latency by a third", tuple(SHARES), _share_saved, [
         rf"{_CUT}{_fill(4)} {_TIME}{_fill(4)} by{_LEAST}(?P<w>{_SHARE})\b",

@@ -22,6 +22,7 @@ from bench.acceleration.requirement.words import (
     LOWER_BOUND_BEFORE,
     NEGATED_BEFORE,
     RESOLUTION,
+    SCORE_AFTER,
     SCORE_BEFORE,
     SENTENCE_END,
     SPEED,
@@ -122,11 +123,18 @@ def _take(pattern: Pattern, found: Found, match: re.Match[str]) -> str:
         return match.group()
     groups = match.groupdict()
     written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
-    if written and written[0] < 1 and not pattern.is_share and SCORE_BEFORE.search(_before(match)):
+    if written and written[0] < 1 and not pattern.is_share and _is_of_a_score(match):
         return match.group()
     if not _is_denied(pattern, match):
         found.extend((pattern.speedup(value, match), quote(match.group())) for value in written or [math.nan])
     return MASK * len(match.group())
+
+
+def _is_of_a_score(match: re.Match[str]) -> bool:
+    return bool(
+        SCORE_BEFORE.search(_before(match))
+        or SCORE_AFTER.match(match.string[match.end() : match.end() + NEAR])
+    )
 
 
 def _is_denied(pattern: Pattern, match: re.Match[str]) -> bool:

@@ -26,8 +26,8 @@ _DEMANDING = re.compile(
 # Quantities without a figure; each of them is a demand wherever it stands.
 _IN_WORDS = re.compile(
     r"\bsub-?second\b|\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
-    r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth) of (?:the |its )?(?:quality|score|clip|"
-    r"fidelity|memory|vram)\b|"
+    r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth|twentieth|hundredth) of "
+    r"(?:the |its )?(?:quality|score|clip|fidelity|memory|vram)\b|"
     rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?)\s?(?:/|per |for each |an? |each |every )"
     r"\s?(?:img|image|picture|sample|video)s?\b|"
     rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?)\s?(?:/|per |an? )"
@@ -84,6 +84,9 @@ _RELATIVE = re.compile(
     r"\b(?:memory|vram|quality|clip|scores?|fidelity|latency|runtime|time)\b[^,;:]{0,40}"
     r"\b(?:under|below|exceed|(?:more|higher|worse|lower|longer|less) than|at least|as (?:good|high|low) as)\b"
     r"[^,;:]{0,20}\b(?:baseline|original|reference|before)\b|"
+    r"\b(?:no|without(?: any| using)?) (?:extra|more|additional) (?:memory|vram)\b|"
+    r"\b(?:memory|vram|quality)\b[^,;:]{0,30}(?:\b(?:not|never)|n't) (?:grow|increase|rise|go up|get worse|suffer|change)\b|"
+    r"\b(?:memory|vram|quality) (?:as|like) (?:before|now|today|(?:that )?(?:in|of )?(?:the |its )?(?:baseline|original))\b|"
     r"(?:显存|内存)[^,.;!?]{0,8}(?:不|无)(?:增加|得?高于|变大|上升|增长|大于)"
 )
 _OF_SCORE = re.compile(r"\b(?:quality|clip|scores?|loss|degradation|drop|fidelity|ssim|lpips|psnr|fid)\b")

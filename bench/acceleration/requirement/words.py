@@ -55,7 +55,11 @@ RESIZED_BEFORE = re.compile(
 )
 # "a clip score of at least 0.95x the baseline": a part of something that is not the time.
 SCORE_BEFORE = re.compile(
-    r"\b(?:clip|quality|scores?|fidelity|accuracy|ssim|psnr|similarity|alignment)\b[^,;:]{0,40}$"
+    r"\b(?:clip|quality|scores?|fidelity|accuracy|ssim|psnr|similarity|alignment)\b[^,;]{0,40}$"
+)
+SCORE_AFTER = re.compile(
+    r"\s*(?:of )?(?:the |its |that of the )?(?:(?:baseline|original|reference|target)(?:'s)? )?"
+    r"(?:clip|quality|scores?|fidelity|accuracy|ssim|psnr)\b"
 )
 REPEATED_BEFORE = re.compile(
     r"\b(?:repeat\w*|calls?|called|invok\w+|execut\w+|averag\w+|sampled?|generat\w+|run|runs|ran|tr(?:y|ied|ies)|"
