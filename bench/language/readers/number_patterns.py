@@ -57,6 +57,11 @@ TOGETHER = re.compile(
     r"\s+(?=[$€£¥]?[-−]?[0-9][0-9.,/]*(?:[^0-9]*)$)",
     re.IGNORECASE,
 )
+# Of others than those of the number before.
+OF_SEVERAL = re.compile(
+    r"[,;]\s+(?:(?:and|while|but)\s+)?(?:[A-Z]\w*|the\s+(?:other\s+\w+|others|rest))\b[^,;]*"
+    r"\b(?:together|combined|between\s+them|in\s+(?:all|total))\b|\b(?:together|combined)\s+with\b"
+)
 DENIED = re.compile(
     r"(?:\b(?:not|isn't|wasn't|never|rather\s+than|instead\s+of)|不是|而非|并非)\s*(?:the\s+)?\W*$",
     re.IGNORECASE,

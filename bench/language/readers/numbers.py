@@ -29,6 +29,7 @@ from bench.language.readers.number_patterns import (
     NEXT_FIELD,
     NUMBER_OF,
     NUMBERED,
+    OF_SEVERAL,
     ONLY_COMPARED,
     OPERATOR,
     OR_ELSE,
@@ -306,7 +307,10 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
     bold = [q for q in found if q.bold]
     if bold and len({q.value for q in bold}) == 1 and not _goes_on(sentence, found[found.index(bold[0]) :]):
         return bold[0]
-    return _single(sentence, found)
+    single = _single(sentence, found)
+    # "Ann has 5, Bob and Carl together 12" says two things.
+    later = () if single is None else (q for q in found if q.start > single.end and q.value != single.value)
+    return None if any(OF_SEVERAL.search(sentence, single.end, q.start) for q in later) else single
 
 
 def _is_percentage(sentence: str, first: Quantity, second: Quantity) -> bool:
