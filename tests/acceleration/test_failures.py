@@ -96,6 +96,9 @@ DEATHS_ON_LOADING = {
     "half_a_character": (
         "raise ValueError('\\ud800 \\x1b[31m')", {}, "load_failed", ["raised during load: ValueError"], "",
     ),
+    "file_next_to_it": (
+        "open('settings.json')", {}, "load_failed", ["'settings.json'", "relative to __file__"], "settings.json",
+    ),
     "needs_a_gpu": (
         "raise RuntimeError('This script needs a GPU.')", {},
         "load_failed", ["needs a GPU.; expected a file that chooses no device and asks for none", "to --device"], "",

@@ -60,6 +60,11 @@ _ADVICE = (
         "working directory alone; write there, or name what it has to read with --allow-read PATH",
     ),
     (
+        ("FileNotFoundError: [Errno 2]",),
+        "expected a file or program that is there; an arm works in an empty directory, so give files of your project "
+        "relative to __file__",
+    ),
+    (
         ("Network is unreachable", "Temporary failure in name resolution", "Name or service not known"),
         "expected a file that needs no network, since an arm has none; load what it needs beforehand",
     ),
