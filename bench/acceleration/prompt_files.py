@@ -87,24 +87,36 @@ def _with_newlines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+# What a list has at its lines that is not of the prompts.
+_MARKED = {
+    "a number in front of each line": re.compile(r"\s*\(?[0-9]{1,5}[.):]\s"),
+    "a mark in front of each line": re.compile(r"\s*[-*•]\s"),
+    "quotation marks around each line": re.compile(r"""\s*(["'“]).*["'”]\s*,?\s*$"""),
+}
+
+
 def _txt(path: Path, text: str, problem: Problem) -> list[str]:
     lines = [line for _, line in text_lines(text)]
     if (found := _other_form(lines)) is not None:
-        what, suffix = found
-        raise problem(f"{path}: found {what}, expected a prompt a line; name it {suffix}")
+        what, advice = found
+        raise problem(f"{path}: found {what}, expected a prompt a line; {advice}")
     return lines
 
 
 def _other_form(lines: Sequence[str]) -> tuple[str, str] | None:
-    """Return what lines are that are no prompts, and the suffix of a file of them; None for lines that may be prompts."""
+    """Return what lines are that are no prompts alone, and what to do about it; None for lines that may be prompts."""
     if all(line.lstrip().startswith("{") and _is_object(line) for line in lines):
-        return "a JSON object in each line", ".jsonl"
+        return "a JSON object in each line", "name it .jsonl"
     counts = {line.count("\t") for line in lines}
     if len(counts) == 1 and counts != {0}:
-        return "columns separated by tabs", ".tsv"
+        return "columns separated by tabs", "name it .tsv"
     header = lines[0].split(",")
     if len(header) > 1 and " " not in lines[0].strip() and column_of(header, COLUMNS) is not None:
-        return f"the header {quoted(lines[0])}", ".csv"
+        return f"the header {quoted(lines[0])}", "name it .csv"
+    if len(lines) > 1:
+        for what, mark in _MARKED.items():
+            if all(map(mark.match, lines)):
+                return what, "leave that out: a model would be given it"
     return None
 
 

@@ -178,6 +178,13 @@ def test_files_of_prompts_are_read_in_the_forms_in_which_they_are_published(name
         ("p.csv", "prompt,prompt\na,b\n", "the column 'prompt' twice in the header"),
         ("p.csv", "a red circle\na blue ring\n", "found the columns a red circle, .*or add a header"),
         ("p.txt", '{"prompt": "a red circle"}\n', "a JSON object in each line, .*name it .jsonl"),
+        (
+            "p.txt",
+            "1. a red circle\n2. a blue ring\n",
+            "found a number in front of each line.*leave that out",
+        ),
+        ("p.txt", "- a red circle\n- a blue ring\n", "found a mark in front of each line"),
+        ("p.txt", '"a red circle",\n"a blue ring"\n', "found quotation marks around each line"),
         ("p.txt", "1\ta red circle\n2\ta blue ring\n", "columns separated by tabs.*name it .tsv"),
         ("p.txt", "id,prompt\n1,a red circle\n", "found the header 'id,prompt'.*name it .csv"),
         ("p.txt", "<!DOCTYPE html><html>404</html>", "found a web page"),
