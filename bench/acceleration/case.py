@@ -37,6 +37,7 @@ class AccelerationCase(Case):
         max_latency_s: allowed seconds per image or video; None is not gated.
         max_memory_gb: allowed peak of the candidate's memory in gigabytes, on a GPU of the card's; None is not gated.
         unread_demands: parts of the text that read like demands and are not understood.
+        overruled_demands: what the text asks for and a field asks for otherwise, as sentences.
         free: names of what may differ from the target, its level's included; see `bench.acceleration.freedom`.
         required_methods: acceleration methods that must be seen on the candidate.
         requires: what the machine must have (``compiler``, ``cuda``), else the case is skipped.
@@ -56,6 +57,7 @@ class AccelerationCase(Case):
     max_latency_s: float | None = None
     max_memory_gb: float | None = None
     unread_demands: tuple[str, ...] = ()
+    overruled_demands: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
     required_methods: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
@@ -103,4 +105,5 @@ class AccelerationCase(Case):
             f"unread demand: {text!r}; write it as a field, such as max_latency_s, or in other words"
             for text in self.unread_demands
         ]
+        record.warnings += self.overruled_demands
         return record

@@ -82,9 +82,15 @@ def test_a_limit_that_cannot_be_is_a_problem(text: str) -> None:
         read_demands(text)
 
 
-def test_what_is_given_as_a_field_is_not_read() -> None:
+def test_what_is_given_as_a_field_is_told_and_not_read() -> None:
     text = "2x faster or 3x faster, under 2 s, at most 3 s, at most 5% quality loss"
-    assert read_demands(text, ("speedup", "latency_s")) == Demands(quality_loss=0.05)
+    assert read_demands(text, ("speedup", "latency_s")) == Demands(
+        quality_loss=0.05,
+        elsewhere=(
+            ("speedup", 2.0, "'2x faster'"), ("speedup", 3.0, "'3x faster'"),
+            ("latency_s", 2.0, "'under 2 s'"), ("latency_s", 3.0, "'at most 3 s'"),
+        ),
+    )  # fmt: skip
 
 
 def test_text_without_chinese_stays_as_it_is() -> None:
@@ -153,6 +159,16 @@ def test_an_unread_demand_is_shown_with_its_case_and_in_the_summary(loads) -> No
     (note,) = unread_note([record])
     assert note == f"unread demands: 1, such as 'reach at least 25 fps' of {record.id}; they were not judged"
     assert unread_note([loads("2x").blank()]) == []
+
+
+def test_a_field_that_overrules_the_text_is_a_warning_where_they_differ(loads) -> None:
+    text = "At least 2x faster, within 3 s."
+    differing = loads(text, required_speedup=1.2, max_latency_s=3)
+    assert (differing.required_speedup, differing.max_latency_s) == (1.2, 3)
+    assert differing.blank().warnings == [
+        "'2x faster' of the text is overruled by required_speedup 1.2; leave one of the two"
+    ]
+    assert loads(text, required_speedup=2).blank().warnings == []
 
 
 def test_a_hard_task_without_a_readable_demand_is_unclear_and_achieves_nothing(loads) -> None:

@@ -56,6 +56,7 @@ class Demands:
         quality_loss: allowed loss, a fraction.
         memory_gb: allowed peak, in gigabytes of 1e9 bytes.
         unread: parts of the text that read like demands and are not understood.
+        elsewhere: what the text says of fields that the task gives elsewhere: field, value, and the words.
     """
 
     speedup: float | None = None
@@ -63,6 +64,7 @@ class Demands:
     quality_loss: float | None = None
     memory_gb: float | None = None
     unread: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, float, str], ...] = ()
 
 
 def read_demands(text: str, given: Collection[str] = ()) -> Demands:
@@ -70,7 +72,7 @@ def read_demands(text: str, given: Collection[str] = ()) -> Demands:
 
     Args:
         text: of the task.
-        given: fields of `Demands` that the task gives elsewhere; what the text says of them does not count.
+        given: fields of `Demands` that the task gives elsewhere; what the text says of them is only told.
 
     Raises:
         RequirementProblem: one thing is asked for with two values, or with one that cannot be.
@@ -85,7 +87,8 @@ def read_demands(text: str, given: Collection[str] = ()) -> Demands:
     if "speedup" not in given:
         refuse_garbled(left)
     read = {field: the_one(found[field], asked) for field, asked in _ASKED.items() if field not in given}
-    return Demands(**read, unread=unread(left, readable))
+    elsewhere = tuple((field, *said) for field in _ASKED if field in given for said in found[field])
+    return Demands(**read, unread=unread(left, readable), elsewhere=elsewhere)
 
 
 Convert = Callable[[re.Match[str]], float]

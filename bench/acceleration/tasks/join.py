@@ -15,6 +15,7 @@ mistake in it still judges everything else, and its records say what is wrong.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -177,6 +178,17 @@ def _demands(text: str, known: Collection[str]) -> Json:
     return asdict(read_demands(text, known))
 
 
+def _overruled(values: Json, elsewhere: Iterable[tuple[str, float, str]]) -> tuple[str, ...]:
+    """Return what a text asks for and a field of its annotation asks for otherwise."""
+    keys = {name: key for key, name in _DEMANDED.items()}
+    return tuple(
+        f"{words} of the text is overruled by {keys[name]} {values[keys[name]]:g}; leave one of the two"
+        for name, value, words in elsewhere
+        if isinstance(values.get(keys[name]), int | float)
+        and not math.isclose(value, values[keys[name]], rel_tol=1e-6)
+    )
+
+
 class _Builder:
     """Makes the cases one after the other."""
 
@@ -234,6 +246,7 @@ class _Builder:
             for limit in values.get("quality", ())
             if (wrong := self.quality_problem(limit)) is not None
         ]
+        overruled = _overruled(values, asked_for.get("elsewhere", ()))
         for key, name in _DEMANDED.items():
             asked = asked_for.get(name)
             if asked is not None and name not in known:
@@ -258,6 +271,7 @@ class _Builder:
                 max_latency_s=values.get("max_latency_s"),
                 max_memory_gb=values.get("max_memory_gb"),
                 unread_demands=asked_for.get("unread", ()),
+                overruled_demands=overruled,
                 expect=expect,
                 free=(*OF_LEVEL[values.get("level")], *values.get("free", ())),
                 required_methods=values.get("methods", ()),

@@ -82,14 +82,20 @@ def _read_list(file: Path, text: str) -> list[tuple[str, Any]]:
             f"{file} is not JSON ({error}); expected a JSON list of objects; correct it there"
         ) from error
     if not isinstance(value, list):
-        within = (
-            [name for name, held in value.items() if isinstance(held, list)]
-            if isinstance(value, dict)
-            else []
+        raise TaskProblem(
+            f"{file} holds {describe(value)}; expected a JSON list of objects; {_advice(value)}"
         )
-        advice = f"save the list in {within[0]!r} by itself" if within else "put the entries in [ ]"
-        raise TaskProblem(f"{file} holds {describe(value)}; expected a JSON list of objects; {advice}")
     return [(f"entry [{index}]", item) for index, item in enumerate(value)]
+
+
+def _advice(value: Any) -> str:
+    held = value if isinstance(value, dict) else {}
+    within = next((name for name, one in held.items() if isinstance(one, list)), None)
+    if within is not None:
+        return f"save the list in {within!r} by itself"
+    if held and all(isinstance(one, dict) or str(one).endswith(".py") for one in held.values()):
+        return 'it has entries by their ids: put them in [ ], and each id into its entry as "prompt_id"'
+    return "put the entries in [ ]"
 
 
 def _read_lines(file: Path) -> list[tuple[str, Any]]:
