@@ -129,7 +129,9 @@ def test_a_task_has_all_that_its_entries_say(folder: Folder) -> None:
         required_speedup=2.0,
         max_quality_loss=0.1,
         max_latency_s=1.5,
-        overruled_demands=("'3x faster' of the text is overruled by required_speedup 2; leave one of the two",),
+        overruled_demands=(
+            "'3x faster' of the text is overruled by required_speedup 2; leave one of the two",
+        ),
         expect="speedup_missed",
         free=("methods", "guidance", "arguments.eta"),  # those of its level first
         required_methods=("deepcache", "tome"),

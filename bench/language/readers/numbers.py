@@ -308,9 +308,11 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
     if bold and len({q.value for q in bold}) == 1 and not _goes_on(sentence, found[found.index(bold[0]) :]):
         return bold[0]
     single = _single(sentence, found)
+    if single is None:
+        return None
     # "Ann has 5, Bob and Carl together 12" says two things.
-    later = () if single is None else (q for q in found if q.start > single.end and q.value != single.value)
-    return None if any(OF_SEVERAL.search(sentence, single.end, q.start) for q in later) else single
+    later = [q.start for q in found if q.start > single.end and q.value != single.value]
+    return None if any(OF_SEVERAL.search(sentence, single.end, start) for start in later) else single
 
 
 def _is_percentage(sentence: str, first: Quantity, second: Quantity) -> bool:
