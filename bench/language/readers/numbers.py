@@ -308,11 +308,13 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
     if bold and len({q.value for q in bold}) == 1 and not _goes_on(sentence, found[found.index(bold[0]) :]):
         return bold[0]
     single = _single(sentence, found)
-    if single is None:
-        return None
-    # "Ann has 5, Bob and Carl together 12" says two things.
-    later = [q.start for q in found if q.start > single.end and q.value != single.value]
-    return None if any(OF_SEVERAL.search(sentence, single.end, start) for start in later) else single
+    return None if single is not None and _is_next_to_others(sentence, single, found) else single
+
+
+def _is_next_to_others(sentence: str, number: Quantity, found: list[Quantity]) -> bool:
+    """Return whether more is said of others after a number, as in "Ann has 5, Bob and Carl together 12"."""
+    later = (q.start for q in found if q.start > number.end and q.value != number.value)
+    return any(OF_SEVERAL.search(sentence, number.end, start) for start in later)
 
 
 def _is_percentage(sentence: str, first: Quantity, second: Quantity) -> bool:
