@@ -84,7 +84,7 @@ def test_what_fails_is_said_and_keeps_nothing_else_from_being_done(tmp_path):
         ({"fail_on": ("regression",)}, "found no --compare-to, expected the run"),
         ({"compare_to": "nowhere"}, "--compare-to nowhere: found no such run"),
         ({"compare_to": "latest"}, "--compare-to latest: found no such run"),
-        ({"compare_to": "notes.json"}, "this is not JSON"),
+        ({"compare_to": "notes.json"}, "found no whole JSON"),
         ({"history": Path("notes.json")}, "cannot be used as a history"),
         ({"history": Path("nowhere/h.sqlite")}, "found no folder"),
     ],
