@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import arms
 import psutil
 import pytest
+from small_disks import small_disk
 from suites import ROOT, Suite, own_environment
 
 from bench.acceleration.host import kept_server
@@ -278,18 +279,11 @@ def test_first_failure_ends_a_long_run_soon_and_the_rest_is_there(tmp_path: Path
     assert len(quick.journal()) < 50
 
 
-@pytest.fixture
-def small_disk(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+@pytest.fixture(name="small_disk")
+def disk_of_megabytes(request: pytest.FixtureRequest):
     """A file system of so many megabytes, under a short path: sockets of a run may be in it."""
-    folder = tmp_path_factory.mktemp("disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(folder)],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if mounted.returncode:
-        pytest.skip("mounting a small file system takes rights that this user has not")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(f"size={request.param}m") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("small_disk", [2], indirect=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 import warm
+from small_disks import small_disk
 from suites import ROOT, own_environment
 
 from bench.core.errors import UsageProblem
@@ -20,24 +21,10 @@ USAGE_ERROR = 4
 
 
 @pytest.fixture
-def mounted(tmp_path):
+def mounted():
     """Mounts a small file system of its own; root's write permissions stop at a read-only one."""
-    places = []
-
-    def mount(options):
-        place = tmp_path / f"mount-{len(places)}"
-        place.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip("needs the right to mount a file system")
-        places.append(place)
-        return place
-
-    yield mount
-    for place in places:
-        subprocess.run(["umount", str(place)], check=True)
+    with ExitStack() as disks:
+        yield lambda options: disks.enter_context(small_disk(options))
 
 
 def everything_in(folder):
