@@ -62,6 +62,10 @@ OF_SEVERAL = re.compile(
     r"[,;]\s+(?:(?:and|while|but)\s+)?(?:[A-Z]\w*|the\s+(?:other\s+\w+|others|rest))\b[^,;]*"
     r"\b(?:together|combined|between\s+them|in\s+(?:all|total))\b|\b(?:together|combined)\s+with\b"
 )
+WITH_REST = re.compile(
+    r"[0-9][^.;]{0,40}?\bwith\s+(?:only\s+|just\s+|another\s+)?[$€£¥]?[0-9][0-9.,]*\s+(?:\w+\s+){0,2}?(?:left|remaining)\b",
+    re.IGNORECASE,
+)
 DENIED = re.compile(
     r"(?:\b(?:not|isn't|wasn't|never|rather\s+than|instead\s+of)|不是|而非|并非)\s*(?:the\s+)?\W*$",
     re.IGNORECASE,

@@ -48,6 +48,7 @@ from bench.language.readers.number_patterns import (
     TOTAL,
     VARIABLE_AFTER,
     VARIABLE_BEFORE,
+    WITH_REST,
 )
 from bench.language.readers.number_words import number_in_words, whole_number_in_words
 from bench.language.readers.parts import are_several_numbers, total_of_parts
@@ -312,7 +313,9 @@ def _one_of(sentence: str, found: list[Quantity]) -> Quantity | None:
 
 
 def _is_next_to_others(sentence: str, number: Quantity, found: list[Quantity]) -> bool:
-    """Return whether more is said of others after a number, as in "Ann has 5, Bob and Carl together 12"."""
+    """Return whether as much is said of others, as in "Ann has 5, Bob and Carl together 12" and "4, with 2 left over"."""
+    if len({q.value for q in found}) > 1 and WITH_REST.search(sentence):
+        return True
     later = (q.start for q in found if q.start > number.end and q.value != number.value)
     return any(OF_SEVERAL.search(sentence, number.end, start) for start in later)
 

@@ -30,6 +30,7 @@ _MINUS_IN_WORDS = re.compile(
     r"(?:\bnegative\s+|(?:(?m:^)|(?<=[:=(,*])|\b(?:is|be|was|equals|to|gives|answer))([^\S\n]*)\bminus\s+|(?:负|零下)\s?)(?=[$€£¥]?[0-9])",
     re.IGNORECASE,
 )
+_CHANCE = re.compile(r"\b(?:probability|chances?|odds|likelihood)\b[^.\n]*$", re.IGNORECASE)
 _PLAIN_PART = r"\s*([0-9][0-9,]*(?:\.[0-9]+)?)\s*"
 _NUMBER = re.compile(
     # The 5 of "10-5" is not negative. The 2 of H2O and the 3 of version 1.2.3 are not numbers; the 5 of Rs.5 is one.
@@ -156,6 +157,11 @@ def _is_unclear(text: str, match: re.Match[str]) -> bool:
         return True
     if re.match(
         r"\s?(?:halves|thirds|fourths|fifths|tenths|hundredths|thousandths)\b", text[match.end() :][:14]
+    ):
+        return True
+    # A chance of "1 in 6" is no 1.
+    if re.match(r"\s+(?:in|out\s+of)\s+[0-9]", text[match.end() :][:16]) and _CHANCE.search(
+        text[max(0, match.start() - 60) : match.start()]
     ):
         return True
     return bool(re.match(r"[A-Za-z_]", after)) and not re.match(
