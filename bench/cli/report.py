@@ -71,8 +71,12 @@ def _results(directory: Path) -> tuple[ResultsFile, str]:
     """
     occupied = take_over(directory)
     if occupied is None:
-        still = "; it still runs, these are the records so far" if is_occupied(directory) else ""
-        return _journaled(directory) or _written(directory), still
+        is_running = is_occupied(directory)
+        results = _journaled(directory)
+        if results is not None and not is_running and not results.path.exists():
+            results.write()
+        still = "; it still runs, these are the records so far" if is_running else ""
+        return results or _written(directory), still
     is_complete = False
     try:
         results = complete(directory, KINDS)

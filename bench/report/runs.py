@@ -68,8 +68,8 @@ def load_run(path: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         ) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageProblem(
-            f"{file}: found no whole JSON ({error}); expected the {RESULTS} of a run; write it again with `report`, which "
-            "needs the run's records, or name another run"
+            f"{file}: found no whole JSON ({error}); expected the {RESULTS} of a run; remove it and write it again with "
+            "`report`, which needs the run's records, or name another run"
         ) from error
     return read_run(data, file, kinds)
 
@@ -97,14 +97,14 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
             what = "no" if value is None else f"{json_kind(value)} as"
             raise UsageProblem(
                 f"{file}: found {what} `{name}`, expected {'an object' if expected is dict else 'a list'}; write the "
-                "results again with `report`"
+                "results again with `report`, after removing the file"
             )
     try:
         msgspec.convert({name: value for name, value in run.items() if value is not None}, RunHead)
     except msgspec.ValidationError as error:
         raise UsageProblem(
             f"{file}, run: found a key with a value of another type ({error}); expected what Modelgate writes; write the "
-            "results again with `report`"
+            "results again with `report`, after removing the file"
         ) from error
     records: dict[Key, Record] = {}
     plain: dict[Key, Json] = {}

@@ -15,6 +15,7 @@ from small_disks import small_disk
 from suites import ROOT, Suite, own_environment
 
 from bench.acceleration.host import kept_server
+from bench.cli.main import main
 
 pytestmark = pytest.mark.slow
 
@@ -217,6 +218,19 @@ def test_report_completes_a_killed_run_and_leaves_a_running_one_alone(quick: Qui
     code, said = report("nowhere")
     assert code == 4
     assert "found no records.jsonl" in said
+
+
+def test_report_writes_the_results_of_a_finished_run_again_only_where_there_are_none(quick: Quick) -> None:
+    assert quick.run("-k", "m-001")[0] == 0
+    run, before = quick.work / "latest", quick.results()
+    file = run / "evaluation_results.json"
+    cut = file.read_bytes()[:200]
+    file.write_bytes(cut)
+    assert main(["report", str(run), "--no-html"]) == 0
+    assert file.read_bytes() == cut
+    file.unlink()
+    assert main(["report", str(run), "--no-html"]) == 0
+    assert quick.results() == before
 
 
 def test_latest_moves_with_the_first_record_only(quick: Quick) -> None:
