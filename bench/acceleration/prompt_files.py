@@ -91,7 +91,7 @@ def _with_newlines(text: str) -> str:
 _MARKED = {
     "a number in front of each line": re.compile(r"\s*\(?[0-9]{1,5}[.):]\s"),
     "a mark in front of each line": re.compile(r"\s*[-*•]\s"),
-    "quotation marks around each line": re.compile(r"""\s*(["'“]).*["'”]\s*,?\s*$"""),
+    "quotation marks around each line": re.compile(r"""\s*["'“].*["'”]\s*,?\s*$"""),
 }
 
 

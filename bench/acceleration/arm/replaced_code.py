@@ -25,7 +25,10 @@ def replacing_files(pipe: Any) -> list[str]:
     """Return the names of these files, sorted."""
     known = OWN_PACKAGES.union(*(method.packages for method in METHODS.values()))
     parts = [*modules(pipe)]
-    objects = [pipe, *pipe.components.values(), *getattr(pipe, "__dict__", {}).values(), *parts]
+    # A part stands in several places; each is looked at once.
+    objects = {
+        id(one): one for one in (pipe, *pipe.components.values(), *vars(pipe).values(), *parts)
+    }.values()
     found = {_foreign(function, known) for module in parts for function in _run_by(module)}
     found |= {_foreign(value, known) for thing in objects for value in _methods_on(thing)}
     found |= {_foreign(function, known | _DECORATING) for function in _functions_of(set(map(type, objects)))}

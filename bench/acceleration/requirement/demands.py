@@ -101,10 +101,8 @@ def _take(found: Found, convert: Convert, match: re.Match[str], *, field: str) -
     a step or of the slowest calls.
     """
     if field == "latency_s":
-        near = max(0, match.start() - _NEAR), match.end()
-        if _OF_SEVERAL.search(match.string, near[0], match.start()) or _OF_ANOTHER.search(
-            match.string, *near
-        ):
+        text, near = match.string, max(0, match.start() - _NEAR)
+        if _OF_SEVERAL.search(text, near, match.start()) or _OF_ANOTHER.search(text, near, match.end()):
             return match.group()
     found.append((convert(match), quote(match.group())))
     return MASK * len(match.group())

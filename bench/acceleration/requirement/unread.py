@@ -23,12 +23,13 @@ _DEMANDING = re.compile(
     r"shorten\w*|lower\w*|shrink\w*|down to|sla|p(?:50|9[0-9])|"
     r"or (?:better|more|less|faster|fewer|higher|lower))\b|[<>]"
 )
+_TIMED = rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?)"
 # Quantities without a figure; each of them is a demand wherever it stands.
 _IN_WORDS = re.compile(
     r"\bsub-?second\b|\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
     r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth|twentieth|hundredth) of "
     r"(?:the |its )?(?:quality|score|clip|fidelity|memory|vram)\b|"
-    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?)\s?(?:/|per |for each |an? |each |every )"
+    rf"{_TIMED}\s?(?:/|per |for each |an? |each |every )"
     r"\s?(?:img|image|picture|sample|video)s?\b|"
     rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?)\s?(?:/|per |an? )"
     r"\s?(?:s|secs?|seconds?|mins?|minutes?)\b"
@@ -48,7 +49,7 @@ _FLAWLESS = re.compile(
     r"(?:质量|画质|效果)[^,.;!?]{0,4}(?:无|没有|不得|不能|不)(?:任何)?(?:损失|下降|变差|降低|损)|无损"
 )
 _OF_A_BATCH = re.compile(
-    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?) (?:for|per) (?:an? |the |each |every |one )?"
+    rf"{_TIMED} (?:for|per) (?:an? |the |each |every |one )?"
     r"(?:whole |entire |full )?(?:batch|run|set|[0-9]+ (?:images?|pictures?|prompts?|samples?))\b"
 )
 # What is said of today is no demand where nothing bounds it.

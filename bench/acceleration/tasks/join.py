@@ -246,7 +246,6 @@ class _Builder:
             for limit in values.get("quality", ())
             if (wrong := self.quality_problem(limit)) is not None
         ]
-        overruled = _overruled(values, asked_for.get("elsewhere", ()))
         for key, name in _DEMANDED.items():
             asked = asked_for.get(name)
             if asked is not None and name not in known:
@@ -271,7 +270,7 @@ class _Builder:
                 max_latency_s=values.get("max_latency_s"),
                 max_memory_gb=values.get("max_memory_gb"),
                 unread_demands=asked_for.get("unread", ()),
-                overruled_demands=overruled,
+                overruled_demands=_overruled(values, asked_for.get("elsewhere", ())),
                 expect=expect,
                 free=(*OF_LEVEL[values.get("level")], *values.get("free", ())),
                 required_methods=values.get("methods", ()),
