@@ -18,6 +18,7 @@ from bench.core.verdict import VERDICTS
 from bench.report.schema import RunHead
 
 RESULTS = "evaluation_results.json"
+_AGAIN = "write the results again with `report`, after removing the file"
 Key = tuple[str, str]
 """What a case is known by in every run: its kind and its id."""
 
@@ -68,8 +69,7 @@ def load_run(path: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         ) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageProblem(
-            f"{file}: found no whole JSON ({error}); expected the {RESULTS} of a run; remove it and write it again with "
-            "`report`, which needs the run's records, or name another run"
+            f"{file}: found no whole JSON ({error}); expected the {RESULTS} of a run; {_AGAIN}"
         ) from error
     return read_run(data, file, kinds)
 
@@ -96,15 +96,15 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         if not isinstance(value, expected):
             what = "no" if value is None else f"{json_kind(value)} as"
             raise UsageProblem(
-                f"{file}: found {what} `{name}`, expected {'an object' if expected is dict else 'a list'}; write the "
-                "results again with `report`, after removing the file"
+                f"{file}: found {what} `{name}`, expected {'an object' if expected is dict else 'a list'}; "
+                f"{_AGAIN}"
             )
     try:
         msgspec.convert({name: value for name, value in run.items() if value is not None}, RunHead)
     except msgspec.ValidationError as error:
         raise UsageProblem(
-            f"{file}, run: found a key with a value of another type ({error}); expected what Modelgate writes; write the "
-            "results again with `report`, after removing the file"
+            f"{file}, run: found a key with a value of another type ({error}); expected what Modelgate writes; "
+            f"{_AGAIN}"
         ) from error
     records: dict[Key, Record] = {}
     plain: dict[Key, Json] = {}
@@ -119,12 +119,12 @@ def read_run(data: Any, file: Path, kinds: Mapping[str, Kind]) -> StoredRun:
         except msgspec.ValidationError as error:
             raise UsageProblem(
                 f"{file}, record {place} ({entry.get('id')}): found a key with a value of another type ({error}); expected "
-                "a record as Modelgate writes it; write the results again with `report`"
+                f"a record as Modelgate writes it; {_AGAIN}"
             ) from error
         if record.verdict not in VERDICTS:
             raise UsageProblem(
                 f"{file}, record {place} ({record.id}): found the verdict {quoted(record.verdict)}, expected one of "
-                f"{', '.join(VERDICTS)}; write the results again with `report`"
+                f"{', '.join(VERDICTS)}; {_AGAIN}"
             )
         key = _free((record.kind, record.id), records)
         records[key], plain[key] = record, entry
