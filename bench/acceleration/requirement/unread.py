@@ -29,6 +29,7 @@ _IN_WORDS = re.compile(
     r"\bsub-?second\b|\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
     r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth|twentieth|hundredth) of "
     r"(?:the |its )?(?:quality|score|clip|fidelity|memory|vram)\b|"
+    r"\b(?:in|within|at most|under) (?:half|(?:an?|one|two) (?:third|quarter|fifth|tenth)s?) of (?:that|it|this)\b|"
     rf"{_TIMED}\s?(?:/|per |for each |an? |each |every )"
     r"\s?(?:img|image|picture|sample|video)s?\b|"
     rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?)\s?(?:/|per |an? )"
