@@ -31,11 +31,8 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def serve(address: str, parent: int) -> None:
+def serve(listener: socket.socket, parent: int) -> None:
     """Fork a process for each request, and tell how it ended."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(address)
-    listener.listen(64)
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         while os.getppid() == parent:
@@ -143,8 +140,12 @@ BASE: list[str] = []
 
 
 def main(address: str) -> None:
-    """Import what is large, say that it is done, serve."""
+    """Listen, import what is large, say that it is done, serve."""
     parent = os.getppid()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Before it is said: on a busy machine the first to ask was there before the socket was.
+    listener.bind(address)
+    listener.listen(64)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
     for name in PACKAGES:
@@ -157,7 +158,7 @@ def main(address: str) -> None:
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
-    serve(address, parent)
+    serve(listener, parent)
 
 
 if __name__ == "__main__":
