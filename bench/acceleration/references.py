@@ -116,7 +116,7 @@ class References:
         )
         source = read_file(file, role)
         makes_one = seen.call is not None or source.entry is not None or source.defines_own_generate
-        if makes_one or seen.probed.pipelines or target is None:
+        if makes_one or seen.probed.pipelines or seen.probed.own_steps or target is None:
             return seen
         with as_reference_failure("target"):
             of_target = self.seen_call(target, "target", name)

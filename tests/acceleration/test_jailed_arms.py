@@ -157,6 +157,30 @@ def test_a_file_that_reads_what_is_closed_is_told_what_to_do(starter: ArmStarter
     assert "--allow-read PATH" in str(problem)
 
 
+COMES_WITH_CODE = """
+from pathlib import Path
+from diffusers import DiffusionPipeline
+
+Path("code").mkdir()
+Path("code/model_index.json").write_text('{"_class_name": ["own", "Own"], "_diffusers_version": "0.42.0"}')
+Path("code/own.py").write_text("from diffusers import DiffusionPipeline\\nclass Own(DiffusionPipeline):\\n    def __init__(self): pass\\n")
+pipe = DiffusionPipeline.from_pretrained("code", trust_remote_code=True)
+print("copied to", type(pipe).__init__.__code__.co_filename, flush=True)
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("jailed", [True, False])
+def test_code_that_comes_with_a_model_is_copied_into_the_working_directory(
+    starter: ArmStarter, tmp_path: Path, jailed: bool
+) -> None:
+    own = replace(starter, directory=tmp_path, jailed=jailed)
+    with own.start(COMES_WITH_CODE) as arm:
+        problem = load_in_vain(arm)
+    assert "ZeroDivisionError" in str(problem)
+    assert f"copied to {own.scratch}/" in own.log(arm), own.log(arm)
+
+
 def test_a_file_that_asks_the_network_is_told_that_there_is_none() -> None:
     failure = raised("load", {"type": "OSError", "message": "[Errno 101] Network is unreachable"}, None)
     assert "an arm has none; load what it needs beforehand" in failure.message

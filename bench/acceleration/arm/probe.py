@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,8 +26,10 @@ from bench.acceleration.arm.detection import describe
 from bench.acceleration.arm.discarded import is_discarded
 from bench.acceleration.arm.finding import pipe_within
 from bench.acceleration.arm.given_inputs import count_of_prompts, kept, prompt_name
+from bench.acceleration.arm.idleness import when_idle
 from bench.acceleration.arm.loading import REPLACED, LoadedPipeline
-from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, through
+from bench.acceleration.arm.own_loop import OwnSteps
+from bench.acceleration.arm.recorder import RUN, RecordedCall, Recorder, line_within, through
 from bench.acceleration.arm.running import MODULE_NAME, execute, module_of
 from bench.acceleration.arm.torch_state import changed, torch_state
 from bench.acceleration.protocol.messages import Described, OwnCall, Probed
@@ -52,8 +55,9 @@ def probe(file: str, tell: Tell) -> None:
     path = Path(file)
     main = module_of(path, "__main__")
     listener = _Listener(path, main.__dict__, _once(tell))
-    with Recorder(listener.on_call, main.__dict__) as recorder:
+    with Recorder(listener.on_call, main.__dict__) as recorder, listener.own_steps:
         listener.made_by_loader = recorder.made_by_loader
+        when_idle(lambda: listener.at_end(_waiting(main.__dict__)))
         try:
             execute(path, main)
             why = "it ran to its end"
@@ -61,6 +65,8 @@ def probe(file: str, tell: Tell) -> None:
             why = f"it ended by itself with exit code {ending.code if ending.code is not None else 0}"
         except BaseException as error:
             why = f"{_place(error, path)}{type(error).__name__}: {str(error)[:500]}"
+        # As an interpreter does at its end: the call may stand in a thread that nobody waited for.
+        threading._shutdown()  # type: ignore[attr-defined]
     listener.at_end(why)
 
 
@@ -83,6 +89,7 @@ class _Listener:
         self._warming: tuple[Probed, bytes] | None = None
         self._warmed, self._most_steps = 0, 0.0
         self._process = os.getpid()
+        self.own_steps = OwnSteps(namespace)
         self.made_by_loader: list[Any] = []
 
     def on_call(self, call: RecordedCall) -> Any:
@@ -152,7 +159,7 @@ class _Listener:
             return
         if self._others:
             why += f"; it generated with another pipeline than `pipe` ({self._others[0]})"
-        self._tell(Probed(why=why, pipelines=self._others), b"")
+        self._tell(Probed(why=why, pipelines=self._others, own_steps=self.own_steps.where), b"")
 
 
 def arguments_of(blob: bytes) -> dict[str, Any]:
@@ -255,6 +262,12 @@ def _place(error: BaseException, path: Path) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     return "" if line is None else f"line {line}: "
+
+
+def _waiting(namespace: dict[str, Any]) -> str:
+    innermost = sys._current_frames().get(threading.main_thread().ident or 0)
+    line = None if innermost is None else line_within(namespace, innermost)
+    return f"{'' if line is None else f'line {line}: '}it did nothing but wait for 20 s"
 
 
 def _stand_still() -> NoReturn:

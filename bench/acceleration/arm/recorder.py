@@ -160,7 +160,7 @@ def _recorded(
     parameters = list(signature.parameters.values())[1:]  # without self
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)]
     given = by_name(signature.bind_partial(pipe, *args, **kwargs).arguments, parameters)
-    line = next((frame.f_lineno for frame in _frames(namespace)), None)
+    line = line_within(namespace)
     names = tuple(p.name for p in named)
     return RecordedCall(pipe, name, given, names, defaults_of(original), line, _takes_generators(parameters))
 
@@ -231,14 +231,20 @@ def _is_inside_loader(namespace: dict[str, Any]) -> bool:
     )
 
 
-def _frames(namespace: dict[str, Any]) -> Iterator[types.FrameType]:
-    """Yield the frames of a file that are on the stack, the innermost first."""
-    return (frame for frame in frames_above() if frame.f_globals is namespace)
+def line_within(namespace: dict[str, Any], innermost: types.FrameType | None = None) -> int | None:
+    """Return the line of a file at which a stack is, or None where the file is not on it.
+
+    Args:
+        namespace: of the file.
+        innermost: frame of the stack; left out, that of this thread.
+    """
+    frames = frames_above(innermost or sys._getframe(1))
+    return next((frame.f_lineno for frame in frames if frame.f_globals is namespace), None)
 
 
-def frames_above() -> Iterator[types.FrameType]:
-    """Yield the frames on the stack, the innermost first."""
-    frame: types.FrameType | None = sys._getframe(1)
+def frames_above(innermost: types.FrameType | None = None) -> Iterator[types.FrameType]:
+    """Yield the frames on a stack, the innermost first; left out, on that of this thread."""
+    frame = innermost or sys._getframe(1)
     while frame is not None:
         yield frame
         frame = frame.f_back

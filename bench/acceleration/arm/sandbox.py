@@ -22,6 +22,8 @@ from bench.machine.kernel import close_all_but
 from bench.machine.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, set_process_option
 from bench.machine.spare import Spare, forget
 
+_COPIES_CODE = ("diffusers.utils.dynamic_modules_utils", "transformers.dynamic_module_utils")
+
 
 def enter(specification: Json, channel: int, output: int, spare: Spare | None = None) -> Json:
     """Confine this process as the specification says; called once, right after the fork.
@@ -63,6 +65,7 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
     os.environ.update(specification["environment"])
     if specification.get("has_own_home", True):
         os.environ.update(HOME=directory, TMPDIR=directory, TORCHINDUCTOR_CACHE_DIR=f"{directory}/inductor")
+        _put_code_of_models(f"{directory}/modules")
     # Compiling in a pool of its own would leave the leased cores.
     os.environ.update(OMP_NUM_THREADS=str(specification["threads"]), TORCHINDUCTOR_COMPILE_THREADS="1")
     tempfile.tempdir = None  # some import of the server's may have asked for it, and so fixed it
@@ -79,6 +82,15 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
     if torch is not None:
         torch.set_num_threads(specification["threads"])
     return entered
+
+
+def _put_code_of_models(directory: str) -> None:
+    """Have the code that comes with a model copied to where an arm may write; the libraries asked when they were imported."""
+    os.environ["HF_MODULES_CACHE"] = directory
+    for name in _COPIES_CODE:
+        module = sys.modules.get(name)
+        if module is not None:
+            module.HF_MODULES_CACHE = directory  # type: ignore[attr-defined]
 
 
 def _jail(specification: Json, spare: Spare | None) -> Json:

@@ -105,6 +105,7 @@ class Probed(msgspec.Struct, kw_only=True, frozen=True):
         pipelines: the other pipelines that it called before, by class and line.
         chained: the one whose output goes into another call; empty where none does.
         into: that call.
+        own_steps: where a scheduler took a step outside of any pipeline; empty where none did.
     """
 
     call: OwnCall | None = None
@@ -113,6 +114,7 @@ class Probed(msgspec.Struct, kw_only=True, frozen=True):
     pipelines: list[str] = msgspec.field(default_factory=list)
     chained: str = ""
     into: str = "`pipe`"
+    own_steps: str = ""
 
 
 class Observed(msgspec.Struct, kw_only=True):

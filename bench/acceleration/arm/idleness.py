@@ -1,0 +1,57 @@
+"""Whether a process waits for what does not come while it is judged: a request, a key, a job of a queue."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+_LOOK_S = 1.0
+_LOOKS = 20
+# Of processor time in a look: what polls uses that much, and so do these looks.
+_LITTLE_S = 0.1
+_AT_WORK = frozenset("RD")
+
+
+def when_idle(tell: Callable[[], None]) -> None:
+    """Start a thread that tells once, when this process and its descendants have done nothing for 20 s.
+
+    Args:
+        tell: called in that thread.
+    """
+    threading.Thread(target=_watch, args=(tell,), daemon=True).start()
+
+
+def _watch(tell: Callable[[], None]) -> None:
+    own, quiet = threading.get_native_id(), 0
+    used = _used_s()
+    # Looks are counted and not seconds, of which a process that was stopped knows nothing.
+    while quiet < _LOOKS:
+        time.sleep(_LOOK_S)
+        before, used = used, _used_s()
+        quiet = 0 if used - before > _LITTLE_S or _is_at_work(own) else quiet + 1
+    tell()
+
+
+def _used_s() -> float:
+    """Return processor seconds of this process and its descendants; infinite where they cannot be told."""
+    try:
+        descendants = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
+    except (OSError, psutil.Error):  # one has just ended, which is no idleness
+        return float("inf")
+    return time.process_time() + sum(times.user + times.system for times in descendants)
+
+
+def _is_at_work(own: int) -> bool:
+    """Whether a thread other than one of this process runs, waits for a processor, or for a disk."""
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            state = (thread / "stat").read_text().rpartition(") ")[2][:1]
+        except OSError:
+            continue
+        if int(thread.name) != own and state in _AT_WORK:
+            return True
+    return False
