@@ -189,7 +189,9 @@ def _compared_parameters(method: str, parameters: Parameters | None) -> Paramete
 
 
 def _explained_by(field: str, fields: set[str]) -> list[str]:
-    """Return the methods because of which another decoder is in the decoder's place, or a U-Net has factors of FreeU."""
+    """Return the methods because of which layers are skipped, another decoder is there, or a U-Net has factors of FreeU."""
+    if field == "layers":
+        return _because(fields, "idle_layers")
     if field.endswith(f".{FREE_U}"):
         return sorted(
             f"methods.{name}"

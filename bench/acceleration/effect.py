@@ -23,6 +23,7 @@ _SHOWN_IN: dict[Change, str] = {
     "weights": "weight_bytes",
     "dtypes": "dtypes",
     **{change: name for name, change in WORK.items()},
+    "idle_layers": "layers_per_call",
     "vae": "weight_bytes",
 }
 

@@ -54,7 +54,7 @@ class Loaded(Protocol):
 Detector = Callable[[Any], Mapping[str, object] | None]
 """Returns the parameters of a method that is in place on a `Loaded` pipeline, None where it is not."""
 D = TypeVar("D", bound=Detector)
-Change = Literal["weights", "dtypes", "denoiser_calls", "layers", "vae"]
+Change = Literal["weights", "dtypes", "denoiser_calls", "layers", "idle_layers", "vae"]
 """What a method changes on purpose, besides what is computed: such a difference is as free as the method itself."""
 Shows = Literal["work", "anything", "nothing"]
 """Where it shows that a method has an effect; see `acceleration_method`."""

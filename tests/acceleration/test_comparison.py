@@ -256,6 +256,29 @@ def test_a_method_explains_only_what_it_changes() -> None:
     assert split(differences(TARGET, gated), OF_LEVEL["L5"])[0] == []
 
 
+def test_layers_that_never_run_are_explained_by_a_method_that_skips_them_and_by_no_other() -> None:
+    idle = {"idle_layers": ["mid_block.attentions.0.proj_in"]}
+    skipped = differences(
+        changed(idle_layers=[]), changed(methods={**TARGET.methods, "layer_skip": {}}, **idle)
+    )
+    assert [entry.because for entry in skipped if entry.field == "layers"] == [["methods.layer_skip"]]
+    assert split(skipped, OF_LEVEL["L5"])[0] == []
+    cached = differences(
+        changed(idle_layers=[]), changed(methods={**TARGET.methods, "deepcache": {}}, **idle)
+    )
+    assert fields(split(cached, OF_LEVEL["L5"])[0]) == ["layers"], "a cache runs each layer once"
+
+
+def test_rounded_weights_are_part_of_casting_layer_by_layer() -> None:
+    before, after = (Part(class_name="A", parameters=4, weights={"w": values}) for values in ([1.0], [1.06]))
+    target = changed(parts={"unet": before})
+    found = differences(
+        target, changed(parts={"unet": after}, methods={**TARGET.methods, "layerwise_casting": {}})
+    )
+    assert fields(found) == ["methods.layerwise_casting"]
+    assert fields(differences(target, changed(parts={"unet": after}))) == ["unet.weights"]
+
+
 # Freed by name
 
 

@@ -112,6 +112,20 @@ def test_both_transformers_of_two_stages_are_counted() -> None:
     assert found.scheduler_steps == 6
 
 
+def test_layers_that_fused_ones_stand_in_for_are_not_idle() -> None:
+    pipe = tiny.sdxl()
+    options: dict[str, Any] = {"prompt": PROMPTS, "num_inference_steps": 1, "output_type": "latent"}
+    assert count(pipe, **options)[0].idle_layers == []
+    pipe.unet.fuse_qkv_projections()
+    fused, _ = count(pipe, **options)
+    assert fused.idle_layers == []
+    pipe.unet.mid_block.forward = lambda hidden, *_, **__: hidden
+    found, _ = count(pipe, **options)
+    assert found.idle_layers
+    assert all(name.startswith("mid_block.") for name in found.idle_layers)
+    assert not any(name.endswith(("attn1.to_q", "attn2.to_k")) for name in found.idle_layers)
+
+
 def test_a_list_of_samples_counts_as_many() -> None:
     found, result = count(
         tiny.z_image(), prompt=list(PROMPTS), height=16, width=16, guidance_scale=4.0, **QUICK

@@ -163,7 +163,8 @@ from diffusers import DiffusionPipeline
 
 Path("code").mkdir()
 Path("code/model_index.json").write_text('{"_class_name": ["own", "Own"], "_diffusers_version": "0.42.0"}')
-Path("code/own.py").write_text("from diffusers import DiffusionPipeline\\nclass Own(DiffusionPipeline):\\n    def __init__(self): pass\\n")
+text = "from diffusers import DiffusionPipeline\\nclass Own(DiffusionPipeline):\\n    def __init__(self): pass\\n"
+Path("code/own.py").write_text(text)
 pipe = DiffusionPipeline.from_pretrained("code", trust_remote_code=True)
 print("copied to", type(pipe).__init__.__code__.co_filename, flush=True)
 1 / 0

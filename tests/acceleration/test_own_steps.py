@@ -96,8 +96,6 @@ def test_a_script_that_waits_for_somebody_is_read_instead_soon(arm_starter: ArmS
     if wait == "for a request":
         line = file.read_text().splitlines().index("        peer, _ = server.accept()") + 1
         assert seen.probed.why.startswith(f"line {line}: ")
-    found, arm = generated(arm_starter, file.read_text()) if wait == "for a request" else ("20 ", None)
-    assert found.startswith("20 ")
 
 
 THREADS = {
@@ -129,6 +127,7 @@ def test_a_script_that_works_for_long_or_waits_for_one_that_does_is_not_given_up
     arm_starter: ArmStarter,
 ) -> None:
     busy = "import time\nend = time.monotonic() + 24\nwhile time.monotonic() < end:\n    pass\n"
-    text = f"import subprocess, sys\n{MAIN}    subprocess.run([sys.executable, '-S', '-c', {busy!r}])\n    pipe('a', steps=20)\n"
+    text = f"import subprocess, sys\n{MAIN}    subprocess.run([sys.executable, '-S', '-c', {busy!r}])\n"
+    text += "    pipe('a', steps=20)\n"
     _, seen = seen_in(arm_starter, script(text))
     assert seen.call is not None, seen.probed.why

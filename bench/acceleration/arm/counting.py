@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.acceleration.arm.patching import put
+from bench.acceleration.detectors.attention import is_stood_in_for
 from bench.acceleration.detectors.compiled import has_compiled
 from bench.acceleration.methods import Parameters
 
@@ -220,7 +221,11 @@ class DenoiserCounter:
         self.layer_calls = self.layer_calls or 0
         for layer, module in denoiser.named_modules():
             is_innermost = next(module.children(), None) is None
-            if is_innermost and next(module.parameters(recurse=False), None) is not None:
+            if (
+                is_innermost
+                and next(module.parameters(recurse=False), None) is not None
+                and not _is_stood_in_for(denoiser, layer)
+            ):
                 self._layers[name, layer] = False
                 stack.callback(
                     module.register_forward_hook(functools.partial(self._layer, name, layer)).remove
@@ -247,6 +252,11 @@ class DenoiserCounter:
     def _layer(self, name: str, layer: str, *_: Any) -> None:
         self.layer_calls = (self.layer_calls or 0) + 1
         self._layers[name, layer] = True
+
+
+def _is_stood_in_for(denoiser: Any, layer: str) -> bool:
+    around, _, name = layer.rpartition(".")
+    return is_stood_in_for(denoiser.get_submodule(around), name)
 
 
 class TextCounter:

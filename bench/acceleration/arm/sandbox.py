@@ -85,7 +85,7 @@ def enter(specification: Json, channel: int, output: int, spare: Spare | None = 
 
 
 def _put_code_of_models(directory: str) -> None:
-    """Have the code that comes with a model copied to where an arm may write; the libraries asked when they were imported."""
+    """Have the code that comes with a model copied to where an arm may write; the libraries are imported already."""
     os.environ["HF_MODULES_CACHE"] = directory
     for name in _COPIES_CODE:
         module = sys.modules.get(name)

@@ -9,6 +9,9 @@ from bench.acceleration.detectors.parts import components, components_with, modu
 from bench.acceleration.methods import Loaded, Parameters, acceleration_method
 
 TGATE_PARAMETERS = ("gate_step", "sp_interval", "fi_interval", "warm_up")
+_PROJECTIONS = frozenset(
+    {"to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "q_proj", "k_proj", "v_proj"}
+)
 _TOME_PARAMETERS = ("ratio", "max_downsample", "sx", "sy", "merge_attn", "merge_crossattn", "merge_mlp")
 
 
@@ -142,6 +145,11 @@ def fused_qkv(loaded: Loaded) -> Parameters | None:
     """Return the components whose projections are fused."""
     fused = components_with(loaded.pipe, lambda component: any(map(_is_fused, component.modules())))
     return {"components": fused} if fused else None
+
+
+def is_stood_in_for(module: Any, layer: str) -> bool:
+    """Whether another layer, with the same weights, computes what a layer of an attention would."""
+    return layer in _PROJECTIONS and _is_fused(module)
 
 
 def _is_fused(module: Any) -> bool:

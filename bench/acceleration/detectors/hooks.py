@@ -95,13 +95,13 @@ acceleration_method(
     "layer_skip",
     applied_by=("apply_layer_skip",),
     configured_by=("LayerSkipConfig",),
-    changes=("layers",),
+    changes=("layers", "idle_layers"),
 )(_hook_detector("layer_skip"))
 acceleration_method(
     "layerwise_casting",
     switched_on={"enable_layerwise_casting": ("storage_dtype", "compute_dtype")},
     applied_by=("apply_layerwise_casting",),
-    changes=("dtypes",),
+    changes=("dtypes", "weights"),  # eight bits round them
 )(_hook_detector("layerwise_casting"))
 acceleration_method(
     "group_offload",

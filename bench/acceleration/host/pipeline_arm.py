@@ -127,11 +127,11 @@ class PipelineArm:
 
     def _require_own_pipeline(self) -> None:
         """Refuse a file that generates with another pipeline than its own, or with none."""
-        others = self._seen.probed.pipelines
-        if self._seen.call is None and self._seen.probed.own_steps:
+        others, steps = self._seen.probed.pipelines, self._seen.probed.own_steps
+        if self._seen.call is None and steps:
             raise self._refused(
-                f"generates without a pipeline: it takes the scheduler's steps itself, {self._seen.probed.own_steps}; expected "
-                "a call of `pipe`; put that loop into generate(pipe, prompts, generators)"
+                f"generates without a pipeline: it takes the scheduler's steps itself, {steps}; expected a call of `pipe`; "
+                "put that loop into generate(pipe, prompts, generators)"
             )
         if self._seen.call is None and others:
             raise self._refused(
