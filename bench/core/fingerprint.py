@@ -101,12 +101,15 @@ def _neighbours(path: Path) -> list[Path]:
 
 
 def _is_named(path: Path, folder: Path) -> bool:
-    """Whether a text of a file in a folder names a file, or a folder that does not hold that folder itself."""
+    """Whether a text of a file in a folder names a file, or a folder that holds neither that folder nor the working one."""
     try:
+        real = path.resolve()
         # What the kernel shows of itself is no content, and may take for ever to read.
-        if path.resolve().parts[1:2] and path.resolve().parts[1] in _OF_KERNEL:
+        if real.parts[1:2] and real.parts[1] in _OF_KERNEL:
             return False
-        return path.is_file() or (path.is_dir() and not folder.resolve().is_relative_to(path.resolve()))
+        # In what holds them stand results, too: with it nothing would ever be taken over.
+        is_above = any(inner.resolve().is_relative_to(real) for inner in (folder, Path.cwd()))
+        return path.is_file() or (path.is_dir() and not is_above)
     except (OSError, ValueError, RuntimeError):  # a text that is no path, or a loop of links
         return False
 

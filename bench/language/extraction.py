@@ -13,8 +13,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _AFTER_HASHES = re.compile(r"#### (-?[0-9.,]+)")
 # A run of digits, points, commas and dollars, or one digit; a sign may precede it.
 _SUM = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
-# What does not count when two sums are compared, in this order.
-_SPARE = (r",", r"\$", r"(?s).*#### ", r"\.$")
+_FINAL_POINT = re.compile(r"\.$")
 
 
 @POSTPROCESSORS.register("number_after_hashes")
@@ -34,9 +33,8 @@ def last_sum(text: str, row: Mapping[str, Any]) -> str | None:
 @POSTPROCESSORS.register("plain_sum")
 def plain_sum(text: str, row: Mapping[str, Any]) -> str:
     """Return a number without what stands before ``####``, commas, dollar signs and one final point."""
-    for spare in _SPARE:
-        text = re.sub(spare, "", text)
-    return text.lower()
+    _, _, number = text.replace(",", "").replace("$", "").rpartition("#### ")
+    return _FINAL_POINT.sub("", number).lower()
 
 
 @POSTPROCESSORS.register("no_punctuation")

@@ -119,6 +119,26 @@ def test_text_that_only_looks_like_a_path_is_no_fault(tmp_path):
     assert path_hash(file)
 
 
+def test_folders_above_the_file_and_above_the_working_directory_are_none_of_its_content(
+    tmp_path, monkeypatch
+):
+    elsewhere, work = tmp_path / "elsewhere", tmp_path / "project" / "work"
+    elsewhere.mkdir()
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    file = elsewhere / "c.py"
+    file.write_text('import sys\nsys.path.append("../")\nHERE, ABOVE = "./", "../.."\n')
+    before = path_hash(file)
+    (work / "results.json").write_text("{}")
+    (tmp_path / "project" / "other.txt").write_text("x")
+    assert path_hash(file) == before
+    file.write_text('HERE = "./parts"\n')
+    (work / "parts").mkdir()
+    named = path_hash(file)
+    (work / "parts" / "a.txt").write_text("x")
+    assert path_hash(file) != named
+
+
 def test_parts_that_only_one_has_differ():
     assert differing({"a": "1", "b": "2"}, {"a": "1", "c": "3"}) == ["c", "b"]
 
