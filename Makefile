@@ -23,7 +23,7 @@ check: lint  ## the inner loop: lint and the fast tests
 lint: setup  ## style, types, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 docs: setup  ## the pages as a site in site/; a broken link is an error
