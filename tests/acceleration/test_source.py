@@ -476,6 +476,8 @@ def test_reading_executes_nothing_and_imports_no_framework(tmp_path: Path) -> No
             ["declares the encoding rot13", "makes no text", "expected Python source in UTF-8"],
         ),
         (b"# coding: ascii\npipe = '\xff'", ["is not ASCII", "0xff at offset 24"]),
+        (b"PK\x03\x04\x00\x00\xa6\xff", ["is no text", "correct the path"]),
+        ("pipe = 1".encode("utf-16"), ["not UTF-8", "save it in that encoding"]),
     ],
 )
 def test_a_file_that_is_no_python_is_a_problem_that_says_where(
@@ -490,6 +492,15 @@ def test_a_file_that_is_no_python_is_a_problem_that_says_where(
     assert len(message) < 600
     for fragment in expected:
         assert fragment in message
+
+
+def test_a_notebook_is_to_be_exported_however_large_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "fast.ipynb"
+    file.write_text('{"cells": [], "nbformat": 4' + " " * 1_000_000 + "}")
+    with pytest.raises(
+        SourceProblem, match=r"is a notebook; expected a Python file; .*nbconvert --to script"
+    ):
+        read_source(file)
 
 
 def test_a_missing_file_and_a_directory_are_problems(tmp_path: Path) -> None:

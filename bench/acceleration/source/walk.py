@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import stat
 import tokenize
@@ -41,6 +42,10 @@ def parse_file(path: Path) -> ast.Module:
         # A pipe or a device would block or never end.
         if not stat.S_ISREG(status.st_mode):
             raise SourceProblem(f"{path} is no regular file; expected a Python file; correct the path")
+        if path.suffix == ".ipynb":  # before its size, as images are in it
+            raise SourceProblem(
+                f"{path} is a notebook; expected a Python file; write one with `jupyter nbconvert --to script`"
+            )
         if status.st_size > MAX_SOURCE_BYTES:
             raise SourceProblem(
                 f"{path} has {status.st_size:,} bytes; expected a pipeline file of at most "
@@ -85,6 +90,10 @@ def _decoded(raw: bytes, path: Path) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
+        if b"\0" in raw and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise SourceProblem(
+                f"{path} is no text; expected Python source in UTF-8; correct the path"
+            ) from error
         raise SourceProblem(
             f"{path} is not {encoding.removesuffix('-sig').upper()} (byte {raw[error.start]:#04x} at offset {error.start}); "
             "expected Python source in UTF-8; save it in that encoding"
