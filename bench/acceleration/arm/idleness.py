@@ -42,7 +42,7 @@ def _used_s() -> float:
         descendants = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
     except (OSError, psutil.Error):  # one has just ended, which is no idleness
         return float("inf")
-    return time.process_time() + sum(times.user + times.system for times in descendants)
+    return time.process_time() + float(sum(times.user + times.system for times in descendants))
 
 
 def _is_at_work(own: int) -> bool:

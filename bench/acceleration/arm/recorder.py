@@ -244,7 +244,7 @@ def line_within(namespace: dict[str, Any], innermost: types.FrameType | None = N
 
 def frames_above(innermost: types.FrameType | None = None) -> Iterator[types.FrameType]:
     """Yield the frames on a stack, the innermost first; left out, on that of this thread."""
-    frame = innermost or sys._getframe(1)
+    frame: types.FrameType | None = innermost or sys._getframe(1)
     while frame is not None:
         yield frame
         frame = frame.f_back
