@@ -73,6 +73,8 @@ PASSING: dict[str, dict[str, Any]] = {
     "nothing_to_avoid": {"by": "run"},
     "method_of_a_subclass": {"by": "run", "arguments": {"num_inference_steps": 8}},
     "defaults_of_a_subclass": {"by": "run", "arguments": {}},
+    "fused_projections": {"by": "run"},
+    "in_a_thread_left_behind": {"by": "run", "arguments": {"num_inference_steps": 8}},
 }
 METHODS = {
     "cache_within_call": {"deepcache": {"cache_interval": 2}},
@@ -87,6 +89,7 @@ METHODS = {
     "saved_by_helper": {"vae_slicing": {}},
     "logged_forward": {"patched_forward": {}},
     "defaults_of_a_subclass": {"patched_forward": {}},
+    "fused_projections": {"fused_qkv": {}},
 }
 # What torch is set to during the call.
 STATES = {
@@ -136,6 +139,9 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "on_a_card": ("error", "load_failed", ["leave .to('cuda') out: the suite moves the pipeline"]),
     "preset_of_a_class": ("fail", "config_mismatch", ["arguments.guidance_scale: target 7.5, candidate 2.0"]),
     "second_pass_in_generate": ("fail", "config_mismatch", ["scheduler_steps: target 8, candidate 2"]),
+    "loop_next_to_the_pipeline": (
+        "error", "load_failed", ["takes the scheduler's steps itself, in line 20", "put that loop into generate(pipe"],
+    ),
     "returns_latents": ("error", "generation_failed", ["of shape [4, 8, 8] where an image was expected", "decode latents"]),
     "two_of_each": ("fail", "degenerate_output", ["returned 4 images for 2 prompts; expected one per prompt"]),
     "exported_notebook": ("error", "load_failed", ["'get_ipython' is not defined", "leave out what only a notebook has"]),
@@ -184,6 +190,7 @@ EXHAUSTIVE = frozenset(
         "other_spacing", "stochastic_solver",  # without_karras
         "exported_notebook",  # cells_with_shell_lines
         "warms_up_and_times",  # warms_up_first
+        "in_a_thread_left_behind",  # test_own_steps
     }
 )  # fmt: skip
 
