@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from arms import ArmStarter
 from test_own_call import MAIN, SCHEDULED, generated, script, seen_in
 
+from bench.acceleration.arm import idleness
 from bench.acceleration.host.own_call import SeenCall, see_call
 from bench.acceleration.host.pipeline_arm import PipelineArm
 from bench.core.errors import ArmProblem
@@ -131,3 +134,20 @@ def test_a_script_that_works_for_long_or_waits_for_one_that_does_is_not_given_up
     text += "    pipe('a', steps=20)\n"
     _, seen = seen_in(arm_starter, script(text))
     assert seen.call is not None, seen.probed.why
+
+
+def test_nothing_is_idle_where_the_work_of_others_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idleness, "_LOOK_S", 0.01)
+    told = threading.Event()
+    idleness.when_idle(told.set)
+    assert told.wait(20)
+
+    def denied(*_: object, **__: object) -> list[object]:
+        raise psutil.AccessDenied(1)
+
+    ended = threading.Event()
+    with monkeypatch.context() as denying:
+        denying.setattr(psutil.Process, "children", denied)
+        idleness.when_idle(ended.set)
+        assert not ended.wait(1.0)
+    assert ended.wait(20), "it goes on where they can be told again"

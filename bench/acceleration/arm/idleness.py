@@ -32,7 +32,9 @@ def _watch(tell: Callable[[], None]) -> None:
     while quiet < _LOOKS:
         time.sleep(_LOOK_S)
         before, used = used, _used_s()
-        quiet = 0 if used - before > _LITTLE_S or _is_at_work(own) else quiet + 1
+        # Two that cannot be told make no number, which is no little either.
+        is_quiet = used - before <= _LITTLE_S and not _is_at_work(own)
+        quiet = quiet + 1 if is_quiet else 0
     tell()
 
 
