@@ -119,6 +119,9 @@ def test_layers_that_fused_ones_stand_in_for_are_not_idle() -> None:
     pipe.unet.fuse_qkv_projections()
     fused, _ = count(pipe, **options)
     assert fused.idle_layers == []
+    pipe.unet.unfuse_qkv_projections()
+    assert count(pipe, **options)[0].idle_layers == []
+    pipe.unet.fuse_qkv_projections()
     pipe.unet.mid_block.forward = lambda hidden, *_, **__: hidden
     found, _ = count(pipe, **options)
     assert found.idle_layers

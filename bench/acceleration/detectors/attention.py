@@ -12,6 +12,7 @@ TGATE_PARAMETERS = ("gate_step", "sp_interval", "fi_interval", "warm_up")
 _PROJECTIONS = frozenset(
     {"to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "q_proj", "k_proj", "v_proj"}
 )
+_FUSED = frozenset({"to_qkv", "to_kv", "to_added_qkv", "to_added_kv"})
 _TOME_PARAMETERS = ("ratio", "max_downsample", "sx", "sy", "merge_attn", "merge_crossattn", "merge_mlp")
 
 
@@ -148,7 +149,11 @@ def fused_qkv(loaded: Loaded) -> Parameters | None:
 
 
 def is_stood_in_for(module: Any, layer: str) -> bool:
-    """Whether another layer, with the same weights, computes what a layer of an attention would."""
+    """Whether another layer of an attention, with the same weights, computes what this one would."""
+    if (
+        layer in _FUSED
+    ):  # what is unfused keeps them; where there are no others, they are what the model is made of
+        return hasattr(module, "to_k") and not _is_fused(module)
     return layer in _PROJECTIONS and _is_fused(module)
 
 
