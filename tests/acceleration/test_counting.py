@@ -129,6 +129,27 @@ def test_layers_that_fused_ones_stand_in_for_are_not_idle() -> None:
     assert not any(name.endswith(("attn1.to_q", "attn2.to_k")) for name in found.idle_layers)
 
 
+def test_layers_of_an_adapter_that_is_disabled_or_fused_are_not_idle() -> None:
+    from peft import LoraConfig
+
+    pipe = tiny.sdxl()
+    options: dict[str, Any] = {"prompt": PROMPTS, "num_inference_steps": 1, "output_type": "latent"}
+    plain, _ = count(pipe, **options)
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k"]), adapter_name="style")
+    added, _ = count(pipe, **options)
+    assert added.denoiser_layer_calls > plain.denoiser_layer_calls
+    pipe.unet.disable_adapters()
+    disabled, _ = count(pipe, **options)
+    assert (disabled.denoiser_layer_calls, disabled.idle_layers) == (plain.denoiser_layer_calls, [])
+    pipe.unet.enable_adapters()
+    pipe.unet.fuse_lora()
+    fused, _ = count(pipe, **options)
+    assert (fused.denoiser_layer_calls, fused.idle_layers) == (plain.denoiser_layer_calls, [])
+    pipe.unet.mid_block.forward = lambda hidden, *_, **__: hidden
+    found, _ = count(pipe, **options)
+    assert any("to_q.base_layer" in name for name in found.idle_layers)
+
+
 def test_a_list_of_samples_counts_as_many() -> None:
     found, result = count(
         tiny.z_image(), prompt=list(PROMPTS), height=16, width=16, guidance_scale=4.0, **QUICK

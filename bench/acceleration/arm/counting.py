@@ -219,14 +219,12 @@ class DenoiserCounter:
             self._has_compiled = True
             return
         self.layer_calls = self.layer_calls or 0
+        adapters = _adapters_of(denoiser)
         for layer, module in denoiser.named_modules():
             is_innermost = next(module.children(), None) is None
-            if (
-                is_innermost
-                and next(module.parameters(recurse=False), None) is not None
-                and not _is_stood_in_for(denoiser, layer)
-            ):
-                self._layers[name, layer] = False
+            if is_innermost and next(module.parameters(recurse=False), None) is not None:
+                if not layer.startswith(adapters) and not _is_stood_in_for(denoiser, layer):
+                    self._layers[name, layer] = False
                 stack.callback(
                     module.register_forward_hook(functools.partial(self._layer, name, layer)).remove
                 )
@@ -238,7 +236,7 @@ class DenoiserCounter:
 
     @property
     def idle_layers(self) -> list[str]:
-        """Names of the layers that did not run; of several denoisers, with the component in front."""
+        """Names of the model's own layers that did not run; of several denoisers, with the component in front."""
         idle = [place for place, ran in self._layers.items() if not ran]
         return sorted(".".join(place) if len(self._names) > 1 else place[1] for place in idle)
 
@@ -252,6 +250,15 @@ class DenoiserCounter:
     def _layer(self, name: str, layer: str, *_: Any) -> None:
         self.layer_calls = (self.layer_calls or 0) + 1
         self._layers[name, layer] = True
+
+
+def _adapters_of(denoiser: Any) -> tuple[str, ...]:
+    """Return what names of layers begin with that an adapter has added: one that is fused or disabled does not run."""
+    return tuple(
+        f"{place}.{part}."
+        for place, module in denoiser.named_modules()
+        for part in getattr(module, "adapter_layer_names", ())
+    )
 
 
 def _is_stood_in_for(denoiser: Any, layer: str) -> bool:
