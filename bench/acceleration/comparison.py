@@ -173,14 +173,17 @@ def _differing_methods(target: Configuration, candidate: Configuration) -> list[
     for name in sorted(target.methods.keys() | candidate.methods.keys()):
         one, other = target.methods.get(name), candidate.methods.get(name)
         # Of replaced code that no method accounts for, only the names of files are known.
-        is_same = (
-            _compared_parameters(name, one) == _compared_parameters(name, other)
-            if name in METHODS
-            else (one is None) == (other is None)
-        )
+        is_same = _is_same_method(name, one, other) if name in METHODS else (one is None) == (other is None)
         if not is_same:
             found.append((f"methods.{name}", one, other))
     return found
+
+
+def _is_same_method(method: str, one: Parameters | None, other: Parameters | None) -> bool:
+    hidden = METHODS[method].hidden_by
+    if one and other and (hidden in one) != (hidden in other):
+        return True
+    return _compared_parameters(method, one) == _compared_parameters(method, other)
 
 
 def _compared_parameters(method: str, parameters: Parameters | None) -> Parameters | None:

@@ -74,6 +74,7 @@ class Method:
     changes: frozenset[Change]
     shows: Shows
     only_told: frozenset[str]
+    hidden_by: str | None
 
 
 METHODS: Registry[Method] = Registry(
@@ -93,6 +94,7 @@ def acceleration_method(
     changes: Iterable[Change] = ("denoiser_calls", "layers"),
     shows: Shows = "anything",
     only_told: tuple[str, ...] = (),
+    hidden_by: str | None = None,
 ) -> Callable[[D], D]:
     """Return a decorator that registers a detector as an acceleration method.
 
@@ -115,6 +117,8 @@ def acceleration_method(
             ``nothing`` need not show, such as a compiled module or a smaller peak of memory. A task that asks for a
             method is failed where it shows nowhere.
         only_told: parameters that are recorded and not compared, such as where a LoRA was loaded from.
+        hidden_by: a parameter with which the others cannot be seen any more, such as that a LoRA is fused: where one of two
+            pipelines has it, weights and images are compared, and not the parameters.
 
     Raises:
         ValueError: when the name is taken; the message names both places.
@@ -135,6 +139,7 @@ def acceleration_method(
             changes=frozenset(changes),
             shows=shows,
             only_told=frozenset(only_told),
+            hidden_by=hidden_by,
         )
         METHODS.add(name, method, place=place)
         return detect

@@ -44,7 +44,11 @@ def test_factors_of_freeu_are_as_free_as_the_method_that_puts_them_in_place(
 ) -> None:
     if known_as is not None:
         method = SimpleNamespace(
-            switched_on={"enable_freeu": ()}, only_told=frozenset(), changes=frozenset(), shows="anything"
+            switched_on={"enable_freeu": ()},
+            only_told=frozenset(),
+            hidden_by=None,
+            changes=frozenset(),
+            shows="anything",
         )
         monkeypatch.setitem(METHODS._things, known_as, method)
     plain, freed = (
@@ -267,6 +271,21 @@ def test_layers_that_never_run_are_explained_by_a_method_that_skips_them_and_by_
         changed(idle_layers=[]), changed(methods={**TARGET.methods, "deepcache": {}}, **idle)
     )
     assert fields(split(cached, OF_LEVEL["L5"])[0]) == ["layers"], "a cache runs each layer once"
+
+
+def test_a_lora_that_one_has_fused_is_compared_by_weights() -> None:
+    before, after, other = (
+        Part(class_name="A", parameters=4, weights={"w": values}) for values in ([1.0], [1.001], [1.2])
+    )
+    unfused = changed(
+        parts={"unet": before}, methods={"lora": {"unet": {"rank": 16, "scale": 1.0}, "names": ["x"]}}
+    )
+    fused = {"lora": {"fused": 1, "names": ["x"]}}
+    assert differences(unfused, changed(parts={"unet": after}, methods=fused)) == []
+    assert fields(differences(unfused, changed(parts={"unet": other}, methods=fused))) == ["unet.weights"]
+    scaled = {"lora": {"unet": {"rank": 16, "scale": 0.9}, "names": ["x"]}}
+    assert fields(differences(unfused, changed(parts={"unet": before}, methods=scaled))) == ["methods.lora"]
+    assert fields(differences(unfused, changed(parts={"unet": before}, methods={}))) == ["methods.lora"]
 
 
 def test_rounded_weights_are_part_of_casting_layer_by_layer() -> None:

@@ -137,7 +137,7 @@ def test_layers_of_an_adapter_that_is_disabled_or_fused_are_not_idle() -> None:
     plain, _ = count(pipe, **options)
     pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k"]), adapter_name="style")
     added, _ = count(pipe, **options)
-    assert added.denoiser_layer_calls > plain.denoiser_layer_calls
+    assert added.denoiser_layer_calls == plain.denoiser_layer_calls, "they belong to the layers around them"
     pipe.unet.disable_adapters()
     disabled, _ = count(pipe, **options)
     assert (disabled.denoiser_layer_calls, disabled.idle_layers) == (plain.denoiser_layer_calls, [])

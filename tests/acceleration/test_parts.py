@@ -77,6 +77,44 @@ def test_a_method_leaves_the_model_what_it_is(before, pipe, method):
     assert fields(before, pipe) == []
 
 
+def test_a_lora_counts_with_the_weights_that_it_completes_fused_or_not(pipe):
+    import torch
+    from peft import LoraConfig
+
+    plain = parts_of(pipe)
+    config = LoraConfig(
+        r=4, lora_alpha=8, target_modules=["to_q", "conv1", "proj_in"], init_lora_weights=False
+    )
+    torch.manual_seed(0)
+    pipe.unet.add_adapter(config, adapter_name="style")
+    before = parts_of(pipe)
+    assert [name for name, *_ in differing_parts(plain, before)] == ["unet.weights"]
+    assert before["unet"].parameters == plain["unet"].parameters
+    assert before["unet"].weight_bytes > plain["unet"].weight_bytes
+    pipe.unet.fuse_lora()
+    assert fields(before, pipe) == []
+    assert fields(plain, pipe) == ["unet.weights"]
+    pipe.unet.unload_lora()
+    assert fields(before, pipe) == []
+    assert parts_of(pipe)["unet"].weights.keys() == before["unet"].weights.keys()
+
+
+def test_a_lora_of_another_scale_makes_other_weights_and_one_that_is_disabled_none(pipe):
+    import torch
+    from peft import LoraConfig
+
+    plain = parts_of(pipe)
+    torch.manual_seed(0)
+    pipe.unet.add_adapter(
+        LoraConfig(r=4, target_modules=["to_q"], init_lora_weights=False), adapter_name="style"
+    )
+    before = parts_of(pipe)
+    pipe.unet.set_adapters(["style"], [0.2])
+    assert fields(before, pipe) == ["unet.weights"]
+    pipe.unet.disable_adapters()
+    assert fields(plain, pipe) == []
+
+
 def test_other_weights_are_another_model(before, pipe):
     import torch
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.acceleration.arm.patching import put
+from bench.acceleration.detectors.adapters import added_names
 from bench.acceleration.detectors.attention import is_stood_in_for
 from bench.acceleration.detectors.compiled import has_compiled
 from bench.acceleration.methods import Parameters
@@ -219,12 +220,12 @@ class DenoiserCounter:
             self._has_compiled = True
             return
         self.layer_calls = self.layer_calls or 0
-        adapters = _adapters_of(denoiser)
+        added = added_names(denoiser)
         for layer, module in denoiser.named_modules():
             is_innermost = next(module.children(), None) is None
-            if is_innermost and next(module.parameters(recurse=False), None) is not None:
-                if not layer.startswith(adapters) and not _is_stood_in_for(denoiser, layer):
-                    self._layers[name, layer] = False
+            has_weights = is_innermost and next(module.parameters(recurse=False), None) is not None
+            if has_weights and not layer.startswith(added) and not _is_stood_in_for(denoiser, layer):
+                self._layers[name, layer] = False
                 stack.callback(
                     module.register_forward_hook(functools.partial(self._layer, name, layer)).remove
                 )
@@ -250,15 +251,6 @@ class DenoiserCounter:
     def _layer(self, name: str, layer: str, *_: Any) -> None:
         self.layer_calls = (self.layer_calls or 0) + 1
         self._layers[name, layer] = True
-
-
-def _adapters_of(denoiser: Any) -> tuple[str, ...]:
-    """Return what names of layers begin with that an adapter has added: one that is fused or disabled does not run."""
-    return tuple(
-        f"{place}.{part}."
-        for place, module in denoiser.named_modules()
-        for part in getattr(module, "adapter_layer_names", ())
-    )
 
 
 def _is_stood_in_for(denoiser: Any, layer: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.acceleration.detectors.adapters import added_names, share, unmerged
 from bench.acceleration.detectors.compiled import is_scripted, model_within
 from bench.acceleration.detectors.parts import components, is_quantized
 from bench.acceleration.protocol.messages import FREE_U, Part, json_value
@@ -79,13 +80,19 @@ def _part(component: Any) -> Part:
     whole = model_within(component)
     # TorchScript has no settings; a pipeline asks what stands around it.
     settings = settings_of(whole) or settings_of(component) or {}
-    named = {_plain(name): value for name, value in whole.named_parameters() if value.is_floating_point()}
+    added, layers = added_names(whole), unmerged(whole)
+    own = {
+        name: value
+        for name, value in whole.named_parameters()
+        if value.is_floating_point() and not name.startswith(added)
+    }
+    named = {_plain(name): (name, value) for name, value in own.items()}
     return Part(
         class_name=_class_name(whole),
         settings=settings | _free_u(whole),
-        parameters=sum(value.numel() for value in named.values()),
+        parameters=sum(value.numel() for value in own.values()),
         weight_bytes=sum(map(_bytes_of, whole.parameters())) + sum(map(_packed_bytes, whole.modules())),
-        weights={name: _sample(named[name]) for name in _spread(sorted(named), MAX_TENSORS)},
+        weights={name: _sample(*named[name], layers) for name in _spread(sorted(named), MAX_TENSORS)},
     )
 
 
@@ -135,11 +142,20 @@ def _packed_bytes(module: Any) -> int:
     return _bytes_of(weight())
 
 
-def _sample(tensor: Any) -> list[float]:
+def _sample(name: str, tensor: Any, layers: Mapping[str, Any]) -> list[float]:
+    """Return some values of a parameter, with what a LoRA adds to them that is not merged into them.
+
+    Args:
+        name: of the parameter.
+        tensor: the parameter.
+        layers: those with such a LoRA, by name.
+    """
     if is_quantized(tensor):
         tensor = tensor.dequantize()
     flat = tensor.detach().reshape(-1)
-    return [float(flat[index]) for index in _spread(range(flat.numel()), MAX_VALUES)]
+    indices = _spread(range(flat.numel()), MAX_VALUES)
+    layer = layers.get(name.removesuffix(".base_layer.weight"))
+    return [float(flat[index]) + (0.0 if layer is None else share(layer, index)) for index in indices]
 
 
 def _spread(items: Any, count: int) -> list[Any]:

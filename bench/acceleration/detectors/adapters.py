@@ -16,6 +16,7 @@ from bench.acceleration.methods import Loaded, Parameters, acceleration_method
     packages=("peft",),
     changes=("weights", "layers"),
     only_told=("source", "names"),
+    hidden_by="fused",
 )
 def lora(loaded: Loaded) -> Parameters | None:
     """Return rank and scale of each component's adapters, the number of fused ones, their names, and what the text loads.
@@ -62,6 +63,40 @@ def _adapters(part: Any) -> Parameters | None:
     return {
         adapter: merged(entries) | {"modules": len(entries)} for adapter, entries in sorted(settings.items())
     }
+
+
+def added_names(model: Any) -> tuple[str, ...]:
+    """Return what the names of parameters and layers begin with that adapters have added to a model."""
+    return tuple(
+        f"{place}.{part}."
+        for place, module in model.named_modules()
+        for part in getattr(module, "adapter_layer_names", ())
+    )
+
+
+def unmerged(model: Any) -> dict[str, Any]:
+    """Return the layers by name whose weight is completed by a LoRA each time that they run."""
+    return {
+        place: module
+        for place, module in model.named_modules()
+        if hasattr(module, "lora_A") and not getattr(module, "_disable_adapters", False)
+    }
+
+
+def share(layer: Any, index: int) -> float:
+    """Return what the active LoRA of a layer add to one value of its weight.
+
+    Args:
+        layer: linear or convolutional, as PEFT wraps it; a share is a row of ``lora_B`` times a column of ``lora_A``.
+        index: of the value in the flat weight.
+    """
+    total = 0.0
+    for name in _active(layer):
+        if name in layer.lora_A and name not in layer.merged_adapters:
+            inner, outer = (part[name].weight.detach().flatten(1) for part in (layer.lora_A, layer.lora_B))
+            row, column = divmod(index, inner.shape[1])
+            total += float(layer.scaling[name]) * float(outer[row].double() @ inner[:, column].double())
+    return total
 
 
 def _active(layer: Any) -> list[str]:
