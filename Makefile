@@ -42,6 +42,6 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 $(PLUGINS): tests/plugins/requirements.txt $(READY)  ## other plugins of pytest, for the tests next to them
-	rm -rf $@
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ --requirement $<
-	touch $@
+	rm -rf $@ $@.part
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.part --requirement $<
+	mv $@.part $@  # whole or not at all
