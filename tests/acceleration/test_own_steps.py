@@ -139,15 +139,25 @@ def test_a_script_that_works_for_long_or_waits_for_one_that_does_is_not_given_up
 def test_nothing_is_idle_where_the_work_of_others_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idleness, "_LOOK_S", 0.01)
     told = threading.Event()
-    idleness.when_idle(told.set)
-    assert told.wait(20)
+    with idleness.when_idle(told.set):
+        assert told.wait(20)
 
     def denied(*_: object, **__: object) -> list[object]:
         raise psutil.AccessDenied(1)
 
     ended = threading.Event()
-    with monkeypatch.context() as denying:
-        denying.setattr(psutil.Process, "children", denied)
-        idleness.when_idle(ended.set)
-        assert not ended.wait(1.0)
-    assert ended.wait(20), "it goes on where they can be told again"
+    with idleness.when_idle(ended.set):
+        with monkeypatch.context() as denying:
+            denying.setattr(psutil.Process, "children", denied)
+            assert not ended.wait(1.0)
+        assert ended.wait(20), "it goes on where they can be told again"
+
+
+def test_nothing_is_told_when_the_watch_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idleness, "_LOOK_S", 0.01)
+    told = threading.Event()
+    before = threading.active_count()
+    with idleness.when_idle(told.set):
+        assert threading.active_count() == before + 1
+    assert not told.wait(0.5)
+    assert threading.active_count() == before

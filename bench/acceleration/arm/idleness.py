@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,21 +17,28 @@ _LITTLE_S = 0.1
 _AT_WORK = frozenset("RD")
 
 
-def when_idle(tell: Callable[[], None]) -> None:
-    """Start a thread that tells once, when this process and its descendants have done nothing for 20 s.
+@contextmanager
+def when_idle(tell: Callable[[], None]) -> Iterator[None]:
+    """Tell once within the context, when this process and its descendants have done nothing for 20 s.
 
     Args:
-        tell: called in that thread.
+        tell: called in a thread of its own.
     """
-    threading.Thread(target=_watch, args=(tell,), daemon=True).start()
+    is_over = threading.Event()
+    threading.Thread(target=_watch, args=(tell, is_over), daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
 
 
-def _watch(tell: Callable[[], None]) -> None:
+def _watch(tell: Callable[[], None], is_over: threading.Event) -> None:
     own, quiet = threading.get_native_id(), 0
     used = _used_s()
     # Looks are counted and not seconds, of which a process that was stopped knows nothing.
     while quiet < _LOOKS:
-        time.sleep(_LOOK_S)
+        if is_over.wait(_LOOK_S):
+            return
         before, used = used, _used_s()
         # Two that cannot be told make no number, which is no little either.
         is_quiet = used - before <= _LITTLE_S and not _is_at_work(own)

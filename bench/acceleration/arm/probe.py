@@ -44,20 +44,24 @@ _WARMING_S, _WARMING_CALLS = 10.0, 50
 _STEPS = ("num_inference_steps", "steps", "num_steps")
 
 
-def probe(file: str, tell: Tell) -> None:
+def probe(file: str, tell: Tell, await_threads: Callable[[], None] = lambda: None) -> None:
     """Run a file as a script; tell of its first call on its own pipeline, or of its end without one.
 
     Args:
         file: path of the file.
         tell: hands the answer over, with the arguments of the call as bytes for :func:`arguments_of`. After a call it is
             the last thing that this process does.
+        await_threads: called when the script has ended, where its threads may make the call that nobody waited for.
     """
     path = Path(file)
     main = module_of(path, "__main__")
     listener = _Listener(path, main.__dict__, _once(tell))
-    with Recorder(listener.on_call, main.__dict__) as recorder, listener.own_steps:
+    with (
+        Recorder(listener.on_call, main.__dict__) as recorder,
+        listener.own_steps,
+        when_idle(lambda: listener.at_end(_waiting(main.__dict__))),
+    ):
         listener.made_by_loader = recorder.made_by_loader
-        when_idle(lambda: listener.at_end(_waiting(main.__dict__)))
         try:
             execute(path, main)
             why = "it ran to its end"
@@ -65,8 +69,7 @@ def probe(file: str, tell: Tell) -> None:
             why = f"it ended by itself with exit code {ending.code if ending.code is not None else 0}"
         except BaseException as error:
             why = f"{_place(error, path)}{type(error).__name__}: {str(error)[:500]}"
-        # As an interpreter does at its end: the call may stand in a thread that nobody waited for.
-        threading._shutdown()  # type: ignore[attr-defined]
+        await_threads()
     listener.at_end(why)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 import traceback
 from contextlib import suppress
 from typing import Any
@@ -103,7 +104,8 @@ def _probe(request: Json, channel: socket.socket) -> None:
         header = {"ok": True, "nonce": request.get("nonce"), "probed": msgspec.to_builtins(probed)}
         wire.send(channel, header, sent)
 
-    probe(request["file"], tell)
+    # As an interpreter does at its end; no pool of threads works in this process after it.
+    probe(request["file"], tell, threading._shutdown)  # type: ignore[attr-defined]
 
 
 def _flush() -> None:
