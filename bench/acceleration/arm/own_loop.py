@@ -6,7 +6,7 @@ import functools
 from contextlib import ExitStack
 from typing import Any
 
-from bench.acceleration.arm.patching import put
+from bench.acceleration.arm.patching import put, tell_of_new
 from bench.acceleration.arm.recorder import line_within
 
 
@@ -30,15 +30,7 @@ class OwnSteps:
         """Watch every scheduler that comes to be."""
         from diffusers import SchedulerMixin
 
-        base: Any = SchedulerMixin
-
-        def new(kind: Any, *_: Any, **__: Any) -> Any:
-            self._watch(kind)
-            return object.__new__(kind)
-
-        base.__new__ = new
-        # Without it, Python would pass the arguments of __init__ on to object.__new__, which takes none.
-        self._stack.callback(setattr, base, "__new__", lambda kind, *_, **__: object.__new__(kind))
+        tell_of_new(self._stack, SchedulerMixin, lambda scheduler: self._watch(type(scheduler)))
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.acceleration.arm.patching import put
+from bench.acceleration.arm.patching import put, tell_of_new
 from bench.acceleration.source.reading import NOT_GENERATING, NOT_GENERATING_PREFIXES
 
 _OWN_PACKAGES = ("diffusers", "transformers", "torch")
@@ -71,12 +71,10 @@ class Recorder:
     def _watch_base(self, base: Any) -> None:
         assign: Any = base.__setattr__
 
-        def new(kind: Any, *args: Any, **kwargs: Any) -> Any:
-            self.watch(kind)
-            pipe = object.__new__(kind)
+        def made(pipe: Any) -> None:
+            self.watch(type(pipe))
             if _is_inside_loader(self.namespace):
                 self.made_by_loader.append(pipe)
-            return pipe
 
         @functools.wraps(assign)
         def set_attribute(pipe: Any, name: str, value: Any) -> None:
@@ -87,9 +85,7 @@ class Recorder:
             if self.on_assign is not None:
                 self.on_assign(pipe, name, value)
 
-        base.__new__ = new
-        # Without it, Python would pass the arguments of __init__ on to object.__new__, which takes none.
-        self._stack.callback(setattr, base, "__new__", lambda kind, *_, **__: object.__new__(kind))
+        tell_of_new(self._stack, base, made)
         put(self._stack, base, "__setattr__", set_attribute)
 
     def __exit__(self, *error: object) -> None:
