@@ -51,7 +51,8 @@ pipe = Sleeper()
 def generate(pipe, prompts, generators):
     return pipe(prompts, generators)
 """
-PLAN = TimingPlan(batch_size=2, warmup_rounds=2, max_launches=3, max_rounds=90)
+# What other tests compute on the same cores is not what is looked at here, so it may be anything.
+PLAN = TimingPlan(batch_size=2, warmup_rounds=2, max_launches=3, max_rounds=90, max_foreign_load=1.0)
 
 
 @pytest.fixture(scope="module")
