@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from _pytest.config.findpaths import determine_setup, locate_config
 
 ENVIRONMENT = "MODELGATE"
 FLAG = "--modelgate"
+_LEFT = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -38,21 +40,35 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         _register(pluginmanager, collects=bool(collects))
 
 
-@pytest.hookimpl(tryfirst=True)  # before conftest.py files are imported, which may use the fixtures
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Register the suite where the ini file switches it on; see that it is the right ini file.
+
+    It is there before conftest.py files are imported, which may use the fixtures.
 
     Raises:
         pytest.UsageError: pytest looked for the ini file next to what an option names.
     """
+    manager = early_config.pluginmanager
     if early_config.getini("modelgate"):
-        _register(early_config.pluginmanager, collects=False)
-    if early_config.pluginmanager.has_plugin("bench.plugin") and not hasattr(early_config, "workerinput"):
+        _register(manager, collects=False)
+    if _is_registered(manager):
         _check_ini(early_config)
+    yield
+    if _LEFT in early_config.stash and not _is_registered(manager):
+        # In the folder of what ships, but its conftest.py is not among those of this run.
+        _import(manager, collects=early_config.stash[_LEFT])
+        _check_ini(early_config)
+
+
+def _is_registered(manager: pytest.PytestPluginManager) -> bool:
+    return manager.has_plugin("bench.plugin")
 
 
 def _check_ini(config: pytest.Config) -> None:
     """Refuse the ini file of another folder: pytest chooses it before plugins have said which options take a path."""
+    if hasattr(config, "workerinput"):
+        return
     known = config._parser.parse_known_args(list(config.invocation_params.args), copy.copy(config.option))
     _, right, *_ = determine_setup(
         inifile=known.inifilename,
@@ -80,16 +96,23 @@ def _is_on_in(folder: Path) -> bool:
 
 
 def _register(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
-    if manager.has_plugin("bench.plugin"):
+    if _is_registered(manager):
         return
-    from bench.shipped import plugin_modules, shipped_root  # noqa: PLC0415  nothing of it where it is not used
+    from bench.shipped import shipped_root  # noqa: PLC0415  nothing of it where it is not used
 
     config = manager.get_plugin("pytestconfig")
     assert config is not None, "pytest registers its configuration first"
     root = shipped_root()
     named = (config.invocation_params.dir, *map(Path, map(str, getattr(config, "args", ()) or ())))
     if any((root / "conftest.py").is_file() and place.absolute().is_relative_to(root) for place in named):
-        return  # its own conftest.py does this
+        config.stash[_LEFT] = collects  # to its own conftest.py
+        return
+    _import(manager, collects=collects)
+
+
+def _import(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
+    from bench.shipped import plugin_modules  # noqa: PLC0415  as above
+
     for name in plugin_modules():
         manager.import_plugin(name)
     if collects:

@@ -164,6 +164,35 @@ class TestSwitchedOn:
         assert "write such options with an equals sign" in told
 
 
+class TestInTheFolderOfWhatShips:
+    """There its own conftest.py switches the suite on, unless pytest is told to read another one."""
+
+    @pytest.mark.parametrize("folder", [".", "docs"])
+    def test_an_ini_file_and_cases_of_elsewhere_are_judged(self, project, folder):
+        _switch_on(project)
+        done = _pytest(
+            _ROOT / folder, "-q", "--modelgate", "-c", str(project / "pytest.ini"), f"--rootdir={project}",
+            f"--confcutdir={project}", f"--tasks={project / 'tasks.json'}", f"--prompts={_PROMPTS}", f"--clip={_CLIP}",
+            f"--work-dir={project / 'out'}", str(project),
+        )  # fmt: skip
+        assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
+
+    def test_its_own_conftest_is_left_to_do_it(self):
+        done = _pytest(_ROOT, "-q", "--modelgate", "--collect-only", "cases/test_acceleration.py")
+        assert re.search(r"^\d+ tests collected", done.stdout, re.MULTILINE), done.stdout + done.stderr
+        assert "modelgate/test_acceleration.py" not in done.stdout
+
+    def test_a_candidate_is_judged_from_there(self, tmp_path):
+        command = [
+            sys.executable, "-m", "bench", "judge", str(tmp_path / "candidate.py"), "--baseline",
+            "fixtures/pipelines/baselines/ddim_20.py", "--json", f"--work-dir={tmp_path / 'out'}",
+        ]  # fmt: skip
+        (tmp_path / "candidate.py").write_text("x = (\n")
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "x = (" in json.loads(done.stdout)["reason"] or "line 1" in json.loads(done.stdout)["reason"]
+
+
 class TestOnTheScreen:
     def test_a_log_has_a_whole_line_for_each_case(self, project):
         _switch_on(project)

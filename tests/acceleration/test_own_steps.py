@@ -45,10 +45,7 @@ def test_a_loop_of_its_own_over_the_steps_is_refused(arm_starter: ArmStarter) ->
         + 1
     )
     why = refused(arm_starter, file, seen)
-    assert (
-        f"generates without a pipeline: it takes the scheduler's steps itself, in line {line}; expected"
-        in why
-    )
+    assert f"generates without a pipeline: it goes through the steps itself, in line {line}; expected" in why
     assert "put that loop into generate(pipe, prompts, generators)" in why
 
 
@@ -79,6 +76,75 @@ def test_a_step_before_the_call_and_timesteps_that_are_only_set_are_nothing(arm_
     found, arm = generated(arm_starter, script(SCHEDULED + text))
     assert found.startswith("20 ")
     assert arm.configuration.call.by == "run"
+
+
+DENOISER = """
+import torch
+from diffusers import ConfigMixin, ModelMixin
+
+class Velocity(ModelMixin, ConfigMixin):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, sample, timestep):
+        return (sample * self.scale.detach() / 2,)
+
+    def decode(self, latents):
+        return latents.clamp(0, 1)
+
+velocity = Velocity()
+
+def predict(x, now):
+    return velocity(x, timestep=torch.full((2,), now))[0]
+
+def draw(times):
+    x = torch.ones(2, 3, 8, 8)
+    for now, then in zip(times, times[1:]):
+        x = x + (then - now) * predict(x, now)
+    return x
+"""
+DRAWN = {
+    "decoded": "    images = velocity.decode(draw([1.0, 0.5, 0.0]))\n",
+    "made images": "    from PIL import Image\n"
+    "    image = Image.fromarray((draw([1.0, 0.5, 0.0])[0] * 255).byte().permute(1, 2, 0).numpy())\n",
+}
+NOT_DRAWN = {
+    "not decoded": "    changes = draw([1.0, 0.5, 0.0])\n",
+    "one step": "    images = velocity.decode(draw([1.0, 0.0]))\n",
+    "the same step": "    images = velocity.decode(draw([1.0, 1.0, 1.0]))\n",
+    "warming up": "    for now in (1.0, 0.5):\n        _ = predict(torch.ones(2, 3, 8, 8), now)\n"
+    "    image = velocity.decode(torch.ones(2, 3, 8, 8))\n",
+    "a decoder that warms up": "    deltas = draw([1.0, 0.5, 0.0])\n    velocity.decode(deltas)\n",
+    "traced": "    images = velocity.decode(torch.jit.trace(velocity, (torch.ones(2, 3, 8, 8), torch.tensor(1.0)))(\n"
+    "        torch.ones(2, 3, 8, 8), torch.tensor(0.5))[0])\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("use", DRAWN)
+def test_a_loop_of_its_own_over_the_denoiser_is_refused_where_no_scheduler_takes_part(
+    arm_starter: ArmStarter, use: str
+) -> None:
+    file, seen = seen_in(arm_starter, script(DENOISER + MAIN + DRAWN[use]))
+    lines = file.read_text().splitlines()
+    line = lines.index("    return velocity(x, timestep=torch.full((2,), now))[0]") + 1
+    why = refused(arm_starter, file, seen)
+    assert f"generates without a pipeline: it goes through the steps itself, in line {line}; expected" in why
+
+
+@pytest.mark.parametrize("use", NOT_DRAWN)
+def test_a_denoiser_that_is_measured_warmed_up_or_traced_is_no_loop(
+    arm_starter: ArmStarter, use: str
+) -> None:
+    _, seen = seen_in(arm_starter, script(DENOISER + MAIN + NOT_DRAWN[use]))
+    assert (seen.probed.own_steps, seen.probed.why) == ("", "it ran to its end")
+
+
+def test_a_denoiser_compiled_whole_is_called_as_it_is(arm_starter: ArmStarter) -> None:
+    text = "    fast = torch.compile(velocity, fullgraph=True, backend='eager')\n"
+    text += "    found = [fast(torch.ones(2, 3, 8, 8), torch.tensor(now))[0] for now in (1.0, 0.5)]\n"
+    _, seen = seen_in(arm_starter, script(DENOISER + MAIN + text))
+    assert seen.probed.why == "it ran to its end"
 
 
 WAITS = {

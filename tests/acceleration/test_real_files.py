@@ -140,7 +140,15 @@ FAILING: dict[str, tuple[str, str, list[str]]] = {
     "preset_of_a_class": ("fail", "config_mismatch", ["arguments.guidance_scale: target 7.5, candidate 2.0"]),
     "second_pass_in_generate": ("fail", "config_mismatch", ["scheduler_steps: target 8, candidate 2"]),
     "loop_next_to_the_pipeline": (
-        "error", "load_failed", ["takes the scheduler's steps itself, in line 20", "put that loop into generate(pipe"],
+        "error", "load_failed", ["goes through the steps itself, in line 20", "put that loop into generate(pipe"],
+    ),
+    "arithmetic_of_its_own": (
+        "error", "load_failed", ["goes through the steps itself, in line 13", "put that loop into generate(pipe"],
+    ),
+    "behind_a_server": (
+        "error",
+        "load_failed",
+        ["found one that Predictor.setup() keeps as `self.model`", "predictor.setup(); pipe = predictor.model"],
     ),
     "returns_latents": ("error", "generation_failed", ["of shape [4, 8, 8] where an image was expected", "decode latents"]),
     "two_of_each": ("fail", "degenerate_output", ["returned 4 images for 2 prompts; expected one per prompt"]),

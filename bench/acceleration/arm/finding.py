@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.advice import advice
 from bench.acceleration.arm.recorder import pipeline_bases
 from bench.acceleration.protocol.messages import OwnCall
 from bench.core.errors import SourceProblem
@@ -44,7 +45,7 @@ def find_pipe(
                 "give them defaults, or assign the pipeline to `pipe` at module level"
             )
         raise SourceProblem(
-            f"{path.name} defines neither `pipe` nor `load_pipe()`; {_advice(namespace, call, others)}"
+            f"{path.name} defines neither `pipe` nor `load_pipe()`; {advice(namespace, path, call, others)}"
         )
     of_loader = has_loader and (prefer == "load_pipe" or "pipe" not in namespace)
     pipe, spelled = (load_pipe(), "load_pipe()") if of_loader else (namespace["pipe"], "pipe")
@@ -55,38 +56,6 @@ def find_pipe(
         f"{path.name}: `{spelled}` is {shown}, but a diffusers pipeline was expected; "
         "assign or return the object that StableDiffusionPipeline.from_pretrained(...) gives"
     )
-
-
-def _advice(namespace: dict[str, Any], call: OwnCall | None, others: Sequence[str]) -> str:
-    """Return what to do about a file without a pipeline, by what it defines."""
-    from diffusers import ModelMixin, SchedulerMixin
-
-    named = [name for name, value in namespace.items() if isinstance(value, pipeline_bases())]
-    if named:
-        return (
-            f"assign the pipeline to `pipe` at module level; found a pipeline in `{named[0]}`: name it `pipe`"
-        )
-    built = _built_as_script(call, others)
-    if built:
-        return (
-            f"found {built} when it runs as a script, which no other file can import; assign it to `pipe` at module "
-            "level, or let load_pipe() return it"
-        )
-    parts = [name for name, value in namespace.items() if isinstance(value, ModelMixin | SchedulerMixin)]
-    if not parts:
-        return "assign the pipeline to `pipe` at module level"
-    return (
-        f"found parts of one ({', '.join(parts)}), and no pipeline that holds them; make one, as in pipe = "
-        "StableDiffusionPipeline.from_pretrained(...), and put a loop of your own over its parts into "
-        "generate(pipe, prompts, generators)"
-    )
-
-
-def _built_as_script(call: OwnCall | None, others: Sequence[str]) -> str:
-    """Return which pipeline a file was seen to call as a script; empty where it called none."""
-    if call is None:
-        return f"a {others[0]}" if others else ""
-    return "one" if call.line is None else f"one that line {call.line} calls"
 
 
 def pipe_within(thing: Any, depth: int = _DEPTH) -> Any:

@@ -130,7 +130,7 @@ class PipelineArm:
         others, steps = self._seen.probed.pipelines, self._seen.probed.own_steps
         if self._seen.call is None and steps:
             raise self._refused(
-                f"generates without a pipeline: it takes the scheduler's steps itself, {steps}; expected a call of `pipe`; "
+                f"generates without a pipeline: it goes through the steps itself, {steps}; expected a call of `pipe`; "
                 "put that loop into generate(pipe, prompts, generators)"
             )
         if self._seen.call is None and others:

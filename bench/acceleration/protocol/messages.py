@@ -105,7 +105,7 @@ class Probed(msgspec.Struct, kw_only=True, frozen=True):
         pipelines: the other pipelines that it called before, by class and line.
         chained: the one whose output goes into another call; empty where none does.
         into: that call.
-        own_steps: where a scheduler took a step outside of any pipeline; empty where none did.
+        own_steps: where the file went through the steps itself, outside of any pipeline; empty where it did not.
     """
 
     call: OwnCall | None = None
