@@ -170,6 +170,20 @@ def start_plain(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def write_calls(directory: Path, *arguments: str) -> list[str]:
+    """Let the plain protocol see how the files of its pairs are called; return the option that names the answer.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    file = directory / "calls.json"
+    process = start_plain(*arguments, "--see", str(file))
+    _, errors = process.communicate()
+    if process.returncode:
+        raise _ended(process.returncode, errors)
+    return ["--calls", str(file)]
+
+
 def finish_plain(process: subprocess.Popen[str]) -> list[PlainResult]:
     """Wait for the plain protocol and return its results.
 
@@ -178,10 +192,14 @@ def finish_plain(process: subprocess.Popen[str]) -> list[PlainResult]:
     """
     output, errors = process.communicate()
     if process.returncode:
-        raise RuntimeError(
-            f"the plain protocol ended with exit code {process.returncode}, expected 0:\n{errors[-_SHOWN_CHARACTERS:]}"
-        )
+        raise _ended(process.returncode, errors)
     return msgspec.json.decode(output.splitlines()[-1], type=list[PlainResult])
+
+
+def _ended(code: int, errors: str) -> RuntimeError:
+    return RuntimeError(
+        f"the plain protocol ended with exit code {code}, expected 0:\n{errors[-_SHOWN_CHARACTERS:]}"
+    )
 
 
 # Task files -------------------------------------------------------------------------------------------------

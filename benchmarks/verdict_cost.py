@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from suite import (
     shipped_tasks,
     shown,
     start_plain,
+    write_calls,
     write_tasks,
 )
 
@@ -116,7 +118,10 @@ def main() -> None:
         suite = [*common, "--max-rounds", options.max_rounds]
         parallel, results = judged_by_suite(["-n", options.workers, *suite])
         serial = None if options.skip_serial else judged_by_suite(suite)[0]
-        plain_cost, plain = judged_by_plain([*common, "--prompts", str(PROMPTS), "--clip", str(CLIP)])
+        # Not lost where the plain protocol fails.
+        print(f"modelgate took {parallel.seconds:.1f} s; now the plain protocol", file=sys.stderr, flush=True)
+        named = [*common, "--prompts", str(PROMPTS), "--clip", str(CLIP)]
+        plain_cost, plain = judged_by_plain([*named, *write_calls(Path(directory), *named)])
 
     print(f"{len(tasks)} tasks, {options.num_samples} samples each, batches of {options.batch_size}")
     print(f"{'protocol':34}{'seconds':>9}{'plain / this':>14}{'processor s':>13}{'plain / this':>14}")
