@@ -8,6 +8,7 @@ import pytest
 import torch
 from random_models import make, tokens
 from transformers.activations import FastGELUActivation
+from transformers.pytorch_utils import Conv1D
 
 from bench.language.engine.continuous import make_writer
 from bench.language.engine.fusing import FusedActivations, fused_activations
@@ -52,13 +53,15 @@ def test_a_model_predicts_the_same_and_is_as_it_was_afterwards(name, activation)
     linear, act = fused._replaced[0][0], fused._replaced[1][0]
     given = torch.randn(2, 40, linear.weight.shape[0 if name == "gpt2" else 1])
     wanted = act(linear(given))
+    # The activation of each of two layers, and all linear layers.
+    changed = 2 + sum(isinstance(module, torch.nn.Linear | Conv1D) for module in model.modules())
     with fused.used():
-        assert sum("forward" in vars(module) for module in model.modules()) == 4  # two in each of two layers
+        assert sum("forward" in vars(module) for module in model.modules()) == changed
         with torch.inference_mode():
             torch.testing.assert_close(linear(given), wanted, atol=1e-5, rtol=1e-5)
         with fused.used():  # opened again by what runs inside
             pass
-        assert sum("forward" in vars(module) for module in model.modules()) == 4
+        assert sum("forward" in vars(module) for module in model.modules()) == changed
         torch.testing.assert_close(logs(model), before, atol=1e-5, rtol=1e-5)
     assert not any("forward" in vars(module) or module._forward_hooks for module in model.modules())
     assert [(key, type(module)) for key, module in model.named_modules()] == modules

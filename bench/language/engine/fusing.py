@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from bench.language.engine.probing import is_same, random_texts
+from bench.language.engine.packed import (
+    LEAST_ROWS,
+    PackedLinears,
+    is_plain,
+    is_turned,
+    linear_kernel,
+    plain_linears,
+    predicted,
+    tried_tokens,
+)
+from bench.language.engine.probing import is_same
 
 if TYPE_CHECKING:
     import torch
@@ -27,10 +37,8 @@ _KERNELS = {
 # Activations of transformers that are written out in eight steps, each over all values; torch has them as one. The two
 # differ in rounding alone, by 1e-7 in float32.
 _WRITTEN_OUT = {"NewGELUActivation", "FastGELUActivation"}
-# With fewer tokens, setting up the fused kernel costs more than a second pass over the values.
+# With fewer tokens and weights as torch has them, setting up the fused kernel costs more than a second pass over the values.
 LEAST_TOKENS = 64
-# Tokens that are tried: few, since they are run before the first question.
-_TRIED = 8
 
 Forward = Callable[["torch.Tensor"], "torch.Tensor"]
 
@@ -43,6 +51,8 @@ class FusedActivations:
     steps becomes the single one of torch. In half precision each step rounds, so that results would differ visibly:
     nothing is replaced there.
 
+    Its linear layers compute with weights that are laid out once, see :class:`PackedLinears`.
+
     The model is changed only while :meth:`used` is open.
 
     Args:
@@ -53,23 +63,23 @@ class FusedActivations:
         import torch  # noqa: PLC0415
 
         self._replaced: list[tuple[Any, Forward]] = []
+        self.packed = PackedLinears(model)
         if getattr(model, "dtype", None) != torch.float32:  # what stands for a model may say none
             return
-        tokens = torch.tensor([random_texts(model.config.get_text_config(decoder=True).vocab_size)(_TRIED)])
-        tokens = tokens.to(model.device)
         activations = _activations(model)
-        kernel = _kernel() if model.device.type == "cpu" else None
+        kernel = linear_kernel() if model.device.type == "cpu" else None
         if not activations:
             return
         try:
+            tokens = tried_tokens(model)
             pairs = [] if kernel is None else _observed(model, tokens, activations)
-            self._replaced = _replacements(activations, pairs, kernel)
+            self._replaced = _replacements(activations, pairs, kernel, self.packed)
             if not self._replaced:
                 return
             with torch.inference_mode():
-                plain = _predicted(model, tokens)
+                plain = predicted(model, tokens)
                 with self.used(least=0):
-                    fused = _predicted(model, tokens)
+                    fused = predicted(model, tokens)
             agrees = is_same(float((plain - fused).abs().max()), model)
         except Exception:  # a model may raise anything for text without its other arguments
             agrees = False
@@ -77,7 +87,7 @@ class FusedActivations:
             self._replaced = []
 
     def __len__(self) -> int:
-        """Return how many modules compute otherwise."""
+        """Return how many activations and linear layers before them compute otherwise."""
         return len(self._replaced)
 
     @contextmanager
@@ -96,7 +106,8 @@ class FusedActivations:
                 module.forward = forward
                 if isinstance(forward, _Fused):
                     forward.least = least
-            yield
+            with self.packed.used():
+                yield
         finally:
             for module in placed:
                 del module.forward
@@ -116,30 +127,22 @@ def fused_activations(model: Any) -> FusedActivations:
 class _Fused:
     """The forward of a linear layer with the activation behind it."""
 
-    def __init__(self, linear: Any, activation: Forward, kernel: Any, name: tuple[str, str]) -> None:
+    def __init__(
+        self, linear: Any, activation: Forward, kernel: Any, name: tuple[str, str], packed: PackedLinears
+    ) -> None:  # fmt: skip
         self._linear, self._plain, self._activation = linear, linear.forward, activation
-        self._kernel, self._name = kernel, name
-        self._turned = type(linear).__name__ == "Conv1D"
+        self._kernel, self._name, self._packed = kernel, name, packed
         self.least = LEAST_TOKENS
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        if values.numel() < self.least * values.shape[-1]:
+        weight = self._packed.weight(self._linear)
+        if values.numel() < (self.least if weight is None else LEAST_ROWS) * values.shape[-1]:
             return self._activation(self._plain(values))
-        weight = self._linear.weight
+        if weight is None:
+            weight = self._linear.weight.t() if is_turned(self._linear) else self._linear.weight
         algorithm, kind = self._name
-        found: torch.Tensor = self._kernel(
-            values, weight.t() if self._turned else weight, self._linear.bias, algorithm, [], kind
-        )
+        found: torch.Tensor = self._kernel(values, weight, self._linear.bias, algorithm, [], kind)
         return found
-
-
-def _kernel() -> Any:
-    """Return oneDNN's linear layer; None where torch has none."""
-    import torch  # noqa: PLC0415
-
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch has no types here
-        return None
-    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 def _activations(model: Any) -> list[Any]:
@@ -148,26 +151,16 @@ def _activations(model: Any) -> list[Any]:
         module for module in model.modules()
         if type(module).__name__ in _KERNELS
         and type(module).__module__.startswith(("torch.nn.", "transformers.activations"))
-        and _is_plain(module)
+        and is_plain(module)
     ]  # fmt: skip
-
-
-def _is_plain(module: Any) -> bool:
-    """Whether nobody reads or replaces what a module returns."""
-    return "forward" not in vars(module) and not (module._forward_hooks or module._forward_pre_hooks)
 
 
 def _observed(model: Any, tokens: torch.Tensor, activations: list[Any]) -> list[tuple[Any, Any]]:
     """Return linear layers, each with the activation that is given its output and nothing else."""
     import torch  # noqa: PLC0415
-    from transformers.pytorch_utils import Conv1D  # noqa: PLC0415
 
     wanted = {id(module) for module in activations}
-    linear = [
-        module for module in model.modules()
-        if type(module) in (torch.nn.Linear, Conv1D) and _is_plain(module)
-        and type(module.weight.data) is torch.Tensor and module.weight.dtype == torch.float32
-    ]  # fmt: skip
+    linear = plain_linears(model)
     # Each call of a linear layer and of an activation, in order. Outputs are kept, so that no address is used again.
     written: dict[int, tuple[Any, torch.Tensor]] = {}
     calls: dict[int, int] = {}
@@ -199,7 +192,7 @@ def _observed(model: Any, tokens: torch.Tensor, activations: list[Any]) -> list[
 
 
 def _replacements(
-    activations: list[Any], pairs: list[tuple[Any, Any]], kernel: Any
+    activations: list[Any], pairs: list[tuple[Any, Any]], kernel: Any, packed: PackedLinears
 ) -> list[tuple[Any, Forward]]:  # fmt: skip
     replaced: list[tuple[Any, Forward]] = []
     fused = set()
@@ -207,7 +200,7 @@ def _replacements(
         fused.add(id(module))
         fast = _single(module) or module.forward
         replaced += [
-            (source, _Fused(source, fast, kernel, _KERNELS[type(module).__name__])), (module, _unchanged),
+            (source, _Fused(source, fast, kernel, _KERNELS[type(module).__name__], packed)), (module, _unchanged),
         ]  # fmt: skip
     for module in activations:
         single = _single(module)
@@ -230,8 +223,3 @@ def _single(module: Any) -> Forward | None:
 
 def _unchanged(values: torch.Tensor) -> torch.Tensor:
     return values
-
-
-def _predicted(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor = model(input_ids=tokens, use_cache=False).logits.float().log_softmax(-1)
-    return found

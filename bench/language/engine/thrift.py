@@ -46,9 +46,17 @@ class LastLayer:
                 stack.enter_context(only_at_the_end(self._attention, kept))
                 parts.append(self._output)
             for part in parts:
-                part.forward = _at_the_end(part.forward, kept)
-                stack.callback(delattr, part, "forward")
+                _put_forward(stack, part, _at_the_end(part.forward, kept))
             yield
+
+
+def _put_forward(stack: ExitStack, part: Any, forward: Callable[..., Any]) -> None:
+    """Put a ``forward`` on a module until the stack is left, and then what was there, which may be one of ours."""
+    if "forward" in vars(part):
+        stack.callback(setattr, part, "forward", part.forward)
+    else:
+        stack.callback(delattr, part, "forward")
+    part.forward = forward
 
 
 def _at_the_end(whole: Callable[..., Any], kept: int) -> Callable[..., Any]:
