@@ -105,7 +105,7 @@ def _register(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
     root = shipped_root()
     named = (config.invocation_params.dir, *map(Path, map(str, getattr(config, "args", ()) or ())))
     if any((root / "conftest.py").is_file() and place.absolute().is_relative_to(root) for place in named):
-        config.stash[_LEFT] = collects  # to its own conftest.py
+        config.stash[_LEFT] = collects or config.stash.get(_LEFT, False)  # to its own conftest.py
         return
     _import(manager, collects=collects)
 

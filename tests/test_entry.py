@@ -167,9 +167,10 @@ class TestSwitchedOn:
 class TestInTheFolderOfWhatShips:
     """There its own conftest.py switches the suite on, unless pytest is told to read another one."""
 
+    @pytest.mark.parametrize("line", ["", "modelgate = true"])
     @pytest.mark.parametrize("folder", [".", "docs"])
-    def test_an_ini_file_and_cases_of_elsewhere_are_judged(self, project, folder):
-        _switch_on(project)
+    def test_an_ini_file_and_cases_of_elsewhere_are_judged(self, project, folder, line):
+        _switch_on(project, line)
         done = _pytest(
             _ROOT / folder, "-q", "--modelgate", "-c", str(project / "pytest.ini"), f"--rootdir={project}",
             f"--confcutdir={project}", f"--tasks={project / 'tasks.json'}", f"--prompts={_PROMPTS}", f"--clip={_CLIP}",
