@@ -63,20 +63,54 @@ class TestUnused:
 
     def test_it_imports_nothing_but_pytest(self):
         code = (
-            "import sys, pytest, _pytest.config.findpaths; before = set(sys.modules); import bench.entry; "
+            "import sys, pytest, _pytest.config.findpaths; before = set(sys.modules); import modelgate_plugin; "
             "print(sorted(set(sys.modules) - before))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True
         )
-        assert done.stdout.strip() == "['bench', 'bench.entry']"
+        assert done.stdout.strip() == "['modelgate_plugin']"
 
     def test_its_only_hooks_are_those_of_the_beginning(self):
-        import bench.entry
+        import modelgate_plugin
 
-        assert [name for name in vars(bench.entry) if name.startswith("pytest_")] == [
+        assert [name for name in vars(modelgate_plugin) if name.startswith("pytest_")] == [
             "pytest_addoption", "pytest_load_initial_conftests",
         ]  # fmt: skip
+
+
+@pytest.fixture
+def namesake(project: Path) -> Path:
+    """The project, with a package ``bench`` of its own next to its tests."""
+    (project / "bench").mkdir()
+    (project / "bench" / "__init__.py").write_text("OWN = True\n")
+    (project / "test_bench.py").write_text("import bench\ndef test_bench(): assert bench.OWN\n")
+    return project
+
+
+class TestNextToAPackageOfTheSameName:
+    def test_that_project_imports_its_own(self, namesake):
+        done = _pytest(namesake, "-q")
+        assert "3 passed" in done.stdout, done.stdout
+
+    def test_it_is_named_where_it_would_be_taken_for_ours(self, namesake):
+        _switch_on(namesake, "modelgate = true")
+        done = _pytest(namesake, "-q")
+        assert done.returncode == 4
+        assert (
+            f"found the one in {namesake / 'bench'} where its own package `bench` was expected" in done.stderr
+        )
+
+    def test_a_file_in_that_project_is_judged(self, namesake):
+        (namesake / "candidate.py").write_text("x = (\n")
+        command = [
+            sys.executable, "-c", "import sys; from bench.cli.main import main; import os; os.chdir(sys.argv.pop(1)); "
+            "sys.exit(main(sys.argv[1:]))", str(namesake), "judge", "candidate.py", "--baseline",
+            str(_PIPELINES / "baselines" / "ddim_20.py"), "--json",
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert json.loads(done.stdout)["reason_code"] == "load_failed"
 
 
 class TestSwitchedOn:

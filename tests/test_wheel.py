@@ -41,12 +41,12 @@ def test_it_has_what_ships_and_each_file_once(wheel):
         names = archive.namelist()
     assert not [name for name, count in Counter(names).items() if count > 1]
     for needed in (
-        "bench/entry.py", "bench/py.typed", "bench/_shipped/pytest.ini", "bench/_shipped/conftest.py",
+        "modelgate_plugin.py", "bench/py.typed", "bench/_shipped/pytest.ini", "bench/_shipped/conftest.py",
         "bench/_shipped/cases/test_acceleration.py", "bench/_shipped/fixtures/tasks/anno_tiny.json",
         "bench/_shipped/fixtures/zoo/tiny-sd/unet/diffusion_pytorch_model.safetensors",
     ):  # fmt: skip
         assert needed in names, needed
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"bench"}
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"bench", "modelgate_plugin.py"}
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
     assert wheel.stat().st_size < 60e6
 
@@ -55,7 +55,7 @@ def test_it_names_the_plugin_and_the_command(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         text = archive.read(name).decode()
-    assert "[pytest11]\nmodelgate = bench.entry" in text
+    assert "[pytest11]\nmodelgate = modelgate_plugin" in text
     assert "[console_scripts]\nmodelgate = bench.cli.main:main" in text
 
 

@@ -6,11 +6,11 @@ import argparse
 import math
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from bench.cli.numbers import number, path
+from bench.core.interpreter import OWN_MODULE
 from bench.shipped import shipped_root
 
 _JUDGE = """
@@ -132,7 +132,7 @@ def run_bench(more: list[str]) -> int:
     """Run what ships. An installed wheel is not for writing: the results go to where the command is given."""
     root = shipped_root()
     command = [
-        sys.executable, "-m", "pytest", "-c", str(root / "pytest.ini"), f"--rootdir={root}", "-p", "no:cacheprovider",
+        *OWN_MODULE, "pytest", "-c", str(root / "pytest.ini"), f"--rootdir={root}", "-p", "no:cacheprovider",
         str(root / "cases"), *more,
     ]  # fmt: skip
     return subprocess.run(command, check=False, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}).returncode

@@ -25,6 +25,7 @@ from bench.cli.question import JudgeTask
 from bench.cli.refusing import refuse
 from bench.cli.show import console_for, show_card
 from bench.core.fingerprint import path_hash
+from bench.core.interpreter import OWN_MODULE
 from bench.core.record import Json
 from bench.core.runs import NAMED_IN, named_results
 from bench.shipped import shipped_root
@@ -97,7 +98,7 @@ def run_questions(
             str(job),
         ]  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *arguments],
+            [*OWN_MODULE, "pytest", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -241,7 +242,7 @@ def near(path: Path | None) -> str:
 
 def plugin_arguments() -> list[str]:
     """Return how pytest is told of the suite, where the environment does not do so."""
-    return [] if entry_points(group="pytest11", name="modelgate") else ["-p", "bench.entry"]
+    return [] if entry_points(group="pytest11", name="modelgate") else ["-p", "modelgate_plugin"]
 
 
 def _last_words(output: str) -> str:
@@ -285,7 +286,7 @@ def kept_server(more: Sequence[str] = ()) -> Iterator[dict[str, str]]:
         return
     with tempfile.TemporaryDirectory(prefix="modelgate-server-") as name:
         address = str(Path(name) / "server")
-        command = [sys.executable, "-m", "bench.acceleration.host.kept_server", address]
+        command = [*OWN_MODULE, "bench.acceleration.host.kept_server", address]
         with subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

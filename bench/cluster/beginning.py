@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from bench.cluster.submission import (
 )
 from bench.core.errors import UsageProblem
 from bench.core.files import replace_file
+from bench.core.interpreter import OWN_MODULE
 from bench.core.record import Json
 
 
@@ -39,7 +39,7 @@ def collect(arguments: Sequence[str]) -> SelectedTests:
     with tempfile.TemporaryDirectory(prefix="modelgate-submit-") as folder:
         file = Path(folder) / "selection.json"
         command = [
-            sys.executable, "-m", "pytest", "-p", "bench.cluster.collecting", *arguments, "--collect-only", "-q",
+            *OWN_MODULE, "pytest", "-p", "bench.cluster.collecting", *arguments, "--collect-only", "-q",
             "-p", "no:cacheprovider",
         ]  # fmt: skip
         done = subprocess.run(

@@ -16,6 +16,7 @@ from bench.cluster.part import JobWork
 from bench.cluster.submission import ENDED, LaunchedJob, Submission, job_folder, read_submission
 from bench.core.errors import UsageProblem
 from bench.core.extras import install_advice, missing_packages
+from bench.core.interpreter import OWN_MODULE
 
 PACKAGE = "submitit"
 # A job that is about to run out of time gets so long to write down what it has.
@@ -43,7 +44,7 @@ def launch(folder: Path, numbers: list[int]) -> dict[int, LaunchedJob]:
     Raises:
         UsageProblem: the cluster refused them, with its words.
     """
-    command = [sys.executable, "-m", "bench.cluster.launching", str(folder), *map(str, numbers)]
+    command = [*OWN_MODULE, "bench.cluster.launching", str(folder), *map(str, numbers)]
     # Files, since jobs on this machine would keep pipes open.
     said, printed = folder / "logs" / "submitted.err", folder / "logs" / "submitted.json"
     with said.open("wb") as errors, printed.open("wb") as output:

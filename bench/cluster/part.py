@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from bench.cluster.submission import (
     runs_of,
 )
 from bench.core.files import replace_file
+from bench.core.interpreter import OWN_MODULE
 from bench.machine.prctl import PR_SET_PDEATHSIG, set_process_option
 from bench.run import journal
 
@@ -172,7 +172,7 @@ def command_of(submission: Submission, place: Path, left: Sequence[Sequence[str]
     cases = folder / "cases.txt"
     replace_file(cases, "".join(f"{nodeid}\n" for unit in left for nodeid in unit))
     command = [
-        sys.executable, "-m", "pytest", *submission.arguments, "--only-cases", str(cases), "--work-dir", str(folder),
+        *OWN_MODULE, "pytest", *submission.arguments, "--only-cases", str(cases), "--work-dir", str(folder),
         "-o", f"cache_dir={folder / 'cache'}", "--no-html",
     ]  # fmt: skip
     if submission.seed is not None:

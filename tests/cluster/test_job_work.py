@@ -54,7 +54,7 @@ def test_a_first_attempt_runs_everything_and_takes_nothing_over(tmp_path, job):
     command = command_of(submission, tmp_path, left_of(job, decided(tmp_path)))
     first = tmp_path / "attempt-1"
     assert (first / "cases.txt").read_text().split() == ["case-1", "shard-1", "shard-2", "case-2"]
-    assert command[3:6] == ["cases/", "-k", "a b"]
+    assert command[4:7] == ["cases/", "-k", "a b"]
     assert command[command.index("--work-dir") + 1] == str(first)
     assert command[command.index("--seed") + 1] == "7"
     assert f"--junitxml={first / 'junit.xml'}" in command

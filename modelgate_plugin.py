@@ -1,6 +1,7 @@
 """The plugin that pytest finds in an environment where modelgate is installed.
 
-It adds one option and one ini value. Without them it does nothing, and no other module of the suite is imported.
+It adds one option and one ini value. Without them it does nothing, and no other module of the suite is imported: it stands
+outside of the package ``bench``, since another project may well have a ``bench`` of its own.
 
 - ``modelgate = true`` in the ini file: the suite's options and fixtures are there, for tests of the project's own.
 - ``--modelgate``: in addition, the cases that ship are run on the tasks, models, encoders or rankers that were named.
@@ -11,6 +12,7 @@ It adds one option and one ini value. Without them it does nothing, and no other
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -98,6 +100,7 @@ def _is_on_in(folder: Path) -> bool:
 def _register(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
     if _is_registered(manager):
         return
+    _require_own_package()
     from bench.shipped import shipped_root  # noqa: PLC0415  nothing of it where it is not used
 
     config = manager.get_plugin("pytestconfig")
@@ -108,6 +111,22 @@ def _register(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
         config.stash[_LEFT] = collects or config.stash.get(_LEFT, False)  # to its own conftest.py
         return
     _import(manager, collects=collects)
+
+
+def _require_own_package() -> None:
+    """Refuse a package ``bench`` that is not the suite's.
+
+    Raises:
+        pytest.UsageError: another one comes first on the path.
+    """
+    spec = importlib.util.find_spec("bench")
+    places = [] if spec is None else [*map(Path, spec.submodule_search_locations or ())]
+    if not any((place / "shipped.py").is_file() for place in places):
+        found = "none" if spec is None else f"the one in {places[0] if places else spec.origin}"
+        raise pytest.UsageError(
+            f"modelgate: found {found} where its own package `bench` was expected; run `pytest` in place of "
+            "`python -m pytest`, which puts this folder before what is installed, or give that package another name"
+        )
 
 
 def _import(manager: pytest.PytestPluginManager, *, collects: bool) -> None:
