@@ -46,7 +46,10 @@ def test_it_has_what_ships_and_each_file_once(wheel):
         "bench/_shipped/fixtures/zoo/tiny-sd/unet/diffusion_pytorch_model.safetensors",
     ):  # fmt: skip
         assert needed in names, needed
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"bench", "modelgate_plugin.py"}
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
+        "bench",
+        "modelgate_plugin.py",
+    }
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
     assert wheel.stat().st_size < 60e6
 

@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.namesake import let_import_its_own
 from bench.core.errors import SourceProblem
 
 MODULE_NAME = "modelgate_pipeline_file"
@@ -20,6 +21,7 @@ def module_of(path: Path, name: str) -> types.ModuleType:
     # Pickles, dataclasses and torch.compile look classes and globals up through sys.modules.
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
+    let_import_its_own(path.parent)
     return module
 
 
