@@ -181,6 +181,21 @@ def test_all_names_are_those_that_the_harness_finds_by_reading_its_files_in_full
     assert len(index) > 10_000
 
 
+def test_the_quick_index_has_the_entries_of_the_harness(place, manager):
+    from lm_eval.tasks._index import TaskIndex
+
+    from bench.language.harness.index import installed_tasks
+    from bench.language.harness.quick import started_quickly
+
+    build = TaskIndex.build
+    index = started_quickly(build)([installed_tasks(), place / "own"])
+    own = {name: (one.kind, one.yaml_path, one.tags) for name, one in manager.task_index.items()}
+    assert {name: (one.kind, one.yaml_path, one.tags) for name, one in index.items()} == own
+    for name in (*TASKS, *GROUPS, "squadv2", "arc_challenge_mt_de"):
+        assert index[name].cfg == manager.task_index[name].cfg
+    assert TaskIndex.build is build
+
+
 def test_every_task_ends_with_a_score(own, own_talk):
     failed = {one.id: one.reason for one in (*own.values(), *own_talk.values()) if one.verdict != "pass"}
     assert failed == {}

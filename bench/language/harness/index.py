@@ -39,12 +39,16 @@ class IndexEntry:
         kind: which of them.
         file: the YAML file; empty for a tag.
         members: tasks of a tag, sorted.
+        tags: of a task or a group.
+        is_class: whether a task is a class of Python.
     """
 
     name: str
     kind: NameKind
     file: str = ""
     members: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    is_class: bool = False
 
 
 class FunctionName(str):
@@ -157,11 +161,11 @@ def _index_of(folder: Path) -> dict[str, IndexEntry]:
         if header.is_class or not header.group:
             if header.task is None or header.task in index:
                 continue
-            index[header.task] = IndexEntry(header.task, "task", path)
+            index[header.task] = IndexEntry(header.task, "task", path, (), header.tags, header.is_class)
             for tag in header.tags:
                 tags.setdefault(tag, set()).add(header.task)
         elif header.group not in index:
-            index[header.group] = IndexEntry(header.group, "group", path)
+            index[header.group] = IndexEntry(header.group, "group", path, (), header.tags)
     for tag, members in tags.items():
         index.setdefault(tag, IndexEntry(tag, "tag", members=tuple(sorted(members))))
     return index

@@ -145,6 +145,9 @@ def main() -> None:
     """Run the harness's own command."""
     from lm_eval.__main__ import cli_evaluate  # noqa: PLC0415
 
+    from bench.language.harness import quick  # noqa: PLC0415  imports the harness's tasks
+
+    quick.provide()
     cli_evaluate()
 
 
