@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.acceleration.requirement.chinese import in_english
-from bench.acceleration.requirement.patterns import NUMBER, normalised, number
+from bench.acceleration.requirement.patterns import NO_GOOD, NUMBER, normalised, number
 from bench.acceleration.requirement.reading import (
     MASK,
     SPEEDUP,
@@ -117,13 +117,18 @@ _SECONDS = (
     r"(?!\s?(?:/|per|a|each|every)\s?(?:denoising |sampling )?(?:it\b|iteration|step))"
 )
 _BYTES = r"\s?-?(?P<unit>gb|gib|gigabytes?|gigs?|g|mb|mib|megabytes?)\b"
+# 2 GB above the baseline is no limit by itself.
+_NOT_MORE = (
+    r"(?!(?: [a-z]+){0,3} (?:above|over|more than|less than|below|on top of) (?:the |its |that of the )?"
+    r"(?:baseline|original|reference|target|current|present)\b)"
+)
 _PERCENT = r"[\s-]?(?:%|percent\b|per cent\b|pct\b)"
 _BELOW = (
     r"(?:at (?:the )?most|no (?:more|longer|slower|higher|greater|larger) than|not (?:be |take |use |need |exceed "
     r")?(?:more|longer|slower|higher|greater|larger|above|over)?(?: than)?|less than|fewer than|smaller than|"
     r"lower than|faster than|quicker than|shorter than|under|below|within|inside|in|max(?:imum|imally|\.)?(?: "
     r"of)?|a maximum of|up to|not exceed(?:ing)?|never exceed(?:ing)?|<=?|limit(?:ed)? (?:of|to)|limit:?|"
-    r"cap(?:ped)? (?:of|at)|budget (?:of|is)|tops|by at most|by no more than|beyond)"
+    r"n't exceed|cap(?:ped)? (?:of|at)|budget (?:of|is)|tops|by at most|by no more than|beyond)"
 )
 _ABOUT = r"(?: (?:about|around|roughly|approximately|only|just|an?|the|a total of|of)){0,4}\s?"
 _OR_LESS = (
@@ -148,6 +153,7 @@ _LOSE = (
     r"ing)?|declin(?:e|es|ing)|decreas(?:e|es|ing)|deteriorat(?:e|es|ing)|suffer(?:s|ing)?|chang(?:e|es|ing)|"
     r"cost(?:s|ing)?)"
 )
+_ABOVE = r"(?:above|over|beyond|exceeding|(?:more|greater|larger|higher) than)"
 # 95 % of the baseline's is what is kept, not what is lost.
 _NOT_OF_BASELINE = (
     r"(?! of (?:what|that|(?:the |its |their )?(?:baseline|original|reference|target|current|present|previous)))"
@@ -231,9 +237,12 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"from (?:about |around |roughly )?{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?(?: {_WORD}){{0,4}}? (?:down )?(?:to|->) "
         rf"{_AFTERWARDS}",
         rf"{_N}\s?(?P<unit1>{_UNIT})?{_EACH}?\s?[-=]{{1,2}}> ?{_AFTERWARDS}",
+        rf"{_N}\s?(?P<unit1>{_UNIT}){_EACH}?(?: {_WORD}){{0,4}}? (?:must|should|shall|has to|have to|needs? to|may) "
+        rf"(?:become|(?:be (?:cut|reduced|brought)|drop|go|come|fall|get)(?: down)? to) {_AFTERWARDS}",
     ]),
     ("speedup", _growth, [
         rf"from (?:about |around |roughly )?{_N}(?:\s?{_RATE})? (?:up )?(?:to|->) {_SOME}(?P<m>(?>{NUMBER}))\s?{_RATE}",
+        rf"{_N}(?:\s?{_RATE})?\s?[-=]{{1,2}}> ?{_SOME}(?P<m>(?>{NUMBER}))\s?{_RATE}",
         rf"\b(?:{_RATE}|throughput|speed|pace)(?: {_WORD}){{0,4}}? from (?:about |around |roughly )?{_N} (?:up )?(?:to|->) "
         rf"{_SOME}(?P<m>(?>{NUMBER}))(?!\s?(?:{_UNIT}|%|x))(?![\w.,]*[0-9])",
     ]),
@@ -255,6 +264,8 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf">=?))?{_ABOUT}{_N}{_PERCENT} (?:of )?(?:the |its |their )?(?:{_WORD} ){{0,2}}{_OF_QUALITY}\b",
         rf"\b{_OF_QUALITY}(?: {_WORD}){{0,3}} (?:at least|no less than|not (?:be |fall |drop |go )?(?:below|under)|"
         rf">=?)\s?{_N}{_PERCENT} of (?:the |its )?(?:baseline|original|target|reference)\b",
+        rf"\b(?:quality|fidelity)[\s:(=]*(?:must |should |has to )?(?:be |stay |remain )?(?:>=?|at least|above|min(?:imum)?"
+        rf"(?: of)?)\s?(?<![\w.,¤-])(?P<n>[5-9][0-9](?:[.,][0-9]+)?){_PERCENT}{_ENDS}",
         rf"\b(?:not|n't|never)(?: {_WORD}){{0,2}}? {_LOSE}(?: to)? (?:below|under|less than) {_N}{_PERCENT} of "
         rf"(?:the |its )?(?:(?:baseline|original|target|reference)(?:'s)? )?{_OF_QUALITY}\b",
     ]),
@@ -285,13 +296,17 @@ _LONG_ROWS: list[tuple[str, Convert, list[str]]] = [
         rf"\b(?:max|maximum) (?:{_OF_QUALITY} ){{0,3}}{_LOSS}(?: is|:| of|=)? ?{_N}{_PERCENT}",
         rf"\b(?:{_OF_QUALITY} ){{1,3}}{_LOSS} ?(?::|=|<=?|of) ?{_N}{_PERCENT}",
         rf"\b{_OF_QUALITY}:? ?-\s?(?P<n>(?>{NUMBER})){_PERCENT}",
+        rf"\b(?:{_OF_QUALITY} ){{0,2}}{_LOSS}(?: {_WORD}){{0,3}}? (?:of )?{_ABOVE} {_N}{_PERCENT} {NO_GOOD}",
+        rf"\b{_ABOVE} {_N}{_PERCENT} (?:{_OF_QUALITY} ){{0,2}}{_LOSS}"
+        rf"(?: (?:in|of) (?:the )?{_OF_QUALITY})? {NO_GOOD}",
         # As one of several in a list.
         rf"{_BEGINS}(?:{_OF_QUALITY} )?loss ?(?::|=|of)? ?{_N}{_PERCENT}{_ENDS}",
-        rf"{_BEGINS}{_N}{_PERCENT} (?:{_OF_QUALITY} )?{_LOSS}{_ENDS}",
+        rf"{_BEGINS}{_N}{_PERCENT} (?:{_OF_QUALITY} {_LOSS}|loss|degradation){_ENDS}",
     ]),
     ("memory_gb", _gigabytes, [
         rf"\b{_MEMORY}(?: {_WORD}){{0,5}}?[\s:=(]*(?:{_BELOW})?{_ABOUT}{_N}{_BYTES}(?:{_OR_LESS})?",
-        rf"(?:\b{_BELOW}|<=?){_ABOUT}{_N}{_BYTES}(?: (?:of )?(?:(?:gpu |peak |the |device ){{0,3}}{_MEMORY}))?",
+        rf"(?:(?:\b|(?=n't)){_BELOW}|<=?){_ABOUT}{_N}{_BYTES}{_NOT_MORE}(?: (?:of )?(?:(?:gpu |peak |the |device )"
+        rf"{{0,3}}{_MEMORY}))?",
         rf"{_N}{_BYTES}(?: (?:of )?(?:(?:gpu |peak )?{_MEMORY}))?{_OR_LESS}",
         rf"\bfit(?:s|ting)?(?: {_WORD}){{0,3}}? (?:in|into|on|within)(?: an?| the)?{_ABOUT}{_N}{_BYTES}(?: (?:of "
         rf")?(?:{_MEMORY}|card|gpu))?",
@@ -317,6 +332,11 @@ _PATTERNS = [
 ]
 
 _NO_SLOWER = re.compile(
+    r"\b(?:do(?:es)?|must|may|should|shall|will)(?: not|n't) (?:ever )?(?:make (?:it|this|that|things|anything|generation|"
+    r"the [a-z]+) (?:any )?slower|slow (?:(?:it|this|that|things|anything|generation|the [a-z]+) )?down)\b|"
+    r"\b(?:must|should|shall|has to|have to|needs? to) (?:be|run|get|become) (?:strictly |still |actually )?"
+    r"(?:faster|quicker) than (?:the |its |our )?(?:baseline|original|reference|before|now|today|it (?:is|was))\b"
+    r"(?!'s| \w+ing)|"
     r"\b(?:(?:do(?:es)?|must|may|should|shall|will)(?: not|n't)|never|without)(?: ever)? (?:be|get|become|run|getting|"
     r"becoming|being) (?:any )?slower\b(?! than)|"
     r"\b(?:at least as (?:fast|quick)(?: as)?|(?:no|not|never)(?: be| become| get| run)? slower than) (?:the |its |our )?"

@@ -75,6 +75,7 @@ class Pattern:
         speedup: the speedup, from the number (NaN where the pattern has no group ``n``) and the match.
         is_share: the smaller the number, the greater the speedup, which turns "at least" around.
         needs_speed_word: counts only in a sentence that speaks of speed.
+        has_its_bound: says itself what is no good, so that a bound before the number denies nothing.
         denied_before: finds words before the number that make it count something else (``4x upscaler``).
     """
 
@@ -84,6 +85,7 @@ class Pattern:
     speedup: Convert
     is_share: bool = False
     needs_speed_word: bool = False
+    has_its_bound: bool = False
     denied_before: re.Pattern[str] | None = None
 
 
@@ -110,7 +112,8 @@ _LEAST = (
 )
 _CONNECTED = (
     r"(?:[\s(]*(?:at least|a minimum of|minimum of|no less than|not less than|more than|about|around|"
-    r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must be|should be|has to be|reaches|equals?))+[\s(]*"
+    r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must|should|shall|has to|have to|needs? to|be|reach(?:es)?|"
+    r"exceeds?|above|over|(?:greater|higher|larger|better) than|equals?))+[\s(]*"
 )
 _TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall[- ]clock)\b"
 _PACE = (
@@ -138,6 +141,11 @@ _TO_AT_MOST = (
     r" to(?: (?:at most|no more than|not more than|less than|under|below|about|around|roughly|only|some))? "
 )
 _MULTIPLY = "doubl|tripl|quadrupl"
+# What is said of a number that does not reach what is asked.
+NO_GOOD = (
+    r"(?:is|are|does|do|will|would|counts?|means?|gets?|fails?)\b(?: (?:be|as|an?|considered|regarded))*"
+    r"(?:(?<=fails)|(?<=fail)|(?: not|n't)\b| (?:fail\w*|reject\w*|unaccept\w*|insufficient|useless|too (?:slow|little))\b)"
+)
 
 
 def _fill(most: int, word: str = _WORD) -> str:
@@ -196,6 +204,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"{_QTY}{_PCT}(?:[\s-]?(?:{_FASTER}|{_SPEEDUP}|speed (?:increase|boost|improvement)\b)|"
         rf" (?:higher|more|better|greater) {_PACE}|"
         rf" (?:increase|gain|boost|improvement) (?:in|of){_fill(2)} {_PACE})",
+        rf"\b(?:increase|gain|boost|improvement) of{_LEAST}{_QTY}{_PCT} (?:in|of){_fill(2)} {_PACE}",
         rf"\b{_FASTER} by{_LEAST}{_QTY}{_PCT}",
     ], {}),
     ("throughput +30%", _PERCENT, _percent_gain, [
@@ -214,7 +223,8 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
     ("cut the latency by 40%", _PERCENT, _percent_saved, [
         rf"{_CUT}{_fill(4)} {_TIME}{_fill(4)} by{_LEAST}{_QTY}{_PCT}",
         rf"{_TIME}{_fill(4)} {_CUT} by{_LEAST}{_QTY}{_PCT}",
-        rf"{_CUT}{_LEAST}{_QTY}{_PCT} (?:of|off){_fill(4)} {_TIME}",
+        rf"{_CUT}{_LEAST}{_QTY}{_PCT}(?: (?:of|off){_fill(4)}|{_fill(1)}) {_TIME}", rf"{_QTY}{_PCT} off{_fill(4)} {_TIME}",
+        rf"{_TIME}:? ?- ?(?P<n>[0-9]+(?:[.,][0-9]+)?){_PCT}",
         rf"{_TIME} {_SAVING} (?:of|by){_LEAST}{_QTY}{_PCT}",
     ], {}),
     ("40% less time", _PERCENT, _percent_saved, [
@@ -223,7 +233,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"{_TIME}{_fill(4)} {_LEAST}{_QTY}{_PCT} {_LESS}",
     ], {}),
     ("60% of the time", _PERCENT, _percent_left, [
-        rf"{_QTY}{_PCT} of{_fill(4)} {_TIME}",
+        rf"{_QTY}{_PCT} of{_fill(4)} {_TIME}(?: {_OF_BASELINE})?",
         rf"{_TIME}{_fill(4)}{_TO_AT_MOST}{_QTY}{_PCT} {_OF_BASELINE}",
         rf"{_TIME}{_fill(4)} (?:under|below|at most|within|no more than|not exceed|to) {_QTY}{_PCT} "
         rf"(?:{_OF_BASELINE}|of what it (?:is|was|takes|took)\b)",
@@ -236,6 +246,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
     ], {"is_share": True}),
     ("0.8x the time", ("time", "latency", "duration", "wall"), _times_left, [
         rf"(?<![\w.,/-])(?P<n>0?[.,][0-9]+)(?:\s?(?:x|times)(?: of)?| of){_fill(3)} {_TIME}",
+        rf"{_TIME}{_fill(4)}{_TO_AT_MOST}(?P<n>0?[.,][0-9]+)(?:\s?(?:x|times))? {_OF_BASELINE}",
     ], {"is_share": True}),
     ("cut the latency by a third", tuple(SHARES), _share_saved, [
         rf"{_CUT}{_fill(4)} {_TIME}{_fill(4)} by{_LEAST}(?P<w>{_SHARE})\b",
@@ -251,6 +262,7 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"\bhalv(?:e|es|ed|ing)\b{_fill(4)} {_TIME}",
         rf"{_TIME}{_fill(4)} halved\b",
         rf"{_CUT}{_fill(4)} {_TIME}{_fill(2)} (?:in|by|to) half\b",
+        rf"{_TIME}{_fill(2)} {_CUT} (?:in|by|to) half\b",
         rf"{_CUT} (?:in|by) half{_fill(3)} {_TIME}",
     ], {}),
     ("double the speed", ("doubl", "tripl", "quadrupl"), _multiple, [
@@ -264,6 +276,9 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
         rf"\border of magnitude (?:{_FASTER}|{_SPEEDUP}|as fast)",
         rf"(?:{_FASTER}|{_SPEEDUP}){_fill(3)} order of magnitude\b",
     ], {}),
+    ("below 1.4x is a fail", ("x",), _gain, [
+        rf"\b(?:below|under|less than|short of|slower than) {_QTY}\s?x(?: (?:{_FASTER}|{_SPEEDUP}))? {NO_GOOD}",
+    ], {"has_its_bound": True}),
     ("2x faster", ("x",), _gain, [
         rf"{_QTY}\s?x[\s-]?(?:{_FASTER}|{_SPEEDUP}|as fast\b|(?:the|higher|more|greater){_fill(2)} {_PACE}|{_PACE})",
         rf"(?<!\w)x\s?(?P<n>{_DIGITS})[\s-](?:{_FASTER}|{_SPEEDUP})",
@@ -279,9 +294,14 @@ _ROWS: list[tuple[str, tuple[str, ...], Convert, list[str], dict[str, object]]] 
     ("2x", ("x",), _gain, [rf"{_QTY}\s?x(?!\w)(?!-(?!fast|quick|speed)\w)"], {"denied_before": RESIZED_BEFORE}),
     ("by a factor of 2", ("factor",), _gain, [rf"\bfactor{_LEAST}{_QTY}{_NO_OTHER_UNIT}"],
      {"denied_before": RESIZED_BEFORE, "needs_speed_word": True}),
+    ("speed it up by 1.6", ("speed", "sped", "accel"), _gain, [
+        rf"\b(?:accelerat\w{{1,4}}|speed(?:s|ing)?|sped){_fill(6, _WORD_OF_GAIN)} by{_LEAST}"
+        rf"(?P<n>[1-9][.,][0-9]+{_NO_OTHER_UNIT}|[2-9](?=\s?(?:$|[.,;:)](?:\s|$)| (?:with|while|and|without|over)\b)))",
+    ], {}),
     ("speedup of 1.7", ("speed", "accel"), _gain, [
-        rf"\ba {_QTY} {_SPEEDUP}",
+        rf"\ba {_QTY} {_SPEEDUP}", rf"\bfactor-of-(?P<n>{NUMBER})[- ]{_SPEEDUP}",
         rf"{_SPEEDUP}(?: (?:factor|ratio|target|goal|requirement))?{_CONNECTED}{_QTY}{_NO_OTHER_UNIT}",
+        rf"(?<![a-z])speed[_-]?up[_-](?:factor|ratio|target|goal|min(?:imum)?|threshold)\s?{_CONNECTED}{_QTY}{_NO_OTHER_UNIT}",
         rf"(?<![a-z])speed-?ups?(?: factor| ratio)? {_QTY}(?=\s?(?:$|[.,;:)](?:\s|$)))",
     ], {}),
 ]  # fmt: skip

@@ -125,7 +125,7 @@ def _take(pattern: Pattern, found: Found, match: re.Match[str]) -> str:
     written = [number(groups[name]) for name in ("n", "m") if groups.get(name)]
     if written and written[0] < 1 and not pattern.is_share and _is_of_a_score(match):
         return match.group()
-    if not _is_denied(pattern, match):
+    if pattern.has_its_bound or not _is_denied(pattern, match):
         found.extend((pattern.speedup(value, match), quote(match.group())) for value in written or [math.nan])
     return MASK * len(match.group())
 

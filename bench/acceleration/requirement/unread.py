@@ -19,6 +19,7 @@ _DEMANDING = re.compile(
     r"above|within|max\w*|min(?:imum|imal)?|must|should|shall|needs? to|has to|have to|required?|requirement|"
     r"target|goal|limit|budget|faster|quicker|slower|speed\w*|accelerat\w*|latency|throughput|runtime|memory|vram|"
     r"quality|loss|score|reach|achieve|improve\w*|reduc\w*|cut|save|shave|halve|double|boost|gain|tolera\w+|accept\w*|"
+    r"trim\w*|slash\w*|chop\w*|knock\w*|shed|exceed\w*|oom|run[- ]time|compute|cost|very (?:least|most)|"
     r"allow\w*|drop\w*|degrad\w*|sacrific\w*|clip|wall[- ]clock|beat\w*|outperform\w*|"
     r"shorten\w*|lower\w*|shrink\w*|down to|sla|p(?:50|9[0-9])|"
     r"or (?:better|more|less|faster|fewer|higher|lower))\b|[<>]"
@@ -26,14 +27,16 @@ _DEMANDING = re.compile(
 _TIMED = rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:ms|s|secs?|seconds?|mins?|minutes?)"
 # Quantities without a figure; each of them is a demand wherever it stands.
 _IN_WORDS = re.compile(
-    r"\bsub-?second\b|\bhalf an? (?:second|minute)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
+    r"\bsub-?second\b|\b(?:half|(?:an?|one|two|three|four) (?:half|third|quarter|fifth|tenth)s? of) an? (?:second|minute)\b|"
+    r"\b(?:second|minute)s? and an? (?:half|quarter)\b|\b(?:under|within|below|in|than|most) an? (?:second|minute)\b|"
     r"\b(?:an?|one|the) (?:[0-9]+(?:st|nd|rd|th)|half|third|quarter|fifth|tenth|twentieth|hundredth) of "
     r"(?:the |its )?(?:quality|score|clip|fidelity|memory|vram)\b|"
     r"\b(?:in|within|at most|under) (?:half|(?:an?|one|two) (?:third|quarter|fifth|tenth)s?) of (?:that|it|this)\b|"
     rf"{_TIMED}\s?(?:/|per |for each |an? |each |every )"
     r"\s?(?:img|image|picture|sample|video)s?\b|"
-    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?)\s?(?:/|per |an? )"
-    r"\s?(?:s|secs?|seconds?|mins?|minutes?)\b"
+    rf"(?<![\w.,¤])(?>{NUMBER})\s?(?:imgs?|images?|pictures?|samples?|videos?|its?|iterations?)\s?(?:/|per |an? )"
+    r"\s?(?:s|secs?|seconds?|mins?|minutes?)\b|"
+    rf"(?<![\w.,¤])(?>{NUMBER}) (?:imgs?|images?|pictures?|samples?|videos?) (?:in|within|every) {_TIMED}\b"
 )
 # Nothing may be lost, or change: that no measurement can show.
 _FLAWLESS = re.compile(
@@ -45,8 +48,12 @@ _FLAWLESS = re.compile(
     r"\b(?:quality|clip|scores?|fidelity)[ -](?:loss|drop|degradation)[:,]? (?:is |of )?(?:none|zero|not (?:allowed|"
     r"acceptable|tolerated))\b|"
     r"\b(?:bit-?(?:wise)?[ -]?|byte-?(?:wise)?[ -]?|pixel-?(?:wise)?[ -]?)(?:exact|identical|equal|perfect)\b|"
+    r"\b(?:quality|clip(?: score)?|scores?|fidelity) (?:must |should |shall |has to |have to |needs? to |to )"
+    r"(?:be |stay |remain )?(?:kept |left )?(?:not change|unchanged|the same|identical|intact|unaffected|constant|"
+    r"as (?:it is|before))\b|"
     r"\bidentical (?:images?|outputs?|pictures?|results?)\b|\b(?:images?|outputs?|pictures?|results?) (?:must |should |"
     r"have to |has to )?(?:be|stay|remain) (?:identical|the same|unchanged)\b|"
+    r"(?:不允许|不得有|不能有|不可有|没有|无)(?:任何)?(?:质量|画质|效果)(?:损失|下降|变差|降低)|"
     r"(?:质量|画质|效果)[^,.;!?]{0,4}(?:无|没有|不得|不能|不)(?:任何)?(?:损失|下降|变差|降低|损)|无损"
 )
 _OF_A_BATCH = re.compile(
@@ -76,6 +83,12 @@ _BARE = re.compile(
     rf"(?<![\w.,¤])(?:0?\.[0-9]+|(?:(?<=than )|(?<=most )|(?<=least )|(?<=under )|(?<=below )|(?<=above )|[<>]=? ?)"
     rf"(?>{NUMBER}))(?![\w,]|\.[0-9])"
 )
+# What may be a speedup, and has no unit that says so.
+_OF_SPEED = re.compile(
+    r"\b(?:speed[ _-]?ups?\w*|accelerat\w+|faster|quicker)(?: [^\s.,;:!?0-9¤]{1,30}){0,4}?[\s:]*"
+    r"(?:\b(?:by|of|factor|exceed\w*|reach\w*|beat\w*|above|over|than|least|be|is|to be)\b|[:=<>]=?)\s?"
+    rf"(?<![\w.,¤-])(?>{NUMBER})(?=\s?(?:$|[.,;:)](?:\s|$)| (?:with|while|and|without|or)\b))"
+)
 # The same with nothing after it that it could count.
 _BOUNDED = re.compile(
     rf"(?<![\w.,¤])(?:(?<=than )|(?<=at most )|(?<=at least )|(?<=under )|(?<=below )|[<>]=? ?)(?>{NUMBER})"
@@ -88,8 +101,12 @@ _RELATIVE = re.compile(
     r"[^,;:]{0,20}\b(?:baseline|original|reference|before)\b|"
     r"\b(?:no|without(?: any| using)?) (?:extra|more|additional) (?:memory|vram)\b|"
     r"\b(?:memory|vram|quality)\b[^,;:]{0,30}(?:\b(?:not|never)|n't) (?:grow|increase|rise|go up|get worse|suffer|change)\b|"
+    r"\bat least as (?:fast|quick)\b|"
     r"\b(?:memory|vram|quality) (?:as|like) (?:before|now|today|(?:that )?(?:in|of )?(?:the |its )?(?:baseline|original))\b|"
     r"(?:显存|内存)[^,.;!?]{0,8}(?:不|无)(?:增加|得?高于|变大|上升|增长|大于)"
+)
+_OF_RATIO = re.compile(
+    r"\b(?:relative|normali[sz]ed) (?:latency|run-?time|run time|time|cost)\b|\b(?:latency|run-?time|time|cost) ratio\b"
 )
 _OF_SCORE = re.compile(r"\b(?:quality|clip|scores?|loss|degradation|drop|fidelity|ssim|lpips|psnr|fid)\b")
 _HAN_QUANTITY = re.compile(r"[0-9]|倍|分之|一半|减半|砍半|翻番")
@@ -103,8 +120,8 @@ _SLOWER = re.compile(
 _CLAUSE = re.compile(r"[.!?;](?=\s|$)|,(?=\s)")
 # Words that have to stand in a clause together for it to read like a demand.
 _READ_LIKE_DEMANDS = (
-    (_QUANTITY, _DEMANDING), (_PART, _OF_COST), (_BARE, _OF_SCORE), (_HAN_QUANTITY, _HAN_OF_COST),
-    (_SLOWER,), (_IN_WORDS,), (_BOUNDED,), (_RELATIVE,), (_FLAWLESS,), (_OF_A_BATCH,),
+    (_QUANTITY, _DEMANDING), (_PART, _OF_COST), (_BARE, _OF_SCORE), (_BARE, _OF_RATIO), (_HAN_QUANTITY, _HAN_OF_COST),
+    (_SLOWER,), (_IN_WORDS,), (_OF_SPEED,), (_BOUNDED,), (_RELATIVE,), (_FLAWLESS,), (_OF_A_BATCH,),
 )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ REPEATED_BEFORE = re.compile(
 
 # A demand made for a number that is not one.
 _HOLE = (
-    r"(?:\?+|_+|\.{2,}|#+|<[^<>]{0,20}>|\{[^{}]{0,20}\}|\[[^\[\]]{0,20}\]|"
+    r"(?:[0-9]?√\s?[0-9.]+|\?+|_+|\.{2,}|#+|<[^<>]{0,20}>|\{[^{}]{0,20}\}|\[[^\[\]]{0,20}\]|"
     r"\b(?:nan|inf|infinity|infinite|infinitely|tbd|[nxyk]|xx))"
 )
 _SPEEDY = r"(?:faster|quicker|speed[\s-]?ups?|as fast|acceleration)\b"
