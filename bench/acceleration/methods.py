@@ -23,6 +23,8 @@ from bench.core.registry import Registry, caller_place
 
 Parameters = dict[str, Any]
 """Parameters of one method by name."""
+LIBRARIES = frozenset({"torch", "diffusers", "transformers", "accelerate"})
+"""Packages whose code every pipeline is made of; methods name their own packages."""
 
 
 class SourceMethods(Protocol):

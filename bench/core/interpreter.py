@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+OWN_PACKAGE = __name__.partition(".")[0]
+"""The name of this package, which a project may have given to one of its own."""
 OWN_MODULE = (sys.executable, "-P", "-m")
 """Begins a command that runs a module by its name. The folder that somebody is in is not searched for it: a project may have
-a package ``bench`` of its own there."""
+a package of our name there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,13 @@ def _built_as_script(call: OwnCall | None, others: Sequence[str]) -> str:
 
 def _makers(path: Path) -> Iterator[str]:
     """Yield how to come by what the file's classes keep and its functions return, as far as its text shows it."""
-    try:
+    # What cannot be read was not run either, and says so elsewhere.
+    with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         tree = ast.parse(path.read_bytes())
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ):  # it was run, so another one says so
-        return
+        yield from _makers_in(tree)
+
+
+def _makers_in(tree: ast.Module) -> Iterator[str]:
     for outer in tree.body:
         if isinstance(outer, ast.ClassDef):
             for method in outer.body:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from bench.acceleration.arm.packages import OWN_PACKAGES, package_of
 from bench.acceleration.protocol.messages import OF_ITS_OWN
 
 _OF_EVERY_CLASS = frozenset(
@@ -14,32 +13,11 @@ _OF_EVERY_CLASS = frozenset(
 )
 # What stands in the place of these methods shows something else, or checks images, and draws none otherwise.
 ONLY_SHOWS = frozenset({"progress_bar", "set_progress_bar_config", "run_safety_checker"})
-# Code below these packages is the pipeline's own machinery; methods name their own packages.
-_OURS, _FOLDER = __name__.partition(".")[0], Path(__file__).parents[2]
-OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate", _OURS})
 
 
 def class_name(thing: Any) -> str:
     """Return the name of the class that computes as a plain text, whatever text of its own the class has put there."""
     return str.__str__(_computing_class(type(thing)).__name__)
-
-
-def package_of(kind: type) -> str:
-    """Return the name of the package that a class belongs to; none of a package of the file's own that is called as ours."""
-    package = kind.__module__.partition(".")[0]
-    return package if package != _OURS or _is_ours(kind) else ""
-
-
-def _is_ours(kind: type) -> bool:
-    module = sys.modules.get(kind.__module__)
-    return getattr(module, kind.__qualname__.partition(".")[0], None) is not None and is_in_ours(
-        getattr(module, "__file__", None)
-    )
-
-
-def is_in_ours(file: str | None) -> bool:
-    """Whether a file is one of this package."""
-    return file is not None and Path(file).is_relative_to(_FOLDER)
 
 
 def pipeline_class(pipe: Any) -> str:

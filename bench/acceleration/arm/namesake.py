@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_NAME = __name__.partition(".")[0]
+from bench.core.interpreter import OWN_PACKAGE
 
 
 def let_import_its_own(folder: Path) -> None:
@@ -24,7 +24,7 @@ def let_import_its_own(folder: Path) -> None:
     here = Path(__file__).resolve().parents[3]
     if folder.resolve() == here:
         return
-    if (folder / f"{_NAME}.py").is_file() or (folder / _NAME).is_dir():
+    if (folder / f"{OWN_PACKAGE}.py").is_file() or (folder / OWN_PACKAGE).is_dir():
         builtins.__import__ = _Importer(folder, builtins.__import__)  # type: ignore[assignment]
 
 
@@ -48,7 +48,7 @@ class _Importer:
         """Import a module as Python does."""
         # A relative import goes by the package of who asks.
         asked = name if level == 0 else str((globals or {}).get("__package__") or "")
-        if asked.partition(".")[0] != _NAME or self._is_theirs(globals) == self._are_in_place:
+        if asked.partition(".")[0] != OWN_PACKAGE or self._is_theirs(globals) == self._are_in_place:
             return self._plain(name, globals, locals, fromlist, level)
         with self._exchanged():
             return self._plain(name, globals, locals, fromlist, level)
@@ -73,5 +73,5 @@ class _Importer:
 
 
 def _taken_out() -> dict[str, ModuleType]:
-    names = [name for name in sys.modules if name == _NAME or name.startswith(f"{_NAME}.")]
+    names = [name for name in sys.modules if name == OWN_PACKAGE or name.startswith(f"{OWN_PACKAGE}.")]
     return {name: sys.modules.pop(name) for name in names}

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.acceleration.arm.class_names import ONLY_SHOWS, OWN_PACKAGES, is_in_ours, own_classes, package_of
+from bench.acceleration.arm.class_names import ONLY_SHOWS, own_classes
+from bench.acceleration.arm.packages import OWN_PACKAGES, is_of, package_of
 from bench.acceleration.detectors.parts import modules
 from bench.acceleration.detectors.shipped import METHODS
 
-_OURS = __name__.partition(".")[0]
 PATCHED_FORWARD = "patched_forward"
 """What replaced code is listed as; it is no method that a task could ask for."""
 # Their decorators stand around methods of diffusers and transformers.
@@ -72,11 +72,7 @@ def _foreign(forward: Any, known: frozenset[str]) -> str | None:
     for _ in range(20):  # through partials and decorators, also where one leads back to itself
         forward = getattr(forward, "func", forward)
         function = forward if hasattr(forward, "__globals__") else type(forward).__call__
-        # functools.wraps() copies __module__ from what is wrapped; the globals are the function's own.
-        package = getattr(function, "__globals__", {}).get("__name__", "").partition(".")[0]
-        # A package of the file's own may be called as ours.
-        is_known = package in known and (package != _OURS or is_in_ours(function.__code__.co_filename))
-        if package and not is_known:
+        if not is_of(function, known):
             return Path(function.__code__.co_filename).name
         forward = getattr(forward, "__wrapped__", None)
         if forward is None:

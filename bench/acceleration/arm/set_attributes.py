@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from bench.acceleration.arm.class_names import OWN_PACKAGES
+from bench.acceleration.arm.packages import OWN_PACKAGES
 from bench.acceleration.arm.plain_values import are_same, is_plain, shown
 from bench.acceleration.methods import Parameters
 from bench.acceleration.protocol.messages import AS_MADE, NOW
@@ -57,10 +57,8 @@ def set_attributes(scheduler: Any) -> Parameters:
 def _twin(scheduler: Any) -> Any:
     kind, config = type(scheduler), getattr(scheduler, "config", None)
     make = kind.__init__
-    if (
-        not isinstance(config, Mapping)
-        or getattr(make, "__module__", "").partition(".")[0] not in OWN_PACKAGES
-    ):
+    package = getattr(make, "__module__", "").partition(".")[0]
+    if not isinstance(config, Mapping) or package not in OWN_PACKAGES:
         return None
 
     def few_steps(scheduler: Any, count: int, *arguments: Any, **more: Any) -> None:

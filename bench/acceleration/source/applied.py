@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.acceleration.detectors.attention import TGATE_PARAMETERS
 from bench.acceleration.detectors.shipped import METHODS
-from bench.acceleration.methods import Parameters
+from bench.acceleration.methods import LIBRARIES, Parameters
 from bench.acceleration.source.names import Frame, dotted, source_text
 from bench.acceleration.source.origin import Resolver
 from bench.acceleration.source.values import UNKNOWN
@@ -27,7 +27,6 @@ TOME_PARAMETERS = ("", "ratio", "max_downsample", "sx", "sy", "use_rand", "merge
 DEEPCACHE_PARAMETERS = ("cache_interval", "cache_branch_id", "skip_mode")
 COMPILERS = frozenset({"torch.compile", "accelerate.utils.compile_regions"})
 PRECISIONS = {"half": "float16", "float16": "float16", "fp16": "float16", "bfloat16": "bfloat16"}
-_OWN_PACKAGES = frozenset({"torch", "diffusers", "transformers", "accelerate"})
 FULL_PRECISIONS = frozenset({"float", "float32", "double", "float64", "auto"})
 
 
@@ -73,7 +72,7 @@ def _calls_of(names: tuple[str, ...]) -> MethodCalls:
 
 def known_packages() -> frozenset[str]:
     """Return the packages whose calls on a pipeline are known for what they apply."""
-    return _OWN_PACKAGES.union(*(METHODS[name].packages for name in METHODS))
+    return LIBRARIES.union(*(METHODS[name].packages for name in METHODS))
 
 
 @dataclass(slots=True)
