@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import arms
 import pytest
+import suites
 from records import case
-from suites import STEPS, Suite, own_cores
+from suites import STEPS, Suite
 
 from bench.acceleration.comparison import Mismatch
 from bench.acceleration.configuration import Configuration
@@ -334,7 +335,11 @@ def test_a_result_that_foreign_load_left_undecided_is_not_taken_over_by_a_later_
 
 
 @pytest.mark.slow
-def test_a_run_next_to_a_busy_loop_is_inconclusive_and_still_rejects_wrong_steps(tmp_path: Path) -> None:
+def test_a_run_next_to_a_busy_loop_is_inconclusive_and_still_rejects_wrong_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = suites.own_cores(())
+    monkeypatch.setattr(suites, "own_cores", lambda _: core)  # the loop and the run have to share it
     suite = Suite(tmp_path)
     suite.add(1, required_speedup=0.1)
     suite.add(
@@ -343,7 +348,7 @@ def test_a_run_next_to_a_busy_loop_is_inconclusive_and_still_rejects_wrong_steps
     arms.kept_server()  # it starts before the loop, which would slow it down
     # The loop begins with the baseline of the pair that is timed; the other pair is rejected before it has one.
     began = str(tmp_path / "out/*/logs/*.baseline.log")
-    command = ["taskset", "--cpu-list", own_cores(()), sys.executable, "-c", BURN_FROM, began]
+    command = ["taskset", "--cpu-list", core, sys.executable, "-c", BURN_FROM, began]
     with subprocess.Popen(command) as other:
         try:
             finished = suite.run("--max-foreign-load", "0.1", "--max-rounds", "6")

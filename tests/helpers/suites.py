@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,12 +221,27 @@ def own_cores(arguments: tuple[str, ...]) -> str:
     """Return as many cores as the run has workers, so that each arm has one thread.
 
     An arm of several threads waits for its slowest one at every layer, and next to other tests one of them
-    is always slow. Workers of the outer run take different cores.
+    is always slow. Cores come first that fewer runs have for themselves, then those of this outer worker: of two runs on
+    one core each takes twice as long while another core may have nothing to do.
     """
     count = int(arguments[arguments.index("-n") + 1]) if "-n" in arguments else 1
     cores = sorted(os.sched_getaffinity(0))
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return ",".join({str(cores[(worker * count + index) % len(cores)]) for index in range(count)})
+    turned = [cores[(worker * count + index) % len(cores)] for index in range(len(cores))]
+    taken = _processes_on_one_core()
+    return ",".join(str(core) for core in sorted(turned, key=lambda core: taken[core])[:count])
+
+
+def _processes_on_one_core() -> Counter[int]:
+    """Return how many Python processes may run on each core and on no other."""
+    found: Counter[int] = Counter()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has ended, or it is the kernel's
+                cores = os.sched_getaffinity(int(entry.name))
+                if len(cores) == 1 and "python" in (entry / "exe").readlink().name:
+                    found.update(cores)
+    return found
 
 
 def own_environment(more: dict[str, str] | None = None) -> dict[str, str]:
