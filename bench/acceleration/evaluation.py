@@ -220,10 +220,11 @@ class AccelerationEvaluation(Evaluation[AccelerationCase]):
             latency = self._under_load("latency_s", latency)
         if self.case.required_speedup is not None:
             speedup = self._under_load("speedup", speedup)
+        steady = judge_configuration(pair.drift[:1], self.body.config.free or ())
         return self._conclude(
             {
-                "images": images, "steady": judge_configuration(pair.drift[:1]), "effect": self._judge_effect(),
-                **watched, **quality, "latency": latency, "speedup": speedup,
+                "images": images, "steady": steady, "effect": self._judge_effect(), **watched, **quality,
+                "latency": latency, "speedup": speedup,
             }
         )  # fmt: skip
 

@@ -76,6 +76,9 @@ def test_the_first_pair_of_readme_passes(judged):
     assert record["speedup"]["required"] == 1.3  # read from the text
     assert record["speedup"]["low"] > 1.3
     assert record["config"]["candidate"]["methods"]["deepcache"]["cache_interval"] == 3
+    assert record["reason"].startswith(
+        "configuration equals the target's but for what is free (methods.deepcache"
+    )
     assert record["achievement_rate"] == 1.0
 
 
