@@ -178,7 +178,7 @@ class Suite:
             and not entry.get("prompt_context")
             for entry in self.annotations
         )
-        return ["--ungated-rounds", "6"] if ungated and "-k" not in arguments else []
+        return ["--ungated-time", "0"] if ungated and "-k" not in arguments else []
 
     def run(
         self,
