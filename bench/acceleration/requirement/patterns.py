@@ -113,7 +113,7 @@ _LEAST = (
 _CONNECTED = (
     r"(?:[\s(]*(?:at least|a minimum of|minimum of|no less than|not less than|more than|about|around|"
     r"approximately|roughly|exactly|of|is|by|to|:|>=?|=|~|must|should|shall|has to|have to|needs? to|be|reach(?:es)?|"
-    r"exceeds?|above|over|(?:greater|higher|larger|better) than|equals?))+[\s(]*"
+    r"exceeds?|above|(?:greater|higher|larger|better) than|equals?))+[\s(]*"
 )
 _TIME = r"\b(?:latency|latencies|times?|runtime|run-time|duration|wall[- ]clock)\b"
 _PACE = (
