@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -90,7 +91,9 @@ def plain_formulas(text: str) -> str:
     return _UNIT_POWER.sub(r"\1", without_fonts(text))
 
 
-def quantities(text: str) -> list[Quantity]:
+# The same sentence is looked at by several rules, one after the other.
+@functools.lru_cache(maxsize=8)
+def quantities(text: str) -> tuple[Quantity, ...]:
     """Return the numbers of a text in plain characters, in order."""
     bold = [match.span() for match in re.finditer(r"\*\*[^*\n]+\*\*|__[^_\n]+__", text)]
     found: list[Quantity] = []
@@ -103,7 +106,7 @@ def quantities(text: str) -> list[Quantity]:
         found.append(
             Quantity(None if _is_unclear(text, match) else _value(match), match.start(), end, inside)
         )
-    return found
+    return tuple(found)
 
 
 def written(value: Fraction) -> str:
@@ -132,14 +135,16 @@ def _value(match: re.Match[str]) -> Fraction | None:
         digits = re.sub(r"[^0-9]", "", match["digits"])
         value = Fraction(f"{digits or '0'}{match['decimals'] or ''}")
         power = match["exponent"][1:] if match["exponent"] else match["power"]
-        value *= Fraction(10) ** int((power or "0").replace("−", "-"))
+        if power:
+            value *= Fraction(10) ** int(power.replace("−", "-"))
     fraction = (match["fraction"] or "").strip()
     if fraction:
         above, _, below = fraction.rpartition("/")
         if not Fraction(below):
             return None
         value = value + Fraction(int(above), int(below)) if above.strip() else value / Fraction(below.strip())
-    value *= _SCALES.get(match["scale"] or "", 1)
+    if match["scale"]:
+        value *= _SCALES.get(match["scale"], 1)
     return -value if match["sign"] or match["inner"] else value
 
 
@@ -156,11 +161,12 @@ def _is_unclear(text: str, match: re.Match[str]) -> bool:
     if re.match(r"[A-Za-z]{1,3}[0-9]", after) and not re.match(r"[ck]?m[23](?![0-9])", after):
         return True
     if re.match(
-        r"\s?(?:halves|thirds|fourths|fifths|tenths|hundredths|thousandths)\b", text[match.end() :][:14]
+        r"\s?(?:halves|thirds|fourths|fifths|tenths|hundredths|thousandths)\b",
+        text[match.end() : match.end() + 14],
     ):
         return True
     # A chance of "1 in 6" is no 1.
-    if re.match(r"\s+(?:in|out\s+of)\s+[0-9]", text[match.end() :][:16]) and _CHANCE.search(
+    if re.match(r"\s+(?:in|out\s+of)\s+[0-9]", text[match.end() : match.end() + 16]) and _CHANCE.search(
         text[max(0, match.start() - 60) : match.start()]
     ):
         return True
