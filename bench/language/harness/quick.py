@@ -40,9 +40,8 @@ class LazyEntry(Entry):  # type: ignore[misc]  # the harness has no types
 
 
 def provide() -> None:
-    """Have the harness in this process begin with the quick index; once is enough."""
-    if not hasattr(TaskIndex.build, "is_ours"):
-        TaskIndex.build = staticmethod(started_quickly(TaskIndex.build))
+    """Have the harness in this process begin with the quick index."""
+    TaskIndex.build = staticmethod(started_quickly(TaskIndex.build))
 
 
 def started_quickly(original: Build) -> Build:
@@ -59,7 +58,6 @@ def started_quickly(original: Build) -> Build:
                 index[name] = entry
         return index
 
-    build.is_ours = True  # type: ignore[attr-defined]
     return build
 
 
